@@ -1,0 +1,1 @@
+"""What every room shares, with nothing of ours beneath it."""

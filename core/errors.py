@@ -1,0 +1,143 @@
+"""One tree of errors. Each type carries its HTTP status, its code and what it says.
+
+Handlers raise these and never build a status by hand; the gateway renders them as
+`application/problem+json` (RFC 9457) with `success: false`, `code`, `detail`, `errors[]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
+
+
+class FieldError(NamedTuple):
+    """What is wrong with one field. `field` is its JSON path, such as `lines[2].quantity`."""
+
+    field: str
+    message: str
+
+
+class HoldfastError(Exception):
+    """Base of all errors that a caller is told of."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "Internal error"
+    default_detail: ClassVar[str] = "Something went wrong on our side."
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        errors: Sequence[FieldError] = (),
+        extra: dict[str, Any] | None = None,
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        self.detail = detail or self.default_detail
+        self.errors = tuple(errors)
+        self.extra = extra or {}
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(self.detail)
+
+
+class ValidationFailed(HoldfastError):
+    status, code, title = 400, "validation_failed", "Bad input"
+    default_detail = "Some fields are not acceptable; `errors` names each."
+
+    def __init__(self, errors: Sequence[FieldError], detail: str | None = None) -> None:
+        super().__init__(detail, errors=errors)
+
+
+class BadRequest(HoldfastError):
+    status, code, title = 400, "bad_request", "Bad request"
+    default_detail = "The request could not be read."
+
+
+class Unauthenticated(HoldfastError):
+    status, code, title = 401, "unauthenticated", "Not signed in"
+    default_detail = "A valid bearer token is needed."
+
+
+class InvalidCredentials(Unauthenticated):
+    code, title = "invalid_credentials", "Sign-in failed"
+    default_detail = "E-mail or password is wrong."
+
+
+class Forbidden(HoldfastError):
+    status, code, title = 403, "forbidden", "Not allowed"
+    default_detail = "Your role does not allow this."
+
+
+class NotFound(HoldfastError):
+    status, code, title = 404, "not_found", "Not found"
+    default_detail = "There is no such thing here."
+
+
+class MethodNotAllowed(HoldfastError):
+    status, code, title = 405, "method_not_allowed", "Method not allowed"
+    default_detail = "This address does not answer that method."
+
+
+class Conflict(HoldfastError):
+    status, code, title = 409, "conflict", "Conflict"
+    default_detail = "This does not fit the present state."
+
+
+class InsufficientStock(Conflict):
+    code, title = "insufficient_stock", "Not enough stock"
+    default_detail = "Not enough stock is available."
+
+
+class StockLimitReached(Conflict):
+    code, title = "stock_limit", "Too much stock"
+    default_detail = "A product's stock may not exceed 2,000,000,000 units."
+
+
+class ProductDiscontinued(Conflict):
+    code, title = "product_discontinued", "Product discontinued"
+    default_detail = "The product is no longer in the catalogue and cannot be reserved."
+
+
+class ReservationNotOpen(Conflict):
+    code, title = "reservation_not_open", "Reservation not open"
+    default_detail = "The reservation has been confirmed or released before."
+
+
+class ReservationExpired(Conflict):
+    code, title = "reservation_expired", "Reservation expired"
+    default_detail = "The reservation has expired and its goods are no longer free."
+
+
+class NoOpenHold(Conflict):
+    code, title = "no_open_hold", "No such hold"
+    default_detail = "You hold less of this product than you want to release."
+
+
+class PayloadTooLarge(HoldfastError):
+    status, code, title = 413, "payload_too_large", "Body too large"
+    default_detail = "The body is larger than this address takes."
+
+
+class UnsupportedMediaType(HoldfastError):
+    status, code, title = 415, "unsupported_media_type", "Unsupported media type"
+    default_detail = "The body must be application/json."
+
+
+class IdempotencyMismatch(HoldfastError):
+    status, code, title = 422, "idempotency_key_reused", "Idempotency key reused"
+    default_detail = "This Idempotency-Key was used with a different body."
+
+
+class TooManyRequests(HoldfastError):
+    status, code, title = 429, "rate_limited", "Too many requests"
+    default_detail = "The rate limit is reached; try again later."
+
+
+class Unavailable(HoldfastError):
+    """The outcome is unknown or the work was refused unseen: repeat with the same key."""
+
+    status, code, title = 503, "unavailable", "Try again"
+    default_detail = "Not possible right now. Repeat the request with the same Idempotency-Key."
+
+    def __init__(self, detail: str | None = None, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(detail, retry_after_seconds=retry_after_seconds)

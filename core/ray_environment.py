@@ -1,0 +1,122 @@
+"""Every environment variable that Ray, Ray Serve and its HAProxy read, by name, in one place.
+
+They must be set before the first process of Ray starts, since each process reads them once.
+Two copies on one machine would share ports, files and sockets by default, so all of those are
+derived from the settings here.
+"""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+from core.settings import Settings
+
+MAX_OPEN_FILES = 32_768
+_LOG_FILE_BYTES = 20 * 1024 * 1024
+
+
+def haproxy_dir(settings: Settings) -> Path:
+    """Where HAProxy keeps its configuration and its sockets, one folder per node."""
+    return settings.run_dir / "haproxy"
+
+
+def token_path(settings: Settings) -> Path:
+    """The file with the token that opens this copy's Ray."""
+    return settings.home_path / "ray-token"
+
+
+def ray_environment(settings: Settings, *, one_machine: bool = True) -> dict[str, str]:
+    """What to add to the environment of `ray start`; all that it starts inherits it.
+
+    `one_machine` keeps Ray on loopback; without it nodes of a cluster reach each other.
+    """
+    environment = _ray(settings) | _serve() | _haproxy(settings) | _ingress(settings)
+    environment["HOLDFAST_HOME"] = str(settings.home_path)
+    if one_machine:
+        # Its name tells where it comes from; what it does is to make loopback the node's
+        # address on any system, so that a laptop may also change networks.
+        environment["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    return environment
+
+
+def _ray(settings: Settings) -> dict[str, str]:
+    return {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(token_path(settings)),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ROTATION_MAX_BYTES": str(_LOG_FILE_BYTES),
+        "RAY_ROTATION_BACKUP_COUNT": "1",
+        # When a worker dies, what it started dies with it: HAProxy must not outlive its manager
+        # and keep the port from the next one.
+        "RAY_process_group_cleanup_enabled": "1",
+        # A process title normally overwrites the environment, and with it the tag by which
+        # leftovers are found.
+        "SPT_NOENV": "1",
+    }
+
+
+def _serve() -> dict[str, str]:
+    return {
+        # Requests go from HAProxy straight to a replica, not through a proxy in Python.
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        # One event loop per replica, buffered logs.
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "gateway.doorstep:middlewares",
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
+        # A dead HAProxy is noticed by its health check alone, after three failures.
+        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
+        "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "5",
+    }
+
+
+def _haproxy(settings: Settings) -> dict[str, str]:
+    folder = haproxy_dir(settings)
+    return {
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "haproxy.cfg"),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "admin.sock"),
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(folder / "metrics.sock"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "server-state"),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(settings.ports.haproxy_metrics),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(settings.ports.haproxy_stats),
+        # A log line per request to nobody, and one more to a reader in Python, cost more than
+        # they tell: replicas count requests themselves.
+        "RAY_SERVE_HAPROXY_LOG_TARGET": str(folder / "log.sock"),
+        "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
+        "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+        "RAY_SERVE_HAPROXY_MAXCONN": str(_max_connections()),
+        "RAY_SERVE_HAPROXY_TIMEOUT_CONNECT_S": "3",
+        # Longer than any request's deadline; streams send a heartbeat more often than this.
+        "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": "30",
+        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "60",
+        "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "30",
+        # Slack for a busy event loop; a dead replica refuses connections, which is noticed by
+        # the next request and not by these checks.
+        "RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER": "2s",
+        "RAY_SERVE_HAPROXY_HEALTH_CHECK_FALL": "3",
+    }
+
+
+def _max_connections() -> int:
+    """What the limit on open files allows: HAProxy takes two and a half for each connection,
+    and does not start if the limit is too low for them."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
+    return max(100, (files - 500) // 3)
+
+
+def _ingress(settings: Settings) -> dict[str, str]:
+    ports = settings.ports
+    return {
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(ports.serve_fallback_http),
+        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(ports.serve_fallback_grpc),
+        # Ray's ranges exclude their end.
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(ports.ingress_http_first),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(ports.ingress_http_last + 1),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(ports.ingress_grpc_first),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": str(ports.ingress_grpc_last + 1),
+        # A replica that dies again and again takes a new port each time: with the default of
+        # 150 s the range would run dry. A little longer than HAProxy's hard stop.
+        "RAY_SERVE_PORT_QUARANTINE_S": "35",
+    }

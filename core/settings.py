@@ -1,0 +1,131 @@
+"""Everything that the environment decides, read once per process."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Ports:
+    """Every TCP port of one copy of Holdfast, derived from `HOLDFAST_PORT`.
+
+    A copy owns `base` to `base + 59`; two copies side by side need bases at least 60 apart.
+    """
+
+    SPAN = 60
+
+    def __init__(self, base: int) -> None:
+        self.api = base
+        self.gcs = base + 1
+        self.dashboard = base + 2
+        self.dashboard_agent_http = base + 3
+        self.dashboard_agent_grpc = base + 4
+        self.runtime_env_agent = base + 5
+        self.node_manager = base + 6
+        self.object_manager = base + 7
+        self.ray_metrics = base + 8
+        self.ray_client = base + 9
+        self.haproxy_metrics = base + 10
+        self.haproxy_stats = base + 11
+        self.serve_grpc = base + 12
+        self.serve_fallback_http = base + 13
+        self.serve_fallback_grpc = base + 14
+        self.ingress_http_first = base + 20
+        self.ingress_http_last = base + 39
+        self.ingress_grpc_first = base + 40
+        self.ingress_grpc_last = base + 59
+
+
+class Settings(BaseSettings):
+    """Settings of one process. Names in the environment carry the prefix `HOLDFAST_`,
+    except `DATABASE_URL` and `REDIS_URL`, which select real servers in place of the
+    embedded ones."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HOLDFAST_", frozen=True, extra="ignore", populate_by_name=True
+    )
+
+    home: Path = Path(".holdfast")
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1024, le=65000)
+    layout: Literal["single", "split"] = "single"
+    application: str = "deployments.app:build"
+    environment: Literal["development", "production"] = "development"
+
+    database_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("DATABASE_URL", "database_url")
+    )
+    redis_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("REDIS_URL", "redis_url")
+    )
+    app_database_password: str | None = None
+    host_database_password: str | None = None
+
+    hosts: int = Field(default=2, ge=1, le=64)
+    shards: int = Field(default=256, ge=1, le=4096)
+    replicas: int = Field(default=2, ge=1, le=256)
+
+    rate_limit: Literal["on", "off"] = "on"
+    cors_origins: str = ""
+    signing_key: str | None = None
+    access_token_ttl_seconds: int = Field(default=900, ge=30, le=86_400)
+    refresh_token_ttl_seconds: int = Field(default=30 * 86_400, ge=60, le=366 * 86_400)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @property
+    def ports(self) -> Ports:
+        return Ports(self.port)
+
+    @property
+    def home_path(self) -> Path:
+        return self.home.expanduser().resolve()
+
+    @property
+    def instance(self) -> str:
+        """Names this copy: two homes never share it. Tags every process that we start."""
+        return hashlib.sha256(str(self.home_path).encode()).hexdigest()[:10]
+
+    @property
+    def run_dir(self) -> Path:
+        """Sockets and Ray's temporary folder. Short, because a Unix socket's path may hold
+        107 bytes (103 on macOS, whose own temporary folder takes 49) and Ray adds some 70 of
+        its own. Whoever makes it checks that it is ours."""
+        return Path(f"/tmp/hf-{self.instance}")  # noqa: S108
+
+    @property
+    def owner_database_url(self) -> str:
+        """As the owner of the schema: migrations and the supervising command only."""
+        return self.database_url or (f"postgresql://postgres@/holdfast?host={self.run_dir / 'pg'}")
+
+    @property
+    def app_database_url(self) -> str:
+        """As `holdfast_app`: replicas, under row-level security."""
+        return _as_role(self.owner_database_url, "holdfast_app", self.app_database_password)
+
+    @property
+    def host_database_url(self) -> str:
+        """As `holdfast_host`: shard hosts and the keeper, over all tenants."""
+        return _as_role(self.owner_database_url, "holdfast_host", self.host_database_password)
+
+    @property
+    def effective_redis_url(self) -> str:
+        return self.redis_url or f"unix://{self.run_dir / 'valkey.sock'}"
+
+
+def _as_role(url: str, role: str, password: str | None) -> str:
+    scheme, rest = url.split("://", 1)
+    authority, slash, tail = rest.partition("/")
+    location = authority.rpartition("@")[2]
+    user = f"{role}:{password}" if password else role
+    return f"{scheme}://{user}@{location}{slash}{tail}"
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process, read from its environment once."""
+    return Settings()

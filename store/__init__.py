@@ -1,0 +1,1 @@
+"""Durable truth: what is committed here is true, and nothing else is."""

@@ -1,0 +1,104 @@
+"""The replicas' way to Postgres: role `holdfast_app`, one scope per transaction."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from core.errors import Unavailable
+
+# What the rooms above pass between the store's functions, without knowing what it is.
+Transaction = AsyncConnection
+
+POOL_SIZE = 8
+STATEMENT_TIMEOUT_MS = 10_000
+
+_SET_SCOPE = text(
+    "SELECT set_config('holdfast.tenant_id', :tenant, true),"
+    " set_config('holdfast.user_id', :user, true),"
+    " set_config('holdfast.audience', :audience, true)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """On whose behalf a transaction runs. Row-level security shows it that tenant's rows, that
+    user's own, or with `audience="public"` what anyone may read; by default nothing."""
+
+    tenant_id: UUID | None = None
+    user_id: UUID | None = None
+    audience: Literal["", "public"] = ""
+
+
+PUBLIC = Scope(audience="public")
+
+
+class Database:
+    """A bounded pool of connections under row-level security."""
+
+    def __init__(self, url: str, *, pool_size: int = POOL_SIZE) -> None:
+        self._engine = create_async_engine(
+            url.replace("postgresql://", "postgresql+asyncpg://", 1),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=5,
+            pool_pre_ping=True,
+            hide_parameters=True,  # an error's text ends up in logs, and these hold secrets
+            connect_args={
+                "timeout": 5,
+                "server_settings": {
+                    "application_name": "holdfast-app",
+                    "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+                    "idle_in_transaction_session_timeout": "10000",
+                },
+            },
+        )
+
+    @asynccontextmanager
+    async def transaction(self, scope: Scope) -> AsyncIterator[AsyncConnection]:
+        """One transaction in `scope`, committed when the block ends, rolled back if it raises.
+
+        Raises Unavailable when the database cannot be reached or the connection is lost, also
+        around COMMIT: the outcome is then unknown, and a repeat with the same key settles it.
+        """
+        try:
+            async with self._engine.begin() as connection:
+                await connection.execute(
+                    _SET_SCOPE,
+                    {
+                        "tenant": str(scope.tenant_id or ""),
+                        "user": str(scope.user_id or ""),
+                        "audience": scope.audience,
+                    },
+                )
+                yield connection
+        except (OSError, PoolTimeout, InterfaceError, TimeoutError) as error:
+            raise Unavailable from error
+        except DBAPIError as error:
+            if error.connection_invalidated or sqlstate(error)[:2] in ("08", "53", "57"):
+                raise Unavailable from error
+            raise
+
+    async def now_ms(self) -> int:
+        """The database's clock, in ms since the epoch. Raises Unavailable."""
+        async with self.transaction(Scope()) as connection:
+            answer = await connection.scalar(
+                text("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
+            )
+        return int(answer)
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+def sqlstate(error: DBAPIError) -> str:
+    """The five characters by which Postgres names an error; empty if there are none."""
+    return str(getattr(error.orig, "sqlstate", None) or "")

@@ -1,0 +1,223 @@
+"""A shard host's way to Postgres: one connection that commits batches, one that renews.
+
+Every commit proves in its first statement that the host still owns, at the same epochs, the
+shards that the batch touches; a host that lost one writes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any, NamedTuple, Protocol
+from uuid import UUID
+
+import asyncpg
+
+from store import leases
+from store.leases import Incarnation, Lease, Shard
+
+COMMIT_TIMEOUT_SECONDS = 10
+_CONNECT_TIMEOUT_SECONDS = 5
+
+
+class Fenced(Exception):
+    """The host no longer owns what it would write: it must forget everything and leave."""
+
+
+class Rejected(Exception):
+    """The database refused the data itself (SQLSTATE class 22 or 23); nothing was written."""
+
+
+class OutcomeUnknown(Exception):
+    """The connection was lost or the commit failed otherwise: it may or may not have happened."""
+
+
+class Logged(NamedTuple):
+    """One line of the command log. `reply` is opaque to the store."""
+
+    command_id: UUID
+    tenant_id: UUID
+    fingerprint: bytes
+    reply: bytes
+
+
+class Loader(Protocol):
+    """How a family reads and writes its own tables, over the host's connection."""
+
+    async def load(
+        self, connection: asyncpg.Connection, keys: Sequence[Any]
+    ) -> Mapping[Any, Any]: ...
+
+    async def write(self, connection: asyncpg.Connection, rows: Any) -> None: ...
+
+    async def due(
+        self, connection: asyncpg.Connection, shards: Sequence[int], until_ms: int
+    ) -> Sequence[tuple[int, Any]]: ...
+
+
+class HostStore:
+    """The two connections of one incarnation. Every method raises OutcomeUnknown when the
+    database cannot be reached or the connection is lost. Not safe for two commits at once: a
+    host has one open transaction by design."""
+
+    def __init__(self, url: str, host: Incarnation) -> None:
+        self._url = url
+        self.host = host
+        self._commits: asyncpg.Connection | None = None
+        self._renewals: asyncpg.Connection | None = None
+        self._renewing = asyncio.Lock()
+
+    async def _connect(self) -> asyncpg.Connection:
+        return await asyncpg.connect(
+            self._url,
+            timeout=_CONNECT_TIMEOUT_SECONDS,
+            command_timeout=COMMIT_TIMEOUT_SECONDS,
+            server_settings={
+                "application_name": leases.application_name(self.host.id),
+                # A host that is stopped in mid-transaction must not block its successor.
+                "transaction_timeout": f"{COMMIT_TIMEOUT_SECONDS}s",
+                "idle_in_transaction_session_timeout": "5s",
+                "tcp_keepalives_idle": "2",
+                "tcp_keepalives_interval": "1",
+                "tcp_keepalives_count": "3",
+                "timezone": "UTC",
+            },
+        )
+
+    async def register(self) -> list[Incarnation]:
+        """Takes a place among the hosts; returns earlier incarnations of this name here."""
+        async with self._renewal() as connection:
+            await leases.register(connection, self.host)
+            return await leases.predecessors(connection, self.host)
+
+    async def expire(self, host_ids: Iterable[UUID]) -> None:
+        async with self._renewal() as connection:
+            await leases.expire(connection, host_ids)
+
+    async def renew(self, decided_at_ms: int) -> int | None:
+        """See `leases.renew`."""
+        async with self._renewal() as connection:
+            return await leases.renew(connection, self.host.id, decided_at_ms)
+
+    async def owned(self) -> dict[Shard, Lease]:
+        """See `leases.owned`."""
+        async with self._renewal() as connection:
+            return await leases.owned(connection, self.host.id)
+
+    async def hand_over(self, shards: Iterable[Shard], successor: UUID, decided_at_ms: int) -> None:
+        """See `leases.hand_over`."""
+        async with self._renewal() as connection:
+            await leases.hand_over(connection, self.host.id, shards, successor, decided_at_ms)
+
+    async def due(
+        self, loader: Loader, shards: Sequence[int], until_ms: int
+    ) -> Sequence[tuple[int, Any]]:
+        """What falls due in the shards by `until_ms`: (shard, row)."""
+        async with self._renewal() as connection:
+            return await loader.due(connection, shards, until_ms)
+
+    async def recover(self) -> None:
+        """After an unknown outcome: a new connection, and new epochs for the own shards. What
+        the transaction in doubt did, if anything, is visible afterwards."""
+        if self._commits is not None:
+            self._commits.terminate()
+            self._commits = None
+        async with self._batch() as connection:
+            await leases.raise_epochs(connection, self.host.id)
+
+    async def load(self, loader: Loader, keys: Sequence[Any]) -> Mapping[Any, Any]:
+        """Rows of the aggregates that `keys` name."""
+        async with self._batch() as connection:
+            return await loader.load(connection, keys)
+
+    async def known(self, command_ids: Sequence[UUID]) -> dict[UUID, Logged]:
+        """Lines of the command log, in one indexed query."""
+        async with self._batch() as connection:
+            rows = await connection.fetch(
+                "SELECT id, tenant_id, fingerprint, reply FROM command_log"
+                " WHERE id = ANY($1::uuid[])"
+                " AND created_on >= (now() AT TIME ZONE 'UTC')::date - 7",
+                command_ids,
+            )
+        return {row[0]: Logged(*row) for row in rows}
+
+    async def commit(
+        self,
+        epochs: Mapping[Shard, int],
+        writes: Sequence[tuple[Loader, Any]],
+        log: Sequence[Logged],
+    ) -> None:
+        """One transaction: prove the epochs, write every family's rows and the command log.
+
+        Raises Fenced, Rejected or OutcomeUnknown; after Fenced and Rejected nothing is written.
+        """
+        async with self._batch() as connection:
+            try:
+                async with connection.transaction(isolation="read_committed"):
+                    await self._prove(connection, epochs)
+                    for loader, rows in writes:
+                        await loader.write(connection, rows)
+                    await _write_log(connection, log)
+            except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+                raise Rejected(str(error)) from error
+
+    async def _prove(self, connection: asyncpg.Connection, epochs: Mapping[Shard, int]) -> None:
+        # FOR KEY SHARE would not block the UPDATE that moves an epoch; FOR SHARE does.
+        rows = await connection.fetch(
+            "SELECT 1 FROM shard_leases l"
+            " JOIN unnest($1::text[], $2::int[], $3::bigint[]) AS p(family, shard, epoch)"
+            " ON l.family = p.family AND l.shard = p.shard AND l.epoch = p.epoch"
+            " WHERE l.host_id = $4 FOR SHARE OF l",
+            [shard.family for shard in epochs],
+            [shard.number for shard in epochs],
+            list(epochs.values()),
+            self.host.id,
+        )
+        if len(rows) != len(epochs):
+            raise Fenced
+
+    async def close(self) -> None:
+        for connection in (self._commits, self._renewals):
+            if connection is not None:
+                with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+                    await connection.close(timeout=1)
+
+    @asynccontextmanager
+    async def _batch(self) -> AsyncIterator[asyncpg.Connection]:
+        """The connection of the work loop, which has one thing to do at a time."""
+        with unknown_when_lost():
+            if self._commits is None or self._commits.is_closed():
+                self._commits = await self._connect()
+            yield self._commits
+
+    @asynccontextmanager
+    async def _renewal(self) -> AsyncIterator[asyncpg.Connection]:
+        """The other connection, so that a lease is renewed while a batch takes its time."""
+        async with self._renewing:
+            with unknown_when_lost():
+                if self._renewals is None or self._renewals.is_closed():
+                    self._renewals = await self._connect()
+                try:
+                    yield self._renewals
+                except TimeoutError:
+                    self._renewals.terminate()
+                    raise
+
+
+@contextmanager
+def unknown_when_lost() -> Iterator[None]:
+    """Turns every failure of connection or server into OutcomeUnknown."""
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        raise OutcomeUnknown from error
+
+
+async def _write_log(connection: asyncpg.Connection, log: Sequence[Logged]) -> None:
+    if log:
+        await connection.execute(
+            "INSERT INTO command_log (id, tenant_id, fingerprint, reply)"
+            " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::bytea[])",
+            *(list(column) for column in zip(*log, strict=True)),
+        )

@@ -1,0 +1,275 @@
+"""Leases: which incarnation of which host may decide for a shard, and until when.
+
+A host's incarnation (one process) holds one row with one expiry, renewed once a second;
+a shard's row names the incarnation that owns it and the epoch, which every commit proves.
+Expiry is by the database's clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+LEASE_SECONDS = 5
+_TERMINATE_WAIT_MS = 5_000
+
+
+class Shard(NamedTuple):
+    """A family's shard, such as ('commerce', 17)."""
+
+    family: str
+    number: int
+
+
+class Lease(NamedTuple):
+    """What an owner holds of one shard."""
+
+    epoch: int
+    decided_at_ms: int
+
+
+class Incarnation(NamedTuple):
+    """One process of a host. `machine` tells machines (and their boots) apart."""
+
+    id: UUID
+    name: str
+    machine: str
+    pid: int
+
+
+def application_name(host_id: UUID) -> str:
+    """How an incarnation's connections are known to the database."""
+    return f"hf-host-{host_id}"
+
+
+async def register(connection: asyncpg.Connection, host: Incarnation) -> None:
+    """Adds the incarnation, with a first lease."""
+    await connection.execute(
+        "INSERT INTO shard_hosts (id, name, machine, pid, expires_at)"
+        " VALUES ($1, $2, $3, $4, clock_timestamp() + make_interval(secs => $5))",
+        host.id,
+        host.name,
+        host.machine,
+        host.pid,
+        LEASE_SECONDS,
+    )
+
+
+async def predecessors(connection: asyncpg.Connection, host: Incarnation) -> list[Incarnation]:
+    """Earlier incarnations of the same name on the same machine that nobody has taken from."""
+    rows = await connection.fetch(
+        "SELECT id, name, machine, pid FROM shard_hosts"
+        " WHERE name = $1 AND machine = $2 AND id <> $3 AND lost_at IS NULL",
+        host.name,
+        host.machine,
+        host.id,
+    )
+    return [Incarnation(*row) for row in rows]
+
+
+async def expire(connection: asyncpg.Connection, host_ids: Iterable[UUID]) -> None:
+    """Ends leases at once. Only for incarnations whose process is proved to be gone."""
+    await connection.execute(
+        "UPDATE shard_hosts SET expires_at = clock_timestamp()"
+        " WHERE id = ANY($1::uuid[]) AND lost_at IS NULL",
+        list(host_ids),
+    )
+
+
+async def _expire_all(url: str) -> None:
+    connection = await asyncpg.connect(url, timeout=10)
+    try:
+        await connection.execute(
+            "UPDATE shard_hosts SET expires_at = clock_timestamp() WHERE lost_at IS NULL"
+        )
+    finally:
+        await connection.close()
+
+
+def expire_all(url: str) -> None:
+    """Ends every lease, so that a start need not wait for them. Only for the supervising
+    command, and only once every process of the earlier run is proved to be gone."""
+    asyncio.run(_expire_all(url))
+
+
+async def renew(connection: asyncpg.Connection, host_id: UUID, decided_at_ms: int) -> int | None:
+    """Renews the incarnation's lease.
+
+    Returns the database's clock in ms; None when its shards were taken: it must not answer
+    anything again.
+    """
+    now_ms: int | None = await connection.fetchval(
+        "UPDATE shard_hosts SET decided_at_ms = greatest(decided_at_ms, $2),"
+        " expires_at = clock_timestamp() + make_interval(secs => $3)"
+        " WHERE id = $1 AND lost_at IS NULL"
+        " RETURNING (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
+        host_id,
+        decided_at_ms,
+        LEASE_SECONDS,
+    )
+    return now_ms
+
+
+async def owned(connection: asyncpg.Connection, host_id: UUID) -> dict[Shard, Lease]:
+    """The shards of an incarnation."""
+    rows = await connection.fetch(
+        "SELECT family, shard, epoch, decided_at_ms FROM shard_leases WHERE host_id = $1", host_id
+    )
+    return {Shard(row[0], row[1]): Lease(row[2], row[3]) for row in rows}
+
+
+async def raise_epochs(connection: asyncpg.Connection, host_id: UUID) -> None:
+    """Gives an incarnation new epochs for its own shards, after a commit of unknown outcome.
+
+    Waits for the transaction in doubt to end, because that one holds the rows FOR SHARE.
+    """
+    await connection.execute(
+        "UPDATE shard_leases SET epoch = epoch + 1 WHERE host_id = $1"
+        " AND EXISTS (SELECT 1 FROM shard_hosts WHERE id = $1 AND lost_at IS NULL)",
+        host_id,
+    )
+
+
+async def hand_over(
+    connection: asyncpg.Connection,
+    host_id: UUID,
+    shards: Iterable[Shard],
+    successor: UUID,
+    decided_at_ms: int,
+) -> None:
+    """Gives shards of a live, drained incarnation to another one."""
+    chosen = list(shards)
+    await connection.execute(
+        "UPDATE shard_leases l SET host_id = $2, epoch = epoch + 1,"
+        " decided_at_ms = greatest(decided_at_ms, $5)"
+        " FROM unnest($3::text[], $4::int[]) AS s(family, shard)"
+        " WHERE l.family = s.family AND l.shard = s.shard AND l.host_id = $1"
+        " AND EXISTS (SELECT 1 FROM shard_hosts WHERE id = $2 AND lost_at IS NULL)",
+        host_id,
+        successor,
+        [shard.family for shard in chosen],
+        [shard.number for shard in chosen],
+        decided_at_ms,
+    )
+
+
+# --- the keeper's side -------------------------------------------------------------------
+
+
+async def create_shards(connection: asyncpg.Connection, families: Iterable[str]) -> int:
+    """Makes sure that every family has its shards; returns how many each has.
+
+    The number was fixed at installation and is read from the database alone.
+    """
+    shards = int(await connection.fetchval("SELECT value FROM installation WHERE name = 'shards'"))
+    await connection.execute(
+        "INSERT INTO shard_leases (family, shard)"
+        " SELECT f, s FROM unnest($1::text[]) AS f, generate_series(0, $2 - 1) AS s"
+        " ON CONFLICT DO NOTHING",
+        list(families),
+        shards,
+    )
+    return shards
+
+
+async def live_hosts(connection: asyncpg.Connection) -> dict[Incarnation, list[Shard]]:
+    """Incarnations with a valid lease, and the shards of each."""
+    rows = await connection.fetch(
+        "SELECT h.id, h.name, h.machine, h.pid, l.family, l.shard FROM shard_hosts h"
+        " LEFT JOIN shard_leases l ON l.host_id = h.id"
+        " WHERE h.lost_at IS NULL AND h.expires_at > clock_timestamp()"
+        " ORDER BY l.family, l.shard"
+    )
+    hosts: dict[Incarnation, list[Shard]] = {}
+    for row in rows:
+        shards = hosts.setdefault(Incarnation(*row[:4]), [])
+        if row[4] is not None:
+            shards.append(Shard(row[4], row[5]))
+    return hosts
+
+
+async def ownerless(connection: asyncpg.Connection) -> list[Shard]:
+    """Shards that nobody may decide for: never given, or whose owner's lease has expired."""
+    rows = await connection.fetch(
+        "SELECT l.family, l.shard FROM shard_leases l LEFT JOIN shard_hosts h ON h.id = l.host_id"
+        " WHERE h.id IS NULL OR h.lost_at IS NOT NULL OR h.expires_at <= clock_timestamp()"
+    )
+    return [Shard(*row) for row in rows]
+
+
+async def take(connection: asyncpg.Connection, gifts: Mapping[Shard, UUID]) -> list[UUID]:
+    """Takes ownerless shards and gives each to a live incarnation, under a new epoch.
+
+    First marks the expired owners as lost (they can never renew again) and commits; then ends
+    their database connections, which frees what a process stopped in mid-transaction holds; and
+    only then moves the shards. Returns the incarnations that were lost.
+    """
+    async with connection.transaction():
+        rows = await connection.fetch(
+            "UPDATE shard_hosts SET lost_at = clock_timestamp()"
+            " WHERE lost_at IS NULL AND expires_at <= clock_timestamp() RETURNING id"
+        )
+    lost = [row[0] for row in rows]
+    await _terminate(connection)
+    async with connection.transaction():
+        await connection.execute(
+            "UPDATE shard_leases l SET epoch = l.epoch + 1, host_id = g.host_id,"
+            " decided_at_ms = greatest(l.decided_at_ms, coalesce("
+            "   (SELECT h.decided_at_ms FROM shard_hosts h WHERE h.id = l.host_id), 0))"
+            " FROM unnest($1::text[], $2::int[], $3::uuid[]) AS g(family, shard, host_id)"
+            " WHERE l.family = g.family AND l.shard = g.shard"
+            " AND (l.host_id IS NULL OR EXISTS"
+            "   (SELECT 1 FROM shard_hosts h WHERE h.id = l.host_id AND h.lost_at IS NOT NULL))",
+            [shard.family for shard in gifts],
+            [shard.number for shard in gifts],
+            list(gifts.values()),
+        )
+        await connection.execute(
+            "DELETE FROM shard_hosts h WHERE lost_at < clock_timestamp() - interval '1 day'"
+            " AND NOT EXISTS (SELECT 1 FROM shard_leases l WHERE l.host_id = h.id)"
+        )
+    return lost
+
+
+async def _terminate(connection: asyncpg.Connection) -> None:
+    await connection.execute(
+        "SELECT pg_terminate_backend(a.pid, $1) FROM pg_stat_activity a"
+        " JOIN shard_hosts h ON a.application_name = 'hf-host-' || h.id"
+        " WHERE h.lost_at IS NOT NULL",
+        _TERMINATE_WAIT_MS,
+    )
+
+
+# --- the replicas' side ------------------------------------------------------------------
+
+
+async def directory(connection: AsyncConnection) -> tuple[int, dict[Shard, tuple[str, UUID]]]:
+    """Number of shards per family, and the host (name, incarnation) of each owned shard."""
+    shards = await connection.scalar(text("SELECT value FROM installation WHERE name = 'shards'"))
+    rows = await connection.execute(
+        text(
+            "SELECT l.family, l.shard, h.name, h.id FROM shard_leases l"
+            " JOIN shard_hosts h ON h.id = l.host_id WHERE h.lost_at IS NULL"
+        )
+    )
+    return int(shards), {Shard(row[0], row[1]): (row[2], row[3]) for row in rows}
+
+
+async def count_unowned(connection: AsyncConnection) -> int:
+    """Shards that nobody serves right now; -1 when there are no shards yet."""
+    row = (
+        await connection.execute(
+            text(
+                "SELECT count(*), count(*) FILTER (WHERE h.id IS NULL OR h.lost_at IS NOT NULL"
+                " OR h.expires_at <= clock_timestamp())"
+                " FROM shard_leases l LEFT JOIN shard_hosts h ON h.id = l.host_id"
+            )
+        )
+    ).one()
+    return int(row[1]) if row[0] else -1

@@ -1,0 +1,53 @@
+"""The one MetaData that every capability's tables hang on, and the policies that wall tenants."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from sqlalchemy import MetaData
+
+APP_ROLE = "holdfast_app"
+HOST_ROLE = "holdfast_host"
+
+TENANT = "nullif(current_setting('holdfast.tenant_id', true), '')::uuid"
+USER = "nullif(current_setting('holdfast.user_id', true), '')::uuid"
+PUBLIC = "current_setting('holdfast.audience', true) = 'public'"
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Executor(Protocol):
+    """Whatever runs a statement: alembic's `op` in a migration."""
+
+    def execute(self, sqltext: str) -> Any: ...
+
+
+def wall(op: Executor, table: str, *, app: str = "SELECT, INSERT, UPDATE, DELETE") -> None:
+    """Puts forced row-level security on `table`: the app role sees and writes only rows of the
+    transaction's tenant (none without one); the host role, which serves all tenants, all rows.
+
+    `app` lists what the app role may do at all; an aggregate's tables take `SELECT` alone.
+    """
+    op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+    op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+    op.execute(
+        f"CREATE POLICY {table}_tenant ON {table} TO {APP_ROLE}"
+        f" USING (tenant_id = {TENANT}) WITH CHECK (tenant_id = {TENANT})"
+    )
+    op.execute(f"CREATE POLICY {table}_host ON {table} TO {HOST_ROLE} USING (true)")
+    grant(op, table, app=app, host="SELECT, INSERT, UPDATE, DELETE")
+
+
+def grant(op: Executor, table: str, *, app: str = "", host: str = "") -> None:
+    """Grants the two serving roles their rights on `table`; an empty string grants nothing."""
+    for role, rights in ((APP_ROLE, app), (HOST_ROLE, host)):
+        if rights:
+            op.execute(f"GRANT {rights} ON {table} TO {role}")

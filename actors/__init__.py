@@ -1,0 +1,1 @@
+"""Hot state: what people fight over has one writer, which decides in memory."""

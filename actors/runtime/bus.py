@@ -1,0 +1,153 @@
+"""How a replica has commands decided: found, sent, repeated until their deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass
+from uuid import UUID
+
+import msgspec
+
+from actors.runtime.directory import Directory, Owner
+from actors.runtime.lane import Lane
+from actors.runtime.ports import Transport
+from actors.runtime.wire import Answer, Envelope, Outcome, Receipt, shard_of
+from core import telemetry
+from core.clock import Clock
+from core.errors import Conflict, HoldfastError, IdempotencyMismatch, Unavailable
+from core.request import RequestKey
+from store.leases import Shard
+
+PATIENCE_SECONDS = 1.0
+FIRST_PAUSE_SECONDS = 0.02
+MAX_PAUSE_SECONDS = 0.5
+READ_TIMEOUT_MS = 10_000
+_NO_COMMAND = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A host's answer: the family's own encoding, and receipts of order."""
+
+    reply: bytes
+    receipts: tuple[Receipt, ...]
+
+
+class CommandBus:
+    """Sends commands and reads to the hosts that own their shards.
+
+    A command is repeated under the same id over host restarts until its deadline; then, and when
+    a host is full, Unavailable (503 with Retry-After) is raised.
+    """
+
+    def __init__(self, directory: Directory, transport: Transport, clock: Clock) -> None:
+        self._directory = directory
+        self._transport = transport
+        self._clock = clock
+        self._lanes: dict[Owner, Lane] = {}
+
+    async def send(
+        self, family: str, tenant_id: UUID, principal: str, body: bytes, key: RequestKey
+    ) -> Decided:
+        """One command. Raises Unavailable, IdempotencyMismatch, or Conflict when the database
+        refuses the data."""
+        envelope = Envelope(
+            family,
+            await self._shard(tenant_id),
+            tenant_id,
+            key.command_id,
+            key.fingerprint,
+            principal,
+            key.arrived_ms,
+            key.deadline_ms,
+            False,
+            key.client_supplied,
+            body,
+        )
+        return await self._until_answered(envelope)
+
+    async def read(self, family: str, tenant_id: UUID, principal: str, body: bytes) -> Decided:
+        """One read of committed state, from the owner. Raises Unavailable."""
+        now_ms = self._clock.now_ms()
+        envelope = Envelope(
+            family,
+            await self._shard(tenant_id),
+            tenant_id,
+            _NO_COMMAND,
+            b"",
+            principal,
+            now_ms,
+            now_ms + READ_TIMEOUT_MS,
+            True,
+            False,
+            body,
+        )
+        return await self._until_answered(envelope)
+
+    async def _shard(self, tenant_id: UUID) -> int:
+        return shard_of(tenant_id, await self._directory.shards())
+
+    async def _until_answered(self, envelope: Envelope) -> Decided:
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            seen = self._clock.boot_seconds()
+            answer = await self._ask(envelope)
+            if answer.outcome is not Outcome.ASK_AGAIN:
+                return _settle(answer)
+            if self._clock.now_ms() + pause * 1000 >= envelope.deadline_ms:
+                raise Unavailable
+            telemetry.COMMAND_RETRIES.labels(envelope.family).inc()
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
+            pause = min(pause * 2, MAX_PAUSE_SECONDS)
+            await self._refresh(seen)
+            # From the second try on, the first may have happened.
+            envelope = msgspec.structs.replace(envelope, look_up=True)
+
+    async def _ask(self, envelope: Envelope) -> Answer:
+        """Asks the owner; gives it up when the shard moves or the deadline passes."""
+        shard = Shard(envelope.family, envelope.shard)
+        owner = self._directory.owner(shard)
+        if owner is None:
+            return Answer(Outcome.ASK_AGAIN)
+        lane = self._lanes.get(owner)
+        if lane is None:
+            lane = self._lanes[owner] = Lane(self._transport, owner.name)
+        future = lane.send(envelope)
+        while not future.done():
+            await asyncio.wait({future}, timeout=PATIENCE_SECONDS)
+            if future.done():
+                break
+            if self._clock.now_ms() >= envelope.deadline_ms:
+                raise Unavailable
+            # Silence may be a stopped host: has somebody else taken its shards?
+            await self._refresh(self._clock.boot_seconds() - PATIENCE_SECONDS / 2)
+            if self._directory.owner(shard) != owner:
+                self._close_lanes()
+        return future.result()
+
+    async def _refresh(self, seen_seconds: float) -> None:
+        try:
+            await self._directory.refresh(seen_seconds)
+        except HoldfastError:
+            return  # the deadline ends the patience, not one failed look
+        self._close_lanes()
+
+    def _close_lanes(self) -> None:
+        current = self._directory.owners
+        for owner in [owner for owner in self._lanes if owner not in current]:
+            self._lanes.pop(owner).close()
+
+
+def _settle(answer: Answer) -> Decided:
+    match answer.outcome:
+        case Outcome.DONE:
+            return Decided(answer.reply, answer.receipts)
+        case Outcome.MISMATCH:
+            raise IdempotencyMismatch
+        case Outcome.REJECTED:
+            raise Conflict("The data was refused by the database; nothing was written.")
+        case Outcome.BUSY:
+            raise Unavailable("Too many commands are waiting for this business.")
+        case _:
+            raise Unavailable

@@ -1,0 +1,130 @@
+"""What the runtime asks of a family of aggregates: to be pure, and to say what it needs.
+
+An aggregate's state is immutable, so that keeping the old reference is the undo. A refusal is a
+reply, not an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from store.journal import Loader
+
+
+class Key(NamedTuple):
+    """Names one aggregate. `kind` is unique over all families. An `ephemeral` key is a question
+    to the store, such as "this caller's open holds": asked again for every batch."""
+
+    kind: str
+    shard: int
+    tenant_id: UUID
+    id: UUID
+    detail: str = ""
+    ephemeral: bool = False
+
+
+class View(Protocol):
+    """The states that a decision may look at."""
+
+    def get(self, key: Key) -> Any:
+        """The state, or None when there is no such aggregate."""
+        ...
+
+    def __contains__(self, key: object) -> bool:
+        """Whether the key is loaded, even if as None."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a decision knows besides its command. Times are in ms since the epoch, UTC.
+
+    `arrived_ms` is when the gateway took the request in; `now_ms` never runs backwards.
+    """
+
+    shard: int
+    tenant_id: UUID
+    principal: str
+    command_id: UUID
+    arrived_ms: int
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`events` in the order in which they happen, `touched` the aggregates that a receipt names.
+    A decision without events writes nothing and is not logged."""
+
+    reply: Any
+    events: Sequence[tuple[Key, Any]] = ()
+    touched: Sequence[Key] = ()
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One event that happened: what `project` turns into rows."""
+
+    key: Key
+    event: Any
+    before: Any
+    after: Any
+    context: Context
+
+
+class Timer(NamedTuple):
+    """A command that the shard gives itself when `due_ms` has come."""
+
+    due_ms: int
+    tenant_id: UUID
+    command: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """The pure functions of one family, and the loader that knows its tables.
+
+    - `decode`, `encode`: commands from and replies to the wire.
+    - `keys(command, context, view)`: what must be loaded before it can be decided; asked again
+      after each load until nothing is missing.
+    - `decide(view, command, context)`; `evolve(state, event)`; `sequence(state)` for receipts.
+    - `project(changes)`: rows for the loader's `write`; `timers(change)`: what falls due later.
+    - `restore(key, row)`, `due(row)`: states and timers from what the loader read.
+    Timers further away than `timers_ahead_ms` stay in the database until they come near.
+    """
+
+    name: str
+    loader: Loader
+    rules: Rules
+    timers_ahead_ms: int = 60_000
+
+
+class Rules(Protocol):
+    def decode(self, body: bytes) -> Any: ...
+
+    def encode(self, reply: Any) -> bytes: ...
+
+    def label(self, command: Any) -> str: ...
+
+    def keys(self, command: Any, context: Context, view: View) -> Iterable[Key]: ...
+
+    def decide(self, view: View, command: Any, context: Context) -> Decision: ...
+
+    def evolve(self, state: Any, event: Any) -> Any: ...
+
+    def sequence(self, state: Any) -> int: ...
+
+    def project(self, changes: Sequence[Change]) -> Any: ...
+
+    def timers(self, change: Change) -> Iterable[Timer]: ...
+
+    def due(self, row: Any) -> Timer: ...
+
+    def restore(self, key: Key, row: Any) -> Any: ...
+
+
+Families = Mapping[str, Family]

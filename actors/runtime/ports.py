@@ -1,0 +1,56 @@
+"""What the runtime takes from outside, so that all of it can be simulated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+from uuid import UUID
+
+from actors.runtime.wire import Answer, Envelope
+from store.journal import Loader, Logged
+from store.leases import Incarnation, Lease, Shard
+
+
+class Store(Protocol):
+    """Durable storage as a host needs it: `store.journal.HostStore`, which documents it."""
+
+    async def register(self) -> list[Incarnation]: ...
+
+    async def expire(self, host_ids: Iterable[UUID]) -> None: ...
+
+    async def renew(self, decided_at_ms: int) -> int | None: ...
+
+    async def owned(self) -> Mapping[Shard, Lease]: ...
+
+    async def hand_over(
+        self, shards: Iterable[Shard], successor: UUID, decided_at_ms: int
+    ) -> None: ...
+
+    async def recover(self) -> None: ...
+
+    async def load(self, loader: Loader, keys: Sequence[Any]) -> Mapping[Any, Any]: ...
+
+    async def due(
+        self, loader: Loader, shards: Sequence[int], until_ms: int
+    ) -> Sequence[tuple[int, Any]]: ...
+
+    async def known(self, command_ids: Sequence[UUID]) -> Mapping[UUID, Logged]: ...
+
+    async def commit(
+        self,
+        epochs: Mapping[Shard, int],
+        writes: Sequence[tuple[Loader, Any]],
+        log: Sequence[Logged],
+    ) -> None: ...
+
+
+class Transport(Protocol):
+    """How a replica reaches a host by name."""
+
+    async def submit(self, host_name: str, envelopes: Sequence[Envelope]) -> list[Answer]:
+        """Raises HostLost when the host cannot be reached or died: the outcome is unknown."""
+        ...
+
+
+class HostLost(Exception):
+    """The call to a host ended without an answer."""

@@ -1,0 +1,198 @@
+"""The runtime over Ray: hosts as named detached actors, calls of one msgpack blob each.
+
+`max_task_retries` is 0, always: repeating is ours, by command id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import ray
+from ray.actor import ActorHandle
+from ray.exceptions import RayError
+
+from actors.runtime.ports import HostLost
+from actors.runtime.wire import Answer, Envelope, decode_answers, decode_envelopes, encode
+from core.telemetry import get_logger
+from store.leases import Shard
+
+NAMESPACE = "holdfast"
+HOST_CPUS = 0.05
+MAX_CALLS = 10_000
+CALL_TIMEOUT_SECONDS = 60.0
+KEEPER_CALL_TIMEOUT_SECONDS = 3.0
+
+log = get_logger("runtime.remote")
+
+Handle = ActorHandle[Any]
+
+
+def host_name(number: int) -> str:
+    return f"shard-host-{number}"
+
+
+def machine_id() -> str:
+    """Names this machine and its boot: process ids mean something within it alone."""
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return platform.node()
+
+
+class HostActor:
+    """The Ray face of a `Host`."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._host: Any = None
+        self._starting: asyncio.Task[None] | None = None
+        self._publishing: asyncio.Task[None] | None = None
+
+    async def start(self) -> int:
+        """Starts the host if that has not happened; returns its process id."""
+        if self._starting is None:
+            self._starting = asyncio.create_task(self._start())
+        await asyncio.shield(self._starting)
+        return os.getpid()
+
+    async def _start(self) -> None:
+        # Imported here so that the actor's class stays small to ship.
+        from actors.families import FAMILIES
+        from actors.runtime.host import Host
+        from core.clock import SystemClock
+        from core.ids import uuid7
+        from core.settings import get_settings
+        from core.telemetry import configure_logging
+        from store.journal import HostStore, OutcomeUnknown
+        from store.leases import Incarnation
+        from store.metrics import MetricsPublisher
+        from store.redis import Redis
+
+        settings = get_settings()
+        configure_logging(settings.log_level)
+        incarnation = Incarnation(uuid7(), self._name, machine_id(), os.getpid())
+        host = Host(
+            HostStore(settings.host_database_url, incarnation),
+            FAMILIES,
+            SystemClock(),
+            # Neither exit_actor nor ray.kill would have Ray start it again.
+            lambda: os._exit(1),
+        )
+        publisher = MetricsPublisher(Redis(settings.effective_redis_url), self._name)
+        self._publishing = asyncio.create_task(publisher.run())
+        while self._host is None:
+            try:
+                await host.start()
+                self._host = host
+            except OutcomeUnknown as error:
+                log.warning("host cannot start yet", reason=repr(error.__cause__))
+                await asyncio.sleep(0.5)
+
+    async def submit(self, blob: bytes) -> bytes:
+        await self.start()
+        return encode(await self._host.submit(decode_envelopes(blob)))
+
+    async def sync(self) -> None:
+        await self.start()
+        await self._host.sync()
+
+    async def hand_over(self, shards: list[tuple[str, int]], successor: UUID) -> None:
+        await self.start()
+        await self._host.hand_over([Shard(*shard) for shard in shards], successor)
+
+
+class RayTransport:
+    """From a replica to host actors by name. See `ports.Transport`."""
+
+    def __init__(self) -> None:
+        self._handles: dict[str, Handle] = {}
+
+    async def submit(self, host_name: str, envelopes: Sequence[Envelope]) -> list[Answer]:
+        blob = encode(envelopes)
+        try:
+            handle = await self._handle(host_name)
+            async with asyncio.timeout(CALL_TIMEOUT_SECONDS):
+                answer: bytes = await handle.submit.remote(blob)
+        except (RayError, ValueError, TimeoutError) as error:
+            # ValueError: no actor has that name (yet).
+            self._handles.pop(host_name, None)
+            log.warning("host lost", host=host_name, reason=type(error).__name__)
+            raise HostLost from error
+        return decode_answers(answer)
+
+    async def _handle(self, host_name: str) -> Handle:
+        handle = self._handles.get(host_name)
+        if handle is None:
+            handle = await asyncio.to_thread(ray.get_actor, host_name, NAMESPACE)
+            self._handles[host_name] = handle
+        return handle
+
+
+class RayHosts:
+    """The host actors as the keeper handles them. See `keeper.Hosts`."""
+
+    def __init__(self, count: int) -> None:
+        self._names = [host_name(number) for number in range(count)]
+        self._handles: dict[str, Handle] = {}
+        self._pings: dict[str, asyncio.Task[Any]] = {}
+
+    async def ensure(self) -> None:
+        """Creates what is missing, and wakes what Ray has restarted. Waits for no answer: a
+        stopped host must not delay the care for the others."""
+        for name in self._names:
+            ping = self._pings.get(name)
+            if ping is not None and not ping.done():
+                continue
+            if ping is not None and ping.exception() is not None:
+                log.warning("host did not answer", host=name, reason=repr(ping.exception()))
+                self._handles.pop(name, None)
+            if name not in self._handles:
+                self._handles[name] = await asyncio.to_thread(_create, name)
+            self._pings[name] = asyncio.create_task(_call(self._handles[name], "start"))
+
+    async def sync(self, names: Iterable[str]) -> None:
+        calls = [
+            asyncio.create_task(_call(self._handles[name], "sync"))
+            for name in names
+            if name in self._handles
+        ]
+        if calls:
+            # One that does not answer finds out by itself, at its next renewal.
+            await asyncio.wait(calls, timeout=KEEPER_CALL_TIMEOUT_SECONDS)
+
+    async def hand_over(self, name: str, shards: Sequence[Shard], successor: UUID) -> None:
+        if name not in self._handles:
+            raise HostLost(name)
+        plain = [tuple(shard) for shard in shards]
+        async with asyncio.timeout(KEEPER_CALL_TIMEOUT_SECONDS):
+            await _call(self._handles[name], "hand_over", plain, successor)
+
+
+async def _call(handle: Handle, method: str, *arguments: Any) -> Any:
+    """Calls an actor's method. Raises HostLost."""
+    try:
+        return await getattr(handle, method).remote(*arguments)
+    except RayError as error:
+        raise HostLost(method) from error
+
+
+def _create(name: str) -> Handle:
+    actor: Any = ray.remote(HostActor)
+    handle: Handle = actor.options(
+        name=name,
+        namespace=NAMESPACE,
+        lifetime="detached",
+        get_if_exists=True,
+        num_cpus=HOST_CPUS,
+        max_restarts=-1,
+        max_task_retries=0,
+        max_concurrency=MAX_CALLS,
+        scheduling_strategy="SPREAD",
+    ).remote(name)
+    return handle

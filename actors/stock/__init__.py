@@ -1,0 +1,1 @@
+"""Stock of goods: levels, holds and their ledger. Pure: no clock, no I/O."""

@@ -1,0 +1,62 @@
+"""A shard in a test's hands: applies stock decisions the way the runtime does, without I/O."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID, uuid4
+
+from actors.runtime.family import Change, Context, Decision, Key
+from actors.stock import model as m
+from actors.stock.decide import decide, evolve, keys, open_holds_key
+
+TENANT = UUID(int=7)
+
+
+class StockBench:
+    """`now_ms` is moved by the test; `ledger` collects every change that happened."""
+
+    def __init__(self) -> None:
+        self.states: dict[Key, Any] = {}
+        self.ledger: list[Change] = []
+        self.now_ms = 1_000_000
+
+    def get(self, key: Key) -> Any:
+        if key.kind == m.OPEN_HOLDS:
+            return self._open_holds(key)
+        return self.states.get(key)
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+    def run(
+        self, command: m.AnyCommand, *, by: str = "alice", arrived_ms: int | None = None
+    ) -> Any:
+        """Decides and applies one command; returns its reply."""
+        context = Context(3, TENANT, by, uuid4(), arrived_ms or self.now_ms, self.now_ms)
+        list(keys(command, context, self))
+        decision: Decision = decide(self, command, context)
+        if decision.refused:
+            assert not decision.events, "a refusal writes nothing"
+        for key, event in decision.events:
+            before = self.states.get(key)
+            self.states[key] = evolve(before, event)
+            self.ledger.append(Change(key, event, before, self.states[key], context))
+        return decision.reply
+
+    def stock(self, product: UUID) -> m.Stock:
+        return self.states.get(Key(m.STOCK, 3, TENANT, product)) or m.Stock()
+
+    def reservation(self, reservation_id: UUID) -> m.Reservation:
+        return self.states[Key(m.RESERVATION, 3, TENANT, reservation_id)]
+
+    def _open_holds(self, key: Key) -> list[UUID]:
+        context = Context(3, TENANT, key.detail, uuid4(), 0, 0)
+        assert key == open_holds_key(context, key.id)
+        return sorted(
+            held.id
+            for held, state in self.states.items()
+            if held.kind == m.RESERVATION
+            and state.status is m.Status.OPEN
+            and state.created_by == key.detail
+            and any(line.product_id == key.id for line in state.lines)
+        )

@@ -16,8 +16,8 @@ class Clock(Protocol):
     def boot_seconds(self) -> float: ...
 
     def calibrate(self, database_now_ms: int, sent_ms: int, received_ms: int) -> None:
-        """Shifts wall time to the database's, from one round trip: it read its clock about
-        half-way between `sent_ms` and `received_ms`, which are this clock's readings."""
+        """Shifts wall time to the database's, from one round trip: it read its clock between
+        `sent_ms` and `received_ms`, which are this clock's readings."""
         ...
 
 
@@ -26,16 +26,24 @@ _BOOT_CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class SystemClock:
-    """The machine's clocks."""
+    """The machine's clocks. Wall time is read once and then counted on the boot clock, so that
+    somebody who sets the machine's time does not make holds expire."""
 
     def __init__(self) -> None:
-        self._offset_ms = 0
+        self._offset_ms = time.time_ns() // 1_000_000 - self._boot_ms()
 
     def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000 + self._offset_ms
+        return self._boot_ms() + self._offset_ms
 
     def boot_seconds(self) -> float:
         return time.clock_gettime(_BOOT_CLOCK)
 
     def calibrate(self, database_now_ms: int, sent_ms: int, received_ms: int) -> None:
-        self._offset_ms += database_now_ms - (sent_ms + received_ms) // 2
+        # The least shift that puts the database's reading into the round trip: a slow one tells
+        # little, and changes nothing that a fast one told.
+        earliest, latest = database_now_ms - received_ms, database_now_ms - sent_ms
+        self._offset_ms += min(max(0, earliest), latest)
+
+    @staticmethod
+    def _boot_ms() -> int:
+        return time.clock_gettime_ns(_BOOT_CLOCK) // 1_000_000

@@ -65,7 +65,7 @@ def _serve() -> dict[str, str]:
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "gateway.doorstep:middlewares",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
         # A dead HAProxy is noticed by its health check alone, after three failures.
-        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
+        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "0.5",
         "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "5",
     }
 
@@ -91,6 +91,9 @@ def _haproxy(settings: Settings) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": "30",
         "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "60",
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "30",
+        # The second line tells replicas where a request came from (`gateway.address`). Ray has no
+        # setting for it; this one goes into HAProxy's defaults as it stands.
+        "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure\n    option forwardfor",
         # Slack for a busy event loop; a dead replica refuses connections, which is noticed by
         # the next request and not by these checks.
         "RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER": "2s",

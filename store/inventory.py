@@ -94,9 +94,7 @@ stock_movements = Table(
 )
 
 
-async def low_stock(
-    tx: AsyncConnection, offset: int, limit: int
-) -> tuple[list[RowMapping], int]:
+async def low_stock(tx: AsyncConnection, offset: int, limit: int) -> tuple[list[RowMapping], int]:
     """Levels below their threshold that this scope shows, scarcest first, and how many."""
     available = (stock_levels.c.on_hand - stock_levels.c.reserved).label("available")
     columns = (stock_levels.c.product_id, available, stock_levels.c.low_stock_threshold)

@@ -1,4 +1,5 @@
-"""A shard host's way to Postgres: one connection that commits batches, one that renews.
+"""A shard host's way to Postgres: one connection that commits batches, one that renews the
+lease, one for the rest.
 
 Every commit proves in its first statement that the host still owns, at the same epochs, the
 shards that the batch touches; a host that lost one writes nothing.
@@ -7,8 +8,17 @@ shards that the batch touches; a host that lost one writes nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
@@ -56,84 +66,116 @@ class Loader(Protocol):
     ) -> Sequence[tuple[int, Any]]: ...
 
 
+async def _connect(url: str, host: Incarnation) -> asyncpg.Connection:
+    return await asyncpg.connect(
+        url,
+        timeout=_CONNECT_TIMEOUT_SECONDS,
+        command_timeout=COMMIT_TIMEOUT_SECONDS,
+        server_settings={
+            "application_name": leases.application_name(host.id),
+            # A host that is stopped in mid-transaction must not block its successor.
+            "transaction_timeout": f"{COMMIT_TIMEOUT_SECONDS}s",
+            "idle_in_transaction_session_timeout": "5s",
+            "tcp_keepalives_idle": "2",
+            "tcp_keepalives_interval": "1",
+            "tcp_keepalives_count": "3",
+            "timezone": "UTC",
+        },
+    )
+
+
+class Line:
+    """One connection to the database: opened when it is needed, used by one task at a time, and
+    given up when an answer does not come, since nobody knows what it would still bring."""
+
+    def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
+        self._connect = connect
+        self._turn = asyncio.Lock()
+        self.connection: asyncpg.Connection | None = None
+
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[asyncpg.Connection]:
+        """The connection. Raises OutcomeUnknown when it cannot be had, or is lost."""
+        async with self._turn:
+            with unknown_when_lost():
+                if self.connection is None or self.connection.is_closed():
+                    self.connection = await self._connect()
+                with dropped_when_late(self.connection):
+                    yield self.connection
+
+    def drop(self) -> None:
+        """Ends the connection at once."""
+        if self.connection is not None:
+            self.connection.terminate()
+            self.connection = None
+
+    async def close(self) -> None:
+        """Ends the connection, with a goodbye if the server listens."""
+        if self.connection is not None:
+            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+                await self.connection.close(timeout=1)
+
+
 class HostStore:
-    """The two connections of one incarnation. Every method raises OutcomeUnknown when the
-    database cannot be reached or the connection is lost. Not safe for two commits at once: a
-    host has one open transaction by design."""
+    """The connections of one incarnation. Every method raises OutcomeUnknown when the database
+    cannot be reached or the connection is lost. Not safe for two commits at once: a host has one
+    open transaction by design."""
 
     def __init__(self, url: str, host: Incarnation) -> None:
-        self._url = url
         self.host = host
-        self._commits: asyncpg.Connection | None = None
-        self._renewals: asyncpg.Connection | None = None
-        self._renewing = asyncio.Lock()
-
-    async def _connect(self) -> asyncpg.Connection:
-        return await asyncpg.connect(
-            self._url,
-            timeout=_CONNECT_TIMEOUT_SECONDS,
-            command_timeout=COMMIT_TIMEOUT_SECONDS,
-            server_settings={
-                "application_name": leases.application_name(self.host.id),
-                # A host that is stopped in mid-transaction must not block its successor.
-                "transaction_timeout": f"{COMMIT_TIMEOUT_SECONDS}s",
-                "idle_in_transaction_session_timeout": "5s",
-                "tcp_keepalives_idle": "2",
-                "tcp_keepalives_interval": "1",
-                "tcp_keepalives_count": "3",
-                "timezone": "UTC",
-            },
-        )
+        connect = partial(_connect, url, host)
+        # A lease is renewed whatever else takes its time.
+        self._commits, self._renewals, self._errands = Line(connect), Line(connect), Line(connect)
 
     async def register(self) -> list[Incarnation]:
         """Takes a place among the hosts; returns earlier incarnations of this name here."""
-        async with self._renewal() as connection:
+        async with self._errands.use() as connection:
             await leases.register(connection, self.host)
             return await leases.predecessors(connection, self.host)
 
     async def expire(self, host_ids: Iterable[UUID]) -> None:
-        async with self._renewal() as connection:
+        async with self._errands.use() as connection:
             await leases.expire(connection, host_ids)
 
     async def renew(self, decided_at_ms: int) -> int | None:
         """See `leases.renew`."""
-        async with self._renewal() as connection:
+        async with self._renewals.use() as connection:
             return await leases.renew(connection, self.host.id, decided_at_ms)
 
     async def owned(self) -> dict[Shard, Lease]:
         """See `leases.owned`."""
-        async with self._renewal() as connection:
+        async with self._errands.use() as connection:
             return await leases.owned(connection, self.host.id)
 
-    async def hand_over(self, shards: Iterable[Shard], successor: UUID, decided_at_ms: int) -> None:
+    async def hand_over(
+        self, epochs: Mapping[Shard, int], successor: UUID, decided_at_ms: int
+    ) -> None:
         """See `leases.hand_over`."""
-        async with self._renewal() as connection:
-            await leases.hand_over(connection, self.host.id, shards, successor, decided_at_ms)
+        async with self._errands.use() as connection:
+            await leases.hand_over(connection, self.host.id, epochs, successor, decided_at_ms)
 
     async def due(
         self, loader: Loader, shards: Sequence[int], until_ms: int
     ) -> Sequence[tuple[int, Any]]:
         """What falls due in the shards by `until_ms`: (shard, row)."""
-        async with self._renewal() as connection:
+        async with self._errands.use() as connection:
             return await loader.due(connection, shards, until_ms)
 
     async def recover(self) -> None:
         """After an unknown outcome: a new connection, and new epochs for the own shards. What
         the transaction in doubt did, if anything, is visible afterwards."""
-        if self._commits is not None:
-            self._commits.terminate()
-            self._commits = None
-        async with self._batch() as connection:
+        self._commits.drop()
+        async with self._commits.use() as connection:
             await leases.raise_epochs(connection, self.host.id)
 
     async def load(self, loader: Loader, keys: Sequence[Any]) -> Mapping[Any, Any]:
         """Rows of the aggregates that `keys` name."""
-        async with self._batch() as connection:
+        async with self._commits.use() as connection:
             return await loader.load(connection, keys)
 
     async def known(self, command_ids: Sequence[UUID]) -> dict[UUID, Logged]:
         """Lines of the command log, in one indexed query."""
-        async with self._batch() as connection:
+        async with self._commits.use() as connection:
             rows = await connection.fetch(
                 "SELECT id, tenant_id, fingerprint, reply FROM command_log"
                 " WHERE id = ANY($1::uuid[])"
@@ -152,13 +194,14 @@ class HostStore:
 
         Raises Fenced, Rejected or OutcomeUnknown; after Fenced and Rejected nothing is written.
         """
-        async with self._batch() as connection:
+        async with self._commits.use() as connection:
             try:
                 async with connection.transaction(isolation="read_committed"):
-                    await self._prove(connection, epochs)
-                    for loader, rows in writes:
-                        await loader.write(connection, rows)
-                    await _write_log(connection, log)
+                    with dropped_when_late(connection):
+                        await self._prove(connection, epochs)
+                        for loader, rows in writes:
+                            await loader.write(connection, rows)
+                        await _write_log(connection, log)
             except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
                 raise Rejected(str(error)) from error
 
@@ -178,31 +221,8 @@ class HostStore:
             raise Fenced
 
     async def close(self) -> None:
-        for connection in (self._commits, self._renewals):
-            if connection is not None:
-                with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
-                    await connection.close(timeout=1)
-
-    @asynccontextmanager
-    async def _batch(self) -> AsyncIterator[asyncpg.Connection]:
-        """The connection of the work loop, which has one thing to do at a time."""
-        with unknown_when_lost():
-            if self._commits is None or self._commits.is_closed():
-                self._commits = await self._connect()
-            yield self._commits
-
-    @asynccontextmanager
-    async def _renewal(self) -> AsyncIterator[asyncpg.Connection]:
-        """The other connection, so that a lease is renewed while a batch takes its time."""
-        async with self._renewing:
-            with unknown_when_lost():
-                if self._renewals is None or self._renewals.is_closed():
-                    self._renewals = await self._connect()
-                try:
-                    yield self._renewals
-                except TimeoutError:
-                    self._renewals.terminate()
-                    raise
+        for line in (self._commits, self._renewals, self._errands):
+            await line.close()
 
 
 @contextmanager
@@ -212,6 +232,17 @@ def unknown_when_lost() -> Iterator[None]:
         yield
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
         raise OutcomeUnknown from error
+
+
+@contextmanager
+def dropped_when_late(connection: asyncpg.Connection) -> Iterator[None]:
+    """Ends a connection that did not answer in time: a roll-back, or the next command, would
+    wait for the same silence once more."""
+    try:
+        yield
+    except TimeoutError:
+        connection.terminate()
+        raise
 
 
 async def _write_log(connection: asyncpg.Connection, log: Sequence[Logged]) -> None:

@@ -2,63 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping
+from functools import partial
 from uuid import UUID
 
 import asyncpg
 
 from store import leases
-from store.journal import unknown_when_lost
+from store.journal import Line
 from store.leases import Incarnation, Shard
 
 _TIMEOUT_SECONDS = 10
 
 
 class KeeperStore:
-    """Every method raises OutcomeUnknown when the database cannot be reached. One task's own."""
+    """Every method raises OutcomeUnknown when the database cannot be reached."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
-        self._connection: asyncpg.Connection | None = None
+        self._line = Line(partial(_connect, url))
 
     async def create_shards(self, families: Iterable[str]) -> int:
         """See `leases.create_shards`."""
-        async with self._connected() as connection:
+        async with self._line.use() as connection:
             return await leases.create_shards(connection, families)
 
     async def live_hosts(self) -> dict[Incarnation, list[Shard]]:
         """See `leases.live_hosts`."""
-        async with self._connected() as connection:
+        async with self._line.use() as connection:
             return await leases.live_hosts(connection)
 
     async def ownerless(self) -> list[Shard]:
         """See `leases.ownerless`."""
-        async with self._connected() as connection:
+        async with self._line.use() as connection:
             return await leases.ownerless(connection)
 
     async def take(self, gifts: Mapping[Shard, UUID]) -> list[UUID]:
         """See `leases.take`."""
-        async with self._connected() as connection:
+        async with self._line.use() as connection:
             return await leases.take(connection, gifts)
 
     async def rotate_command_log(self) -> None:
         """Makes the coming days' partitions of the command log and drops those over a week old."""
-        async with self._connected() as connection:
+        async with self._line.use() as connection:
             await connection.execute("SELECT rotate_command_log()")
 
     async def close(self) -> None:
-        if self._connection is not None:
-            self._connection.terminate()
+        await self._line.close()
 
-    @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[asyncpg.Connection]:
-        with unknown_when_lost():
-            if self._connection is None or self._connection.is_closed():
-                self._connection = await asyncpg.connect(
-                    self._url,
-                    timeout=5,
-                    command_timeout=_TIMEOUT_SECONDS,
-                    server_settings={"application_name": "hf-keeper", "timezone": "UTC"},
-                )
-            yield self._connection
+
+async def _connect(url: str) -> asyncpg.Connection:
+    return await asyncpg.connect(
+        url,
+        timeout=5,
+        command_timeout=_TIMEOUT_SECONDS,
+        server_settings={"application_name": "hf-keeper", "timezone": "UTC"},
+    )

@@ -49,10 +49,11 @@ def application_name(host_id: UUID) -> str:
 
 
 async def register(connection: asyncpg.Connection, host: Incarnation) -> None:
-    """Adds the incarnation, with a first lease."""
+    """Adds the incarnation, with a first lease; does nothing the second time."""
     await connection.execute(
         "INSERT INTO shard_hosts (id, name, machine, pid, expires_at)"
-        " VALUES ($1, $2, $3, $4, clock_timestamp() + make_interval(secs => $5))",
+        " VALUES ($1, $2, $3, $4, clock_timestamp() + make_interval(secs => $5))"
+        " ON CONFLICT (id) DO NOTHING",
         host.id,
         host.name,
         host.machine,
@@ -139,23 +140,24 @@ async def raise_epochs(connection: asyncpg.Connection, host_id: UUID) -> None:
 async def hand_over(
     connection: asyncpg.Connection,
     host_id: UUID,
-    shards: Iterable[Shard],
+    epochs: Mapping[Shard, int],
     successor: UUID,
     decided_at_ms: int,
 ) -> None:
-    """Gives shards of a live, drained incarnation to another one."""
-    chosen = list(shards)
+    """Gives shards of a live, drained incarnation to another one, unless their epochs moved."""
     await connection.execute(
-        "UPDATE shard_leases l SET host_id = $2, epoch = epoch + 1,"
+        "UPDATE shard_leases l SET host_id = $2, epoch = l.epoch + 1,"
         " decided_at_ms = greatest(decided_at_ms, $5)"
-        " FROM unnest($3::text[], $4::int[]) AS s(family, shard)"
+        " FROM unnest($3::text[], $4::int[], $6::bigint[]) AS s(family, shard, epoch)"
         " WHERE l.family = s.family AND l.shard = s.shard AND l.host_id = $1"
+        " AND l.epoch = s.epoch"
         " AND EXISTS (SELECT 1 FROM shard_hosts WHERE id = $2 AND lost_at IS NULL)",
         host_id,
         successor,
-        [shard.family for shard in chosen],
-        [shard.number for shard in chosen],
+        [shard.family for shard in epochs],
+        [shard.number for shard in epochs],
         decided_at_ms,
+        list(epochs.values()),
     )
 
 
@@ -220,8 +222,11 @@ async def take(connection: asyncpg.Connection, gifts: Mapping[Shard, UUID]) -> l
     async with connection.transaction():
         await connection.execute(
             "UPDATE shard_leases l SET epoch = l.epoch + 1, host_id = g.host_id,"
-            " decided_at_ms = greatest(l.decided_at_ms, coalesce("
-            "   (SELECT h.decided_at_ms FROM shard_hosts h WHERE h.id = l.host_id), 0))"
+            # The old owner told the time of its decisions up to a second ago; now is later
+            # than its lease, and so than anything it has decided since.
+            " decided_at_ms = greatest(l.decided_at_ms,"
+            "   (SELECT h.decided_at_ms FROM shard_hosts h WHERE h.id = l.host_id),"
+            "   (extract(epoch FROM clock_timestamp()) * 1000)::bigint)"
             " FROM unnest($1::text[], $2::int[], $3::uuid[]) AS g(family, shard, host_id)"
             " WHERE l.family = g.family AND l.shard = g.shard"
             " AND (l.host_id IS NULL OR EXISTS"

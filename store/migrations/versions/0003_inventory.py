@@ -40,10 +40,10 @@ def _levels() -> None:
         sa.Column("sequence", sa.BigInteger, nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("product_id", name="pk_stock_levels"),
-        sa.CheckConstraint("on_hand >= 0", name="ck_stock_levels_on_hand_not_negative"),
+        sa.CheckConstraint("on_hand >= 0", name="on_hand_not_negative"),
         sa.CheckConstraint(
             "reserved >= 0 AND reserved <= on_hand",
-            name="ck_stock_levels_reserved_within_on_hand",
+            name="reserved_within_on_hand",
         ),
         postgresql_with={"fillfactor": "50"},
     )
@@ -72,13 +72,13 @@ def _reservations() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_reservations"),
         sa.CheckConstraint(
             "status IN ('open', 'confirmed', 'released', 'expired')",
-            name="ck_reservations_status_known",
+            name="status_known",
         ),
         sa.CheckConstraint(
             "cardinality(product_ids) = cardinality(quantities)",
-            name="ck_reservations_lines_paired",
+            name="lines_paired",
         ),
-        sa.CheckConstraint("0 < ALL (quantities)", name="ck_reservations_quantities_positive"),
+        sa.CheckConstraint("0 < ALL (quantities)", name="quantities_positive"),
     )
     op.create_index(
         "ix_reservations_due",

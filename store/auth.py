@@ -1,0 +1,173 @@
+"""People, businesses and who may act for which: the tables and their queries.
+
+`businesses` and `memberships` stand behind a tenant's wall. `users` holds no tenant's data and is
+read while nobody is known yet, so the app role has plain rights on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    CHAR,
+    CheckConstraint,
+    Column,
+    ColumnElement,
+    DateTime,
+    ForeignKey,
+    String,
+    Table,
+    Uuid,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.schema import metadata
+
+MOST_MEMBERSHIPS = 100
+
+
+def moment(name: str, *, nullable: bool = False, **rest: Any) -> Column[datetime]:
+    """A column that holds a point in time; mandatory unless said otherwise."""
+    return Column(name, DateTime(timezone=True), nullable=nullable, **rest)
+
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("email", String(254), nullable=False, unique=True),
+    Column("password_hash", String(255), nullable=False),
+    Column("role", String(20), nullable=False, server_default="customer"),
+    moment("disabled_at", nullable=True),
+    moment("created_at", server_default=func.now()),
+    moment("updated_at", server_default=func.now()),
+    CheckConstraint("email = lower(email)", name="email_lower"),
+    CheckConstraint("role IN ('customer', 'vendor', 'admin')", name="role"),
+)
+
+businesses = Table(
+    "businesses",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("currency", CHAR(3), nullable=False, server_default="USD"),
+    moment("created_at", server_default=func.now()),
+    moment("updated_at", server_default=func.now()),
+    CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
+)
+
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("tenant_id", Uuid, ForeignKey("businesses.id"), primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id"), primary_key=True, index=True),
+    Column("role", String(20), nullable=False),
+    moment("created_at", server_default=func.now()),
+    CheckConstraint("role IN ('owner', 'manager', 'staff', 'cashier')", name="role"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person. `role` is customer, vendor or admin: what they registered as."""
+
+    id: UUID
+    name: str
+    email: str
+    password_hash: str
+    role: str
+    disabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """`role` in the business: owner, manager, staff or cashier."""
+
+    tenant_id: UUID
+    role: str
+
+
+async def add_user(tx: AsyncConnection, user: User) -> bool:
+    """False if the e-mail address is taken; nothing is written then."""
+    statement = (
+        postgresql.insert(users)
+        .values(
+            id=user.id,
+            name=user.name,
+            email=user.email,
+            password_hash=user.password_hash,
+            role=user.role,
+        )
+        .on_conflict_do_nothing(index_elements=[users.c.email])
+        .returning(users.c.id)
+    )
+    return (await tx.execute(statement)).first() is not None
+
+
+async def add_business(
+    tx: AsyncConnection, tenant_id: UUID, name: str, currency: str, owner_id: UUID
+) -> None:
+    """A business and its owner. The transaction's scope must be the new tenant."""
+    await tx.execute(insert(businesses).values(id=tenant_id, name=name, currency=currency))
+    await tx.execute(
+        insert(memberships).values(tenant_id=tenant_id, user_id=owner_id, role="owner")
+    )
+
+
+async def user_by_email(tx: AsyncConnection, email: str) -> User | None:
+    return await _user(tx, users.c.email == email)
+
+
+async def user_by_id(tx: AsyncConnection, user_id: UUID) -> User | None:
+    return await _user(tx, users.c.id == user_id)
+
+
+async def _user(tx: AsyncConnection, condition: ColumnElement[bool]) -> User | None:
+    row = (
+        await tx.execute(
+            select(
+                users.c.id,
+                users.c.name,
+                users.c.email,
+                users.c.password_hash,
+                users.c.role,
+                users.c.disabled_at.is_not(None),
+            ).where(condition)
+        )
+    ).first()
+    return User(*row) if row else None
+
+
+async def set_password_hash(tx: AsyncConnection, user_id: UUID, password_hash: str) -> None:
+    await tx.execute(
+        update(users)
+        .where(users.c.id == user_id)
+        .values(password_hash=password_hash, updated_at=func.now())
+    )
+
+
+async def memberships_of(tx: AsyncConnection, user_id: UUID) -> list[Membership]:
+    """The businesses that a user works for, the first joined first. The transaction's scope must
+    be that user's."""
+    query = (
+        select(memberships.c.tenant_id, memberships.c.role)
+        .where(memberships.c.user_id == user_id)
+        .order_by(memberships.c.created_at, memberships.c.tenant_id)
+        .limit(MOST_MEMBERSHIPS)
+    )
+    return [Membership(*row) for row in await tx.execute(query)]
+
+
+async def business_currency(tx: AsyncConnection, tenant_id: UUID) -> str | None:
+    """ISO 4217 code of the tenant's prices; None if the scope does not show the tenant."""
+    query = select(businesses.c.currency).where(businesses.c.id == tenant_id)
+    return (await tx.execute(query)).scalar_one_or_none()

@@ -1,0 +1,66 @@
+"""The command log, for mutations that are plain SQL: the reply is written with the effect."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import func, insert, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.errors import IdempotencyMismatch
+from core.request import RequestKey
+from store.runtime import command_log
+
+_WITHIN_A_WEEK = text("command_log.created_on >= (now() AT TIME ZONE 'UTC')::date - 7")
+
+
+class Recorded(NamedTuple):
+    """An answer as it goes over the wire: HTTP status and body."""
+
+    status: int
+    body: bytes
+
+
+async def once(
+    tx: AsyncConnection,
+    tenant_id: UUID,
+    key: RequestKey,
+    work: Callable[[], Awaitable[Recorded]],
+) -> Recorded:
+    """Runs `work` in `tx` unless this command was answered before; then gives that answer.
+
+    `tenant_id` is the business, or for a shopper's own mutation the user; it must be the scope's.
+    Two attempts at once are ordered by a lock that the transaction holds to its end. What `work`
+    raises rolls everything back and is not recorded: the key may ask anew. Raises
+    IdempotencyMismatch if the key was used with another body.
+    """
+    if not key.client_supplied:
+        # Nobody knows the key that the gateway made, so nobody can repeat it.
+        return await work()
+    lock = int.from_bytes(key.command_id.bytes[:8], signed=True)
+    await tx.execute(select(func.pg_advisory_xact_lock(lock)))
+    known = (
+        await tx.execute(
+            select(command_log.c.fingerprint, command_log.c.reply).where(
+                command_log.c.id == key.command_id, _WITHIN_A_WEEK
+            )
+        )
+    ).first()
+    if known is not None:
+        if known.fingerprint != key.fingerprint:
+            raise IdempotencyMismatch
+        return Recorded(int.from_bytes(known.reply[:2]), known.reply[2:])
+    recorded = await work()
+    await tx.execute(
+        insert(command_log)
+        .inline()
+        .values(
+            id=key.command_id,
+            tenant_id=tenant_id,
+            fingerprint=key.fingerprint,
+            reply=recorded.status.to_bytes(2) + recorded.body,
+        )
+    )
+    return recorded

@@ -1,0 +1,116 @@
+"""Metrics of all processes in one text: each publishes its own to Redis, anyone may merge them.
+
+Loss-tolerant: without Redis a process still shows its own figures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import cast
+
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+from core.telemetry import REGISTRY
+from store.redis import Redis, RedisUnavailable, unavailable_on_failure
+
+INTERVAL_SECONDS = 2.0
+TTL_SECONDS = 10
+MOST_PROCESSES = 512
+_PREFIX = "holdfast:metrics"
+_NAME = re.compile(r"[A-Za-z0-9._:-]{1,100}")
+
+
+class MetricsPublisher:
+    """Publishes this process's metrics under `process`, such as `replica-3` or `keeper`.
+
+    `run` goes on until it is cancelled, and survives Redis.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        process: str,
+        *,
+        registry: CollectorRegistry = REGISTRY,
+        interval_seconds: float = INTERVAL_SECONDS,
+    ) -> None:
+        if not _NAME.fullmatch(process):
+            raise ValueError(f"not a process name: {process!r}")
+        self.process = process
+        self._redis = redis
+        self._registry = registry
+        self._interval_seconds = interval_seconds
+
+    async def run(self) -> None:
+        while True:
+            with suppress(RedisUnavailable):  # The next round tells the same and more.
+                await self.publish()
+            await asyncio.sleep(self._interval_seconds)
+
+    async def publish(self) -> None:
+        """One round. Raises RedisUnavailable."""
+        text = generate_latest(self._registry)
+        with unavailable_on_failure():
+            pipeline = self._redis.client.pipeline(transaction=False)
+            pipeline.set(f"{_PREFIX}:{self.process}", text, ex=TTL_SECONDS)
+            pipeline.zadd(_PREFIX, {self.process: time.time()})
+            await pipeline.execute()
+
+
+async def exposition(
+    redis: Redis, process: str, *, registry: CollectorRegistry = REGISTRY
+) -> bytes:
+    """Prometheus text of every process that published lately, and of this one as it is now.
+
+    One HELP and TYPE per family; each sample carries the label `process`.
+    """
+    try:
+        texts = await _published(redis)
+    except RedisUnavailable:
+        texts = {}
+    texts[process] = generate_latest(registry)
+    # Parsing the text of many processes takes longer than an event loop should be held up.
+    return await asyncio.to_thread(merge, texts)
+
+
+async def _published(redis: Redis) -> dict[str, bytes]:
+    oldest = time.time() - TTL_SECONDS
+    with unavailable_on_failure():
+        await redis.client.zremrangebyscore(_PREFIX, "-inf", oldest)
+        members = cast(list[bytes], await redis.client.zrevrange(_PREFIX, 0, MOST_PROCESSES - 1))
+    names = [member.decode() for member in members]
+    texts = await redis.get_many([f"{_PREFIX}:{name}" for name in names])
+    return {name: text for name, text in zip(names, texts, strict=True) if text is not None}
+
+
+def merge(texts: Mapping[str, bytes]) -> bytes:
+    """One exposition out of many, `texts` by process name."""
+    families: dict[str, Metric] = {}
+    for process, text in sorted(texts.items()):
+        for family in text_string_to_metric_families(text.decode()):
+            if family.name.endswith("_created"):
+                continue  # When a series began: three lines for each that is worth one.
+            known = families.setdefault(
+                family.name, Metric(family.name, family.documentation, family.type)
+            )
+            known.samples.extend(
+                sample._replace(labels={**sample.labels, "process": process})
+                for sample in family.samples
+            )
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Families(families.values()))
+    return generate_latest(registry)
+
+
+class _Families(Collector):
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families

@@ -1,0 +1,209 @@
+"""Sessions, their refresh tokens, and what ended early: the tables and their queries.
+
+None of it is a tenant's data, and all of it is read before anybody is known, so the app role has
+plain rights here. A session calls its business `business_id`: the row is the user's own, and no
+tenant may see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    LargeBinary,
+    String,
+    Table,
+    Uuid,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.auth import moment
+from store.schema import metadata
+
+_SWEPT_AT_ONCE = 1_000
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False, index=True),
+    Column("business_id", Uuid, ForeignKey("businesses.id")),
+    Column("user_agent", String(255), nullable=False, server_default=""),
+    moment("created_at", server_default=func.now()),
+    moment("expires_at", index=True),
+    moment("revoked_at", nullable=True),
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column(
+        "session_id",
+        Uuid,
+        ForeignKey("sessions.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    moment("issued_at", server_default=func.now()),
+    moment("expires_at"),
+    moment("used_at", nullable=True),
+    CheckConstraint("octet_length(hash) = 32", name="hash"),
+)
+
+# Ids of sessions and service keys that ended early. Replicas poll it by time; the time is the
+# statement's own, not its transaction's, so that a poll need look back only a little.
+revocations = Table(
+    "revocations",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    moment("revoked_at", server_default=func.clock_timestamp(), index=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    id: UUID
+    user_id: UUID
+    business_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What a refresh token led to. No `session`: there is no such token, or it is too late.
+    `revoked`: it had been used before, so somebody else has it too, and that session has ended."""
+
+    session: Session | None = None
+    revoked: UUID | None = None
+
+
+async def open_session(
+    tx: AsyncConnection,
+    *,
+    session_id: UUID,
+    user_id: UUID,
+    business_id: UUID | None,
+    user_agent: str,
+    expires_at: datetime,
+) -> None:
+    await tx.execute(
+        insert(sessions).values(
+            id=session_id,
+            user_id=user_id,
+            business_id=business_id,
+            user_agent=user_agent[:255],
+            expires_at=expires_at,
+        )
+    )
+
+
+async def add_refresh_token(
+    tx: AsyncConnection, token_hash: bytes, session_id: UUID, expires_at: datetime
+) -> None:
+    """Adds a token to a session, which lives as long as its newest token."""
+    await tx.execute(
+        insert(refresh_tokens).values(hash=token_hash, session_id=session_id, expires_at=expires_at)
+    )
+    await tx.execute(
+        update(sessions).where(sessions.c.id == session_id).values(expires_at=expires_at)
+    )
+
+
+async def owner_of(tx: AsyncConnection, token_hash: bytes) -> UUID | None:
+    """The user whom a refresh token was given to."""
+    query = (
+        select(sessions.c.user_id)
+        .join(refresh_tokens, refresh_tokens.c.session_id == sessions.c.id)
+        .where(refresh_tokens.c.hash == token_hash)
+    )
+    return (await tx.execute(query)).scalar_one_or_none()
+
+
+async def use_refresh_token(tx: AsyncConnection, token_hash: bytes) -> Used:
+    """Uses a token up. Of two that try at once one wins: the row's lock decides. A second use
+    revokes the session, so the caller must commit, whatever it answers."""
+    row = (
+        await tx.execute(
+            select(
+                refresh_tokens.c.used_at,
+                (refresh_tokens.c.expires_at > func.now()).label("fresh"),
+                sessions.c.id,
+                sessions.c.user_id,
+                sessions.c.business_id,
+                sessions.c.revoked_at,
+            )
+            .join(sessions, sessions.c.id == refresh_tokens.c.session_id)
+            .where(refresh_tokens.c.hash == token_hash)
+            .with_for_update(of=refresh_tokens)
+        )
+    ).first()
+    if row is None or not row.fresh:
+        return Used()
+    if row.used_at is not None:
+        await revoke_sessions(tx, [row.id])
+        return Used(revoked=row.id)
+    if row.revoked_at is not None:
+        return Used()
+    await tx.execute(
+        update(refresh_tokens).where(refresh_tokens.c.hash == token_hash).values(used_at=func.now())
+    )
+    return Used(Session(row.id, row.user_id, row.business_id))
+
+
+async def revoke_sessions(tx: AsyncConnection, session_ids: Sequence[UUID]) -> None:
+    """Ends sessions: no refresh any more, and every replica hears of it within seconds."""
+    await tx.execute(
+        update(sessions)
+        .where(sessions.c.id.in_(session_ids), sessions.c.revoked_at.is_(None))
+        .values(revoked_at=func.now())
+    )
+    await announce(tx, session_ids)
+
+
+async def announce(tx: AsyncConnection, ids: Sequence[UUID]) -> None:
+    """Tells every replica, through its next poll, that these sessions or keys have ended."""
+    await tx.execute(
+        postgresql.insert(revocations).values([{"id": id_} for id_ in ids]).on_conflict_do_nothing()
+    )
+
+
+async def revoked_since(
+    tx: AsyncConnection, since: datetime, *, limit: int
+) -> list[tuple[UUID, datetime]]:
+    """Ids of sessions and service keys revoked after `since`, oldest first."""
+    query = (
+        select(revocations.c.id, revocations.c.revoked_at)
+        .where(revocations.c.revoked_at > since)
+        .order_by(revocations.c.revoked_at)
+        .limit(limit)
+    )
+    return [(row.id, row.revoked_at) for row in await tx.execute(query)]
+
+
+async def sweep(tx: AsyncConnection) -> None:
+    """Deletes a bounded number of what has outlived its use: sessions a day after their end
+    (their refresh tokens go with them), and revocations older than any access token may be."""
+    for table, column, age in (
+        (sessions, sessions.c.expires_at, "1 day"),
+        (revocations, revocations.c.revoked_at, "2 days"),
+    ):
+        old = (
+            select(table.c.id)
+            .where(column < func.now() - text(f"interval '{age}'"))
+            .limit(_SWEPT_AT_ONCE)
+            .with_for_update(skip_locked=True)
+        )
+        await tx.execute(delete(table).where(table.c.id.in_(old)))

@@ -1,0 +1,57 @@
+"""What came of each request: counted always, written down by sample."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Histogram
+
+from core.telemetry import REQUEST_SECONDS, REQUESTS, get_logger
+from gateway.context import RequestContext
+
+SAMPLED_ONE_IN = 100
+SLOW_SECONDS = 1.0
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+_log = get_logger(__name__)
+
+
+class AccessLog:
+    """Counts requests by route template, so that the number of series is bounded by the routes.
+    Writes one line for each hundredth, and for every one that failed or was slow."""
+
+    def __init__(self) -> None:
+        self._seen = 0
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def record(self, context: RequestContext, status: int, seconds: float) -> None:
+        method = context.method if context.method in _METHODS else "other"
+        key = (method, context.template, status)
+        series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = (
+                REQUESTS.labels(method, context.template, str(status)),
+                REQUEST_SECONDS.labels(method, context.template),
+            )
+        series[0].inc()
+        series[1].observe(seconds)
+        self._seen += 1
+        if self._seen % SAMPLED_ONE_IN == 0 or status >= 500 or seconds >= SLOW_SECONDS:
+            _log.info(
+                "request",
+                request_id=context.request_id,
+                method=method,
+                route=context.template,
+                status=status,
+                milliseconds=round(seconds * 1000, 3),
+                principal=context.principal.id,
+                tenant_id=str(context.principal.tenant_id or ""),
+            )
+
+    def failure(self, context: RequestContext, error: Exception) -> None:
+        """An error of ours: the whole story goes into the log, and none of it to the caller."""
+        _log.error(
+            "request_failed",
+            request_id=context.request_id,
+            method=context.method,
+            route=context.template,
+            exc_info=error,
+        )

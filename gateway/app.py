@@ -1,0 +1,136 @@
+"""Builds an application out of capabilities: all of them, or one that is mounted by itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from core.errors import HoldfastError
+from core.settings import Settings
+from gateway import errors
+from gateway.capability import Capability
+from gateway.docs import documentation
+from gateway.middleware import MAX_BODY_BYTES, EdgeMiddleware, LeanHandler
+from gateway.resources import Resources
+from gateway.routing import HoldfastRoute, placed
+
+_EXPOSED_HEADERS = [
+    "X-Request-Id",
+    "X-Holdfast-Receipt",
+    "Retry-After",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+]
+# FastAPI's own instruments ask on every request whether somebody installed a tracer.
+_NO_TELEMETRY = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
+
+
+class BadRoute(Exception):
+    """A capability's route breaks a rule that all of them keep."""
+
+
+def create_app(
+    settings: Settings,
+    capabilities: Sequence[Capability],
+    resources: Resources,
+    *,
+    mounted: Capability | None = None,
+    lean: Mapping[tuple[str, str], LeanHandler] | None = None,
+    max_body_bytes: int = MAX_BODY_BYTES,
+) -> FastAPI:
+    """An application with every capability at its full path, and the documentation of it all.
+
+    With `mounted`, only that one, with relative paths, for a server that mounts it at its prefix;
+    its answers, command ids and metrics are the same. `lean` replaces routes, by method and full
+    path, with handlers that do without FastAPI; their twins stay for the documentation. Raises
+    BadRoute for a route that does not say who may use it.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await resources.start()
+        try:
+            yield
+        finally:
+            await resources.stop()
+
+    def wrap(app: ASGIApp) -> ASGIApp:
+        edge = EdgeMiddleware(
+            app,
+            edge=resources.edge,
+            clock=resources.clock,
+            settings=settings,
+            prefix=mounted.prefix if mounted else "",
+            lean=lean,
+            max_body_bytes=max_body_bytes,
+        )
+        return _cors(edge, settings)
+
+    app = _Application(
+        wrap,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        telemetry=_NO_TELEMETRY,
+    )
+    app.state.resources = resources
+    app.state.settings = settings
+    chosen = [mounted] if mounted else capabilities
+    app.router.routes += placed_routes(chosen, mounted=mounted is not None)
+    if mounted is None:
+        app.router.routes += documentation(app.router.routes)
+    # The last is for what nobody foresaw: a bare 500 to the caller, the story into the log.
+    for kind in (HoldfastError, HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(kind, errors.handle)
+    return app
+
+
+class _Application(FastAPI):
+    """FastAPI inside the edge: nothing of it runs for a request that the edge answers itself."""
+
+    def __init__(self, wrap: Callable[[ASGIApp], ASGIApp], **options: Any) -> None:
+        super().__init__(**options)
+        self._wrap = wrap
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return self._wrap(super().build_middleware_stack())
+
+
+def _cors(app: ASGIApp, settings: Settings) -> ASGIApp:
+    """Outermost: a browser may only read a refusal, too, if it carries these headers."""
+    origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
+    if not origins:
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-Id"],
+        expose_headers=_EXPOSED_HEADERS,
+        max_age=600,
+    )
+
+
+def placed_routes(
+    capabilities: Sequence[Capability], *, mounted: bool = False
+) -> list[HoldfastRoute]:
+    """The routes of capabilities where an application has them. Raises BadRoute."""
+    found: list[HoldfastRoute] = []
+    for capability in capabilities:
+        for route in capability.router.routes:
+            if not isinstance(route, HoldfastRoute):
+                raise BadRoute(f"{capability.name}: {route!r} is not a HoldfastRoute")
+            if route.access is None:
+                raise BadRoute(f"{capability.name}: {route.path} does not say who may use it")
+            found.append(placed(route, capability.name, capability.prefix, mounted=mounted))
+    return found

@@ -1,0 +1,85 @@
+"""`/docs` and `/openapi.json`. The page's script and style come from an installed package, so that
+it works where there is no internet, and its policy lets nothing in from elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from gateway.context import context_of
+from gateway.openapi import describe
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline';"
+    " img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'"
+)
+_ASSETS = {
+    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui.css": "text/css",
+    "favicon.png": "image/png",
+}
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Holdfast API</title>
+<link rel="icon" href="/docs/favicon.png">
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
+</body>
+</html>
+"""
+_START = """SwaggerUIBundle({
+  url: "/openapi.json",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  persistAuthorization: false,
+  validatorUrl: null,
+});
+"""
+
+
+def documentation(routes: Sequence[BaseRoute]) -> list[Route]:
+    """Routes that show what `routes` are. The document is made on first use and then kept."""
+    made: list[bytes] = []
+
+    async def openapi(request: Request) -> Response:
+        context_of(request.scope).template = "/openapi.json"
+        if not made:
+            made.append(json.dumps(describe(routes)).encode())
+        return Response(made[0], media_type="application/json")
+
+    return [
+        Route("/openapi.json", openapi, include_in_schema=False),
+        Route("/docs", _page, include_in_schema=False),
+        Route("/docs/{name}", _asset, include_in_schema=False),
+    ]
+
+
+async def _page(request: Request) -> Response:
+    context_of(request.scope).template = "/docs"
+    policy = {"Content-Security-Policy": _POLICY}
+    return Response(_PAGE, media_type="text/html", headers=policy)
+
+
+async def _asset(request: Request) -> Response:
+    context_of(request.scope).template = "/docs/{name}"
+    name = request.path_params["name"]
+    if name == "start.js":
+        return Response(_START, media_type="text/javascript")
+    if name not in _ASSETS:
+        raise HTTPException(404)
+    content = files("fastapi_offline").joinpath("static", name).read_bytes()
+    caching = {"Cache-Control": "public, max-age=86400"}
+    return Response(content, media_type=_ASSETS[name], headers=caching)

@@ -1,0 +1,156 @@
+"""Errors as `application/problem+json` (RFC 9457), whoever raised them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+
+from core import errors
+from core.errors import FieldError, HoldfastError, ValidationFailed
+from gateway.context import context_of
+
+PROBLEM_JSON = "application/problem+json"
+MOST_FIELD_ERRORS = 50
+_SECTIONS = frozenset({"body", "query", "path", "header", "cookie"})
+
+_BY_STATUS: dict[int, type[HoldfastError]] = {
+    400: errors.BadRequest,
+    401: errors.Unauthenticated,
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    405: errors.MethodNotAllowed,
+    409: errors.Conflict,
+    413: errors.PayloadTooLarge,
+    415: errors.UnsupportedMediaType,
+    429: errors.TooManyRequests,
+    503: errors.Unavailable,
+}
+
+
+class ProblemField(BaseModel):
+    """What is wrong with one field; `field` is its JSON path, such as `lines[2].quantity`."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """An error of any kind (RFC 9457). `code` is for programs, `detail` for people."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=["urn:holdfast:problem:conflict"])
+    title: str
+    status: int
+    detail: str
+    success: Literal[False]
+    code: str
+    request_id: str = Field(alias="requestId")
+    errors: list[ProblemField] = Field(max_length=MOST_FIELD_ERRORS)
+
+
+def as_holdfast(error: BaseException) -> HoldfastError:
+    """The error of our tree that tells a caller what `error` is; an unknown one says nothing."""
+    if isinstance(error, HoldfastError):
+        return error
+    if isinstance(error, RequestValidationError):
+        return ValidationFailed(field_errors(error.errors()))
+    if isinstance(error, HTTPException):
+        known = _BY_STATUS.get(error.status_code)
+        if known is None:
+            known = errors.BadRequest if error.status_code < 500 else HoldfastError
+        return known()
+    return HoldfastError()
+
+
+def field_errors(found: Sequence[Any]) -> list[FieldError]:
+    """Pydantic's findings, each with the JSON path that a client would write."""
+    return [
+        FieldError(field_path(item["loc"]), str(item["msg"]).removeprefix("Value error, "))
+        for item in found[:MOST_FIELD_ERRORS]
+    ]
+
+
+def field_path(loc: Sequence[str | int]) -> str:
+    """('body', 'lines', 2, 'quantity') is `lines[2].quantity`; a whole body is `body`."""
+    parts = loc[1:] if len(loc) > 1 and loc[0] in _SECTIONS else loc
+    path = ""
+    for part in parts:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif "[" not in part and "(" not in part:  # not a branch that pydantic made up
+            path += f".{part}" if path else part
+    return path
+
+
+def render(error: HoldfastError, request_id: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Headers and body of the problem document."""
+    document = {
+        **error.extra,
+        "type": f"urn:holdfast:problem:{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "success": False,
+        "code": error.code,
+        "requestId": request_id,
+        "errors": [item._asdict() for item in error.errors[:MOST_FIELD_ERRORS]],
+    }
+    body = json.dumps(document, default=str).encode()
+    headers = [
+        (b"content-type", PROBLEM_JSON.encode()),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    if error.retry_after_seconds is not None:
+        headers.append((b"retry-after", str(error.retry_after_seconds).encode()))
+    if error.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if error.status == 413:
+        headers.append((b"connection", b"close"))  # rather than read the rest of it
+    return headers, body
+
+
+async def handle(request: Request, error: Exception) -> Response:
+    """The exception handler of the application."""
+    known = as_holdfast(error)
+    headers, body = render(known, context_of(request.scope).request_id)
+    if isinstance(known, errors.MethodNotAllowed):
+        headers.append((b"allow", ", ".join(sorted(_methods(request))).encode()))
+    response = Response(status_code=known.status)
+    response.body = body
+    response.raw_headers = headers
+    return response
+
+
+def _methods(request: Request) -> set[str]:
+    """What the address answers, over all its routes; each of them knows its own methods only."""
+    found: set[str] = set()
+    for route in request.app.router.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods
+    return found
+
+
+def responses(*kinds: type[HoldfastError]) -> dict[int | str, dict[str, Any]]:
+    """What a route's `responses=` says of the errors that are its own; those that any route may
+    answer (400, 401, 403, 413, 415, 422, 429, 503) are described without it."""
+    found: dict[int | str, dict[str, Any]] = {}
+    for status in sorted({kind.status for kind in kinds}):
+        same = [kind for kind in kinds if kind.status == status]
+        found[status] = problem_response(" ".join(f"`{k.code}`: {k.default_detail}" for k in same))
+    return found
+
+
+def problem_response(description: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }

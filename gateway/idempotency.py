@@ -1,0 +1,51 @@
+"""The identity of a mutation: by what the client, or else the gateway, calls it."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated
+
+from fastapi import Header, Request
+
+from core.ids import uuid7
+from core.request import RequestKey, command_id
+from gateway.context import RequestContext, context_of
+
+HEADER = "Idempotency-Key"
+MAX_LENGTH = 255
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias=HEADER,
+        min_length=1,
+        max_length=MAX_LENGTH,
+        pattern=r"^[\x20-\x7e]+$",
+        description=(
+            "Names this request. Repeated with the same key and body it has no further effect "
+            "and gets the same answer; with another body it is refused (422). Kept for 7 days."
+        ),
+    ),
+]
+
+
+async def request_key(request: Request, idempotency_key: IdempotencyKey = None) -> RequestKey:
+    """What every mutation depends on: `key: Annotated[RequestKey, Depends(request_key)]`."""
+    return key_of(context_of(request.scope), await request.body(), idempotency_key)
+
+
+def key_of(context: RequestContext, body: bytes, idempotency_key: str | None) -> RequestKey:
+    """The RequestKey of a request whose header was found good. The same caller, route and key
+    are the same command; body, path and query are what must not differ then."""
+    principal = context.principal
+    tenant = str(principal.tenant_id) if principal.tenant_id else ""
+    name = idempotency_key or str(uuid7())
+    fingerprint = hashlib.sha256(body)
+    fingerprint.update(b"\0" + context.path.encode() + b"\0" + context.query)
+    return RequestKey(
+        command_id=command_id(tenant, principal.id, context.method, context.template, name),
+        fingerprint=fingerprint.digest(),
+        client_supplied=idempotency_key is not None,
+        arrived_ms=context.arrived_ms,
+        deadline_ms=context.deadline_ms,
+    )

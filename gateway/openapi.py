@@ -1,0 +1,109 @@
+"""The OpenAPI document, with what FastAPI does not know: who may, and how everything can fail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+from fastapi.openapi.utils import get_openapi
+from starlette.routing import BaseRoute
+
+from core import errors
+from core.errors import HoldfastError
+from gateway.errors import Problem, problem_response
+from gateway.idempotency import HEADER
+from gateway.middleware import MAX_BODY_BYTES
+from gateway.routing import HoldfastRoute
+
+_MUTATING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_FASTAPI_OWN = ("HTTPValidationError", "ValidationError")
+_RETRY_AFTER = {
+    "Retry-After": {
+        "description": "Seconds to wait before the next attempt",
+        "schema": {"type": "integer", "minimum": 0},
+    }
+}
+_ABOUT = f"""\
+A multi-tenant backend for businesses that sell goods and time.
+
+Errors are `application/problem+json` (RFC 9457); `errors` names each field that is wrong. Send an
+`Idempotency-Key` with every mutation and repeat it, with the same key, after any 5xx, reset or
+time-out: it happens once. A body holds at most {MAX_BODY_BYTES} bytes of JSON in UTF-8.
+"""
+
+
+def describe(routes: Sequence[BaseRoute]) -> dict[str, Any]:
+    """The document for `routes`."""
+    document = get_openapi(
+        title="Holdfast",
+        version=version("holdfast"),
+        description=_ABOUT,
+        routes=routes,
+        servers=[{"url": "/"}],
+    )
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    for name in _FASTAPI_OWN:
+        schemas.pop(name, None)
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(problem.pop("$defs"))
+    schemas["Problem"] = problem
+    components["securitySchemes"] = {
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An access token from /api/auth/login, or a service key (`hfk_...`).",
+        }
+    }
+    for route in routes:
+        if isinstance(route, HoldfastRoute) and route.include_in_schema:
+            for method in route.methods or ():
+                _complete(document["paths"][route.path_format][method.lower()], route, method)
+    return document
+
+
+def _complete(operation: dict[str, Any], route: HoldfastRoute, method: str) -> None:
+    access = route.access
+    is_open = access is None or access.is_public
+    if not is_open:
+        operation["security"] = [{"bearer": []}]
+    for parameter in operation.get("parameters", ()):
+        parameter["schema"] = _without_null(parameter["schema"])
+    responses: dict[str, Any] = operation["responses"]
+    # FastAPI's own, for bad input, which is 400 here.
+    if 422 not in route.responses:
+        responses.pop("422", None)
+    for kind in _common_errors(operation, method, is_open=is_open):
+        described = responses.setdefault(str(kind.status), problem_response(kind.default_detail))
+        if kind.status in (429, 503):
+            described["headers"] = _RETRY_AFTER
+    operation["responses"] = dict(sorted(responses.items()))
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A query or header is text or absent; null is for JSON."""
+    branches = [branch for branch in schema.get("anyOf", ()) if branch != {"type": "null"}]
+    if len(branches) != 1:
+        return schema
+    rest = {key: value for key, value in schema.items() if key != "anyOf"}
+    return {**branches[0], **rest}
+
+
+def _common_errors(
+    operation: dict[str, Any], method: str, *, is_open: bool
+) -> list[type[HoldfastError]]:
+    """What any route of this kind may answer besides its own refusals."""
+    kinds: list[type[HoldfastError]] = [errors.ValidationFailed]
+    parameters = operation.get("parameters", ())
+    if not is_open:
+        kinds += [errors.Unauthenticated, errors.Forbidden]
+    if any(parameter["in"] == "path" for parameter in parameters):
+        kinds.append(errors.NotFound)
+    if method in _MUTATING:
+        kinds.append(errors.PayloadTooLarge)
+    if "requestBody" in operation:
+        kinds.append(errors.UnsupportedMediaType)
+    if any(parameter["name"] == HEADER for parameter in parameters):
+        kinds.append(errors.IdempotencyMismatch)
+    return [*kinds, errors.TooManyRequests, errors.Unavailable]

@@ -1,0 +1,170 @@
+"""Rate limits, decided in process and told to the other replicas through Redis once a second.
+
+A Redis round trip per request would cost more than the work. So each replica counts by itself,
+and in the background adds its share to a common counter and learns the others'; together they may
+overshoot by about a second's worth. Without Redis each goes on alone: limits fail open, and
+`holdfast_rate_limit_failed_open_total` says so.
+
+Counting is by a sliding window: this window's count, plus the part of the last one's that still
+lies within one window's length.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.errors import TooManyRequests
+from core.principal import Principal, Role
+from core.telemetry import RATE_LIMIT_OPEN, RATE_LIMITED
+from store.redis import Redis, RedisUnavailable
+
+WINDOW_SECONDS = 10
+MOST_CALLERS = 50_000
+MOST_TOLD_PER_ROUND = 5_000
+ROUND_SECONDS = 1.0
+_TOLD_AT_ONCE = 500
+# Whoever is far below the limit need not be known elsewhere: it keeps rounds small.
+_TOLD_FROM_SHARE = 0.02
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Requests per second, averaged over the window."""
+
+    anonymous: int = 100
+    user: int = 100
+    service: int = 5_000
+    tenant: int = 10_000
+
+
+class Limited(TooManyRequests):
+    """Carries the figures for the `RateLimit-*` headers."""
+
+    def __init__(self, limit: int, wait_seconds: float) -> None:
+        wait = max(1, math.ceil(wait_seconds))
+        super().__init__(retry_after_seconds=wait)
+        self.headers = {
+            "RateLimit-Limit": str(limit),
+            "RateLimit-Remaining": "0",
+            "RateLimit-Reset": str(wait),
+        }
+
+
+class _Window:
+    __slots__ = ("count", "index", "previous", "untold")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.count = 0
+        self.previous = 0
+        self.untold = 0
+
+
+class RateLimiter:
+    """Counts callers and tenants; bounded in memory, the longest known is forgotten first."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        enabled: bool = True,
+        limits: Limits | None = None,
+        time_s: Callable[[], float] = time.time,
+    ) -> None:
+        self._redis = redis
+        self._enabled = enabled
+        self._time_s = time_s
+        limits = limits or Limits()
+        self._anonymous = limits.anonymous * WINDOW_SECONDS
+        self._user = limits.user * WINDOW_SECONDS
+        self._service = limits.service * WINDOW_SECONDS
+        self._tenant = limits.tenant * WINDOW_SECONDS
+        self._windows: dict[str, _Window] = {}
+        self._untold: set[str] = set()
+
+    def check(self, principal: Principal) -> None:
+        """Counts one request of `principal` and of its tenant. Raises Limited."""
+        if not self._enabled:
+            return
+        if principal.role is Role.ANONYMOUS:
+            self._take(principal.id, self._anonymous, "caller")
+            return
+        limit = self._service if principal.role is Role.SERVICE else self._user
+        self._take(principal.id, limit, "caller")
+        if principal.tenant_id is not None:
+            self._take(principal.tenant_id.hex, self._tenant, "tenant")
+
+    def check_address(self, address: str) -> None:
+        """Counts one attempt to prove something from `address`. Raises Limited."""
+        if self._enabled:
+            self._take(f"ip:{address}", self._anonymous, "caller")
+
+    def _take(self, key: str, limit: int, scope: str) -> None:
+        now = self._time_s()
+        index = int(now // WINDOW_SECONDS)
+        window = self._windows.get(key)
+        if window is None:
+            if len(self._windows) >= MOST_CALLERS:
+                self._windows.pop(next(iter(self._windows)))
+            window = self._windows[key] = _Window(index)
+        elif window.index != index:
+            window.previous = window.count if window.index == index - 1 else 0
+            window.index, window.count, window.untold = index, 0, 0
+        passed = now / WINDOW_SECONDS - index
+        if window.previous * (1 - passed) + window.count > limit - 1 + _ROUNDING:
+            RATE_LIMITED.labels(scope).inc()
+            raise Limited(limit, _wait_seconds(window, limit, passed))
+        window.count += 1
+        window.untold += 1
+        if window.count > limit * _TOLD_FROM_SHARE:
+            self._untold.add(key)
+
+    async def run(self) -> None:
+        """Tells and learns once a second, until cancelled."""
+        while True:
+            await asyncio.sleep(ROUND_SECONDS)
+            try:
+                await self.reconcile()
+            except RedisUnavailable:
+                RATE_LIMIT_OPEN.inc()
+
+    async def reconcile(self) -> None:
+        """One round. Raises RedisUnavailable; what was not told is told in a later round."""
+        index = int(self._time_s() // WINDOW_SECONDS)
+        keys = list(self._untold)[:MOST_TOLD_PER_ROUND]
+        for start in range(0, len(keys), _TOLD_AT_ONCE):
+            await self._tell(index, keys[start : start + _TOLD_AT_ONCE])
+
+    async def _tell(self, index: int, keys: list[str]) -> None:
+        told: dict[str, tuple[_Window, int]] = {}
+        for key in keys:
+            if self._has_untold(key, index):
+                window = self._windows[key]
+                told[f"holdfast:rate:{index}:{key}"] = window, window.untold
+        if told:
+            totals = await self._redis.add(
+                {key: amount for key, (_, amount) in told.items()},
+                ttl_seconds=3 * WINDOW_SECONDS,
+            )
+            for key, (window, amount) in told.items():
+                if window.index == index:
+                    window.untold -= amount
+                    window.count = totals[key] + window.untold
+        self._untold.difference_update(key for key in keys if not self._has_untold(key, index))
+
+    def _has_untold(self, key: str, index: int) -> bool:
+        window = self._windows.get(key)
+        return window is not None and window.index == index and window.untold > 0
+
+
+def _wait_seconds(window: _Window, limit: int, passed: float) -> float:
+    """How long until one more fits: the old window's weight falls as this one passes."""
+    if window.count <= limit - 1:
+        needed = 1 - (limit - 1 - window.count) / window.previous
+        return (needed - passed) * WINDOW_SECONDS
+    return (1 - passed + 1 - (limit - 1) / window.count) * WINDOW_SECONDS

@@ -1,0 +1,89 @@
+"""The route class of every router: checks access first, then reads the body, strictly."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, params
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from starlette.responses import Response
+
+from core.errors import UnsupportedMediaType
+from gateway import json_body
+from gateway.access import Access
+from gateway.context import context_of
+
+_COPIED = set(inspect.signature(APIRoute.__init__).parameters) - {"self", "path", "endpoint"}
+
+
+class HoldfastRoute(APIRoute):
+    """`template` is the full path with its parameters, whatever prefix the application is mounted
+    at; `capability` the name that scopes of service keys go by. Both are set by `placed`."""
+
+    template: str = ""
+    capability: str = ""
+
+    @property
+    def access(self) -> Access | None:
+        """The route's Access, wherever it stands among its dependencies."""
+        return _find_access(self.dependant)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        serve = super().get_route_handler()
+        access = self.access
+        has_json = self.body_field is not None and not isinstance(
+            self.body_field.field_info, params.Form
+        )
+
+        async def handle(request: Request) -> Response:
+            context = context_of(request.scope)
+            context.template = self.template
+            if access is not None:
+                access.authorize(context, self.capability)
+            if has_json:
+                # FastAPI finds the parsed body there, and would turn our errors into its own.
+                await _read_json(request)
+            return await serve(request)
+
+        return handle
+
+
+def placed(route: HoldfastRoute, capability: str, prefix: str, *, mounted: bool) -> HoldfastRoute:
+    """A copy of a capability's route, at its full path or, when the application itself is mounted
+    at `prefix`, at its relative one. Copied rather than included, since an included router is
+    searched twice for each request."""
+    arguments = {name: getattr(route, name) for name in _COPIED}
+    arguments["operation_id"] = route.operation_id or f"{capability}_{route.name}"
+    arguments["tags"] = route.tags or [capability]
+    copy = type(route)(route.path if mounted else prefix + route.path, route.endpoint, **arguments)
+    copy.template = prefix + route.path
+    copy.capability = capability
+    return copy
+
+
+def _find_access(dependant: Dependant) -> Access | None:
+    if isinstance(dependant.call, Access):
+        return dependant.call
+    for inner in dependant.dependencies:
+        found = _find_access(inner)
+        if found is not None:
+            return found
+    return None
+
+
+async def _read_json(request: Request) -> None:
+    body = await request.body()
+    if not body:
+        return
+    headers = request.headers
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json" and not (
+        media_type.startswith("application/") and media_type.endswith("+json")
+    ):
+        raise UnsupportedMediaType
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("The body must not be compressed.")
+    request._json = json_body.loads(body)

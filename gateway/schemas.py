@@ -1,0 +1,132 @@
+"""What every request and answer looks like: camelCase names, exact numbers, one envelope."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    PlainSerializer,
+    WithJsonSchema,
+)
+from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema
+
+from core.money import MAX_AMOUNT_MINOR
+
+T = TypeVar("T")
+
+MAX_PAGE = 10_000
+MAX_LIMIT = 100
+_STRICT_TYPES = frozenset({"int", "bool"})
+
+
+def _make_strict(schema: Any) -> None:
+    """Sets `strict` on each whole number and truth value in a core schema that does not say."""
+    if isinstance(schema, list | tuple):
+        for item in schema:
+            _make_strict(item)
+    elif isinstance(schema, dict):
+        if schema.get("type") in _STRICT_TYPES:
+            schema.setdefault("strict", True)
+        for key, value in schema.items():
+            if key not in ("metadata", "serialization"):
+                _make_strict(value)
+
+
+class _Named(BaseModel):
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", from_attributes=True
+    )
+
+
+class CamelModel(_Named):
+    """A JSON object. Names are camelCase outside and may be given either way in Python; unknown
+    ones are refused. Whole numbers and truth values are taken as such, never from text."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[BaseModel], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        schema = handler(source)
+        _make_strict(schema)
+        return schema
+
+
+class QueryModel(_Named):
+    """Query parameters: `query: Annotated[MyQuery, Query()]`. All of it arrives as text."""
+
+
+class Envelope(CamelModel, Generic[T]):
+    """An answer with one thing in it."""
+
+    success: Literal[True] = True
+    message: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    data: T
+
+
+class Message(CamelModel):
+    """An answer with nothing in it."""
+
+    success: Literal[True] = True
+    message: str
+
+
+class Pagination(CamelModel):
+    page: int
+    limit: int
+    total: int = Field(description="How many there are on all pages together")
+
+
+class Page(CamelModel, Generic[T]):
+    """One page of a list."""
+
+    success: Literal[True] = True
+    data: list[T]
+    pagination: Pagination
+
+
+class PageQuery(QueryModel):
+    """Which page of a list; subclass it to add filters."""
+
+    page: int = Field(default=1, ge=1, le=MAX_PAGE)
+    limit: int = Field(default=20, ge=1, le=MAX_LIMIT)
+
+    @property
+    def offset(self) -> int:
+        return (self.page - 1) * self.limit
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, str | datetime):
+        return value
+    raise ValueError("must be an RFC 3339 date and time, such as 2026-11-20T09:30:00Z")
+
+
+# A point in time with its offset; never a bare number, which pydantic would take for seconds.
+Moment = Annotated[AwareDatetime, BeforeValidator(_text)]
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
+        return value
+    raise ValueError("must be a number")
+
+
+# An amount of money in major units: a JSON number, exact on the way in (see `gateway.json_body`)
+# and on the way out (a double holds the 13 digits of the largest amount). `core.money.to_minor`
+# turns it into minor units and knows how many decimals its currency has.
+Amount = Annotated[
+    Decimal,
+    BeforeValidator(_number),
+    Field(ge=0, le=MAX_AMOUNT_MINOR),
+    PlainSerializer(float, return_type=float, when_used="json"),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": MAX_AMOUNT_MINOR}),
+]

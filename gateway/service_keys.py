@@ -1,0 +1,109 @@
+"""Service keys: how a machine proves that it acts for one business.
+
+A key reads `hfk_` and 86 characters: the business, the key's id and 32 random bytes, in base64url.
+It names its business so that its row is looked up behind that tenant's wall.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from hmac import compare_digest
+from typing import NamedTuple
+from uuid import UUID
+
+from core.clock import Clock
+from core.errors import Unauthenticated
+from core.principal import Principal, Role
+from gateway.tokens import Tokens
+from store import service_keys as rows
+from store.engine import Database, Scope
+
+PREFIX = "hfk_"
+# How long a key is believed without asking again; its revocation is heard of much sooner.
+REMEMBERED_MS = 300_000
+_LENGTH = len(PREFIX) + 86
+
+
+class KeyText(NamedTuple):
+    tenant_id: UUID
+    key_id: UUID
+    text: str
+
+    @property
+    def hash(self) -> bytes:
+        """SHA-256 is enough: 32 random bytes cannot be guessed, however fast the hash is."""
+        return hashlib.sha256(self.text.encode()).digest()
+
+
+def mint(tenant_id: UUID, key_id: UUID) -> KeyText:
+    raw = tenant_id.bytes + key_id.bytes + secrets.token_bytes(32)
+    return KeyText(tenant_id, key_id, PREFIX + urlsafe_b64encode(raw).rstrip(b"=").decode())
+
+
+def parse(text: str) -> KeyText | None:
+    """None for what cannot be a key. Each key has exactly one text."""
+    if len(text) != _LENGTH or not text.startswith(PREFIX):
+        return None
+    try:
+        raw = urlsafe_b64decode(text[len(PREFIX) :] + "==")
+    except ValueError:
+        return None
+    if urlsafe_b64encode(raw).rstrip(b"=").decode() != text[len(PREFIX) :]:
+        return None
+    return KeyText(UUID(bytes=raw[:16]), UUID(bytes=raw[16:32]), text)
+
+
+class ServiceKeys:
+    """Looks keys up in the database, each once however many requests bring it at that moment."""
+
+    def __init__(self, db: Database, tokens: Tokens, clock: Clock) -> None:
+        self._db = db
+        self._tokens = tokens
+        self._clock = clock
+        self._pending: dict[str, asyncio.Task[Principal]] = {}
+
+    async def verify(self, text: str) -> Principal:
+        """Whom a key proves; remembers it. Raises Unauthenticated, or Unavailable when the
+        database cannot be asked."""
+        task = self._pending.get(text)
+        if task is None:
+            key = parse(text)
+            if key is None:
+                raise Unauthenticated("The service key is not valid.")
+            task = asyncio.create_task(self._look_up(key))
+            self._pending[text] = task
+            task.add_done_callback(lambda done: self._looked_up(text, done))
+        # One who hangs up must not take the answer from those who wait for the same key.
+        return await asyncio.shield(task)
+
+    def _looked_up(self, text: str, task: asyncio.Task[Principal]) -> None:
+        del self._pending[text]
+        if not task.cancelled():
+            task.exception()  # Seen, even if everyone who waited has hung up.
+
+    async def _look_up(self, key: KeyText) -> Principal:
+        async with self._db.transaction(Scope(tenant_id=key.tenant_id)) as tx:
+            row = await rows.service_key(tx, key.key_id)
+            if row is None or not compare_digest(row.hash, key.hash):
+                raise Unauthenticated("The service key is not valid.")
+            now_ms = self._clock.now_ms()
+            expires_ms = now_ms + REMEMBERED_MS
+            if row.expires_at is not None:
+                expires_ms = min(expires_ms, int(row.expires_at.timestamp() * 1000))
+            if row.revoked_at is not None or self._tokens.is_revoked(row.id):
+                raise Unauthenticated("The service key was revoked.")
+            if expires_ms <= now_ms:
+                raise Unauthenticated("The service key has expired.")
+            await rows.touch_service_key(tx, row.id)
+        principal = Principal(
+            id=str(row.id),
+            role=Role.SERVICE,
+            tenant_id=row.tenant_id,
+            session_id=str(row.id),
+            scopes=frozenset(row.scopes),
+        )
+        self._tokens.remember(key.text, principal, row.id, expires_ms)
+        return principal

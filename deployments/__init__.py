@@ -1,0 +1,1 @@
+"""What the business does, over HTTP: one package per capability, and what builds them."""

@@ -1,0 +1,88 @@
+"""Builds Serve applications out of capabilities: the composition root of replicas.
+
+One `build` makes any split. Without arguments it is the whole API, at "/", with the keeper; with
+`{"capability": "inventory"}` only that one, to be mounted at its prefix in front of the whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any, cast
+
+from fastapi import FastAPI
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+
+from actors.runtime.remote import RayTransport
+from core.errors import Unavailable
+from core.settings import get_settings
+from core.telemetry import configure_logging
+from deployments.capabilities import CAPABILITIES
+from deployments.inventory.lean import lean_handlers
+from deployments.keeper import KeeperReplica
+from deployments.own_address import listen_on_own_address
+from deployments.resources import make_resources
+from gateway.app import create_app
+
+API, KEEPER = "holdfast", "keeper"
+REPLICA_CPUS = 0.2
+KEEPER_CPUS = 0.05
+MAX_ONGOING_REQUESTS = 1_000
+MAX_QUEUED_REQUESTS = 4_000
+KEEPER_TIMEOUT_SECONDS = 2
+
+
+def build(args: dict[str, Any]) -> serve.Application:
+    """A Serve application. `args` may hold `capability`, the name of the only one to serve, and
+    `replicas`. The application that carries the keeper has to be called `holdfast`."""
+    settings = get_settings()
+    name = args.get("capability")
+
+    def make_app() -> FastAPI:  # called in the replica; Serve takes plain functions only
+        return _make_app(name)
+
+    api: Any = serve.deployment(
+        serve.ingress(make_app)(_Replica),
+        name=name or "api",
+        num_replicas=int(args.get("replicas", settings.replicas)),
+        max_ongoing_requests=MAX_ONGOING_REQUESTS,
+        max_queued_requests=MAX_QUEUED_REQUESTS,
+        graceful_shutdown_timeout_s=5,
+        graceful_shutdown_wait_loop_s=0.5,
+        health_check_period_s=2,
+        health_check_timeout_s=10,
+        ray_actor_options={"num_cpus": REPLICA_CPUS},
+    )
+    if name:
+        return cast(serve.Application, api.bind())
+    keeper: Any = serve.deployment(
+        KeeperReplica, name=KEEPER, num_replicas=1, ray_actor_options={"num_cpus": KEEPER_CPUS}
+    )
+    return cast(serve.Application, api.bind(keeper.bind()))
+
+
+class _Replica:
+    """What Serve runs; the application inside answers everything."""
+
+    def __init__(self, keeper: DeploymentHandle[Any] | None = None) -> None:
+        """Takes the keeper only so that Serve starts it with the application."""
+        listen_on_own_address()
+
+
+def _make_app(only: str | None) -> FastAPI:
+    settings = get_settings()
+    configure_logging(settings.log_level)
+    mounted = next((one for one in CAPABILITIES if one.name == only), None)
+    process = f"replica-{mounted.name if mounted else 'api'}-{os.getpid()}"
+    resources = make_resources(settings, RayTransport(), process, _keeper_is_well)
+    return create_app(
+        settings, CAPABILITIES, resources, mounted=mounted, lean=lean_handlers(resources)
+    )
+
+
+async def _keeper_is_well() -> None:
+    handle = serve.get_deployment_handle(KEEPER, API)
+    async with asyncio.timeout(KEEPER_TIMEOUT_SECONDS):
+        if not await handle.is_well.remote():
+            raise Unavailable("The keeper is not well.")

@@ -1,0 +1,173 @@
+"""Requests and answers of `/api/auth`. Where the product documents show a shape, it is that."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
+
+from gateway.schemas import CamelModel, Moment
+from store.service_keys import ServiceKey
+
+MAX_EMAIL_LENGTH = 254
+MAX_NAME_LENGTH = 255
+MIN_PASSWORD_LENGTH = 6
+MAX_PASSWORD_LENGTH = 1024
+MAX_SCOPES = 50
+
+
+def _email(value: str) -> str:
+    """Lower case throughout: nobody tells Ann@ from ann@, and one address is one account."""
+    try:
+        # `.test` is reserved for trials, and trials sign in too.
+        checked = validate_email(value, check_deliverability=False, test_environment=True)
+    except EmailNotValidError as error:
+        raise ValueError(f"is not an e-mail address: {error}") from error
+    address = checked.normalized.lower()
+    if len(address) > MAX_EMAIL_LENGTH:
+        raise ValueError(f"must have at most {MAX_EMAIL_LENGTH} characters")
+    return address
+
+
+Email = Annotated[
+    str,
+    Field(max_length=MAX_EMAIL_LENGTH),
+    AfterValidator(_email),
+    WithJsonSchema({"type": "string", "format": "email", "maxLength": MAX_EMAIL_LENGTH}),
+]
+# Trimmed after its length was checked, so that the published bounds are exactly the real ones.
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_NAME_LENGTH, pattern=r"\S"),
+    AfterValidator(str.strip),
+]
+KeyName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=100, pattern=r"\S"),
+    AfterValidator(str.strip),
+]
+# Only its size is checked when someone signs in; what it must be is asked when it is chosen.
+GivenPassword = Annotated[str, Field(min_length=1, max_length=MAX_PASSWORD_LENGTH)]
+NewPassword = Annotated[str, Field(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH)]
+ScopeText = Annotated[str, Field(pattern=r"^(\*|[a-z]{2,32}:(read|write))$", max_length=40)]
+
+
+class RegisterIn(CamelModel):
+    """`vendor` also opens a business and makes the caller its owner. A platform's administrator
+    is made with `holdfast admin create` only."""
+
+    name: Name
+    email: Email
+    password: NewPassword
+    role: Literal["customer", "vendor"] = "customer"
+    business_name: Name | None = Field(
+        default=None, description="Of the vendor's business; by default the vendor's own name"
+    )
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = Field(
+        default=None, description="ISO 4217 code of the business's prices; USD by default"
+    )
+
+
+class RegisteredOut(CamelModel):
+    id: UUID
+    name: str
+    email: str
+    role: str
+    tenant_id: UUID | None
+
+
+class LoginIn(CamelModel):
+    email: Email
+    password: GivenPassword
+
+
+class UserOut(CamelModel):
+    """`role` is the one that the caller acts in: in a business, the role there."""
+
+    id: UUID
+    name: str
+    email: str
+    role: str
+    tenant_id: UUID | None
+
+
+class RefreshIn(CamelModel):
+    refresh_token: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class TokensOut(CamelModel):
+    success: Literal[True] = True
+    token: str = Field(description="Access token, for `Authorization: Bearer`")
+    refresh_token: str = Field(description="Good for one refresh")
+    expires_in: int = Field(description="Seconds until the access token expires")
+
+
+class LoginOut(TokensOut):
+    user: UserOut
+
+
+class CallerOut(CamelModel):
+    """Who is calling: a person, or a service key (`role` service, without an e-mail address)."""
+
+    id: UUID
+    name: str
+    email: str | None
+    role: str
+    tenant_id: UUID | None
+    scopes: list[str]
+
+
+class ServiceKeyIn(CamelModel):
+    name: KeyName
+    scopes: Annotated[list[ScopeText], Field(min_length=1, max_length=MAX_SCOPES)] = Field(
+        description="`<capability>:read`, `<capability>:write` (which implies reading), or `*`",
+        examples=[["inventory:write"]],
+    )
+    expires_at: Moment | None = None
+
+
+class ServiceKeyOut(CamelModel):
+    id: UUID
+    name: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None = Field(description="To within five minutes")
+
+    @classmethod
+    def of(cls, key: ServiceKey) -> ServiceKeyOut:
+        return cls(
+            id=key.id,
+            name=key.name,
+            scopes=list(key.scopes),
+            created_at=key.created_at,
+            expires_at=key.expires_at,
+            revoked_at=key.revoked_at,
+            last_used_at=key.last_used_at,
+        )
+
+
+class NewServiceKeyOut(CamelModel):
+    key: ServiceKeyOut
+    secret: str | None = Field(
+        description="The key itself. Shown this once; a repeat of the request answers null here"
+    )
+
+
+class Jwk(CamelModel):
+    """A public key (RFC 8037)."""
+
+    kty: str
+    crv: str
+    x: str
+    kid: str
+    alg: str
+    use: str
+
+
+class Jwks(CamelModel):
+    keys: list[Jwk]

@@ -1,0 +1,1 @@
+"""Inventory: levels, reservations and adjustments of goods."""

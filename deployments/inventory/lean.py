@@ -1,0 +1,118 @@
+"""The hottest route without FastAPI: reserving units of one product.
+
+It knows only the plainest form of the request. Whatever differs, by a byte that it does not
+expect, is left to the FastAPI twin in `routes.py`, which alone says what is wrong with a request.
+A differential test holds the two to the same answers.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+
+from actors.stock import model as m
+from core.ids import uuid7
+from core.principal import STAFF
+from deployments.inventory import service
+from deployments.inventory.receipts import receipt_header
+from deployments.inventory.schemas import DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS
+from deployments.resources import Resources
+from gateway.access import require
+from gateway.context import RequestContext
+from gateway.idempotency import MAX_LENGTH, key_of
+from gateway.middleware import Answer, LeanHandler
+
+_ACCESS = require(STAFF)
+_PLAIN_KEY = re.compile(rf"[\x20-\x7e]{{1,{MAX_LENGTH}}}")
+_NAMES = (b'"productId"', b'"quantity"', b'"ttlSeconds"', b'"reference"')
+
+
+class _Body(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    product_id: UUID
+    quantity: Annotated[int, msgspec.Meta(ge=1, le=m.MAX_QUANTITY)]
+    ttl_seconds: Annotated[int, msgspec.Meta(ge=1, le=MAX_TTL_SECONDS)] = DEFAULT_TTL_SECONDS
+    reference: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
+
+
+class _Line(msgspec.Struct, rename="camel"):
+    product_id: UUID
+    quantity: int
+    available: int
+
+
+class _Reservation(msgspec.Struct, rename="camel"):
+    reservation_id: UUID
+    status: m.Status
+    expires_at: datetime
+    created_at: datetime
+    reference: str | None
+    lines: list[_Line]
+    product_id: UUID
+    quantity: int
+    available: int
+
+
+class _Answer(msgspec.Struct):
+    success: bool
+    data: _Reservation
+
+
+_decode = msgspec.json.Decoder(_Body).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def lean_handlers(shared: Resources) -> dict[tuple[str, str], LeanHandler]:
+    """What `gateway.app.create_app` takes as `lean`."""
+
+    async def reserve(context: RequestContext, raw: bytes) -> Answer | None:
+        principal = _ACCESS.authorize(context, "inventory")
+        body = _plain_body(raw)
+        name = context.idempotency_key
+        if body is None or context.query or (name is not None and not _PLAIN_KEY.fullmatch(name)):
+            return None
+        key = key_of(context, raw, name)
+        await shared.owners.check(service.tenant_of(principal), (body.product_id,))
+        wanted = m.Reserve(
+            uuid7(),
+            (m.Line(body.product_id, body.quantity),),
+            body.ttl_seconds * 1000,
+            body.reference,
+        )
+        hold, receipts = await service.command(shared, principal, key, wanted, m.Hold)
+        headers = (
+            (b"content-type", b"application/json"),
+            (b"x-holdfast-receipt", receipt_header(receipts).encode()),
+        )
+        return Answer(200, _encode(_Answer(True, _reservation(hold))), headers)
+
+    return {("POST", "/api/inventory/reserve"): reserve}
+
+
+def _plain_body(raw: bytes) -> _Body | None:
+    # A name given twice is an error, and an escape may hide one; msgspec would take either.
+    if b"\\" in raw or any(raw.count(name) > 1 for name in _NAMES):
+        return None
+    try:
+        return _decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def _reservation(hold: m.Hold) -> _Reservation:
+    product_id, quantity = hold.lines[0]
+    available = hold.levels[0].available
+    return _Reservation(
+        hold.reservation_id,
+        hold.status,
+        service.moment(hold.expires_at_ms),
+        service.moment(hold.created_at_ms),
+        hold.reference,
+        [_Line(product_id, quantity, available)],
+        product_id,
+        quantity,
+        available,
+    )

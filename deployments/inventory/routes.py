@@ -1,0 +1,258 @@
+"""The inventory over HTTP: the plan's routes (service 4), and what users expect beyond."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+
+from actors.runtime.wire import Receipt
+from actors.stock import model as m
+from core.errors import (
+    InsufficientStock,
+    NoOpenHold,
+    NotFound,
+    ProductDiscontinued,
+    ReservationExpired,
+    ReservationNotOpen,
+    StockLimitReached,
+)
+from core.principal import MANAGEMENT, STAFF, Principal
+from core.request import RequestKey
+from deployments.inventory import schemas as s
+from deployments.inventory import service
+from deployments.inventory.receipts import RECEIPT_HEADER, receipt_header
+from deployments.resources import Shared
+from gateway.access import public, require
+from gateway.capability import Capability
+from gateway.errors import responses
+from gateway.idempotency import request_key
+from gateway.routing import HoldfastRoute
+from gateway.schemas import Envelope, Page, Pagination
+from store import inventory as stored
+from store.engine import PUBLIC, Scope
+
+router = APIRouter(route_class=HoldfastRoute, tags=["inventory"])
+capability = Capability("inventory", "/api/inventory", router)
+
+Anyone = Annotated[Principal, Depends(public)]
+Staff = Annotated[Principal, Depends(require(STAFF))]
+Manager = Annotated[Principal, Depends(require(MANAGEMENT))]
+ProductId = Annotated[UUID, Path(alias="productId")]
+ReservationId = Annotated[UUID, Path(alias="reservationId")]
+Key = Annotated[RequestKey, Depends(request_key)]
+
+RECEIPT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "headers": {
+            RECEIPT_HEADER: {
+                "description": "Order of decision: `aggregate; seq=n; epoch=n`, at most 20",
+                "schema": {"type": "string"},
+            }
+        }
+    }
+}
+
+
+def _receipt(response: Response, receipts: tuple[Receipt, ...]) -> None:
+    response.headers[RECEIPT_HEADER] = receipt_header(receipts)
+
+
+@router.get("/status/low-stock")
+async def low_stock(
+    shared: Shared, principal: Anyone, query: Annotated[s.MovementQuery, Query()]
+) -> Page[s.LowStockOut]:
+    """Products with less than their threshold: of your business, or, for others, of all."""
+    scope = Scope(tenant_id=principal.tenant_id) if principal.tenant_id else PUBLIC
+    async with shared.db.transaction(scope) as tx:
+        rows, total = await stored.low_stock(tx, query.offset, query.limit)
+    data = [
+        s.LowStockOut(
+            product_id=row["product_id"],
+            quantity=row["available"],
+            low_stock_threshold=row["low_stock_threshold"],
+        )
+        for row in rows
+    ]
+    return _page(data, query, total)
+
+
+@router.post("/add", responses=RECEIPT | responses(NotFound, StockLimitReached))
+async def add(
+    shared: Shared, principal: Manager, key: Key, body: s.AddBody, response: Response
+) -> Envelope[s.LevelOut]:
+    """Goods come in; `lowStockThreshold` sets when the level counts as low."""
+    await shared.owners.check(service.tenant_of(principal), [body.product_id])
+    wanted = m.AddStock(body.product_id, body.quantity, body.low_stock_threshold, body.reference)
+    reply, receipts = await service.command(shared, principal, key, wanted, m.Levels)
+    _receipt(response, receipts)
+    return Envelope(data=service.level_out(reply.levels[0]))
+
+
+@router.post(
+    "/reserve", responses=RECEIPT | responses(NotFound, InsufficientStock, ProductDiscontinued)
+)
+async def reserve(
+    shared: Shared, principal: Staff, key: Key, body: s.ReserveBody, response: Response
+) -> Envelope[s.ReservationOut]:
+    """Holds goods until confirmed, released or expired: every line, or none."""
+    hold, receipts = await service.reserve(shared, principal, key, body)
+    _receipt(response, receipts)
+    return Envelope(data=service.reservation_out(hold))
+
+
+@router.post("/release", responses=RECEIPT | responses(NotFound, NoOpenHold))
+async def release_oldest(
+    shared: Shared, principal: Staff, key: Key, body: s.ReleaseBody, response: Response
+) -> Envelope[s.ReleasedOut]:
+    """Frees the caller's own oldest open holds of a product."""
+    await shared.owners.check(service.tenant_of(principal), [body.product_id])
+    wanted = m.ReleaseOldest(body.product_id, body.quantity)
+    freed, receipts = await service.command(shared, principal, key, wanted, m.Freed)
+    _receipt(response, receipts)
+    return Envelope(
+        data=s.ReleasedOut(
+            product_id=body.product_id,
+            released=freed.quantity,
+            quantity=freed.level.available,
+            reservation_ids=list(freed.reservation_ids),
+        )
+    )
+
+
+@router.post(
+    "/adjustments", responses=RECEIPT | responses(NotFound, InsufficientStock, StockLimitReached)
+)
+async def adjust(
+    shared: Shared, principal: Manager, key: Key, body: s.AdjustmentBody, response: Response
+) -> Envelope[list[s.LevelOut]]:
+    """Corrects what is on hand, with a reason; never below what is reserved."""
+    lines = tuple(m.Adjustment(line.product_id, line.delta) for line in body.lines)
+    await shared.owners.check(service.tenant_of(principal), (line.product_id for line in lines))
+    wanted = m.Adjust(lines, body.reason.value, body.reference)
+    reply, receipts = await service.command(shared, principal, key, wanted, m.Levels)
+    _receipt(response, receipts)
+    return Envelope(data=[service.level_out(level) for level in reply.levels])
+
+
+@router.get("/reservations")
+async def reservations(
+    shared: Shared, principal: Staff, query: Annotated[s.ReservationQuery, Query()]
+) -> Page[s.ReservationRow]:
+    """The business's reservations, latest first."""
+    async with shared.db.transaction(Scope(tenant_id=principal.tenant_id)) as tx:
+        rows, total = await stored.list_reservations(
+            tx, query.status, query.product_id, query.offset, query.limit
+        )
+    data = [
+        s.ReservationRow(
+            reservation_id=row["id"],
+            status=m.Status(row["status"]),
+            expires_at=row["expires_at"],
+            created_at=row["created_at"],
+            created_by=row["created_by"],
+            reference=row["reference"],
+            lines=[
+                s.LineBody(product_id=product, quantity=quantity)
+                for product, quantity in zip(row["product_ids"], row["quantities"], strict=True)
+            ],
+        )
+        for row in rows
+    ]
+    return _page(data, query, total)
+
+
+@router.get("/reservations/{reservationId}", responses=responses(NotFound))
+async def reservation(
+    shared: Shared, principal: Staff, reservation_id: ReservationId
+) -> Envelope[s.ReservationOut]:
+    """One reservation as it stands now."""
+    hold = await service.reservation(shared, principal, reservation_id)
+    return Envelope(data=service.reservation_out(hold))
+
+
+@router.post(
+    "/reservations/{reservationId}/confirm",
+    responses=RECEIPT | responses(NotFound, ReservationNotOpen, ReservationExpired),
+)
+async def confirm(
+    shared: Shared,
+    principal: Staff,
+    key: Key,
+    reservation_id: ReservationId,
+    response: Response,
+) -> Envelope[s.ReservationOut]:
+    """The goods leave for good. Too late, they are taken again if they are still free."""
+    return await _act(shared, principal, key, m.Confirm(reservation_id), response)
+
+
+@router.post(
+    "/reservations/{reservationId}/extend",
+    responses=RECEIPT | responses(NotFound, ReservationNotOpen, ReservationExpired),
+)
+async def extend(
+    shared: Shared,
+    principal: Staff,
+    key: Key,
+    reservation_id: ReservationId,
+    body: s.ExtendBody,
+    response: Response,
+) -> Envelope[s.ReservationOut]:
+    """The hold lasts until `ttlSeconds` from now."""
+    wanted = m.Extend(reservation_id, body.ttl_seconds * 1000)
+    return await _act(shared, principal, key, wanted, response)
+
+
+@router.post(
+    "/reservations/{reservationId}/release",
+    responses=RECEIPT | responses(NotFound, ReservationNotOpen),
+)
+async def release(
+    shared: Shared,
+    principal: Staff,
+    key: Key,
+    reservation_id: ReservationId,
+    response: Response,
+) -> Envelope[s.ReservationOut]:
+    """The hold ends, its goods are free again."""
+    return await _act(shared, principal, key, m.Release(reservation_id), response)
+
+
+@router.get("/{productId}", responses=responses(NotFound))
+async def level(shared: Shared, principal: Anyone, product_id: ProductId) -> Envelope[s.LevelOut]:
+    """The level of a product as its owner has it now."""
+    return Envelope(data=service.level_out(await service.level(shared, principal, product_id)))
+
+
+@router.get("/{productId}/movements", responses=responses(NotFound))
+async def movements(
+    shared: Shared,
+    principal: Staff,
+    product_id: ProductId,
+    query: Annotated[s.MovementQuery, Query()],
+) -> Page[s.MovementOut]:
+    """The product's ledger, latest first."""
+    await shared.owners.check(service.tenant_of(principal), [product_id])
+    async with shared.db.transaction(Scope(tenant_id=principal.tenant_id)) as tx:
+        rows, total = await stored.movements(tx, product_id, query.offset, query.limit)
+    fields = s.MovementOut.model_fields
+    data = [s.MovementOut(**{name: row[name] for name in fields}) for row in rows]
+    return _page(data, query, total)
+
+
+async def _act(
+    shared: Shared,
+    principal: Principal,
+    key: RequestKey,
+    wanted: m.AnyCommand,
+    response: Response,
+) -> Envelope[s.ReservationOut]:
+    hold, receipts = await service.command(shared, principal, key, wanted, m.Hold)
+    _receipt(response, receipts)
+    return Envelope(data=service.reservation_out(hold))
+
+
+def _page(data: list[Any], query: s.MovementQuery | s.ReservationQuery, total: int) -> Page[Any]:
+    pagination = Pagination(page=query.page, limit=query.limit, total=total)
+    return Page(data=data, pagination=pagination)

@@ -1,0 +1,40 @@
+"""The keeper as a small Serve deployment: Serve starts it again when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+
+from actors.families import FAMILIES
+from actors.runtime.keeper import Keeper
+from actors.runtime.remote import RayHosts
+from core.clock import SystemClock
+from core.settings import get_settings
+from core.telemetry import configure_logging
+from deployments.own_address import listen_on_own_address
+from store.keeping import KeeperStore
+from store.metrics import MetricsPublisher
+from store.redis import Redis
+
+
+class KeeperReplica:
+    """Keeps from its first moment on."""
+
+    def __init__(self) -> None:
+        listen_on_own_address()
+        settings = get_settings()
+        configure_logging(settings.log_level)
+        redis = Redis(settings.effective_redis_url)
+        self._keeper = Keeper(
+            KeeperStore(settings.host_database_url),
+            RayHosts(settings.hosts),
+            FAMILIES,
+            SystemClock(),
+        )
+        self._tasks = [
+            asyncio.get_running_loop().create_task(work)
+            for work in (self._keeper.run(), MetricsPublisher(redis, "keeper").run())
+        ]
+
+    async def is_well(self) -> bool:
+        """Whether its last look at everything went through."""
+        return self._keeper.well and not any(task.done() for task in self._tasks)

@@ -1,0 +1,139 @@
+"""What operators ask: is it alive, is it ready, what are its figures."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from importlib.metadata import version
+from typing import Annotated, Literal, Protocol
+
+from fastapi import APIRouter, Depends, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from core.errors import Unavailable
+from core.principal import Principal
+from core.telemetry import get_logger
+from deployments.auth.schemas import Jwks
+from gateway.access import PUBLIC_ACCESS
+from gateway.capability import Capability
+from gateway.resources import Resources
+from gateway.routing import HoldfastRoute
+from gateway.schemas import CamelModel, Envelope
+from store.metrics import exposition
+
+CHECK_TIMEOUT_SECONDS = 2.0
+REMEMBERED_SECONDS = 0.5
+MISSABLE = frozenset({"redis"})
+
+_log = get_logger(__name__)
+
+Check = Callable[[], Awaitable[None]]
+State = Literal["ok", "failed"]
+Anyone = Annotated[Principal, Depends(PUBLIC_ACCESS)]
+
+
+class CheckedResources(Resources, Protocol):
+    """`checks` by name: each returns if its part is well, and raises if not."""
+
+    @property
+    def checks(self) -> Mapping[str, Check]: ...
+
+
+class Alive(CamelModel):
+    status: Literal["ok"]
+    version: str
+
+
+class Readiness(CamelModel):
+    """`degraded`: all promises hold, but something that only helps is away."""
+
+    status: Literal["ready", "degraded"]
+    checks: dict[str, State]
+
+
+class _Checker:
+    """Asks once for all who ask at the same moment, so that asking often costs nothing."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._asked_at = -REMEMBERED_SECONDS
+        self._found: dict[str, State] = {}
+
+    async def states(self, checks: Mapping[str, Check]) -> dict[str, State]:
+        async with self._lock:
+            if time.monotonic() - self._asked_at >= REMEMBERED_SECONDS:
+                states = await asyncio.gather(*(self._state(*item) for item in checks.items()))
+                self._found = dict(zip(checks, states, strict=True))
+                self._asked_at = time.monotonic()
+            return self._found
+
+    async def _state(self, name: str, check: Check) -> State:
+        try:
+            await asyncio.wait_for(check(), CHECK_TIMEOUT_SECONDS)
+        except Exception as error:  # why is for the log, not for whoever asks
+            if self._found.get(name) != "failed":
+                _log.warning("check_failed", check=name, error=repr(error))
+            return "failed"
+        return "ok"
+
+
+def _resources(request: Request) -> CheckedResources:
+    found: CheckedResources = request.app.state.resources
+    return found
+
+
+async def _checker(request: Request) -> _Checker:
+    """The application's own, made when it is first asked."""
+    state = request.app.state
+    if not hasattr(state, "readiness_checker"):
+        state.readiness_checker = _Checker()
+    found: _Checker = state.readiness_checker
+    return found
+
+
+In = Annotated[CheckedResources, Depends(_resources)]
+router = APIRouter(route_class=HoldfastRoute)
+
+
+@router.get("/health", summary="Alive?")
+async def health(_: Anyone) -> Envelope[Alive]:
+    """Whether this process answers at all."""
+    return Envelope(data=Alive(status="ok", version=version("holdfast")))
+
+
+@router.get("/ready", summary="Ready?")
+async def ready(
+    _: Anyone, resources: In, checker: Annotated[_Checker, Depends(_checker)]
+) -> Envelope[Readiness]:
+    """Whether requests can be served: Postgres, the keeper and the hosts answer. Without Redis
+    it is degraded: limits and events wait, nothing is lost. Otherwise 503, with `checks`."""
+    states = await checker.states(resources.checks)
+    failed = [name for name, state in states.items() if state == "failed"]
+    if set(failed) - MISSABLE:
+        error = Unavailable(f"Not ready: {', '.join(failed)}.")
+        error.extra = {"checks": states}
+        raise error
+    return Envelope(data=Readiness(status="degraded" if failed else "ready", checks=states))
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+async def metrics(_: Anyone, resources: In) -> Response:
+    """Prometheus text over all processes, each sample with its `process`. Without Redis, of this
+    process only."""
+    text = await exposition(resources.redis, resources.edge.metrics.process)
+    return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+@router.get("/.well-known/jwks.json", summary="Public keys")
+async def jwks(_: Anyone, resources: In) -> Jwks:
+    """The keys that access tokens are signed with (RFC 7517), for others to verify them."""
+    return Jwks.model_validate(resources.edge.keys.jwks())
+
+
+capability = Capability("meta", "", router)

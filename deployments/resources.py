@@ -1,0 +1,115 @@
+"""What every capability of one replica shares: made once, in `deployments.app`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Annotated, cast
+from uuid import UUID
+
+from fastapi import Depends, Request
+
+from actors.runtime.bus import CommandBus
+from actors.runtime.directory import Directory
+from actors.runtime.ports import Transport
+from core.clock import Clock, SystemClock
+from core.errors import Unavailable
+from core.settings import Settings
+from deployments.inventory.owners import ProductOwners
+from gateway.edge import Edge
+from store import leases
+from store.engine import Database, Scope
+from store.leases import Shard
+from store.redis import Redis
+
+CALIBRATE_SECONDS = 10.0
+
+Check = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """`bus` reaches the shard hosts, `db` reads and writes under row-level security. `checks`
+    are what `/ready` asks, by name: each raises when its part is not well."""
+
+    db: Database
+    redis: Redis
+    clock: Clock
+    edge: Edge
+    bus: CommandBus
+    owners: ProductOwners
+    checks: dict[str, Check] = field(default_factory=dict)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def start(self) -> None:
+        await self.edge.start()
+        self.tasks.append(asyncio.create_task(_keep_time(self.clock, self.db)))
+
+    async def stop(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.edge.stop()
+        await self.redis.close()
+        await self.db.close()
+
+
+def make_resources(
+    settings: Settings, transport: Transport, process: str, keeper_is_well: Check
+) -> Resources:
+    """The resources of one replica. `process` names it among all, for metrics."""
+    clock = SystemClock()
+    db = Database(settings.app_database_url)
+    redis = Redis(settings.effective_redis_url)
+    directory = Directory(partial(_read_directory, db), clock)
+    return Resources(
+        db=db,
+        redis=redis,
+        clock=clock,
+        edge=Edge(settings, db, redis, clock, process=process),
+        bus=CommandBus(directory, transport, clock),
+        owners=ProductOwners(db),
+        checks={
+            "postgres": partial(_postgres_is_well, db),
+            "redis": redis.ping,
+            "keeper": keeper_is_well,
+            "hosts": partial(_shards_have_owners, db),
+        },
+    )
+
+
+async def _keep_time(clock: Clock, db: Database) -> None:
+    """Keeps arrival stamps on the database's time, by which holds expire."""
+    while True:
+        with suppress(Unavailable):
+            sent_ms = clock.now_ms()
+            database_now_ms = await db.now_ms()
+            clock.calibrate(database_now_ms, sent_ms, clock.now_ms())
+        await asyncio.sleep(CALIBRATE_SECONDS)
+
+
+async def _read_directory(db: Database) -> tuple[int, dict[Shard, tuple[str, UUID]]]:
+    async with db.transaction(Scope()) as tx:
+        return await leases.directory(tx)
+
+
+async def _postgres_is_well(db: Database) -> None:
+    await db.now_ms()
+
+
+async def _shards_have_owners(db: Database) -> None:
+    async with db.transaction(Scope()) as tx:
+        unowned = await leases.count_unowned(tx)
+    if unowned:
+        raise Unavailable("There are no shards yet." if unowned < 0 else f"{unowned} wait.")
+
+
+async def resources(request: Request) -> Resources:
+    """A dependency: the resources of this replica."""
+    return cast(Resources, request.app.state.resources)
+
+
+Shared = Annotated[Resources, Depends(resources)]

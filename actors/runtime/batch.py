@@ -112,19 +112,19 @@ def _decide(work: Work, view: Working, epochs: Mapping[Shard, int], decided: Dec
         for key in decision.touched[:MAX_RECEIPTS]
     )
     answer = Answer(Outcome.DONE, rules.encode(decision.reply), receipts)
+    timers = [(work.shard, timer) for change in changes for timer in rules.timers(change)]
+    written = work.is_mutation and not decision.refused
+    # A yes that changed nothing is logged too: its key must keep giving this answer.
+    lines = [_log_line(work.envelope, answer)] if work.envelope is not None and written else []
     # From here on nothing can fail: either all of a command happens, or nothing.
     for key, state in states.items():
         view.change(key, state)
     if changes:
         decided.changes.setdefault(work.family.name, []).extend(changes)
+    if changes or lines:
         decided.shards.add(work.shard)
-        for change in changes:
-            decided.timers.extend((work.shard, timer) for timer in rules.timers(change))
-    written = work.is_mutation and not decision.refused
-    if work.envelope is not None and written:
-        # A yes that changed nothing is logged too: its key must keep giving this answer.
-        decided.shards.add(work.shard)
-        decided.log.append(_log_line(work.envelope, answer))
+    decided.timers.extend(timers)
+    decided.log.extend(lines)
     decided.verdicts.append(Verdict(work, answer, written))
 
 

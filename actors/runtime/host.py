@@ -7,13 +7,11 @@ comes waits in the mailbox, refusals and reads too. One transaction is open at a
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID
 
 import msgspec
-import psutil
 
 from actors.runtime.agenda import Agenda
 from actors.runtime.batch import Decided, Work, decide_batch, missing_keys
@@ -22,18 +20,21 @@ from actors.runtime.mailbox import Mailbox, Waiter
 from actors.runtime.memory import Memory, Working
 from actors.runtime.ports import Store
 from actors.runtime.tenure import Tenure
+from actors.runtime.upkeep import every, is_running
 from actors.runtime.wire import Answer, Envelope, Outcome, decode_logged
 from core import telemetry
 from core.clock import Clock
 from core.telemetry import get_logger
 from store.journal import Fenced, OutcomeUnknown, Rejected
-from store.leases import Incarnation, Shard
+from store.leases import Shard
 
 RENEW_SECONDS = 1.0
 SWEEP_SECONDS = 0.25
 RECOVERY_PAUSE_SECONDS = 0.2
 MAX_LOAD_ROUNDS = 4
 MAX_DUE_PER_BATCH = 500
+# Between the clocks of a replica and a host, both calibrated with the database.
+MAX_CLOCK_SKEW_MS = 1_000
 
 ASK_AGAIN = Answer(Outcome.ASK_AGAIN)
 _NO_COMMAND = UUID(int=0)
@@ -63,14 +64,17 @@ class Host:
 
     async def start(self) -> None:
         """Registers, and begins to serve whatever shards it is given."""
-        gone = [one.id for one in await self._store.register() if not _is_running(one)]
+        gone = [one.id for one in await self._store.register() if not is_running(one)]
         # Their processes are proved to be gone, so nobody need wait for their leases to end.
         await self._store.expire(gone)
         await self._renew()
         self._tasks = [
             asyncio.create_task(self._serve()),
-            asyncio.create_task(_every(RENEW_SECONDS, self._keep_lease)),
-            asyncio.create_task(_every(SWEEP_SECONDS, self._sweep)),
+            # Two loops: what a host owns is looked at between batches, but its lease is renewed
+            # however long a batch takes.
+            asyncio.create_task(every(RENEW_SECONDS, self._renew)),
+            asyncio.create_task(every(RENEW_SECONDS, self._look_around)),
+            asyncio.create_task(every(SWEEP_SECONDS, self._sweep)),
         ]
 
     async def stop(self) -> None:
@@ -170,7 +174,8 @@ class Host:
         if envelope is None or not self._serves(work.shard):
             self._mailbox.answer(work, ASK_AGAIN)
             return False
-        if envelope.deadline_ms < now_ms:
+        # By the clock: the time of decisions may be ahead of it.
+        if envelope.deadline_ms < self._clock.now_ms():
             self._mailbox.answer(work, Answer(Outcome.TOO_LATE))
             return False
         work.context = Context(
@@ -188,7 +193,7 @@ class Host:
         asked = {
             work.envelope.command_id: work
             for work in works
-            if work.envelope is not None and work.envelope.look_up and work.is_mutation
+            if work.envelope is not None and work.is_mutation and self._may_be_known(work.envelope)
         }
         if not asked:
             return works
@@ -202,6 +207,12 @@ class Host:
                 self._mailbox.answer(work, Answer(Outcome.MISMATCH))
         answered = {id(asked[command_id]) for command_id in logged}
         return [work for work in works if id(work) not in answered]
+
+    def _may_be_known(self, envelope: Envelope) -> bool:
+        """Whether the command may have been decided before, but not by this host in this
+        tenure: that it would remember."""
+        since_ms = self._tenure.since_ms(Shard(envelope.family, envelope.shard))
+        return envelope.look_up or envelope.arrived_ms < since_ms + MAX_CLOCK_SKEW_MS
 
     async def _run(self, works: list[Work]) -> None:
         """Loads, decides, commits, answers."""
@@ -289,10 +300,14 @@ class Host:
                 break
             except OutcomeUnknown:
                 await asyncio.sleep(RECOVERY_PAUSE_SECONDS)
+            except Exception:
+                # Nobody else would end the recovery: to give up here is to refuse for good.
+                log.exception("recovery failed")
+                await asyncio.sleep(RECOVERY_PAUSE_SECONDS)
         self._recovering = False
 
     async def sync(self) -> None:
-        """Finds out what it owns now. Called after each renewal, and when the keeper says so."""
+        """Finds out what it owns now. Called once a second, and when the keeper says so."""
         async with self._turn:
             await self._adopt()
 
@@ -323,20 +338,25 @@ class Host:
 
     async def hand_over(self, shards: Sequence[Shard], successor: UUID) -> None:
         """Stops taking commands for `shards`, ends the batch that runs, and gives them away.
-        Raises OutcomeUnknown: what is still owned then shows at the next renewal."""
+        Raises OutcomeUnknown: by then it has found out what it still owns."""
         self._departing.update(shards)
         try:
             async with self._turn:
-                mine = [shard for shard in shards if self._tenure.owns(shard)]
-                self._release(mine)
-                await self._store.hand_over(mine, successor, self._tenure.decided_at_ms)
+                owned = self._tenure.epochs
+                epochs = {shard: owned[shard] for shard in shards if shard in owned}
+                self._release(epochs)
+                try:
+                    await self._store.hand_over(epochs, successor, self._tenure.decided_at_ms)
+                except OutcomeUnknown:
+                    # It may happen yet, behind our back: only a new epoch rules that out.
+                    await self._start_over([], "hand-over in doubt")
+                    raise
         finally:
             self._departing.difference_update(shards)
 
-    async def _keep_lease(self) -> None:
+    async def _look_around(self) -> None:
         telemetry.AGGREGATES_LOADED.labels("all").set(len(self._memory))
         telemetry.MAILBOX_DEPTH.labels("all").set(len(self._mailbox))
-        await self._renew()
         if not self._recovering:
             await self.sync()
 
@@ -377,21 +397,3 @@ class Host:
                 self._agenda.extend(mine, 0)
                 raise
             self._agenda.add((Shard(name, number), family.rules.due(row)) for number, row in rows)
-
-
-async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-    """Repeats `work` for good; no failure of it ends the repetition."""
-    while True:
-        await asyncio.sleep(seconds)
-        try:
-            await work()
-        except OutcomeUnknown as error:
-            log.warning("the database cannot be reached", reason=repr(error.__cause__))
-        except Exception:
-            log.exception("background work failed")
-
-
-def _is_running(other: Incarnation) -> bool:
-    """Whether a process of this machine still lives. A pid given to somebody else since reads as
-    alive, which only costs the wait for a lease."""
-    return other.pid != os.getpid() and psutil.pid_exists(other.pid)

@@ -18,6 +18,8 @@ from store.leases import Incarnation, Shard
 
 TICK_SECONDS = 0.5
 GRACE_AFTER_OUTAGE_SECONDS = 3.0
+# A look that takes longer, or comes so much later than it should, is an outage too.
+MAX_LAG_SECONDS = 1.0
 MAX_MOVES_PER_TICK = 32
 ROTATE_SECONDS = 3600.0
 
@@ -75,30 +77,43 @@ class Keeper:
                 self.well = True
             except OutcomeUnknown as error:
                 self.well = False
-                # Hosts that missed renewals through no fault of theirs first get to renew.
-                self._takes_from_seconds = self._clock.boot_seconds() + GRACE_AFTER_OUTAGE_SECONDS
+                self._let_hosts_renew()
                 log.warning("the database cannot be reached", reason=repr(error.__cause__))
             except Exception:
                 self.well = False
                 log.exception("keeper failed")
+            rested_at_seconds = self._clock.boot_seconds()
             await asyncio.sleep(TICK_SECONDS)
+            if self._lags(rested_at_seconds + TICK_SECONDS):
+                self._let_hosts_renew()
+
+    def _let_hosts_renew(self) -> None:
+        """Hosts that missed renewals through no fault of theirs (the database stood still, or
+        the whole machine did) first get to renew."""
+        self._takes_from_seconds = self._clock.boot_seconds() + GRACE_AFTER_OUTAGE_SECONDS
+
+    def _lags(self, due_seconds: float) -> bool:
+        return self._clock.boot_seconds() > due_seconds + MAX_LAG_SECONDS
 
     async def tick(self) -> None:
         """One look at everything."""
         await self._hosts.ensure()
-        now = self._clock.boot_seconds()
         if not self._prepared:
             await self._store.create_shards(self._families)
             self._prepared = True
-        if now - self._rotated_at_seconds > ROTATE_SECONDS:
-            await self._store.rotate_command_log()
-            self._rotated_at_seconds = now
+        asked_at_seconds = self._clock.boot_seconds()
         live = await self._store.live_hosts()
         ownerless = await self._store.ownerless()
-        if ownerless and live and now >= self._takes_from_seconds:
+        if self._lags(asked_at_seconds):
+            self._let_hosts_renew()
+        if ownerless and live and self._clock.boot_seconds() >= self._takes_from_seconds:
             await self._give(ownerless, live)
         elif not ownerless and len(live) > 1:
             await self._balance(live)
+        # Last: shards without an owner must not wait for housekeeping, whatever ails it.
+        if self._clock.boot_seconds() - self._rotated_at_seconds > ROTATE_SECONDS:
+            await self._store.rotate_command_log()
+            self._rotated_at_seconds = self._clock.boot_seconds()
 
     async def _give(
         self, ownerless: Sequence[Shard], live: Mapping[Incarnation, list[Shard]]

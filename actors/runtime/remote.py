@@ -39,9 +39,11 @@ def host_name(number: int) -> str:
 
 
 def machine_id() -> str:
-    """Names this machine and its boot: process ids mean something within it alone."""
+    """Names this machine, its boot, and the container within it: process ids mean something
+    there alone, and a live process of the next container must not pass for a dead one."""
     with suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
     return platform.node()
 
 

@@ -22,6 +22,7 @@ class Tenure:
         self._clock = clock
         self._until_boot_seconds = 0.0
         self.epochs: dict[Shard, int] = {}
+        self._since_ms: dict[Shard, int] = {}
         self._decided_at_ms = 0
 
     @property
@@ -33,6 +34,10 @@ class Tenure:
 
     def owns(self, shard: Shard) -> bool:
         return shard in self.epochs
+
+    def since_ms(self, shard: Shard) -> int:
+        """When the host took the shard up: what was decided before, it does not remember."""
+        return self._since_ms[shard]
 
     def differs(self, owned: Mapping[Shard, Lease]) -> tuple[set[Shard], set[Shard]]:
         """Shards to drop (lost, or under a new epoch) and shards to take up."""
@@ -47,11 +52,13 @@ class Tenure:
     def take(self, shards: Iterable[Shard], owned: Mapping[Shard, Lease]) -> None:
         for shard in shards:
             self.epochs[shard] = owned[shard].epoch
+            self._since_ms[shard] = self._clock.now_ms()
             self._decided_at_ms = max(self._decided_at_ms, owned[shard].decided_at_ms)
 
     def drop(self, shards: Iterable[Shard]) -> None:
         for shard in shards:
             self.epochs.pop(shard, None)
+            self._since_ms.pop(shard, None)
 
     def decision_time_ms(self) -> int:
         """Now, but never before an earlier decision, also of the shard's owner before."""

@@ -212,7 +212,9 @@ def _discontinue(view: View, command: m.Discontinue, context: Context) -> Decisi
     events: list[tuple[Key, Any]] = []
     if stock.discontinued != command.discontinued:
         events.append((key, m.DiscontinuedSet(command.discontinued)))
-    return Decision(m.Levels((_level(key, _after(stock, events)),)), events, (key,))
+    # What never had stock, and gets none, has no sequence for a receipt to name.
+    touched = (key,) if events or view.get(key) else ()
+    return Decision(m.Levels((_level(key, _after(stock, events)),)), events, touched)
 
 
 def _get_levels(view: View, command: m.GetLevels, context: Context) -> Decision:

@@ -1,0 +1,130 @@
+"""The `holdfast` command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import admin, import_command
+from cli.demo.command import demo
+from core.settings import get_settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Holdfast: a backend for businesses that sell goods and time.",
+)
+
+# Each command imports what it needs when it runs, so that none waits for what others use.
+
+
+@app.command()
+def up() -> None:
+    """Start everything on this machine and keep it running; Ctrl-C stops it.
+
+    HOLDFAST_HOME, HOLDFAST_PORT and HOLDFAST_HOST say where; DATABASE_URL and REDIS_URL name
+    servers of your own.
+    """
+    from cli.home import HomeBusy
+    from cli.port_check import PortsBusy
+    from cli.up import UnusableHost
+    from cli.up import up as run
+
+    try:
+        run(get_settings())
+    except (HomeBusy, PortsBusy, UnusableHost, PermissionError) as error:
+        raise _fail(error) from error
+
+
+@app.command()
+def down() -> None:
+    """Stop the copy that runs in HOLDFAST_HOME."""
+    from cli.down import NotStopped
+    from cli.down import down as run
+
+    try:
+        typer.echo(run(get_settings()))
+    except NotStopped as error:
+        raise _fail(error) from error
+
+
+app.command()(demo)
+
+
+@app.command()
+def node(
+    join: Annotated[
+        str | None, typer.Option(help="Address of the head; without it this is the head")
+    ] = None,
+    autoscaling_config: Annotated[
+        Path | None, typer.Option(help="What `ray up` wrote for the head")
+    ] = None,
+) -> None:
+    """Start this machine's part of a cluster. For `ray up cluster.yaml`, not for one machine."""
+    from cli.node import NodeNotStarted, start_node
+
+    try:
+        start_node(get_settings(), join=join, autoscaling_config=autoscaling_config)
+    except NodeNotStarted as error:
+        raise _fail(error) from error
+
+
+@app.command("migrate")
+def migrate_command(
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Change nothing; tell whether models and migrations agree"),
+    ] = False,
+) -> None:
+    """Bring the database to the schema of this build. `holdfast up` does so by itself."""
+    if check:
+        from cli.checks import migration_differences
+
+        if found := migration_differences():
+            listed = "\n".join(f"  {difference}" for difference in found)
+            raise _fail(f"models and migrations differ:\n{listed}")
+        typer.echo("Models and migrations agree.")
+        return
+    from store import migrate
+
+    migrate.upgrade(get_settings().owner_database_url)
+    typer.echo("The schema is current.")
+
+
+@app.command()
+def openapi(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; tell whether the file is current")
+    ] = False,
+) -> None:
+    """Write the API's description to `deployments/openapi.json`."""
+    from deployments import openapi as description
+
+    if not check:
+        description.write()
+        typer.echo(f"Wrote {description.COMMITTED.name}.")
+    elif description.is_current():
+        typer.echo(f"{description.COMMITTED.name} is current.")
+    else:
+        raise _fail(f"{description.COMMITTED.name} is not what the code says: run `make openapi`")
+
+
+def _fail(error: Exception | str) -> typer.Exit:
+    typer.echo(f"holdfast: {error}", err=True)
+    return typer.Exit(1)
+
+
+app.command()(demo)
+app.add_typer(admin.app, name="admin")
+app.add_typer(import_command.app, name="import")
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    main()

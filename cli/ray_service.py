@@ -1,0 +1,187 @@
+"""Keeps Ray, Serve and the application running. Each tick returns soon.
+
+Ray's own supervision heals most of what dies: Serve restarts replicas, its controller and
+HAProxy, the keeper restarts hosts. What it does not survive on one machine is the death of the
+GCS, of the raylet or of its agents: then everything of Ray's is ended and started anew, which
+loses nothing, since memory is a cache of Postgres.
+"""
+
+from __future__ import annotations
+
+import http.client
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from enum import Enum, auto
+
+from cli import ray_node
+from cli.journal import Journal
+from cli.ray_daemons import Daemons, IncompleteNode
+from cli.services import Backoff
+from core.settings import Settings
+from store.embedded.leftovers import end_tagged, tagged
+
+_START_TIMEOUT_SECONDS = 60.0
+_DEPLOY_TIMEOUT_SECONDS = 120.0
+_PROBE_EVERY_SECONDS = 1.0
+_PROBE_TIMEOUT_SECONDS = 2.0
+# Serve brings back HAProxy or a replica within seconds; if it takes longer than this, it is stuck.
+_UNHEALTHY_LIMIT_SECONDS = 30.0
+
+
+class Phase(Enum):
+    DOWN = auto()
+    STARTING = auto()
+    WAITING = auto()
+    DEPLOYING = auto()
+    SERVING = auto()
+
+
+class RayService:
+    """`may_deploy` says whether the database is ready for the application."""
+
+    def __init__(
+        self, settings: Settings, journal: Journal, may_deploy: Callable[[], bool]
+    ) -> None:
+        self.phase = Phase.DOWN
+        self._settings = settings
+        self._journal = journal
+        self._may_deploy = may_deploy
+        self._backoff = Backoff()
+        self._dashboard_backoff = Backoff()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._daemons: Daemons | None = None
+        self._environment: dict[str, str] = {}
+        self._since = 0.0
+        self._failed_at = 0.0
+        self._healthy_at = 0.0
+        self._probed_at = 0.0
+
+    def tick(self) -> None:
+        self._check_daemons()
+        match self.phase:
+            case Phase.DOWN if self._backoff.due():
+                self._start()
+            case Phase.STARTING:
+                self._check_started()
+            case Phase.WAITING if self._may_deploy():
+                self._deploy()
+            case Phase.DEPLOYING:
+                self._check_deployed()
+            case Phase.SERVING:
+                self._check_serving()
+
+    def end(self) -> None:
+        """Kills everything of Ray's. Hard, because it is quick and nothing is lost by it: what
+        was not committed was not acknowledged."""
+        end_tagged(self._settings, "ray")
+        if self._child:
+            self._child.wait(1)
+        self._child = self._daemons = None
+        self.phase = Phase.DOWN
+
+    def _enter(self, phase: Phase) -> None:
+        self.phase = phase
+        self._since = time.monotonic()
+
+    def _fail(self, why: str, **fields: object) -> None:
+        self._failed_at = self._failed_at or time.monotonic()
+        self._journal.say(f"{why}; starting Ray again.", "ray_failed", why=why, **fields)
+        self.end()
+
+    def _start(self) -> None:
+        self._environment = ray_node.prepare(self._settings)
+        self._child = self._spawn(ray_node.start_command(self._settings), "ray")
+        self._journal.note("ray_starting")
+        self._enter(Phase.STARTING)
+
+    def _check_started(self) -> None:
+        if not self._child_done("Ray did not start", _START_TIMEOUT_SECONDS):
+            return
+        try:
+            self._daemons = Daemons.among(tagged(self._settings, "ray"))
+        except IncompleteNode as error:
+            self._fail(str(error))
+            return
+        self._journal.note("ray_started", seconds=self._elapsed())
+        self._enter(Phase.WAITING)
+
+    def _check_daemons(self) -> None:
+        if self._daemons is None:
+            return
+        if lost := self._daemons.lost():
+            self._fail(f"Ray lost {lost}")
+        elif self._daemons.dashboard_died() and self._dashboard_backoff.due():
+            pid = self._daemons.revive_dashboard(self._environment)
+            self._journal.say("Ray's dashboard ended; starting it again.", "dashboard", pid=pid)
+
+    def _deploy(self) -> None:
+        self._child = self._spawn([sys.executable, "-m", "deployments.launch"], "launch")
+        self._enter(Phase.DEPLOYING)
+
+    def _check_deployed(self) -> None:
+        if self._child_done("the deployment failed", _DEPLOY_TIMEOUT_SECONDS):
+            self._journal.note("deployed", seconds=self._elapsed())
+            if self._failed_at:
+                seconds = round(time.monotonic() - self._failed_at, 1)
+                self._journal.say(f"Serving again after {seconds} s.", "recovered", seconds=seconds)
+                self._failed_at = 0.0
+            self._healthy_at = time.monotonic()
+            self._enter(Phase.SERVING)
+
+    def _child_done(self, failure: str, timeout_seconds: float) -> bool:
+        """Whether the command under way has succeeded; if it failed, all is begun anew."""
+        code = self._child.poll() if self._child else None
+        if code == 0:
+            return True
+        if code is not None:
+            self._fail(f"{failure}, see {self._settings.home_path / 'logs'}", code=code)
+        elif self._elapsed() > timeout_seconds:
+            self._fail(f"{failure} in {timeout_seconds:.0f} s")
+        return False
+
+    def _check_serving(self) -> None:
+        now = time.monotonic()
+        if now - self._probed_at < _PROBE_EVERY_SECONDS:
+            return
+        healthy = self._answers()
+        self._probed_at = now = time.monotonic()
+        if healthy:
+            if now - self._healthy_at > 2 * _PROBE_EVERY_SECONDS:
+                self._journal.note("healthy_again", seconds=round(now - self._healthy_at, 1))
+            self._healthy_at = now
+            self._backoff.reset()
+        elif now - self._healthy_at > _UNHEALTHY_LIMIT_SECONDS:
+            self._fail("the API does not answer")
+
+    def _answers(self) -> bool:
+        """Whether HAProxy answers and sees at least one replica; asks none of ours, which may
+        be busy or wait for the database."""
+        ports = self._settings.ports
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", ports.api, timeout=_PROBE_TIMEOUT_SECONDS
+        )
+        try:
+            connection.request("GET", "/-/healthz")
+            return connection.getresponse().status == http.client.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def _elapsed(self) -> float:
+        return round(time.monotonic() - self._since, 1)
+
+    def _spawn(self, command: list[str], log: str) -> subprocess.Popen[bytes]:
+        path = self._settings.home_path / "logs" / f"{log}.log"
+        with path.open("ab") as output:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=self._settings.home_path,
+                env=self._environment,
+                start_new_session=True,
+            )

@@ -1,0 +1,46 @@
+"""Conditional UPDATE, then INSERT of the hold, in one transaction: the textbook, over asyncpg."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+
+import asyncpg
+from fastapi import FastAPI
+
+from bench.baselines.http import Hold, make_app
+from bench.baselines.pool import INSERT_HOLD, open_pool
+from core.settings import Settings, get_settings
+
+TAKE = (
+    "UPDATE stock SET reserved = reserved + $3"
+    " WHERE product_id = $1 AND tenant_id = $2 AND on_hand - reserved >= $3"
+    " RETURNING on_hand - reserved"
+)
+
+
+class ConditionalUpdate:
+    """See `bench.baselines.http.Shop`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._pool: asyncpg.Pool
+
+    async def start(self) -> None:
+        self._pool = await open_pool(self._settings)
+
+    async def stop(self) -> None:
+        await self._pool.close()
+
+    async def reserve(self, hold: Hold) -> int | None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            available: int | None = await connection.fetchval(
+                TAKE, hold.product_id, hold.tenant_id, hold.quantity
+            )
+            if available is not None:
+                await connection.execute(INSERT_HOLD, *astuple(hold))
+        return available
+
+
+def app() -> FastAPI:
+    settings = get_settings()
+    return make_app(ConditionalUpdate(settings), settings)

@@ -1,0 +1,153 @@
+"""The competition: rounds, contenders, scenarios, and a check of the books after each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+
+from bench import books, goods, load, table
+from bench.contenders import HOLDFAST, Contender, Running, contender_settings, serving
+from bench.cpu import CpuClock
+from bench.ground import Ground
+from bench.report import Sample
+from core.clock import SystemClock
+from core.principal import Role
+from gateway.keys import KeyRing
+from gateway.tokens import Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is measured. The connections are those of `wrk`."""
+
+    rounds: int
+    warm_up_seconds: int
+    seconds: int
+    engine_seconds: float
+    connections: int = 64
+    commit_delay_us: int = 0
+
+
+QUICK = Plan(rounds=2, warm_up_seconds=1, seconds=2, engine_seconds=0.4)
+FULL = Plan(rounds=4, warm_up_seconds=2, seconds=6, engine_seconds=2.0)
+
+
+class _Ready(NamedTuple):
+    """Holds granted while a scenario was prepared, and what was wrong with them."""
+
+    granted: int
+    fault: str | None = None
+
+
+class Competition:
+    """One run of everything. `samples` fills as it goes."""
+
+    def __init__(self, plan: Plan, ground: Ground, home: Path, port: int, console: Console) -> None:
+        self.samples: list[Sample] = []
+        self._plan = plan
+        self._ground = ground
+        self._home = home
+        self._port = port
+        self._console = console
+        settings = contender_settings(ground, home, port, ground.url("postgres"), HOLDFAST)
+        tokens = Tokens(settings, KeyRing(settings), SystemClock())
+        self._token = tokens.issue(goods.USER, Role.OWNER, goods.TENANT, goods.SESSION)
+
+    def run(self, contenders: Sequence[Contender]) -> None:
+        """Every round, every contender, every scenario. Each round begins with another one."""
+        for number in range(self._plan.rounds):
+            shift = number % len(contenders)
+            for contender in [*contenders[shift:], *contenders[:shift]]:
+                with serving(contender, self._ground, self._home, self._port) as running:
+                    for one, keyed in _scenarios(contender):
+                        self._measure(running, number, one, keyed)
+                    if contender is HOLDFAST:
+                        self._compare_with_api(running)
+
+    def _measure(self, running: Running, number: int, scenario: load.Goods, keyed: bool) -> None:
+        plan = self._plan
+        wanted = load.Load(scenario, keyed, f"{number}-{keyed:d}-{scenario[:2]}", number)
+        before = books.read(running, self._ground)
+        ready = self._prepare(running, wanted)
+        clock = CpuClock(running.groups())
+        answers = self._load(running, wanted, plan.seconds)
+        spent = clock.spent()
+        after = books.read(running, self._ground)
+        # At the end of each of two loads every connection has a request under way that nobody
+        # waits for. Where the goods are sold out, those too must be refused.
+        unheard = 0 if scenario == "sold out" else 2 * plan.connections
+        granted = ready.granted + answers.granted
+        fault = ready.fault or _fault(lambda: books.check(running, before, after, granted, unheard))
+        self._note(running, number, wanted, answers, spent, fault)
+
+    def _prepare(self, running: Running, wanted: load.Load) -> _Ready:
+        """Warms up; or sells the goods out, exactly."""
+        if wanted.goods == "sold out":
+            fault = _fault(lambda: books.sell_out(running, self._token))
+            return _Ready(goods.FEW, fault)
+        warm_up = replace(wanted, run=f"warm-{wanted.run}", seed=wanted.seed + 1_000)
+        return _Ready(self._load(running, warm_up, self._plan.warm_up_seconds).granted)
+
+    def _note(
+        self,
+        running: Running,
+        number: int,
+        wanted: load.Load,
+        answers: load.Answers,
+        spent: dict[str, float],
+        fault: str | None,
+    ) -> None:
+        sold_out = wanted.goods == "sold out"
+        proper = answers.refused if sold_out else answers.granted
+        wrong = answers.granted if sold_out else answers.refused
+        if fault is None and (wrong or not proper):
+            fault = f"{proper} answers as they should be, {wrong} that should not be"
+        sample = Sample(
+            round=number,
+            contender=running.contender.name,
+            scenario=wanted.goods,
+            keyed=wanted.keyed,
+            per_second=proper / answers.seconds,
+            p50_ms=answers.p50_ms,
+            p99_ms=answers.p99_ms,
+            errors=answers.errors,
+            cpu_us={part: seconds / max(proper, 1) * 1e6 for part, seconds in spent.items()},
+            fault=fault,
+        )
+        self.samples.append(sample)
+        self._console.print(
+            f"round {number + 1}  {table.title(sample.row):34} {wanted.goods:9}"
+            f" {sample.per_second:8,.0f}/s  p99 {sample.p99_ms:6.1f} ms"
+            + (f"  [red]VOID: {fault}[/red]" if fault else "")
+        )
+
+    def _load(self, running: Running, wanted: load.Load, seconds: int) -> load.Answers:
+        connections = self._plan.connections
+        return load.run(running.url, self._token, wanted, connections=connections, seconds=seconds)
+
+    def _compare_with_api(self, running: Running) -> None:
+        """Holdfast's own word on the hot product against the rows in the database."""
+        fault = _fault(lambda: books.compare_with_api(running, self._ground))
+        if fault:
+            self.samples[-1] = replace(self.samples[-1], fault=fault)
+            self._console.print(f"[red]VOID: {fault}[/red]")
+
+
+def _scenarios(contender: Contender) -> Iterator[tuple[load.Goods, bool]]:
+    for scenario in ("hot", "spread", "sold out"):
+        yield scenario, True
+        # Only Holdfast looks at keys; without one it need not look whether it knows the command.
+        if contender is HOLDFAST and scenario != "sold out":
+            yield scenario, False
+
+
+def _fault(work: Callable[[], None]) -> str | None:
+    try:
+        work()
+    except books.NotExact as error:
+        return str(error)
+    return None

@@ -1,0 +1,185 @@
+"""The shard host alone: no HTTP, no Ray; calls of many commands as replicas send them, durable.
+
+A call is what `HostActor.submit` does: envelopes are decoded, decided, committed with their ledger,
+command log and outbox, and the answers encoded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import uuid4
+
+import uvloop
+
+from actors.families import COMMERCE, FAMILIES, decode_reply, encode_command
+from actors.runtime.host import Host
+from actors.runtime.wire import Envelope, Outcome, decode_answers, decode_envelopes, encode
+from actors.runtime.wire import shard_of as shard_number
+from actors.stock import model as m
+from bench import goods
+from bench.ground import Ground
+from bench.shards import host_store, take_all
+from core.clock import SystemClock
+from core.ids import uuid7
+from core.settings import Settings
+
+CALL_SIZES = (1, 10, 100, 500)
+SHARDS = 256
+_DATABASE = "bench_engine"
+_DEADLINE_MS = 60_000
+_clock = SystemClock()
+# Commands that are made ready per second of measuring, by call size: a run that has used them up
+# ends early.
+_READY = {1: 6_000, 10: 40_000, 100: 100_000, 500: 120_000}
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRun:
+    """`in_flight` calls of `call_size` commands each were kept under way. `cpu_seconds` are the
+    host's, without Postgres."""
+
+    goods: str
+    call_size: int
+    in_flight: int
+    commands: int
+    seconds: float
+    cpu_seconds: float
+
+    @property
+    def commands_per_second(self) -> float:
+        return self.commands / self.seconds
+
+    @property
+    def cpu_us(self) -> float:
+        """CPU time of the host per command, in microseconds."""
+        return self.cpu_seconds / self.commands * 1e6
+
+    def as_json(self) -> dict[str, Any]:
+        rates = {"per_second": round(self.commands_per_second), "cpu_us": round(self.cpu_us, 1)}
+        return asdict(self) | rates
+
+
+def measure(ground: Ground, seconds: float) -> list[EngineRun]:
+    """Every call size, hot and spread, with one call and with two under way. Raises WrongBooks if
+    the database does not hold what was answered."""
+    runs: list[EngineRun] = []
+    for many in (False, True):
+        for in_flight in (1, 2):
+            for size in CALL_SIZES:
+                url = ground.fresh(_DATABASE, "holdfast")
+                settings = Settings.model_validate({"database_url": url})
+                work = _measure(settings.host_database_url, many, size, in_flight, seconds)
+                run = uvloop.run(work)
+                _audit(ground, run)
+                runs.append(run)
+    ground.drop(_DATABASE)
+    return runs
+
+
+class WrongBooks(Exception):
+    """Answers and database disagree: the figure counts for nothing."""
+
+
+def _audit(ground: Ground, run: EngineRun) -> None:
+    async def count(connection: Any) -> tuple[int, ...]:
+        return tuple(
+            await connection.fetchrow(
+                "SELECT (SELECT sum(reserved) FROM stock_levels),"
+                " (SELECT count(*) FROM reservations),"
+                " (SELECT count(*) FROM stock_movements WHERE kind = 'reserved'),"
+                " (SELECT count(*) FROM command_log)"
+            )
+        )
+
+    found = ground.run(_DATABASE, count)
+    if set(found) != {run.commands}:
+        raise WrongBooks(f"{run.commands} commands were answered, the database has {found}")
+
+
+async def _measure(url: str, many: bool, size: int, in_flight: int, seconds: float) -> EngineRun:
+    # Made before the host lives: while they are, it could not renew its lease.
+    blobs = [_call(many, size) for _ in range(int(_READY[size] * seconds) // size)]
+    store = host_store(url)
+    host = Host(store, FAMILIES, SystemClock(), lambda: None)
+    await host.start()
+    await take_all(url, store, FAMILIES)
+    await host.sync()
+    try:
+        await _warm(host)
+        cpu = time.process_time()
+        answered, spent = await _drive(host, blobs, in_flight, seconds)
+        cpu = time.process_time() - cpu
+        name = "10,000 products" if many else "one"
+        return EngineRun(name, size, in_flight, answered, spent, cpu)
+    finally:
+        await host.stop()
+        await store.close()
+
+
+async def _drive(
+    host: Host, blobs: Sequence[bytes], in_flight: int, seconds: float
+) -> tuple[int, float]:
+    """Commands answered, all of them with a hold, and in what time."""
+    waiting = iter(blobs)
+    started = time.perf_counter()
+    until = started + seconds
+    answered = 0
+
+    async def calls() -> None:
+        nonlocal answered
+        for blob in waiting:
+            answer = encode(await host.submit(decode_envelopes(blob)))
+            answered += _held(answer)
+            if time.perf_counter() >= until:
+                return
+
+    await asyncio.gather(*(calls() for _ in range(in_flight)))
+    return answered, time.perf_counter() - started
+
+
+def _held(blob: bytes) -> int:
+    """How many answers there are. Looks into the first one: it must be a hold."""
+    answers = decode_answers(blob)
+    first = answers[0]
+    if first.outcome is not Outcome.DONE or not isinstance(decode_reply(first.reply), m.Hold):
+        raise WrongBooks(f"expected a hold, was answered {first}")
+    return len(answers)
+
+
+async def _warm(host: Host) -> None:
+    """Has every level loaded, as it is on a host that has run for a while."""
+    everything = [product for product, _ in goods.opening_stock()]
+    for start in range(0, len(everything), m.MAX_LINES):
+        some = tuple(everything[start : start + m.MAX_LINES])
+        await host.submit([_envelope(m.GetLevels(some), read=True)])
+
+
+def _call(many: bool, size: int) -> bytes:
+    return encode([_envelope(_reserve(many)) for _ in range(size)])
+
+
+def _reserve(many: bool) -> m.Reserve:
+    number = goods.FIRST_OF_MANY + random.randrange(goods.MANY) if many else goods.HOT
+    return m.Reserve(uuid7(), (m.Line(goods.product_id(number), 1),), 86_400_000)
+
+
+def _envelope(command: m.AnyCommand, *, read: bool = False) -> Envelope:
+    now_ms = _clock.now_ms()
+    return Envelope(
+        COMMERCE,
+        shard_number(goods.TENANT, SHARDS),
+        goods.TENANT,
+        uuid4(),
+        bytes(32),
+        str(goods.USER),
+        now_ms,
+        now_ms + _DEADLINE_MS,
+        read,
+        False,
+        encode_command(command),
+    )

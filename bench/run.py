@@ -1,0 +1,129 @@
+"""The benchmark of reservations over HTTP: `make bench`, or `python -m bench.run --help`.
+
+All contenders in one run, over the same Postgres, one after the other and round after round, so
+that noise hits all alike. See `bench/README.md`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from bench import engine, load, machine, plot, report, table
+from bench.competition import FULL, QUICK, Competition, Plan
+from bench.contenders import CONTENDERS, Contender
+from bench.ground import Ground, ground
+from bench.report import Line, Ratio
+from core.telemetry import configure_logging
+
+RESULTS = Path(__file__).with_name("results")
+SLOW_DISK_FROM_US = 1_000
+_HOME = Path(".holdfast/bench")
+_PORT = 26_000
+
+
+def main() -> int:
+    """0 if all went well, 1 if a sample is void, 2 if nothing could be measured."""
+    options = _options()
+    plan = _plan(options)
+    console = Console() if sys.stdout.isatty() else Console(width=140)
+    try:
+        load.need_wrk()
+    except load.NoLoad as error:
+        console.print(f"[red]{error}[/red]")
+        return 2
+    configure_logging("WARNING")
+    started = datetime.now().astimezone()
+    facts = machine.facts()
+    home = options.home.resolve()
+    with ground(home / "servers", plan.commit_delay_us) as made:
+        facts["postgres"] = made.facts()
+        runs = _engine(made, plan, console)
+        competition = Competition(plan, made, home / "contender", options.port, console)
+        competition.run(_chosen(options.only))
+    samples = competition.samples
+    lines = report.summarize(samples)
+    compared = report.ratios(samples, slow_disk=plan.commit_delay_us >= SLOW_DISK_FROM_US)
+    table.show(console, lines, compared, samples)
+    document = {
+        "at": started.isoformat(timespec="seconds"),
+        "quick": options.quick,
+        "plan": asdict(plan),
+        "machine": facts,
+        **report.as_json(lines, compared),
+        "engine": [run.as_json() for run in runs],
+        "samples": [asdict(sample) for sample in samples],
+    }
+    name = _name(started, plan, quick=options.quick)
+    _write(options.results / name, json.dumps(document, indent=1), lines, compared, console)
+    return 1 if any(sample.fault for sample in samples) else 0
+
+
+def _engine(made: Ground, plan: Plan, console: Console) -> list[engine.EngineRun]:
+    runs = engine.measure(made, plan.engine_seconds) if plan.engine_seconds else []
+    if runs:
+        table.show_engine(console, runs)
+    return runs
+
+
+def _write(
+    path: Path, document: str, lines: Sequence[Line], compared: Sequence[Ratio], console: Console
+) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".json").write_text(document + "\n")
+    plot.draw(path.with_suffix(".png"), lines, compared, f"Holdfast, {path.name}")
+    console.print(f"Written: {path}.json and {path}.png")
+
+
+def _name(started: datetime, plan: Plan, *, quick: bool) -> str:
+    delay = f"-{plan.commit_delay_us}us" if plan.commit_delay_us else ""
+    return f"{started:%Y-%m-%d}-reserve{delay}{'-quick' if quick else ''}"
+
+
+def _chosen(names: str) -> list[Contender]:
+    wanted = [name for name in names.split(",") if name]
+    return [one for one in CONTENDERS if not wanted or one.name in wanted]
+
+
+def _plan(options: argparse.Namespace) -> Plan:
+    given = {
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "engine_seconds": options.engine_seconds,
+        "connections": options.connections,
+        "commit_delay_us": options.commit_delay,
+    }
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return replace(QUICK if options.quick else FULL, **chosen)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench.run", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="under three minutes, noisy")
+    parser.add_argument(
+        "--commit-delay",
+        type=int,
+        metavar="US",
+        help="microseconds that every commit waits before its flush; 2000 mimics a cloud disk",
+    )
+    names = ", ".join(contender.name for contender in CONTENDERS)
+    parser.add_argument("--only", default="", help=f"some contenders, by comma: {names}")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--seconds", type=int, help="of each measurement")
+    parser.add_argument("--engine-seconds", type=float, help="0 leaves the shard host out")
+    parser.add_argument("--connections", type=int)
+    parser.add_argument("--home", type=Path, default=_HOME, help="data; on the disk to be tried")
+    parser.add_argument("--port", type=int, default=_PORT, help="the first of 60")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

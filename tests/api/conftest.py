@@ -1,0 +1,47 @@
+"""Fixtures of the API suite: a running copy in each layout, and a business of its own per test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from core.principal import Role
+from tests.api.shop import Shop, open_shop
+from tests.stack import FIRST_PORT, Layout, Stack, running_stack
+
+PORTS: dict[Layout, int] = {"single": FIRST_PORT, "split": FIRST_PORT + 100}
+
+
+@pytest.fixture(scope="session", params=list(PORTS))
+def stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """A copy that runs, without rate limits. Each layout is started once: pytest orders the
+    tests so that all of one layout come together."""
+    layout: Layout = request.param
+    home = tmp_path_factory.mktemp(f"stack-{layout}")
+    with running_stack(home, layout=layout, port=PORTS[layout]) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def untouched_hold(stack: Stack) -> tuple[str, dict[str, Any]]:
+    """A token and a hold of 2 of 3 that expires after a second. Made before all else, so that
+    its grace is over when the last test looks at it."""
+
+    async def make() -> tuple[str, dict[str, Any]]:
+        async with open_shop(stack) as opened:
+            hold = await opened.reserve(await opened.product(3), 2, ttlSeconds=1)
+            return stack.token(Role.OWNER, opened.tenant, opened.owner.id), hold
+
+    return asyncio.run(make())
+
+
+@pytest.fixture
+async def shop(stack: Stack, untouched_hold: object) -> AsyncIterator[Shop]:
+    """A new business and its owner."""
+    async with open_shop(stack) as opened:
+        yield opened

@@ -1,0 +1,108 @@
+"""The application in this process, against the embedded Postgres and Valkey: everything but Ray."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from actors.runtime.bus import Decided
+from core.clock import SystemClock
+from core.settings import Settings
+from deployments import auth, meta
+from deployments.inventory.owners import ProductOwners
+from gateway.app import create_app
+from gateway.capability import Capability
+from gateway.edge import Edge
+from gateway.rate_limit import Limits
+from store.engine import Database
+from store.redis import Redis
+from tests.runtime.kit import Cluster, Urls
+
+BASE = (meta.capability, auth.capability)
+
+
+class LazyBus:
+    """A command bus whose hosts start with the first command: most tests send none."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._urls = Urls(
+            settings.owner_database_url, settings.app_database_url, settings.host_database_url
+        )
+        self._cluster: Cluster | None = None
+        self._starting = asyncio.Lock()
+
+    async def send(self, *arguments: Any) -> Decided:
+        async with self._starting:
+            if self._cluster is None:
+                self._cluster = Cluster(self._urls, 1)
+                await self._cluster.start()
+        return await self._cluster.bus.send(*arguments)
+
+    async def stop(self) -> None:
+        if self._cluster is not None:
+            await self._cluster.stop()
+
+
+@dataclass
+class InProcess:
+    """Resources of one replica, with shard hosts in this process where a test needs them."""
+
+    settings: Settings
+    limits: Limits | None = None
+    checks: Mapping[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
+    redis_url: str | None = None
+    process: str = "replica-test"
+
+    def __post_init__(self) -> None:
+        self.db = Database(self.settings.app_database_url)
+        self.redis = Redis(self.redis_url or self.settings.effective_redis_url)
+        self.clock = SystemClock()
+        self.owners = ProductOwners(self.db)
+        self.bus = LazyBus(self.settings)
+        self.edge = Edge(
+            self.settings, self.db, self.redis, self.clock, process=self.process, limits=self.limits
+        )
+
+    async def start(self) -> None:
+        await self.edge.start()
+
+    async def stop(self) -> None:
+        await self.edge.stop()
+        await self.bus.stop()
+        await self.redis.close()
+        await self.db.close()
+
+
+@dataclass
+class Served:
+    app: FastAPI
+    resources: InProcess
+    http: httpx.AsyncClient
+
+
+@asynccontextmanager
+async def serving(
+    settings: Settings,
+    capabilities: Sequence[Capability] = BASE,
+    *,
+    peer: str = "203.0.113.7",
+    create: Mapping[str, Any] | None = None,
+    **rest: Any,
+) -> AsyncIterator[Served]:
+    """An application and a client of it, whose requests come from the address `peer`. `create`
+    goes to `create_app`, everything else to InProcess."""
+    resources = InProcess(settings, **rest)
+    app = create_app(settings, capabilities, resources, **(create or {}))
+    transport = httpx.ASGITransport(app, client=(peer, 40_000))
+    await resources.start()
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as http:
+            yield Served(app, resources, http)
+    finally:
+        await resources.stop()

@@ -1,0 +1,63 @@
+"""People as a client meets them: they sign up, sign in, and carry tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from core.ids import uuid7
+
+PASSWORD = "correct horse"
+
+
+def new_address() -> str:
+    return f"{uuid7().hex}@example.test"
+
+
+@dataclass
+class Session:
+    token: str
+    refresh_token: str
+    user: dict[str, Any]
+
+    @property
+    def auth(self) -> dict[str, str]:
+        return bearer(self.token)
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def register(http: httpx.AsyncClient, **changes: Any) -> httpx.Response:
+    body = {"name": "Ann", "email": new_address(), "password": PASSWORD} | changes
+    return await http.post("/api/auth/register", json=body)
+
+
+async def login(http: httpx.AsyncClient, email: str, password: str = PASSWORD) -> httpx.Response:
+    return await http.post("/api/auth/login", json={"email": email, "password": password})
+
+
+async def session(http: httpx.AsyncClient, **changes: Any) -> Session:
+    """A new account, signed in."""
+    email = changes.setdefault("email", new_address())
+    registered = await register(http, **changes)
+    assert registered.status_code == 201, registered.text
+    return await session_of(http, email)
+
+
+async def session_of(http: httpx.AsyncClient, email: str) -> Session:
+    answer = await login(http, email)
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    return Session(body["token"], body["refreshToken"], body["user"])
+
+
+async def refresh(http: httpx.AsyncClient, refresh_token: str) -> httpx.Response:
+    return await http.post("/api/auth/refresh", json={"refreshToken": refresh_token})
+
+
+async def me(http: httpx.AsyncClient, token: str) -> httpx.Response:
+    return await http.get("/api/auth/me", headers=bearer(token))

@@ -1,0 +1,306 @@
+"""Bad input: a 4xx as problem+json that names the field, and nothing written. On every route."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+
+from tests.api.cases import CASES, WITH_BODY, Call, RouteId, url
+from tests.api.shop import Shop, everything_of, problem
+from tests.stack import Stack
+
+AT_ONCE = 16
+KEYED = [
+    (method, path)
+    for method, path in CASES
+    if method != "GET" and path.rpartition("/")[2] not in ("register", "login", "refresh", "logout")
+]
+WITH_ID = [route for route in CASES if "{id}" in route[1]]
+LISTS = [
+    ("GET", "/api/products"),
+    ("GET", "/api/inventory/status/low-stock"),
+    ("GET", "/api/inventory/reservations"),
+    ("GET", "/api/auth/service-keys"),
+]
+# Rows of an import are judged one by one: the answer is 200 and says what is wrong with each.
+JUDGED_ALONE = "rows["
+# Places that may hold null: they are as good as left out.
+NULLABLE = ("category", "barcode", "version", "lowStockThreshold", "reference", "businessName")
+NULLABLE += ("currency", "expiresAt", "lines")
+
+# JSON as it would be written, since some of it no serializer would write.
+NO_NUMBER = ['"1"', "true", "[]", "{}", "1.5", "NaN", "Infinity", "-Infinity", "1e400", "1e-400"]
+NO_NUMBER += [str(2**63), str(-(2**63) - 1), str(10**30), "9" * 5_000, "1e999999999", '"NaN"']
+NO_TEXT = ["1", "true", "[]", "{}", '"a\\u0000b"', '"\\ud800"', '"\\udfff\\ud800"']
+NO_TEXT += [json.dumps("a" * 20_000)]
+NO_UUID = [*NO_TEXT, '""', '"x"', '"00000000-0000-0000-0000-00000000000g"', '"\\u0660"']
+NO_LIST = ["{}", '"x"', "1", "true"]
+NO_BODY = [b"", b"null", b"[]", b'"x"', b"1", b"{", b'{"a":1,}', b"\xff\xfe{}", b'{"a":\xff}']
+NO_BODY += [b"[" * 100_000, b'{"a":' * 50_000, "{}".encode("utf-16"), b"\xef\xbb\xbf{}", b"{}{}"]
+
+
+class Bad(NamedTuple):
+    """A spoiled body, and the field that the answer has to name; None if there is none."""
+
+    text: bytes
+    field: str | None
+
+
+@pytest.fixture
+async def untouched(shop: Shop) -> AsyncIterator[Shop]:
+    """A shop about which nothing may have changed when the test ends."""
+    await shop.reserve(await shop.product(5), 2)
+    before = await everything_of(shop), await people(shop)
+    yield shop
+    assert (await everything_of(shop), await people(shop)) == before
+
+
+async def people(shop: Shop) -> list[Any]:
+    tables = ("users", "businesses", "sessions", "refresh_tokens", "revocations")
+    counts = ", ".join(f"(SELECT count(*) FROM {table}) AS {table}" for table in tables)
+    return await shop.rows(f"SELECT {counts}")
+
+
+async def send(shop: Shop, route: RouteId, call: Call, **options: Any) -> httpx.Response:
+    return await shop.owner.call(route[0], url(route[1], call), **options)
+
+
+def leaves(value: Any, path: str = "", steps: tuple[Any, ...] = ()) -> Iterator[Any]:
+    """(path, steps, value) of every place in a body, whole lists and objects too."""
+    if path:
+        yield path, steps, value
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from leaves(item, f"{path}.{name}" if path else name, (*steps, name))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from leaves(item, f"{path}[{index}]", (*steps, index))
+
+
+def replaced(body: Any, steps: tuple[Any, ...], text: str) -> bytes:
+    """The body with other JSON at one place."""
+    mark = "c0ffee-here"
+    spoiled = copy.deepcopy(body)
+    inner = spoiled
+    for step in steps[:-1]:
+        inner = inner[step]
+    inner[steps[-1]] = mark
+    # The text may hold what cannot be encoded in any other way than as it stands.
+    return json.dumps(spoiled).replace(json.dumps(mark), text).encode()
+
+
+def wrong_for(path: str, value: Any) -> Iterable[str]:
+    name = path.rpartition(".")[2]
+    if name not in NULLABLE:
+        yield "null"
+    if isinstance(value, bool | int | float):
+        # A price is a decimal; anything else is whole.
+        yield from (one for one in NO_NUMBER if name != "price" or one not in ("1.5",))
+    elif isinstance(value, list):
+        yield from NO_LIST
+    elif isinstance(value, dict):
+        yield from ("[]", '"x"', "1")
+    elif name.endswith("Id"):
+        yield from NO_UUID
+    else:
+        yield from NO_TEXT
+
+
+def spoiled(body: dict[str, Any]) -> Iterator[Bad]:
+    for path, steps, value in leaves(body):
+        if JUDGED_ALONE not in path:
+            for text in wrong_for(path, value):
+                yield Bad(replaced(body, steps, text), path)
+    yield Bad(json.dumps(body | {"nonsense": 1}).encode(), "nonsense")
+    for path, steps, value in leaves(body):
+        if isinstance(value, dict) and JUDGED_ALONE not in path:
+            inner = json.dumps(value | {"nonsense": 1})
+            yield Bad(replaced(body, steps, inner), f"{path}.nonsense")
+    first = json.dumps(next(iter(body)))
+    text = json.dumps(body)
+    yield Bad(f"{text[:-1]}, {first}: 1}}".encode(), json.loads(first))
+
+
+def names_it(document: dict[str, Any], field: str) -> bool:
+    """A number that no JSON has, or that has thousands of digits, ends the reading before there
+    is a field to name; the detail then says what it is."""
+    named = [error["field"] for error in document["errors"]]
+    if document["code"] == "bad_request":
+        return "number" in document["detail"]
+    return any(name == field or name.startswith((f"{field}.", f"{field}[")) for name in named)
+
+
+async def each(bad: Iterable[Any], attempt: Any) -> None:
+    """Runs `attempt` for each, some at once; it returns what is wrong about the answer."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(item: Any) -> str | None:
+        async with gate:
+            found: str | None = await attempt(item)
+            return found
+
+    wrong = [text for text in await asyncio.gather(*map(one, bad)) if text]
+    assert not wrong, "\n".join(wrong[:20])
+
+
+def complaint(what: Any, answer: httpx.Response, statuses: set[int], field: str | None) -> str:
+    shown = f"{str(what)[:200]}: {answer.status_code} {answer.text[:300]}"
+    if answer.status_code not in statuses:
+        return shown
+    document = problem(answer, answer.status_code)
+    if field is not None and answer.status_code == 400 and not names_it(document, field):
+        return f"does not name {field}: {shown}"
+    return ""
+
+
+@pytest.mark.parametrize("route", WITH_BODY, ids=" ".join)
+async def test_each_field_of_each_body(untouched: Shop, route: RouteId) -> None:
+    call = await CASES[route].make(None)
+    assert call.body is not None
+
+    async def attempt(bad: Bad) -> str:
+        headers = {"Content-Type": "application/json"}
+        answer = await send(untouched, route, call, content=bad.text, headers=headers)
+        return complaint(bad, answer, {400}, bad.field)
+
+    await each(spoiled(call.body), attempt)
+
+
+@pytest.mark.parametrize("route", WITH_BODY, ids=" ".join)
+async def test_each_body_as_a_whole(untouched: Shop, route: RouteId) -> None:
+    call = await CASES[route].make(None)
+    assert call.body is not None
+    good = json.dumps(call.body).encode()
+    types = ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "x", ""]
+    tries: list[tuple[bytes, dict[str, str], int]] = [
+        *((text, {"Content-Type": "application/json"}, 400) for text in NO_BODY),
+        *((good, {"Content-Type": kind}, 415) for kind in types),
+        (good, {"Content-Type": "application/json", "Content-Encoding": "gzip"}, 415),
+        (b" " * (2 << 20) + good, {"Content-Type": "application/json"}, 413),
+    ]
+
+    async def attempt(one: tuple[bytes, dict[str, str], int]) -> str:
+        content, headers, status = one
+        answer = await send(untouched, route, call, content=content, headers=headers)
+        return complaint((content[:60], headers), answer, {status}, None)
+
+    await each(tries, attempt)
+
+
+async def test_a_large_body_of_unknown_length_is_cut_off(untouched: Shop) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(64):
+            yield b" " * (64 << 10)
+
+    headers = {"Content-Type": "application/json"}
+    answer = await untouched.owner.call("POST", "/api/products", content=chunks(), headers=headers)
+    problem(answer, 413)
+
+
+@pytest.mark.parametrize("route", WITH_ID, ids=" ".join)
+async def test_each_bad_id(untouched: Shop, route: RouteId) -> None:
+    good = await CASES[route].make(None)
+    bad = ["x", "0", "-1", "null", "a" * 36, "%00", "%FF%FE", "1" * 2_000, "%20", "%7B%7D"]
+    bad += [good.id + "0", good.id[:-1], good.id.replace("-", "%2D") + "%00", "%F0%9F%94%92"]
+
+    async def attempt(text: str) -> str:
+        answer = await send(untouched, route, Call(text, good.body), json=good.body)
+        statuses = {400}
+        field = (answer.json().get("errors") or [{"field": "none"}])[0]["field"]
+        assert field != "none", answer.text
+        return complaint(text, answer, statuses, None)
+
+    await each(bad, attempt)
+
+
+@pytest.mark.parametrize("route", LISTS, ids=" ".join)
+async def test_each_bad_page(untouched: Shop, route: RouteId) -> None:
+    bad = [
+        *({"page": text} for text in ("0", "-1", "1.5", "x", "", "10001", "9" * 30, "1e3", "NaN")),
+        *({"limit": text} for text in ("0", "-1", "1.5", "x", "", "101", "9" * 30, "true")),
+        {"nonsense": "1"},
+        {"page": "\x00"},
+    ]
+
+    async def attempt(query: dict[str, str]) -> str:
+        answer = await send(untouched, route, Call(), params=query)
+        return complaint(query, answer, {400}, next(iter(query)))
+
+    await each(bad, attempt)
+
+
+async def test_each_bad_filter_of_the_catalogue(untouched: Shop) -> None:
+    bad = [
+        {"minPrice": "x"},
+        {"minPrice": "-1"},
+        {"maxPrice": "NaN"},
+        {"maxPrice": "1e40"},
+        {"currency": "eur"},
+        {"vendorId": "x"},
+        {"sort": "password"},
+        {"q": "a" * 101},
+        {"q": ""},
+        {"category": "a" * 101},
+        {"sku": "a" * 65},
+        {"barcode": "\x00"},
+    ]
+
+    async def attempt(query: dict[str, str]) -> str:
+        answer = await untouched.owner.get("/api/products", params=query)
+        return complaint(query, answer, {400}, next(iter(query)))
+
+    await each(bad, attempt)
+
+
+@pytest.mark.parametrize("route", KEYED, ids=" ".join)
+async def test_each_bad_idempotency_key(untouched: Shop, route: RouteId) -> None:
+    """About a thing that never was, so that a key that is wrongly taken shows as a 404."""
+    call = await CASES[route].make(None)
+    token = untouched.owner.http.headers["authorization"]
+    options = {"json": call.body} if call.body is not None else {}
+    bad: list[list[tuple[str, bytes]]] = [
+        [("Idempotency-Key", text)]
+        for text in (b"", b"a" * 256, b"\xc3\xa9", b"\xff", b"a\tb", b"a" * 4_000)
+    ]
+    bad.append([("Idempotency-Key", b"a"), ("Idempotency-Key", b"b")])
+
+    async def attempt(headers: list[tuple[str, bytes]]) -> str:
+        sent = [("Authorization", token), *headers]
+        answer = await untouched.owner.http.request(
+            route[0], url(route[1], call), headers=sent, **options
+        )
+        return complaint(headers, answer, {400}, None)
+
+    await each(bad, attempt)
+
+
+async def test_headers_that_make_no_sense(stack: Stack) -> None:
+    """What Serve itself would choke on or obey is not for callers to send."""
+    names = (
+        "X-Request-Id",
+        "X-Request-Timeout-Seconds",
+        "X-Request-Disconnect-Disabled",
+        "X-Session-Id",
+        "Serve_Multiplexed_Model_Id",
+        "X-Forwarded-For",
+        "Accept",
+        "Cookie",
+        "Origin",
+        "Range",
+        "If-Match",
+    )
+    async with stack.client() as http:
+        for name in names:
+            for value in (b"\xff\xfe", b"0.000001", b"-1", b"\xe2\x98\x83", b"", b"a" * 5_000):
+                answer = await http.get("/api/products", headers=[(name, value)])
+                assert answer.status_code == 200, (name, value, answer.text)
+                assert len(answer.headers.get_list("x-request-id")) == 1
+        for value in (b"\xff", b"Bearer \xff", b"Bearer " + b"a" * 8_000, b"Digest x", b""):
+            answer = await http.get("/api/auth/me", headers=[("Authorization", value)])
+            problem(answer, 401, "unauthenticated")

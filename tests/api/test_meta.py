@@ -1,0 +1,76 @@
+"""What operators ask: alive, ready, figures."""
+
+from __future__ import annotations
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from core.settings import Settings
+from deployments import meta
+from store.metrics import MetricsPublisher
+from tests.api.harness import serving
+
+
+async def well() -> None: ...
+
+
+async def unwell() -> None:
+    raise RuntimeError("secret reason")
+
+
+async def test_alive(embedded: Settings) -> None:
+    async with serving(embedded) as served:
+        answer = await served.http.get("/health")
+        assert answer.status_code == 200
+        assert answer.json()["data"]["status"] == "ok"
+
+
+async def test_ready_when_every_check_is_well(embedded: Settings) -> None:
+    async with serving(embedded, checks={"postgres": well, "redis": well}) as served:
+        answer = await served.http.get("/ready")
+        assert answer.json()["data"] == {
+            "status": "ready",
+            "checks": {"postgres": "ok", "redis": "ok"},
+        }
+
+
+async def test_without_redis_it_is_degraded_but_ready(embedded: Settings) -> None:
+    async with serving(embedded, redis_url="unix:///nowhere/redis.sock") as served:
+        served.resources.checks = {"postgres": well, "redis": served.resources.redis.ping}
+        answer = await served.http.get("/ready")
+        assert answer.status_code == 200
+        assert answer.json()["data"]["status"] == "degraded"
+        assert answer.json()["data"]["checks"]["redis"] == "failed"
+
+
+async def test_unready_says_which_and_not_why(embedded: Settings) -> None:
+    async with serving(embedded, checks={"postgres": well, "keeper": unwell}) as served:
+        answer = await served.http.get("/ready")
+        assert answer.status_code == 503
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["checks"] == {"postgres": "ok", "keeper": "failed"}
+        assert "secret reason" not in answer.text
+
+
+async def test_many_who_ask_at_once_ask_once(embedded: Settings) -> None:
+    asked = 0
+
+    async def count() -> None:
+        nonlocal asked
+        asked += 1
+
+    async with serving(embedded, checks={"postgres": count}) as served:
+        for _ in range(20):
+            assert (await served.http.get("/ready")).status_code == 200
+    assert 1 <= asked <= 1 + 20 * 0.5 / meta.REMEMBERED_SECONDS
+
+
+async def test_metrics_of_all_processes(embedded: Settings) -> None:
+    async with serving(embedded, process="replica-7") as served:
+        await MetricsPublisher(served.resources.redis, "host-commerce-0").publish()
+        await served.http.get("/health")
+        answer = await served.http.get("/metrics")
+        assert answer.headers["content-type"].startswith("text/plain")
+        families = {f.name: f for f in text_string_to_metric_families(answer.text)}
+        requests = families["holdfast_http_requests"]
+        assert {"replica-7", "host-commerce-0"} <= {s.labels["process"] for s in requests.samples}
+        assert any(s.labels["route"] == "/health" for s in requests.samples)

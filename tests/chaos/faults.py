@@ -1,0 +1,88 @@
+"""What can happen to a copy: each fault ends or stops processes of that copy, by pid."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Callable
+
+import psutil
+
+from store.embedded.leftovers import is_alive, signal_process
+from tests.stack import Stack
+
+STOPPED_SECONDS = 7.0  # longer than a lease
+ZOMBIE_END_SECONDS = 10.0
+FIND_SECONDS = 60.0
+
+Fault = Callable[[Stack, random.Random], None]
+
+
+def _kill(find: Callable[[Stack], list[psutil.Process]]) -> Fault:
+    def strike(stack: Stack, rng: random.Random) -> None:
+        signal_process(_one(stack, find, rng), signal.SIGKILL)
+
+    return strike
+
+
+def _one(
+    stack: Stack, find: Callable[[Stack], list[psutil.Process]], rng: random.Random
+) -> psutil.Process:
+    """One of those there are; after an earlier fault it may take a while until there is one."""
+    deadline = time.monotonic() + FIND_SECONDS
+    while not (found := [one for one in find(stack) if is_alive(one)]):
+        if time.monotonic() > deadline:
+            raise TimeoutError("no such process")
+        time.sleep(0.1)
+    return rng.choice(sorted(found, key=lambda one: one.pid))
+
+
+def _titled(title: str) -> Fault:
+    return _kill(lambda stack: stack.processes(title))
+
+
+def stop_host_beyond_its_lease(stack: Stack, rng: random.Random) -> None:
+    """SIGSTOP; a successor serves meanwhile; SIGCONT: the zombie has to leave by itself."""
+    host = _one(stack, Stack.hosts, rng)
+    signal_process(host, signal.SIGSTOP)
+    time.sleep(STOPPED_SECONDS)
+    signal_process(host, signal.SIGCONT)
+    deadline = time.monotonic() + ZOMBIE_END_SECONDS
+    while is_alive(host):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"the zombie {host.pid} lives on")
+        time.sleep(0.05)
+
+
+def stop_host_for_a_moment(stack: Stack, rng: random.Random) -> None:
+    """Shorter than its lease: nothing may be lost, and nobody need take over."""
+    host = _one(stack, Stack.hosts, rng)
+    signal_process(host, signal.SIGSTOP)
+    time.sleep(2)
+    signal_process(host, signal.SIGCONT)
+
+
+# Those that a copy heals without starting Ray anew.
+SHORT: dict[str, Fault] = {
+    "kill a host": _kill(Stack.hosts),
+    "stop a host for 7 s": stop_host_beyond_its_lease,
+    "kill a replica": _kill(Stack.replicas),
+    "kill a backend of Postgres": _kill(lambda stack: stack.postgres("postgres: holdfast_host")),
+    "kill Postgres": _kill(Stack.postgres),
+    "kill Valkey": _kill(Stack.valkey),
+    "kill HAProxy": _kill(Stack.haproxies),
+    "kill the Serve controller": _titled("ray::ServeController"),
+    "kill the keeper": _kill(Stack.keepers),
+}
+# And those after which the supervisor starts all of Ray anew, and a few more.
+LONG: dict[str, Fault] = SHORT | {
+    "stop a host for 2 s": stop_host_for_a_moment,
+    "kill a backend of a replica": _kill(lambda stack: stack.postgres("postgres: holdfast_app")),
+    "kill the HAProxy manager": _titled("ray::HAProxyManager"),
+    "kill the proxy actor": _titled("ray::ProxyActor"),
+    "kill the GCS": _titled("gcs/gcs_server"),
+    "kill the raylet": _titled("raylet/raylet"),
+    "kill the dashboard": _titled("dashboard/dashboard.py"),
+    "kill an agent": _titled("ray::DashboardAgent"),
+}

@@ -1,0 +1,28 @@
+"""Two running copies that the tests of this folder share, because a start takes seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+
+from core.settings import Ports
+from tests.stack import FIRST_PORT, Stack, running_stack
+
+PORT = FIRST_PORT + 400
+
+
+@pytest.fixture(scope="package")
+def copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Stack]]:
+    """Both started at once, as close together as their ports may be."""
+    homes = [tmp_path_factory.mktemp(name) for name in ("one", "two")]
+    with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
+
+        def start(number: int) -> Stack:
+            copy = running_stack(homes[number], port=PORT + number * Ports.SPAN)
+            return stack.enter_context(copy)
+
+        one, two = pool.map(start, range(2))
+        yield one, two

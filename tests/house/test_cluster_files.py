@@ -1,0 +1,103 @@
+"""The files for a cluster are what Ray takes, and say the same as `holdfast up` does."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ray.autoscaler._private.util import prepare_config, validate_config
+from ray.scripts.scripts import start as ray_start
+from ray.serve.schema import ServeDeploySchema
+
+from cli.main import app
+from cli.ray_node import RAY, cluster_command, prepare, start_command
+from core.ray_environment import ray_environment
+from core.settings import Settings
+from deployments.launch import configuration
+from tests.conftest import fresh_settings
+
+ROOT = Path(__file__).parents[2]
+PORT = 27_500
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Settings]:
+    settings = fresh_settings(tmp_path / "home", port=PORT)
+    yield settings
+    shutil.rmtree(settings.run_dir, ignore_errors=True)
+
+
+@pytest.fixture
+def cluster() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "cluster.yaml").read_text())
+    return loaded
+
+
+def test_ray_takes_the_cluster_file(cluster: dict[str, Any]) -> None:
+    prepared = prepare_config(cluster)  # as `ray up` does before it validates
+    validate_config(prepared)
+    assert prepared["max_workers"] == len(cluster["provider"]["worker_ips"])
+
+
+def test_the_cluster_starts_nodes_with_a_command_that_exists(cluster: dict[str, Any]) -> None:
+    known = {command.name for command in app.registered_commands} | {
+        command.callback.__name__ for command in app.registered_commands if command.callback
+    }
+    for key in ("head_setup", "head_start_ray", "worker_start_ray"):
+        for line in cluster[f"{key}_commands"]:
+            words = shlex.split(line)
+            assert words[words.index(".venv/bin/holdfast") + 1] in known
+
+
+def test_ray_takes_the_flags_of_every_node(home: Settings) -> None:
+    commands = {
+        "alone": start_command(home),
+        "head": cluster_command(home, join=None, autoscaling_config=Path("~/bootstrap.yaml")),
+        "worker": cluster_command(home, join="192.0.2.10", autoscaling_config=None),
+    }
+    parsed = {}
+    for name, command in commands.items():
+        assert command[: len(RAY) + 1] == [*RAY, "start"]
+        parsed[name] = ray_start.make_context("start", command[len(RAY) + 1 :]).params
+    alone, head, worker = parsed["alone"], parsed["head"], parsed["worker"]
+    assert worker["address"] == f"192.0.2.10:{home.ports.gcs}"
+    # The same node, but for what makes a cluster of it.
+    differs = {name for name in alone if alone[name] != head[name]}
+    assert differs == {"no_monitor", "autoscaling_config"}
+    for name in ("node_manager_port", "object_manager_port", "metrics_export_port"):
+        assert worker[name] == head[name]
+
+
+def test_nodes_of_a_cluster_run_in_the_same_environment(
+    home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = ray_environment(home)
+    of_a_cluster = ray_environment(home, one_machine=False)
+    assert alone.keys() - of_a_cluster.keys() == {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"}
+    assert of_a_cluster.items() <= alone.items()
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "given to all")
+    assert of_a_cluster.items() <= prepare(home, one_machine=False).items()
+
+
+def test_serve_takes_the_serve_file() -> None:
+    loaded = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
+    schema = ServeDeploySchema.model_validate(loaded)
+    assert [one.route_prefix for one in schema.applications] == ["/", "/api/inventory"]
+    assert {one.import_path for one in schema.applications} == {"deployments.app:build"}
+    # The keeper looks itself up by this name.
+    assert schema.applications[0].name == "holdfast"
+
+
+@pytest.mark.parametrize(("layout", "count"), [("single", 1), ("split", 2)])
+def test_a_copy_serves_what_the_serve_file_says(tmp_path: Path, layout: str, count: int) -> None:
+    settings = fresh_settings(tmp_path, port=PORT, layout=layout, host="localhost")
+    schema = ServeDeploySchema.model_validate(configuration(settings))
+    assert len(schema.applications) == count
+    assert (schema.http_options.host, schema.http_options.port) == ("127.0.0.1", PORT)
+    assert schema.logging_config is not None
+    assert not schema.logging_config.enable_access_log

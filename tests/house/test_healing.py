@@ -1,0 +1,73 @@
+"""Whatever single process dies, nobody has to do anything about it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import psutil
+import pytest
+
+from cli.ray_daemons import Daemons
+from store.embedded.leftovers import is_alive, tagged
+from tests.stack import Stack
+
+HEAL_TIMEOUT_SECONDS = 120.0
+
+
+def _daemons(copy: Stack) -> Daemons:
+    return Daemons.among(tagged(copy.settings, "ray"))
+
+
+VICTIMS: dict[str, Callable[[Stack], psutil.Process]] = {
+    "haproxy": lambda copy: copy.haproxies()[-1],
+    "haproxy's manager": lambda copy: copy.processes("ray::HAProxyManager")[0],
+    "controller": lambda copy: copy.processes("ray::ServeController")[0],
+    "replica": lambda copy: copy.replicas()[0],
+    "keeper": lambda copy: copy.keepers()[0],
+    "host": lambda copy: copy.hosts()[0],
+    "dashboard": lambda copy: _daemons(copy).dashboard,
+    "postgres": lambda copy: copy.postgres()[0],
+    "valkey": lambda copy: copy.valkey()[0],
+    # The raylet ends of its own accord when its agent does.
+    "agent": lambda copy: copy.processes("ray::DashboardAgent")[0],
+    "gcs": lambda copy: _daemons(copy).gcs,
+}
+
+
+@pytest.mark.parametrize("name", VICTIMS)
+def test_what_is_killed_comes_back(copies: tuple[Stack, Stack], name: str) -> None:
+    _, copy = copies
+    find = VICTIMS[name]
+    victim = find(copy)
+    victim.kill()
+    deadline = time.monotonic() + HEAL_TIMEOUT_SECONDS
+    while not (_replaced(copy, find, victim) and copy.is_ready()):
+        assert time.monotonic() < deadline, copy.log.read_text()
+        time.sleep(0.1)
+    assert copy.supervisor.is_running()
+
+
+def _replaced(copy: Stack, find: Callable[[Stack], psutil.Process], victim: psutil.Process) -> bool:
+    if is_alive(victim):
+        return False
+    try:
+        return is_alive(find(copy))
+    except (IndexError, RuntimeError):
+        return False
+
+
+def test_a_home_in_use_is_left_alone(copies: tuple[Stack, Stack]) -> None:
+    _, copy = copies
+    again = subprocess.run(
+        [sys.executable, "-m", "cli.main", "up"],
+        env={"HOLDFAST_HOME": str(copy.settings.home_path), "HOLDFAST_PORT": "27900"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert again.returncode == 1
+    assert "in use by another `holdfast up`" in again.stderr
+    assert copy.is_ready()

@@ -1,0 +1,117 @@
+"""Two copies on one machine: side by side, each whole, neither noticing what befalls the other."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import httpx
+import psutil
+
+from core.ray_environment import token_path
+from core.settings import Ports
+from store.embedded.leftovers import everything
+from tests.house.conftest import PORT
+from tests.stack import Stack, running_stack
+
+STOP_LIMIT_SECONDS = 5.0
+ACCOUNT = {"name": "Ada", "email": "ada@example.com", "password": "correct horse battery"}
+SIGN_IN = {name: ACCOUNT[name] for name in ("email", "password")}
+
+
+def _signs_in(copy: Stack) -> int:
+    return httpx.post(f"{copy.url}/api/auth/login", json=SIGN_IN, timeout=30).status_code
+
+
+def test_each_serves_its_own_data(copies: tuple[Stack, Stack]) -> None:
+    one, two = copies
+    answer = httpx.post(f"{one.url}/api/auth/register", json=ACCOUNT, timeout=30)
+    assert answer.status_code == 201
+    # Often, so that a request that the wrong copy answers now and then would show.
+    for _ in range(5):
+        assert _signs_in(one) == 200
+        assert _signs_in(two) == 401
+
+
+def test_each_has_processes_of_its_own(copies: tuple[Stack, Stack]) -> None:
+    one, two = ({process.pid for process in everything(copy.settings)} for copy in copies)
+    assert one
+    assert two
+    assert not one & two
+
+
+def test_both_listen_on_loopback_alone_within_their_ports(copies: tuple[Stack, Stack]) -> None:
+    for copy in copies:
+        ports = copy.settings.ports
+        listening = [
+            connection.laddr
+            for process in everything(copy.settings)
+            for connection in _connections(process)
+            if connection.status == psutil.CONN_LISTEN
+        ]
+        assert {address for address, _ in listening} <= {"127.0.0.1", "::ffff:127.0.0.1"}
+        # Workers' own ports are such as the system finds free; the rest is fixed.
+        fixed = {port for _, port in listening} & set(range(PORT, PORT + 2 * Ports.SPAN))
+        assert fixed <= set(range(ports.api, ports.api + Ports.SPAN))
+        assert {ports.api, ports.gcs, ports.dashboard, ports.haproxy_stats} <= fixed
+
+
+def test_the_token_of_one_does_not_open_the_dashboard_of_the_other(
+    copies: tuple[Stack, Stack],
+) -> None:
+    one, two = copies
+    url = f"http://127.0.0.1:{one.settings.ports.dashboard}/api/serve/applications/"
+
+    def status(copy: Stack) -> int:
+        token = token_path(copy.settings).read_text()
+        return httpx.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=30).status_code
+
+    assert (status(one), status(two)) == (200, 403)
+    assert httpx.get(url, timeout=30).status_code == 401
+
+
+def test_one_is_killed_whole_and_comes_back_while_the_other_serves(
+    copies: tuple[Stack, Stack],
+) -> None:
+    one, two = copies
+    settings = one.settings
+    one.supervisor.kill()
+    for process in everything(settings):
+        process.kill()
+    assert not one.is_ready()
+    assert two.is_ready()
+    with running_stack(settings.home_path, port=settings.port) as again:
+        assert _signs_in(again) == 200, "what was committed is still there"
+        assert two.is_ready()
+        began = time.monotonic()
+        _down(again)
+        assert time.monotonic() - began < STOP_LIMIT_SECONDS
+        assert everything(settings) == []
+    assert two.is_ready()
+
+
+def test_what_a_killed_supervisor_leaves_is_ended_by_the_next_start(
+    copies: tuple[Stack, Stack],
+) -> None:
+    one, _ = copies
+    settings = one.settings
+    with running_stack(settings.home_path, port=settings.port) as first:
+        orphans = {process.pid for process in everything(settings)}
+        first.supervisor.kill()
+        with running_stack(settings.home_path, port=settings.port) as second:
+            assert not orphans & {process.pid for process in everything(settings)}
+            assert _signs_in(second) == 200
+
+
+def _down(copy: Stack) -> None:
+    command = [sys.executable, "-m", "cli.main", "down"]
+    environment = {"HOLDFAST_HOME": str(copy.settings.home_path)}
+    subprocess.run(command, env=environment, check=True, timeout=30, capture_output=True)
+
+
+def _connections(process: psutil.Process) -> list[psutil._common.pconn]:
+    try:
+        return process.net_connections("tcp")
+    except psutil.Error:
+        return []

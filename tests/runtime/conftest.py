@@ -1,0 +1,77 @@
+"""A database of its own for every test, and the seed that a failure replays from."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from core.settings import Settings
+from store import migrate
+from tests.runtime.kit import Urls
+
+SHARDS = 8
+LONG = os.environ.get("HOLDFAST_CHAOS") == "long"
+
+_numbers = itertools.count()
+
+
+def urls_of(settings: Settings, database: str) -> Urls:
+    plain = (settings.owner_database_url, settings.app_database_url, settings.host_database_url)
+    return Urls(*(url.replace("/holdfast?", f"/{database}?") for url in plain))
+
+
+async def make_template(settings: Settings, name: str = "runtime_template") -> str:
+    """A migrated database with few shards, which the tests' own are copied from."""
+    urls = urls_of(settings, name)
+    admin = await asyncpg.connect(settings.owner_database_url)
+    await admin.execute(f"CREATE DATABASE {name}")
+    await admin.close()
+    await asyncio.to_thread(migrate.upgrade, urls.owner)
+    owner = await asyncpg.connect(urls.owner)
+    await owner.execute("UPDATE installation SET value = $1 WHERE name = 'shards'", str(SHARDS))
+    await owner.close()
+    return name
+
+
+@asynccontextmanager
+async def copied(settings: Settings, template: str) -> AsyncIterator[Urls]:
+    name = f"runtime_{next(_numbers)}"
+    admin = await asyncpg.connect(settings.owner_database_url)
+    try:
+        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield urls_of(settings, name)
+        await admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    finally:
+        await admin.close()
+
+
+@pytest.fixture(scope="session")
+def template(embedded: Settings) -> str:
+    return asyncio.run(make_template(embedded))
+
+
+@pytest_asyncio.fixture
+async def urls(embedded: Settings, template: str) -> AsyncIterator[Urls]:
+    async with copied(embedded, template) as found:
+        yield found
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """From HOLDFAST_SEED, else a new one; printed, and shown when the test fails."""
+    number = int(os.environ.get("HOLDFAST_SEED") or random.SystemRandom().randrange(2**32))
+    print(f"seed: HOLDFAST_SEED={number}")
+    return number
+
+
+@pytest.fixture
+def rng(seed: int) -> random.Random:
+    return random.Random(seed)

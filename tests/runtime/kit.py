@@ -1,0 +1,357 @@
+"""A whole runtime in one process: real hosts, keeper and bus over a real Postgres, whose
+processes can be killed and stopped, and whose calls can be lost, delayed and repeated."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from actors.families import COMMERCE, FAMILIES
+from actors.runtime.bus import CommandBus
+from actors.runtime.directory import Directory
+from actors.runtime.family import Families
+from actors.runtime.host import Host
+from actors.runtime.keeper import Keeper
+from actors.runtime.ports import HostLost
+from actors.runtime.wire import Answer, Envelope, decode_answers, decode_envelopes, encode, shard_of
+from core.clock import SystemClock
+from core.ids import uuid7
+from store import leases
+from store.engine import Database, Scope
+from store.journal import HostStore, Line, OutcomeUnknown
+from store.keeping import KeeperStore
+from store.leases import Incarnation, Shard
+
+# No process ever has such a number: a restarted host sees that its predecessor is gone.
+_DEAD_PIDS = itertools.count(2**23)
+
+
+@dataclass(frozen=True)
+class Urls:
+    """One test's own database, as its three users."""
+
+    owner: str
+    app: str
+    host: str
+
+
+class SteerableClock:
+    """The machine's clocks, which a test may set ahead, with or without calibration."""
+
+    def __init__(self, *, calibrates: bool = True) -> None:
+        self._system = SystemClock()
+        self.calibrates = calibrates
+        self.ahead_ms = 0
+        self.boot_ahead_seconds = 0.0
+
+    def now_ms(self) -> int:
+        return self._system.now_ms() + self.ahead_ms
+
+    def boot_seconds(self) -> float:
+        return self._system.boot_seconds() + self.boot_ahead_seconds
+
+    def calibrate(self, database_now_ms: int, sent_ms: int, received_ms: int) -> None:
+        if self.calibrates:
+            self._system.calibrate(database_now_ms, sent_ms, received_ms)
+
+
+class GatedStore:
+    """A HostStore whose process may be stopped: while it is, no call begins or returns."""
+
+    def __init__(self, store: HostStore, awake: asyncio.Event) -> None:
+        self._store = store
+        self._awake = awake
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        method = getattr(self._store, name)
+
+        async def gated(*arguments: Any) -> Any:
+            await self._awake.wait()
+            try:
+                return await method(*arguments)
+            finally:
+                await self._awake.wait()
+
+        return gated
+
+
+class Node:
+    """One process of a host, from its start to its death."""
+
+    def __init__(
+        self, name: str, url: str, clock: SteerableClock, families: Families, machine: str
+    ) -> None:
+        self.name = name
+        self.clock = clock
+        self.incarnation = Incarnation(uuid7(), name, machine, next(_DEAD_PIDS))
+        self.store = HostStore(url, self.incarnation)
+        self.awake = asyncio.Event()
+        self.awake.set()
+        self.left = False
+        self.dead = asyncio.Event()
+        self.host = Host(GatedStore(self.store, self.awake), families, clock, self._leave)
+        self._started: asyncio.Task[None] | None = None
+
+    def _leave(self) -> None:
+        self.left = True
+        self.kill()
+
+    @property
+    def alive(self) -> bool:
+        return not self.dead.is_set()
+
+    async def started(self) -> None:
+        """Starts the host as its Ray actor does."""
+        if self._started is None:
+            self._started = asyncio.create_task(self._start())
+        await asyncio.shield(self._started)
+
+    async def _start(self) -> None:
+        while self.alive:
+            try:
+                await self.host.start()
+                return
+            except OutcomeUnknown:
+                await asyncio.sleep(0.2)
+
+    def kill(self) -> None:
+        """The end without a goodbye: sockets first, so that nothing more is said on them."""
+        self.dead.set()
+        # A process that is gone runs nothing: its tasks must not reconnect.
+        for line in lines(self.store):
+            line._connect = _never
+            line.drop()
+        self.awake.set()
+        for task in self._tasks():
+            task.cancel()
+
+    def _tasks(self) -> list[asyncio.Task[None]]:
+        own = [self._started] if self._started is not None else []
+        return [*self.host._tasks, *own]
+
+    async def gone(self) -> None:
+        await asyncio.gather(*self._tasks(), return_exceptions=True)
+
+    def freeze(self) -> None:
+        """SIGSTOP."""
+        self.awake.clear()
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        if self.alive:
+            self.awake.set()
+
+    async def submit(self, blob: bytes) -> bytes:
+        """What its Ray actor does with a call."""
+        await self.awake.wait()
+        await self.started()
+        answers = await self.host.submit(decode_envelopes(blob))
+        await self.awake.wait()
+        return encode(answers)
+
+
+async def _never() -> Any:
+    raise OSError("this process is dead")
+
+
+def lines(store: HostStore) -> tuple[Line, ...]:
+    """A host's connections."""
+    return store._commits, store._renewals, store._errands
+
+
+@dataclass
+class Faults:
+    """How calls go wrong; probabilities per call."""
+
+    rng: random.Random = field(default_factory=random.Random)
+    lose_request: float = 0.0
+    lose_answer: float = 0.0
+    repeat: float = 0.0
+    max_delay_seconds: float = 0.0
+
+    def strikes(self, probability: float) -> bool:
+        return self.rng.random() < probability
+
+    async def delay(self) -> None:
+        if self.max_delay_seconds:
+            await asyncio.sleep(self.rng.random() * self.max_delay_seconds)
+
+
+class LocalTransport:
+    """Carries calls by the host's name, as Ray does, to whatever process has it now."""
+
+    def __init__(self, nodes: dict[str, Node], faults: Faults) -> None:
+        self._nodes = nodes
+        self.faults = faults
+        self._strays: set[asyncio.Task[Any]] = set()
+
+    async def submit(self, host_name: str, envelopes: Sequence[Envelope]) -> list[Answer]:
+        blob, faults = encode(envelopes), self.faults
+        await faults.delay()
+        if faults.strikes(faults.lose_request):
+            raise HostLost(host_name)
+        if faults.strikes(faults.repeat):
+            self._stray(self._late(host_name, blob))
+        answer = await self._deliver(host_name, blob)
+        await faults.delay()
+        if faults.strikes(faults.lose_answer):
+            raise HostLost(host_name)
+        return decode_answers(answer)
+
+    async def _deliver(self, host_name: str, blob: bytes) -> bytes:
+        node = self._nodes.get(host_name)
+        if node is None or not node.alive:
+            raise HostLost(host_name)
+        call = self._stray(node.submit(blob))
+        died = self._stray(node.dead.wait())
+        try:
+            await asyncio.wait({call, died}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            died.cancel()
+        if not node.alive or not call.done():
+            raise HostLost(host_name)
+        return call.result()
+
+    async def _late(self, host_name: str, blob: bytes) -> None:
+        """A copy of a call that arrives later, perhaps at another process of the same name."""
+        await asyncio.sleep(self.faults.rng.random() * 2)
+        with suppress(HostLost):
+            await self._deliver(host_name, blob)
+
+    def _stray(self, work: Any) -> asyncio.Task[Any]:
+        task = asyncio.create_task(work)
+        self._strays.add(task)
+        task.add_done_callback(self._strays.discard)
+        return task
+
+    async def close(self) -> None:
+        for task in list(self._strays):
+            task.cancel()
+        await asyncio.gather(*self._strays, return_exceptions=True)
+
+
+class LocalHosts:
+    """The keeper's hands: starts processes that are missing, and calls them."""
+
+    def __init__(self, make: Callable[[str], Node], nodes: dict[str, Node], names: list[str]):
+        self._make = make
+        self._nodes = nodes
+        self.names = names
+        self.former: list[Node] = []
+
+    async def ensure(self) -> None:
+        for name in self.names:
+            node = self._nodes.get(name)
+            if node is not None and node.alive:
+                continue
+            if node is not None:
+                self.former.append(node)
+            self._nodes[name] = fresh = self._make(name)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await fresh.started()
+
+    async def sync(self, names: Iterable[str]) -> None:
+        await asyncio.gather(*(self._call(name, "sync") for name in names), return_exceptions=True)
+
+    async def hand_over(self, name: str, shards: Sequence[Shard], successor: UUID) -> None:
+        await self._call(name, "hand_over", shards, successor)
+
+    async def _call(self, name: str, method: str, *arguments: Any) -> None:
+        node = self._nodes[name]
+        async with asyncio.timeout(3):
+            await node.awake.wait()
+            await getattr(node.host, method)(*arguments)
+
+
+class Cluster:
+    """Hosts, keeper and one replica's bus."""
+
+    def __init__(
+        self,
+        urls: Urls,
+        hosts: int,
+        *,
+        faults: Faults | None = None,
+        families: Families = FAMILIES,
+        clock: SteerableClock | None = None,
+        host_url: str | None = None,
+        machine: str = "one machine",
+    ) -> None:
+        self.urls = urls
+        self.clock = clock or SteerableClock()
+        self.host_url = host_url or urls.host
+        self.machine = machine
+        self.families = families
+        self.nodes: dict[str, Node] = {}
+        names = [f"h{number}" for number in range(hosts)]
+        self.hosts = LocalHosts(self._make, self.nodes, names)
+        self.transport = LocalTransport(self.nodes, faults or Faults())
+        self.db = Database(urls.app)
+        self.keeper_store = KeeperStore(urls.host)
+        self.keeper = Keeper(self.keeper_store, self.hosts, families, self.clock)
+        self.keeping: asyncio.Task[None] | None = None
+        self.bus = CommandBus(Directory(self._directory, self.clock), self.transport, self.clock)
+
+    def _make(self, name: str) -> Node:
+        return Node(name, self.host_url, self.clock, self.families, self.machine)
+
+    async def _directory(self) -> tuple[int, dict[Shard, tuple[str, UUID]]]:
+        async with self.db.transaction(Scope()) as tx:
+            return await leases.directory(tx)
+
+    async def start(self) -> None:
+        self.keeping = asyncio.create_task(self.keeper.run())
+        await self.settled()
+
+    async def settled(self, timeout_seconds: float = 20) -> None:
+        """Waits until every shard is served by a live host."""
+        async with asyncio.timeout(timeout_seconds):
+            while True:
+                with suppress(Exception):
+                    shards, owners = await self._directory()
+                    live = [node for node in self.nodes.values() if node.alive]
+                    served = sum(len(node.host.epochs) for node in live)
+                    if owners and served == len(owners) == shards * len(self.families):
+                        return
+                await asyncio.sleep(0.02)
+
+    def kill(self, name: str) -> None:
+        self.nodes[name].kill()
+
+    def owner_of(self, shard: Shard) -> Node:
+        live = (node for node in self.nodes.values() if node.alive)
+        return next(node for node in live if shard in node.host.epochs)
+
+    def owner_of_tenant(self, tenant_id: UUID) -> Node:
+        """Of the shard of a tenant's commerce."""
+        shards = self.bus._directory._shards
+        return self.owner_of(Shard(COMMERCE, shard_of(tenant_id, shards)))
+
+    async def stop(self) -> None:
+        if self.keeping is not None:
+            self.keeping.cancel()
+            await asyncio.gather(self.keeping, return_exceptions=True)
+        await self.transport.close()
+        for node in [*self.nodes.values(), *self.hosts.former]:
+            node.kill()
+            await node.gone()
+        await self.keeper_store.close()
+        await self.db.close()
+
+
+@asynccontextmanager
+async def running(urls: Urls, hosts: int = 2, **options: Any) -> AsyncIterator[Cluster]:
+    """A cluster that serves every shard, until the block ends."""
+    cluster = Cluster(urls, hosts, **options)
+    try:
+        await cluster.start()
+        yield cluster
+    finally:
+        await cluster.stop()

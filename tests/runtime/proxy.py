@@ -1,0 +1,131 @@
+"""A proxy in front of Postgres that cuts a connection around its COMMIT, or falls silent."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from enum import Enum
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+_SOCKET = ".s.PGSQL.5432"
+_CHUNK = 65_536
+
+
+class Cut(Enum):
+    """What becomes of a COMMIT."""
+
+    NONE = "passes"
+    BEFORE = "is lost, and so is the connection"
+    AFTER = "is executed, but its answer is lost, and so is the connection"
+
+
+class Link:
+    """One connection through the proxy. While `flowing` is not set, nothing passes on it."""
+
+    def __init__(self, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
+        self.client, self.server = client, server
+        self.flowing = asyncio.Event()
+        self.flowing.set()
+        # Set, it swallows the next answer and then cuts the connection.
+        self.swallow = False
+
+    def cut(self) -> None:
+        for side in (self.client, self.server):
+            side.transport.abort()
+
+
+class PostgresProxy:
+    """Listens in a folder of its own. `decide` is asked about every COMMIT that passes;
+    `commit_seconds` is how long each is held up, as by a slow disk."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self._folder = tempfile.TemporaryDirectory(prefix="hfp", dir="/tmp")
+        self._server: asyncio.Server | None = None
+        self._links: set[Link] = set()
+        self.decide: Callable[[], Cut] = lambda: Cut.NONE
+        self.commit_seconds = 0.0
+        self.cuts = 0
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def url(self, plain: str) -> str:
+        """The same database, by way of the proxy."""
+        return plain.replace(str(self._target.parent), self._folder.name)
+
+    async def start(self) -> None:
+        path = Path(self._folder.name) / _SOCKET
+        self._server = await asyncio.start_unix_server(self._accept, path)
+
+    async def stop(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for link in list(self._links):
+            link.cut()
+        for task in list(self.tasks):
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        self._folder.cleanup()
+
+    def silence(self) -> int:
+        """From now on nothing passes on the connections that are open, in either direction, as
+        when a network vanishes; how many they are."""
+        for link in self._links:
+            link.flowing.clear()
+        return len(self._links)
+
+    async def _accept(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        try:
+            answers, server = await asyncio.open_unix_connection(self._target)
+        except OSError:
+            client.transport.abort()
+            return
+        link = Link(client, server)
+        self._links.add(link)
+        try:
+            await asyncio.gather(self._upstream(reader, link), self._downstream(answers, link))
+        except (OSError, asyncio.CancelledError):
+            return
+        finally:
+            self._links.discard(link)
+            link.cut()
+
+    async def _upstream(self, reader: asyncio.StreamReader, link: Link) -> None:
+        while data := await reader.read(_CHUNK):
+            await link.flowing.wait()
+            # asyncpg sends it as a simple query, in a message of its own.
+            if data.startswith(b"Q") and b"COMMIT" in data:
+                await asyncio.sleep(self.commit_seconds)
+                cut = self.decide()
+                self.cuts += cut is not Cut.NONE
+                if cut is Cut.BEFORE:
+                    break
+                link.swallow = cut is Cut.AFTER
+            link.server.write(data)
+            await link.server.drain()
+        link.cut()
+
+    async def _downstream(self, answers: asyncio.StreamReader, link: Link) -> None:
+        while (data := await answers.read(_CHUNK)) and not link.swallow:
+            await link.flowing.wait()
+            link.client.write(data)
+            await link.client.drain()
+        link.cut()
+
+
+@asynccontextmanager
+async def proxied(url: str) -> AsyncIterator[PostgresProxy]:
+    """A proxy in front of the server of `url`."""
+    folder = parse_qs(urlsplit(url).query)["host"][0]
+    proxy = PostgresProxy(Path(folder) / _SOCKET)
+    await proxy.start()
+    try:
+        yield proxy
+    finally:
+        await proxy.stop()

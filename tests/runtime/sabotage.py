@@ -1,0 +1,94 @@
+"""Switches that turn one mechanism off, so that the test which relies on it must fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from actors.runtime.host import Host
+from actors.runtime.mailbox import Mailbox
+from actors.runtime.memory import Working
+from actors.runtime.tenure import Tenure
+from store import leases
+from store.journal import HostStore
+
+Sabotage = Callable[[pytest.MonkeyPatch], None]
+
+
+async def _nothing(*arguments: Any) -> None:
+    return None
+
+
+def nothing(patch: pytest.MonkeyPatch) -> None:
+    """All mechanisms as they are."""
+
+
+def proof_off(patch: pytest.MonkeyPatch) -> None:
+    """Commits without proving the epochs."""
+    patch.setattr(HostStore, "_prove", _nothing)
+
+
+def lease_off(patch: pytest.MonkeyPatch) -> None:
+    """Answers whether or not the lease is valid."""
+    patch.setattr(Tenure, "valid", True)
+
+
+def termination_off(patch: pytest.MonkeyPatch) -> None:
+    """A takeover leaves the old owner's connections alone."""
+    patch.setattr(leases, "_terminate", _nothing)
+
+
+def share_off(patch: pytest.MonkeyPatch) -> None:
+    """The proof reads the epochs without holding them until the end of the transaction."""
+    prove = HostStore._prove
+
+    class Weaker:
+        def __init__(self, connection: Any) -> None:
+            self._connection = connection
+
+        async def fetch(self, query: str, *arguments: Any) -> Any:
+            weaker = query.replace("FOR SHARE", "FOR KEY SHARE")
+            assert weaker != query
+            return await self._connection.fetch(weaker, *arguments)
+
+    async def weak(self: HostStore, connection: Any, epochs: Any) -> None:
+        await prove(self, Weaker(connection), epochs)
+
+    patch.setattr(HostStore, "_prove", weak)
+
+
+def log_unread(patch: pytest.MonkeyPatch) -> None:
+    """Repeated commands are not looked up."""
+
+    async def known(self: HostStore, command_ids: Any) -> dict[Any, Any]:
+        return {}
+
+    patch.setattr(HostStore, "known", known)
+
+
+def memory_of_answers_off(patch: pytest.MonkeyPatch) -> None:
+    """A host forgets what it answered, and what it is about to answer."""
+    patch.setattr(Mailbox, "known", lambda *arguments: None)
+
+
+def answers_first(patch: pytest.MonkeyPatch) -> None:
+    """Answers, and then commits."""
+    write = Host._write
+
+    async def hasty(self: Host, decided: Any) -> None:
+        self._answer(decided)
+        await write(self, decided)
+
+    patch.setattr(Host, "_write", hasty)
+
+
+def undo_off(patch: pytest.MonkeyPatch) -> None:
+    """After a batch that the database refused, states stay as it left them in memory."""
+    patch.setattr(Working, "fork", lambda self: self)
+
+
+def recovery_epochs_off(patch: pytest.MonkeyPatch) -> None:
+    """After an unknown outcome a host goes on under the same epochs."""
+    patch.setattr(leases, "raise_epochs", _nothing)

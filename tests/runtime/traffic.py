@@ -1,0 +1,66 @@
+"""Random traffic of many clients on few products, each a stream of sound commands."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from uuid import UUID
+
+from actors.stock import model as m
+from core.errors import HoldfastError
+from core.ids import uuid7
+from tests.runtime.clients import Request, Shop
+
+
+class Traffic:
+    """Runs until it is told to end; every request ends in a log, answered or not."""
+
+    def __init__(self, shop: Shop, products: list[UUID], rng: random.Random) -> None:
+        self.shop = shop
+        self.products = products
+        self.rng = rng
+        self.ending = False
+        self.repeats = 0
+
+    async def run(self, clients: int, seconds: float) -> None:
+        async def stop() -> None:
+            await asyncio.sleep(seconds)
+            self.ending = True
+
+        await asyncio.gather(stop(), *(self._client(number) for number in range(clients)))
+
+    async def _client(self, number: int) -> None:
+        holds: list[UUID] = []
+        while not self.ending:
+            request = Request(self._command(holds), f"client {number}")
+            request.client_supplied = self.rng.random() < 0.5
+            copies = 2 if self.rng.random() < 0.1 else 1
+            self.repeats += copies - 1
+            # A client whose own request is given up repeats it with the same key, so it is told
+            # in the end; a hang-up leaves it unknown for good.
+            works = [asyncio.create_task(self.shop.insist(request)) for _ in range(copies)]
+            if self.rng.random() < 0.05:
+                await asyncio.sleep(self.rng.random() * 0.02)
+                works[0].cancel()
+            told = await asyncio.gather(*works, return_exceptions=True)
+            for one in told:
+                if isinstance(one, m.Hold) and one.status is m.Status.OPEN:
+                    holds.append(one.reservation_id)
+                elif isinstance(one, Exception) and not isinstance(one, HoldfastError):
+                    raise one
+
+    def _command(self, holds: list[UUID]) -> m.AnyCommand:
+        rng = self.rng
+        if holds and rng.random() < 0.5:
+            chosen = holds.pop(rng.randrange(len(holds)))
+            kinds = (m.Confirm(chosen), m.Release(chosen), m.Extend(chosen, 60_000))
+            return rng.choice(kinds)
+        product = rng.choice(self.products)
+        roll = rng.random()
+        if roll < 0.15:
+            return m.AddStock(product, rng.randint(1, 5))
+        if roll < 0.2:
+            return m.ReleaseOldest(product, rng.randint(1, 2))
+        wanted = rng.sample(self.products, rng.randint(1, 2))
+        lines = tuple(m.Line(one, rng.randint(1, 3)) for one in wanted)
+        return m.Reserve(uuid7(), lines, 600_000)

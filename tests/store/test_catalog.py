@@ -1,0 +1,266 @@
+"""Products in the real Postgres: the wall between tenants, uniqueness, search, events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.errors import Conflict
+from core.ids import uuid7
+from core.settings import Settings
+from store import catalog, outbox
+from store.catalog import Filters, Product, products
+from store.engine import PUBLIC, Database, Scope
+from store.runtime import outbox as outbox_table
+
+_NEW_BUSINESS = text("INSERT INTO businesses (id, name, currency) VALUES (:id, 'Shop', 'GBP')")
+_MANY_PRODUCTS = text("""
+INSERT INTO products (id, tenant_id, created_by, name, description, price_minor, price_e4,
+  currency, category, images, sku, version, created_at, updated_at)
+SELECT uuidv7(), (SELECT id FROM businesses LIMIT 1), uuidv7(), 'N' || i, '', i, i * 100,
+  'GBP', 'C' || (i % 100), '[]', 'many-' || i, 1, now() + i * interval '1 s', now()
+FROM generate_series(1, 5000) AS i
+""")
+_WALKS = {
+    "price_e4 BETWEEN 1 AND 900 ORDER BY price_e4, id": "ix_products_price",
+    "category = 'C7' ORDER BY created_at DESC, id DESC": "ix_products_category_newest",
+    "sku = 'many-77' ORDER BY created_at DESC, id DESC": "uq_products_sku",
+    "true ORDER BY created_at DESC, id DESC": "ix_products_newest",
+    "true ORDER BY name, id": "ix_products_name",
+}
+
+
+@pytest.fixture
+async def db(embedded: Settings) -> AsyncIterator[Database]:
+    database = Database(embedded.app_database_url, pool_size=4)
+    yield database
+    await database.close()
+
+
+async def new_tenant(db: Database) -> UUID:
+    tenant = uuid7()
+    async with db.transaction(Scope(tenant)) as tx:
+        await tx.execute(_NEW_BUSINESS, {"id": tenant})
+    return tenant
+
+
+def product(tenant: UUID, sku: str, **changes: object) -> Product:
+    now = datetime.now(UTC)
+    made = Product(
+        id=uuid7(),
+        tenant_id=tenant,
+        created_by=uuid7(),
+        name=f"Thing {sku}",
+        description="",
+        price_minor=100,
+        currency="GBP",
+        category=None,
+        images=[],
+        sku=sku,
+        barcode=None,
+        version=1,
+        created_at=now,
+        updated_at=now,
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+async def saved(db: Database, tenant: UUID, *new: Product) -> None:
+    async with db.transaction(Scope(tenant)) as tx:
+        await catalog.add(tx, new)
+
+
+async def found(tx: AsyncConnection, sort: str = "createdAt", **filters: object) -> list[str]:
+    chosen = Filters(**filters)  # type: ignore[arg-type]
+    page, _ = await catalog.search(tx, chosen, sort, limit=100, offset=0)
+    return [one.sku for one in page]
+
+
+async def test_app_role_without_scope_sees_and_writes_nothing(db: Database) -> None:
+    tenant = await new_tenant(db)
+    mine = product(tenant, "A")
+    await saved(db, tenant, mine)
+    async with db.transaction(Scope()) as tx:
+        assert (await tx.execute(select(func.count()).select_from(products))).scalar_one() == 0
+        assert await catalog.get(tx, mine.id) is None
+        assert await catalog.tenant_of(tx, [mine.id]) == {}
+        assert await catalog.vendor_of(tx, mine.id) is None
+        assert await found(tx, words="Thing") == []
+        hidden = "SELECT search_products(to_tsquery('simple', 'thing'), NULL, 10)"
+        assert (await tx.execute(text(hidden))).all() == []
+    with pytest.raises(DBAPIError, match="row-level security"):
+        async with db.transaction(Scope()) as tx:
+            await catalog.add(tx, [product(tenant, "B")])
+
+
+async def test_public_sees_only_what_is_not_deleted_and_changes_nothing(db: Database) -> None:
+    tenant = await new_tenant(db)
+    kept, gone = product(tenant, "KEPT"), product(tenant, "GONE")
+    await saved(db, tenant, kept, gone)
+    async with db.transaction(Scope(tenant)) as tx:
+        await catalog.remove(tx, gone.id, datetime.now(UTC))
+    async with db.transaction(PUBLIC) as tx:
+        assert await found(tx, tenant_id=tenant) == ["KEPT"]
+        assert await found(tx, tenant_id=tenant, words="thing") == ["KEPT"]
+        assert await catalog.tenant_of(tx, [kept.id, gone.id]) == {kept.id: tenant}
+        assert await catalog.vendor_of(tx, gone.id) == tenant
+        statement = select(products.c.id).where(products.c.id == gone.id)
+        assert (await tx.execute(statement)).all() == []
+        await catalog.replace(tx, [replace(kept, name="Taken over")])
+    async with db.transaction(Scope(tenant)) as tx:
+        assert (await catalog.get_many(tx, [kept.id, gone.id])) == {kept.id: kept}
+        assert len(await catalog.tenant_of(tx, [kept.id, gone.id])) == 2
+
+
+async def test_tenants_are_walls(db: Database) -> None:
+    mine, theirs = await new_tenant(db), await new_tenant(db)
+    secret = product(theirs, "X")
+    await saved(db, theirs, secret)
+    async with db.transaction(Scope(mine)) as tx:
+        assert await catalog.get(tx, secret.id) is None
+        assert await found(tx, words="thing", tenant_id=theirs) == []
+        await catalog.replace(tx, [replace(secret, name="Mine now")])
+        await catalog.remove(tx, secret.id, datetime.now(UTC))
+    for stolen in (product(theirs, "Y"), product(theirs, "Z")):
+        with pytest.raises(DBAPIError, match="row-level security"):
+            await saved(db, mine, stolen)
+    async with db.transaction(PUBLIC) as tx:
+        assert await catalog.get(tx, secret.id) == secret
+
+
+async def test_skus_and_barcodes_are_unique_among_the_living_of_one_tenant(db: Database) -> None:
+    tenant, other = await new_tenant(db), await new_tenant(db)
+    first = product(tenant, "S", barcode="400")
+    await saved(db, tenant, first)
+    await saved(db, other, product(other, "S", barcode="400"))
+    with pytest.raises(Conflict) as taken:
+        await saved(db, tenant, product(tenant, "S"))
+    assert taken.value.errors[0].field == "sku"
+    with pytest.raises(Conflict) as taken:
+        await saved(db, tenant, product(tenant, "T", barcode="400"))
+    assert taken.value.errors[0].field == "barcode"
+    async with db.transaction(Scope(tenant)) as tx:
+        await catalog.remove(tx, first.id, datetime.now(UTC))
+    await saved(db, tenant, product(tenant, "S", barcode="400"))
+    async with db.transaction(Scope(tenant)) as tx:
+        assert list(await catalog.by_skus(tx, tenant, ["S", "T"])) == ["S"]
+        assert await catalog.barcode_owners(tx, tenant, ["400", "401"]) == {"400": "S"}
+
+
+@pytest.mark.parametrize(
+    ("words", "skus"),
+    [
+        ("lantern", ["71053"]),
+        ("META lant", ["71053"]),
+        ("t-light", ["85123A"]),
+        ("8512", ["85123A"]),
+        ("set/6", ["22086"]),
+        ("kitchen", ["22086", "71053"]),
+        ("o'clock", []),
+        ("' | ! & \\ :* (", []),
+        ("nothing like it", []),
+    ],
+)
+async def test_words_are_found_from_their_beginning(
+    db: Database, words: str, skus: list[str]
+) -> None:
+    tenant = await new_tenant(db)
+    await saved(
+        db,
+        tenant,
+        product(tenant, "85123A", name="WHITE HANGING HEART T-LIGHT HOLDER"),
+        product(tenant, "71053", name="WHITE METAL LANTERN", category="Kitchen"),
+        product(tenant, "22086", name="SET/6 RED SPOTTY PAPER PLATES", category="Kitchenware"),
+    )
+    async with db.transaction(PUBLIC) as tx:
+        assert sorted(await found(tx, words=words, tenant_id=tenant)) == skus
+
+
+async def test_lists_filter_sort_and_page(db: Database) -> None:
+    tenant = await new_tenant(db)
+    await saved(
+        db,
+        tenant,
+        product(tenant, "A", price_minor=250, name="b", category="Toys"),
+        product(tenant, "B", price_minor=9, currency="JPY", name="a", category="Toys"),
+        product(tenant, "C", price_minor=2501, currency="KWD", name="c", barcode="77"),
+    )
+    async with db.transaction(PUBLIC) as tx:
+        mine = {"tenant_id": tenant}
+        assert await found(tx, "price", **mine) == ["A", "C", "B"]
+        assert await found(tx, "-name", **mine) == ["C", "A", "B"]
+        assert await found(tx, "createdAt", **mine) == ["A", "B", "C"]
+        assert await found(tx, category="Toys", **mine) == ["A", "B"]
+        assert await found(tx, currency="JPY", **mine) == ["B"]
+        assert await found(tx, min_price_e4=25_001, **mine) == ["B", "C"]
+        assert await found(tx, max_price_e4=25_000, **mine) == ["A"]
+        assert await found(tx, barcode="77", **mine) == ["C"]
+        assert await found(tx, sku="A", **mine) == ["A"]
+        for offset, length in ((0, 2), (2, 1), (4, 0)):
+            page, total = await catalog.search(
+                tx, Filters(tenant_id=tenant), "name", limit=2, offset=offset
+            )
+            assert (len(page), total) == (length, 3)
+        assert await catalog.categories(tx, tenant) == [("Toys", 2)]
+
+
+async def test_public_lists_walk_an_index(embedded: Settings) -> None:
+    """Row-level security must not cost the lists their indexes; rolled back at the end."""
+    owner = Database(embedded.owner_database_url, pool_size=1)
+    async with owner.transaction(PUBLIC) as tx:
+        await tx.execute(_NEW_BUSINESS, {"id": uuid7()})
+        await tx.execute(_MANY_PRODUCTS)
+        await tx.execute(text("ANALYZE products"))
+        await tx.execute(text("SET LOCAL ROLE holdfast_app"))
+        for condition, index in _WALKS.items():
+            sql = f"EXPLAIN SELECT * FROM products WHERE deleted_at IS NULL AND {condition}"
+            plan = "\n".join((await tx.execute(text(f"{sql} LIMIT 9"))).scalars())
+            assert index in plan, plan
+        await tx.rollback()
+    await owner.close()
+
+
+async def test_a_tenants_writers_take_turns(db: Database) -> None:
+    tenant = await new_tenant(db)
+    order: list[str] = []
+
+    async def write(name: str) -> None:
+        async with db.transaction(Scope(tenant)) as tx:
+            await catalog.lock_catalog(tx, tenant)
+            order.append(f"{name} in")
+            await asyncio.sleep(0.05)
+            order.append(f"{name} out")
+
+    await asyncio.gather(*(write(name) for name in "abc"))
+    assert all(order[i][0] == order[i + 1][0] for i in (0, 2, 4)), order
+
+
+async def test_an_event_is_written_with_its_cause_or_not_at_all(db: Database) -> None:
+    tenant = await new_tenant(db)
+    kept = product(tenant, "E")
+    async with db.transaction(Scope(tenant)) as tx:
+        await outbox.emit(tx, tenant, kept.id, "catalog.product.created.v1", {})
+        await tx.rollback()
+    async with db.transaction(Scope(tenant)) as tx:
+        await catalog.add(tx, [kept])
+        await outbox.emit_all(
+            tx, tenant, [outbox.Event(kept.id, f"catalog.product.{n}.v1", {"n": n}) for n in "ab"]
+        )
+    async with db.transaction(Scope(tenant)) as tx:
+        rows = (await tx.execute(select(outbox_table).order_by(outbox_table.c.id))).all()
+        assert [(r.subject, r.type, r.data) for r in rows] == [
+            (str(kept.id), "catalog.product.a.v1", {"n": "a"}),
+            (str(kept.id), "catalog.product.b.v1", {"n": "b"}),
+        ]
+        assert rows[0].published_at is None
+    with pytest.raises(DBAPIError, match="row-level security"):
+        async with db.transaction(Scope(await new_tenant(db))) as tx:
+            await outbox.emit(tx, tenant, kept.id, "catalog.product.forged.v1", {})

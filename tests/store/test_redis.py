@@ -1,0 +1,74 @@
+"""Redis may vanish or stall: whoever asks is told soon, and asks again in time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from core.settings import Settings
+from store import redis as module
+from store.embedded import valkey
+from store.embedded.server import Server
+from store.redis import Redis, RedisUnavailable
+from tests.conftest import fresh_settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return fresh_settings(tmp_path / "home")
+
+
+def started(settings: Settings) -> Server:
+    server = valkey.start(settings)
+    server.wait_ready(30)
+    return server
+
+
+async def attempts(client: Redis, count: int) -> float:
+    """Seconds that `count` vain attempts take."""
+    began = time.monotonic()
+    for _ in range(count):
+        with pytest.raises(RedisUnavailable):
+            await client.add({"k": 1}, ttl_seconds=60)
+    return time.monotonic() - began
+
+
+async def test_a_stall_costs_one_caller_half_a_second(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 3.0)
+    server = started(settings)
+    client = Redis(settings.effective_redis_url)
+    try:
+        assert await client.add({"k": 2, "m": 1}, ttl_seconds=60) == {"k": 2, "m": 1}
+        os.kill(server.pid, signal.SIGSTOP)
+        assert await attempts(client, 50) < 2.5
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+        await client.close()
+        server.stop(5)
+
+
+async def test_it_is_found_again_after_a_restart(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.0)
+    server = started(settings)
+    client = Redis(settings.effective_redis_url)
+    try:
+        await client.add({"k": 1}, ttl_seconds=60)
+        server.stop(5)
+        assert await attempts(client, 20) < 2.5
+        server = started(settings)
+        assert await client.add({"m": 1}, ttl_seconds=60) == {"m": 1}
+        await client.set("v", b"x", ttl_seconds=60)
+        assert await client.get_many(["v", "none"]) == [b"x", None]
+        await client.delete("v")
+        assert await client.get_many(["v"]) == [None]
+    finally:
+        await client.close()
+        server.stop(5)

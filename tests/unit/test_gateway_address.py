@@ -1,0 +1,30 @@
+"""Who a caller is by address: the proxy's word, never the client's."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.address import client_address
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded_for", "address"),
+    [
+        ("203.0.113.7", None, "203.0.113.7"),
+        ("203.0.113.7", "198.51.100.1", "203.0.113.7"),  # not our proxy: its word counts nothing
+        ("127.0.0.1", "198.51.100.1", "198.51.100.1"),
+        ("::1", "198.51.100.1", "198.51.100.1"),
+        ("127.0.0.1", "10.0.0.1, 198.51.100.1", "198.51.100.1"),  # the first is the client's tale
+        ("127.0.0.1", "198.51.100.1, 127.0.0.1", "198.51.100.1"),  # two proxies of ours
+        ("127.0.0.1", "10.0.0.1, garbage", "127.0.0.1"),
+        ("127.0.0.1", "127.0.0.1", "127.0.0.1"),
+        ("127.0.0.1", "garbage", "127.0.0.1"),
+        ("127.0.0.1", "", "127.0.0.1"),
+        (None, "198.51.100.1", "198.51.100.1"),
+        (None, None, "unknown"),
+        ("2001:db8:1:2:3:4:5:6", None, "2001:db8:1:2::/64"),
+        ("::ffff:203.0.113.7", None, "203.0.113.7"),
+    ],
+)
+def test_client_address(peer: str | None, forwarded_for: str | None, address: str) -> None:
+    assert client_address(peer, forwarded_for) == address

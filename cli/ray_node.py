@@ -123,14 +123,18 @@ def node_options(settings: Settings) -> list[str]:
 
 def _loopback_haproxy(settings: Settings) -> Path:
     """A program in HAProxy's place that first moves its pages of figures, which Serve puts on
-    all interfaces whatever the API's host, to loopback."""
+    all interfaces whatever the API's host, to loopback, and mends an answer of Serve's."""
     path = haproxy_dir(settings) / "haproxy"
     binary = shlex.quote(get_haproxy_binary())
     draft = path.with_suffix(".new")
     draft.write_text(
         "#!/bin/sh\n"
         "# Arguments: -db -f CONFIGURATION ...\n"
-        'sed \'s/^\\( *bind \\)\\*\\{0,1\\}:/\\1127.0.0.1:/\' "$3" > "$3.loopback" &&\n'
+        "sed -e 's/^\\( *bind \\)\\*\\{0,1\\}:/\\1127.0.0.1:/'"
+        # The whole API is at "/": only a HAProxy that has just been started, and knows of no
+        # replica yet, finds a path nowhere. That is no answer to the request.
+        " -e 's/^\\( *http-request return status\\) 404 /\\1 503 /'"
+        ' "$3" > "$3.loopback" &&\n'
         '    mv "$3.loopback" "$3" &&\n'
         f'    exec {binary} "$@"\n'
     )

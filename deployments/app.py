@@ -6,7 +6,6 @@ One `build` makes any split. Without arguments it is the whole API, at "/", with
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import Any, cast
 
@@ -15,7 +14,6 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from actors.runtime.remote import RayTransport
-from core.errors import Unavailable
 from core.settings import get_settings
 from core.telemetry import configure_logging
 from deployments.capabilities import CAPABILITIES
@@ -25,17 +23,16 @@ from deployments.own_address import listen_on_own_address
 from deployments.resources import make_resources
 from gateway.app import create_app
 
-API, KEEPER = "holdfast", "keeper"
+KEEPER = "keeper"
 REPLICA_CPUS = 0.2
 KEEPER_CPUS = 0.05
 MAX_ONGOING_REQUESTS = 1_000
 MAX_QUEUED_REQUESTS = 4_000
-KEEPER_TIMEOUT_SECONDS = 2
 
 
 def build(args: dict[str, Any]) -> serve.Application:
     """A Serve application. `args` may hold `capability`, the name of the only one to serve, and
-    `replicas`. The application that carries the keeper has to be called `holdfast`."""
+    `replicas`."""
     settings = get_settings()
     name = args.get("capability")
 
@@ -75,14 +72,7 @@ def _make_app(only: str | None) -> FastAPI:
     configure_logging(settings.log_level)
     mounted = next((one for one in CAPABILITIES if one.name == only), None)
     process = f"replica-{mounted.name if mounted else 'api'}-{os.getpid()}"
-    resources = make_resources(settings, RayTransport(), process, _keeper_is_well)
+    resources = make_resources(settings, RayTransport(), process)
     return create_app(
         settings, CAPABILITIES, resources, mounted=mounted, lean=lean_handlers(resources)
     )
-
-
-async def _keeper_is_well() -> None:
-    handle = serve.get_deployment_handle(KEEPER, API)
-    async with asyncio.timeout(KEEPER_TIMEOUT_SECONDS):
-        if not await handle.is_well.remote():
-            raise Unavailable("The keeper is not well.")

@@ -34,7 +34,3 @@ class KeeperReplica:
             asyncio.get_running_loop().create_task(work)
             for work in (self._keeper.run(), MetricsPublisher(redis, "keeper").run())
         ]
-
-    async def is_well(self) -> bool:
-        """Whether its last look at everything went through."""
-        return self._keeper.well and not any(task.done() for task in self._tasks)

@@ -26,6 +26,7 @@ from store.leases import Shard
 from store.redis import Redis
 
 CALIBRATE_SECONDS = 10.0
+MAX_KEEPER_SILENCE_SECONDS = 10.0
 
 Check = Callable[[], Awaitable[None]]
 
@@ -57,9 +58,7 @@ class Resources:
         await self.db.close()
 
 
-def make_resources(
-    settings: Settings, transport: Transport, process: str, keeper_is_well: Check
-) -> Resources:
+def make_resources(settings: Settings, transport: Transport, process: str) -> Resources:
     """The resources of one replica. `process` names it among all, for metrics."""
     clock = SystemClock()
     db = Database(settings.app_database_url)
@@ -75,7 +74,7 @@ def make_resources(
         checks={
             "postgres": partial(_postgres_is_well, db),
             "redis": redis.ping,
-            "keeper": keeper_is_well,
+            "keeper": partial(_keeper_is_at_work, db),
             "hosts": partial(_shards_have_owners, db),
         },
     )
@@ -98,6 +97,13 @@ async def _read_directory(db: Database) -> tuple[int, dict[Shard, tuple[str, UUI
 
 async def _postgres_is_well(db: Database) -> None:
     await db.now_ms()
+
+
+async def _keeper_is_at_work(db: Database) -> None:
+    async with db.transaction(Scope()) as tx:
+        silence_seconds = await leases.keeper_silence_seconds(tx)
+    if silence_seconds > MAX_KEEPER_SILENCE_SECONDS:
+        raise Unavailable(f"The keeper has been silent for {silence_seconds:.0f} s.")
 
 
 async def _shards_have_owners(db: Database) -> None:

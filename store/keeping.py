@@ -21,6 +21,11 @@ class KeeperStore:
     def __init__(self, url: str) -> None:
         self._line = Line(partial(_connect, url))
 
+    async def beat(self) -> None:
+        """Tells that a keeper is at work."""
+        async with self._line.use() as connection:
+            await connection.execute("UPDATE keeper_beat SET seen_at = clock_timestamp()")
+
     async def create_shards(self, families: Iterable[str]) -> int:
         """See `leases.create_shards`."""
         async with self._line.use() as connection:

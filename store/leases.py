@@ -278,3 +278,11 @@ async def count_unowned(connection: AsyncConnection) -> int:
         )
     ).one()
     return int(row[1]) if row[0] else -1
+
+
+async def keeper_silence_seconds(connection: AsyncConnection) -> float:
+    """How long ago a keeper last looked at everything; infinite if none ever did."""
+    silence = await connection.scalar(
+        text("SELECT extract(epoch FROM clock_timestamp() - seen_at)::float FROM keeper_beat")
+    )
+    return float("inf") if silence is None else float(silence)

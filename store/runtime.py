@@ -76,6 +76,14 @@ shard_leases = Table(
     Index("ix_shard_leases_host_id", "host_id"),
 )
 
+keeper_beat = Table(
+    "keeper_beat",
+    metadata,
+    Column("id", Integer, primary_key=True, comment="1: there is one row"),
+    Column("seen_at", DateTime(timezone=True), nullable=False),
+    comment="When a keeper last looked at everything",
+)
+
 command_log = Table(
     "command_log",
     metadata,

@@ -29,6 +29,8 @@ log = get_logger("runtime.keeper")
 class KeeperStore(Protocol):
     """`store.keeping.KeeperStore`, which documents it."""
 
+    async def beat(self) -> None: ...
+
     async def create_shards(self, families: Iterable[str]) -> int: ...
 
     async def live_hosts(self) -> dict[Incarnation, list[Shard]]: ...
@@ -67,20 +69,16 @@ class Keeper:
         self._takes_from_seconds = float("-inf")
         self._prepared = False
         self._rotated_at_seconds = float("-inf")
-        self.well = False
 
     async def run(self) -> None:
         """Keeps, for good. No failure ends it."""
         while True:
             try:
                 await self.tick()
-                self.well = True
             except OutcomeUnknown as error:
-                self.well = False
                 self._let_hosts_renew()
                 log.warning("the database cannot be reached", reason=repr(error.__cause__))
             except Exception:
-                self.well = False
                 log.exception("keeper failed")
             rested_at_seconds = self._clock.boot_seconds()
             await asyncio.sleep(TICK_SECONDS)
@@ -114,6 +112,7 @@ class Keeper:
         if self._clock.boot_seconds() - self._rotated_at_seconds > ROTATE_SECONDS:
             await self._store.rotate_command_log()
             self._rotated_at_seconds = self._clock.boot_seconds()
+        await self._store.beat()
 
     async def _give(
         self, ownerless: Sequence[Shard], live: Mapping[Incarnation, list[Shard]]

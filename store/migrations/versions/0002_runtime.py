@@ -91,6 +91,15 @@ def _leases() -> None:
         ),
     )
     op.create_index("ix_shard_leases_host_id", "shard_leases", ["host_id"])
+    op.create_table(
+        "keeper_beat",
+        sa.Column("id", sa.Integer, nullable=False, comment="1: there is one row"),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_keeper_beat"),
+        comment="When a keeper last looked at everything",
+    )
+    op.execute("INSERT INTO keeper_beat VALUES (1, '-infinity')")
+    grant(op, "keeper_beat", app="SELECT", host="SELECT, UPDATE")
     grant(op, "installation", app="SELECT", host="SELECT")
     grant(op, "shard_hosts", app="SELECT", host="SELECT, INSERT, UPDATE, DELETE")
     grant(op, "shard_leases", app="SELECT", host="SELECT, INSERT, UPDATE, DELETE")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -40,6 +41,8 @@ def main() -> int:
         console.print(f"[red]{error}[/red]")
         return 2
     configure_logging("WARNING")
+    # What was started is stopped, however this ends.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     started = datetime.now().astimezone()
     facts = machine.facts()
     home = options.home.resolve()

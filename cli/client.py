@@ -23,7 +23,15 @@ import msgspec
 PATIENCE_SECONDS = 60.0
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 2.0
-_UNKNOWN_OUTCOME = (httpx.NetworkError, httpx.TimeoutException, httpx.RemoteProtocolError)
+_UNKNOWN_OUTCOME = (
+    httpx.NetworkError,
+    httpx.TimeoutException,
+    httpx.RemoteProtocolError,
+    # What anyio lets through when a socket is closed right after it was opened: on asyncio's
+    # own loop the one, on uvloop the other.
+    OSError,
+    AttributeError,
+)
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 

@@ -51,9 +51,6 @@ def down() -> None:
         raise _fail(error) from error
 
 
-app.command()(demo)
-
-
 @app.command()
 def node(
     join: Annotated[

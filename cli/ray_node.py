@@ -48,6 +48,7 @@ def prepare(settings: Settings, *, one_machine: bool = True) -> dict[str, str]:
     if "RAY_AUTH_TOKEN" not in environment:
         write_token(settings)
     _forget_old_sessions(settings)
+    _link_logs(settings)
     return environment
 
 
@@ -141,6 +142,14 @@ def _loopback_haproxy(settings: Settings) -> Path:
     draft.chmod(0o700)
     draft.rename(path)
     return path
+
+
+def _link_logs(settings: Settings) -> None:
+    """Lets the logs of Ray's processes, ours among them, be found beside the others."""
+    link = settings.home_path / "logs" / "ray"
+    link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(ray_dir(settings) / "session_latest" / "logs")
 
 
 def _forget_old_sessions(settings: Settings) -> None:

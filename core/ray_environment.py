@@ -45,6 +45,9 @@ def _ray(settings: Settings) -> dict[str, str]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token_path(settings)),
         "RAY_USAGE_STATS_ENABLED": "0",
+        # Ray's default of 15 is for workers that compute; ours answer, and would starve beside
+        # anything else on the machine.
+        "RAY_worker_niceness": "0",
         "RAY_ROTATION_MAX_BYTES": str(_LOG_FILE_BYTES),
         "RAY_ROTATION_BACKUP_COUNT": "1",
         # When a worker dies, what it started dies with it: HAProxy must not outlive its manager

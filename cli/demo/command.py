@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 def demo(
     url: Annotated[
-        str | None, typer.Option(help="Where Holdfast answers [default: this machine]")
+        str | None, typer.Option(help="Where Holdfast answers", show_default="this machine")
     ] = None,
     file: Annotated[
         Path | None,
-        typer.Option(help="Invoices as CSV [default: a sample of a gift shop's]", dir_okay=False),
+        typer.Option(help="Invoices as CSV", show_default="a gift shop's", dir_okay=False),
     ] = None,
     clients: Annotated[int, typer.Option(help="At once", min=1, max=2_000)] = 200,
     rounds: Annotated[
@@ -34,7 +34,7 @@ def demo(
     ] = None,
     flash_units: Annotated[
         int | None,
-        typer.Option(help="Of each best seller, at most [default: what a round sold]", min=1),
+        typer.Option(help="Of each best seller, at most", show_default="what a round sold", min=1),
     ] = None,
     patience: Annotated[
         float, typer.Option(help="Seconds to wait for a server that does not answer", min=1)

@@ -27,9 +27,9 @@ class Phase:
 
     Latencies are of reservations that succeeded, in milliseconds from the first try to the
     answer, so outages are in them; the rate is up to the last of these. `repeated` requests were
-    sent again because their outcome was unknown: `errors` of them after a 5xx, the others without
-    any answer. `waited` were sent again because a rate limit asked for patience; `hung_up` and
-    `sent_twice` on purpose.
+    sent again because their outcome was unknown: `errors` of them after a 5xx, the others after
+    no answer of the API's. `waited` were sent again because a rate limit asked for patience;
+    `hung_up` and `sent_twice` on purpose.
     """
 
     name: str
@@ -73,8 +73,7 @@ class Meter:
 
     @property
     def note(self) -> str:
-        count = len(self.latencies)
-        return f"{count} reservations, {self.rate:.0f}/s, {self.refused} refused"
+        return f"{len(self.latencies)} at {self.rate:.0f}/s, {self.refused} refused"
 
     def phase(self, repeated: int, errors: int, waited: int) -> Phase:
         """The figures as of now."""

@@ -103,6 +103,19 @@ class Till:
         return await send()
 
 
+@dataclass(slots=True)
+class Answers:
+    """How many there were of the kinds that make a client send again."""
+
+    waited: int = 0
+    errors: int = 0
+
+    async def count(self, response: httpx.Response) -> None:
+        """A hook on every answer."""
+        self.waited += response.status_code == 429
+        self.errors += response.status_code >= 500
+
+
 @dataclass
 class Shop:
     """A business of this run alone. `products` is product id by SKU."""
@@ -112,10 +125,10 @@ class Shop:
     email: str
     password: str
     owner: Client
+    answers: Answers
     books: Books = field(default_factory=Books)
     products: dict[str, str] = field(default_factory=dict)
     tills: list[Till] = field(default_factory=list)
-    _answers: Counter[str] = field(default_factory=Counter)
     _reported: Counter[str] = field(default_factory=Counter)
 
     async def give_back(self, units: Mapping[str, int], reference: str) -> None:
@@ -142,7 +155,8 @@ class Shop:
 
     def _counted(self) -> Counter[str]:
         clients = [self.owner, *(till.client for till in self.tills)]
-        return self._answers + Counter(repeats=sum(client.repeats for client in clients))
+        repeats = sum(client.repeats for client in clients)
+        return Counter(repeats=repeats, waited=self.answers.waited, errors=self.answers.errors)
 
     def _unreported(self, counted: Counter[str]) -> tuple[int, int, int]:
         new = counted - self._reported
@@ -150,29 +164,23 @@ class Shop:
         repeated = max(0, new["repeats"] - new["waited"])
         return repeated, min(new["errors"], repeated), new["waited"]
 
-    async def count(self, response: httpx.Response) -> None:
-        """A hook on every answer."""
-        self._answers["waited"] += response.status_code == 429
-        self._answers["errors"] += response.status_code >= 500
-
 
 @asynccontextmanager
 async def open_shop(url: str, run: str, tills: int, patience_seconds: float) -> AsyncIterator[Shop]:
     """Registers a business in pounds and opens its tills. Raises ApiError or Unreachable."""
     async with AsyncExitStack() as stack:
         tls = ssl.create_default_context()
-        hooks: list[Any] = []
+        answers = Answers()
 
         async def client(connections: int, token: str | None = None) -> Client:
             http = await stack.enter_async_context(open_http(connections, tls=tls))
-            http.event_hooks = {"response": hooks}
+            http.event_hooks = {"response": [answers.count]}
             return Client(url, token=token, http=http, patience_seconds=patience_seconds)
 
         await _look_for(url)
         owner = await client(_OWNER_CONNECTIONS)
         email, password = f"demo-{run}@holdfast.test", secrets.token_urlsafe(9)
-        shop = Shop(url, run, email, password, owner)
-        hooks.append(shop.count)
+        shop = Shop(url, run, email, password, owner, answers)
         await _register(shop)
         secret = await _service_key(shop)
         for number in range(tills):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,13 @@ _RESERVATIONS = """
 SELECT id::text, status, product_ids::text[] AS products, quantities FROM reservations
 WHERE tenant_id = ANY($1)"""
 _LOGGED = "SELECT id, count(*) AS n FROM command_log WHERE tenant_id = ANY($1) GROUP BY id"
+
+_SHORT = """
+FROM reservations WHERE tenant_id = ANY($1) AND expires_at - created_at < interval '1 minute'"""
+_SHORT_AND_OPEN = f"SELECT count(*) {_SHORT} AND status = 'open'"
+_EXPIRED = f"SELECT count(*) {_SHORT} AND status = 'expired'"
+_LAST_DUE = f"SELECT extract(epoch FROM max(expires_at) - now())::float8 + 30 {_SHORT}"
+SWEEP_SECONDS = 5.0
 
 # Each finds what contradicts itself.
 CONTRADICTIONS = {
@@ -76,6 +84,23 @@ class Audit:
         lines = [f"{len(getattr(self, kind))} {kind}" for kind in kinds]
         samples = [f"{kind}: {text[:600]}" for kind in kinds for text in getattr(self, kind)[:5]]
         return "\n".join([", ".join(lines), *samples])
+
+
+async def settle(stack: Stack, businesses: list[Business]) -> int:
+    """Waits until nothing changes by itself any more: what was abandoned has run to its end, and
+    what nobody closed has expired, soon after its grace is over. Returns how many have. Raises
+    TimeoutError if the sweep overlooks one."""
+    tenants = [business.tenant for business in businesses]
+    connection = await stack.database()
+    try:
+        due = await connection.fetchval(_LAST_DUE, tenants)
+        async with asyncio.timeout(max(due or 0, 0) + SWEEP_SECONDS):
+            while await connection.fetchval(_SHORT_AND_OPEN, tenants):  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+        await asyncio.sleep(1)
+        return int(await connection.fetchval(_EXPIRED, tenants))
+    finally:
+        await connection.close()
 
 
 async def audit(stack: Stack, businesses: list[Business], log: list[Command]) -> Audit:

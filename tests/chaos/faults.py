@@ -63,6 +63,11 @@ def stop_host_for_a_moment(stack: Stack, rng: random.Random) -> None:
     signal_process(host, signal.SIGCONT)
 
 
+def _serving_haproxy(stack: Stack) -> list[psutil.Process]:
+    """The newest: for a while after a change of its configuration there is an older one, too."""
+    return sorted(stack.haproxies(), key=lambda one: one.create_time())[-1:]
+
+
 # Those that a copy heals without starting Ray anew.
 SHORT: dict[str, Fault] = {
     "kill a host": _kill(Stack.hosts),
@@ -71,7 +76,7 @@ SHORT: dict[str, Fault] = {
     "kill a backend of Postgres": _kill(lambda stack: stack.postgres("postgres: holdfast_host")),
     "kill Postgres": _kill(Stack.postgres),
     "kill Valkey": _kill(Stack.valkey),
-    "kill HAProxy": _kill(Stack.haproxies),
+    "kill HAProxy": _kill(_serving_haproxy),
     "kill the Serve controller": _titled("ray::ServeController"),
     "kill the keeper": _kill(Stack.keepers),
 }

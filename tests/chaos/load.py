@@ -6,6 +6,8 @@ import asyncio
 import random
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,6 +17,7 @@ from tests.chaos.client import Answer, Client, Unknown
 from tests.chaos.world import Business
 
 PATIENCE_SECONDS = 120.0
+SHORT_HOLDS_SECONDS, SHORT_TTL_SECONDS = 25.0, 1
 REPEATED, ABANDONED, FORGOTTEN = 0.1, 0.05, 0.02
 CLOSED = ("reservation_not_open", "reservation_expired")
 SHORT = ("insufficient_stock",)
@@ -22,7 +25,7 @@ FAIR = {"reserve": SHORT, "adjust": SHORT, "add": (), "confirm": CLOSED, "releas
 RESERVATION = "/api/inventory/reservations/{reservationId}"
 
 
-@dataclass
+@dataclass(repr=False)
 class Command:
     """One request as its client knows it. `answer` stays None if nobody ever told."""
 
@@ -35,6 +38,10 @@ class Command:
     key: str = field(default_factory=lambda: str(uuid4()))
     answer: Answer | None = None
     attempts: int = 0
+
+    def __repr__(self) -> str:
+        told = f"{self.answer.status} {self.answer.body!r}" if self.answer else "nothing"
+        return f"{self.path} {self.body}, key {self.key}, {self.attempts} attempts, told {told}"
 
     @property
     def path(self) -> str:
@@ -58,6 +65,8 @@ class Load:
         self._businesses = businesses
         self._clients = clients
         self._seed = seed
+        # Late enough that some expire without an owner, early enough that all have at the end.
+        self._short_holds_until = time.monotonic() + SHORT_HOLDS_SECONDS
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -70,7 +79,10 @@ class Load:
     async def stop(self) -> None:
         """Lets everyone come to the end of what they do. Raises what a client died of."""
         self._stopping.set()
-        await asyncio.gather(*self._tasks)
+        ends = await asyncio.gather(*self._tasks, return_exceptions=True)
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
 
     async def all_served(self, since: float, timeout_seconds: float) -> float:
         """Waits until each business had a request done that was begun after `since` (on the
@@ -83,25 +95,36 @@ class Load:
                 await asyncio.sleep(0.02)
         return time.monotonic() - since
 
+    @contextmanager
+    def _client(self, business: Business) -> Iterator[Client]:
+        client = Client(self._port, business.token)
+        try:
+            yield client
+        finally:
+            client.hang_up()
+
     async def _shop(self, number: int) -> None:
         rng = random.Random(f"{self._seed}:{number}")
         business = self._businesses[number % len(self._businesses)]
-        client = Client(self._port, business.token)
-        while not self._stopping.is_set():
-            command = _choose(rng, business)
-            self.log.append(command)
-            roll = rng.random()
-            if roll < ABANDONED:
-                await client.abandon(command.path, command.key, command.body, rng.random() / 50)
-                self.counts["abandoned"] += 1
-                if roll < FORGOTTEN:
-                    continue  # Nobody will ever know.
-            command.answer = await self._insist(client, command)
-            if command.answer is not None:
-                self._note(command, command.answer)
-                if command.answer.is_done and rng.random() < REPEATED:
-                    await self._repeat(client, command, command.answer)
-        client.hang_up()
+        with self._client(business) as client:
+            while not self._stopping.is_set():
+                may_expire = self._short_holds_until > time.monotonic()
+                await self._buy(rng, client, _choose(rng, business, may_expire))
+
+    async def _buy(self, rng: random.Random, client: Client, command: Command) -> None:
+        self.log.append(command)
+        roll = rng.random()
+        if roll < ABANDONED:
+            await client.abandon(command.path, command.key, command.body, rng.random() / 50)
+            self.counts["abandoned"] += 1
+            if roll < FORGOTTEN:
+                return  # Nobody will ever know.
+        command.answer = await self._insist(client, command)
+        if command.answer is None:
+            return
+        self._note(command, command.answer)
+        if command.answer.is_done and rng.random() < REPEATED:
+            await self._repeat(client, command, command.answer)
 
     async def _insist(self, client: Client, command: Command) -> Answer | None:
         """Repeats a command until there is an answer."""
@@ -130,7 +153,8 @@ class Load:
             self.counts["done"] += 1
             if command.kind == "reserve":
                 command.reservation = answer.data["reservationId"]
-                business.holds.append(command.reservation)
+                if command.body["ttlSeconds"] > SHORT_TTL_SECONDS:  # the others nobody touches
+                    business.holds.append(command.reservation)
             return
         self.counts[f"refused: {answer.code}"] += 1
         if answer.code not in FAIR[command.kind] or command.moves.keys() & set(business.ample):
@@ -145,47 +169,46 @@ class Load:
 
     async def _count(self, business: Business) -> None:
         """Adds one by one to the counted product."""
-        client = Client(self._port, business.token)
-        while not self._stopping.is_set():
-            body = {"productId": business.counted, "quantity": 1}
-            command = Command(business, "add", "/api/inventory/add", body, {business.counted: 1})
-            self.log.append(command)
-            business.counted_started += 1
-            command.answer = await self._insist(client, command)
-            if command.answer is not None:
-                self._note(command, command.answer)
-                business.counted_done += 1
-            await asyncio.sleep(0.05)
-        client.hang_up()
+        body = {"productId": business.counted, "quantity": 1}
+        moves = {business.counted: 1}
+        with self._client(business) as client:
+            while not self._stopping.is_set():
+                command = Command(business, "add", "/api/inventory/add", body, moves)
+                self.log.append(command)
+                business.counted_started += 1
+                command.answer = await self._insist(client, command)
+                if command.answer is not None:
+                    self._note(command, command.answer)
+                    business.counted_done += 1
+                await asyncio.sleep(0.05)
 
     async def _watch(self, business: Business) -> None:
         """Reads the counted product: never less than was acknowledged before the question, never
         more than was asked for by the time of the answer."""
-        client = Client(self._port, business.token)
-        while not self._stopping.is_set():
-            least = business.counted_done
-            try:
-                found = (await client.get(f"/api/inventory/{business.counted}"))["onHand"]
-            except Unknown:
-                await asyncio.sleep(0.1)
-                continue
-            self.counts["reads"] += 1
-            if not least <= found <= business.counted_started:
-                self.wrong.append(f"stale read: {least} <= {found} <= {business.counted_started}")
-            await asyncio.sleep(0.05)
-        client.hang_up()
+        with self._client(business) as client:
+            while not self._stopping.is_set():
+                least = business.counted_done
+                with suppress(Unknown):
+                    level = await client.get(f"/api/inventory/{business.counted}")
+                    found, most = level["onHand"], business.counted_started
+                    self.counts["reads"] += 1
+                    if not least <= found <= most:
+                        self.wrong.append(f"stale read: {least} <= {found} <= {most}")
+                await asyncio.sleep(0.05)
 
 
 def said(answer: Answer) -> tuple[Any, ...]:
     """What a repeat has to repeat. To close what was closed already changes nothing and is not
     recorded: the level beside it is then that of the moment."""
+    if not answer.is_done:
+        return answer.status, answer.code
     receipt = answer.headers.get("x-holdfast-receipt", "")
     if "status" in answer.data and "," not in receipt:
         return answer.status, answer.data["reservationId"], answer.data["status"]
     return answer.status, answer.body, receipt
 
 
-def _choose(rng: random.Random, business: Business) -> Command:
+def _choose(rng: random.Random, business: Business, may_expire: bool) -> Command:
     roll = rng.random()
     if business.holds and (roll < 0.45 or len(business.holds) > 200):
         kind = rng.choice(("confirm", "confirm", "release"))
@@ -203,6 +226,6 @@ def _choose(rng: random.Random, business: Business) -> Command:
     goods = [rng.choice(business.scarce)] if roll < 0.8 else rng.sample(business.ample, 2)
     moves = {product: rng.randint(1, 2) for product in goods}
     lines = [{"productId": product, "quantity": quantity} for product, quantity in moves.items()]
-    # Some expire while the load runs, and nobody touches them.
-    wanted: dict[str, Any] = {"lines": lines, "ttlSeconds": 1 if rng.random() < 0.05 else 3_600}
+    ttl_seconds = SHORT_TTL_SECONDS if may_expire and rng.random() < 0.05 else 3_600
+    wanted: dict[str, Any] = {"lines": lines, "ttlSeconds": ttl_seconds}
     return Command(business, "reserve", "/api/inventory/reserve", wanted, moves)

@@ -1,72 +1,60 @@
 """Acked is durable and happened once, whatever is killed under load.
 
-The short form strikes once with each fault; `HOLDFAST_CHAOS=long` strikes 60 times in an order
-from a seed (`HOLDFAST_CHAOS_SEED`), which is printed.
+The short form strikes once with each fault. `HOLDFAST_CHAOS=long` strikes 68 times in an order
+from a seed (`HOLDFAST_CHAOS_SEED`), which is printed, and then breaks Holdfast on purpose: each
+time the same test has to notice.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
-import time
+from pathlib import Path
 
 import pytest
 
-from tests.chaos.audit import audit
 from tests.chaos.faults import LONG, SHORT
-from tests.chaos.load import Load
-from tests.chaos.world import make_businesses
-from tests.stack import Stack
+from tests.chaos.storm import storm
+from tests.stack import FIRST_PORT, Stack, running_stack
 
 IS_LONG = os.environ.get("HOLDFAST_CHAOS") == "long"
 SEED = int(os.environ.get("HOLDFAST_CHAOS_SEED", str(random.SystemRandom().randrange(10**6))))
-STRIKES = 60
-BUSINESSES = 8
-CLIENTS = 16
-RECOVERY_SECONDS = 90.0
-PAUSE_SECONDS = 1.0
+ROUNDS = 4
+MUTANTS = Path(__file__).with_name("mutants")
+# Which faults bring out what each mutant does wrong.
+NOTICED_BY = {
+    "hasty": ["kill Postgres", "kill a host", "kill Postgres"],
+    "forgetful": ["kill HAProxy", "kill a replica", "kill a host"],
+    "unfenced": ["stop a host for 7 s", "stop a host for 7 s"],
+}
 
 
-def strikes(rng: random.Random) -> list[str]:
+def strikes() -> list[str]:
     """Names of faults, in the order in which they strike."""
-    if not IS_LONG:
-        return rng.sample(list(SHORT), len(SHORT))
-    names = [list(LONG)[number % len(LONG)] for number in range(STRIKES)]
-    rng.shuffle(names)
+    names = list(LONG) * ROUNDS if IS_LONG else list(SHORT)
+    random.Random(SEED).shuffle(names)
     return names
 
 
 @pytest.mark.timeout(7_200 if IS_LONG else 600)
 async def test_nothing_acknowledged_is_lost_or_doubled(victim: Stack, figures: list[str]) -> None:
-    rng = random.Random(SEED)
-    businesses = await make_businesses(victim, BUSINESSES)
-    load = Load(victim.settings.port, businesses, CLIENTS, SEED)
-    began = time.monotonic()
-    load.start()
-    await load.all_served(time.monotonic(), 30)
-    outages: dict[str, list[float]] = {}
-    for name in strikes(rng):
-        struck = time.monotonic()
-        await asyncio.to_thread(LONG[name], victim, rng)
-        # A fault that lasts is over when the function returns.
-        outage = await load.all_served(struck, RECOVERY_SECONDS)
-        outages.setdefault(name, []).append(outage)
-        await load.all_served(time.monotonic(), RECOVERY_SECONDS)
-        await asyncio.sleep(PAUSE_SECONDS)
-    elapsed = time.monotonic() - began
-    await load.stop()
-    found = await audit(victim, businesses, load.log)
+    aftermath = await storm(victim, strikes(), SEED)
+    figures += aftermath.figures()
+    aftermath.check()
 
-    count = sum(map(len, outages.values()))
-    figures.append(
-        f"seed {SEED}: {count} faults in {elapsed:.0f} s, {len(load.log)} commands,"
-        f" {len(load.log) / elapsed:.0f}/s: {found}"
-    )
-    figures.append(f"  {', '.join(f'{n} {what}' for what, n in sorted(load.counts.items()))}")
-    for name, seconds in outages.items():
-        figures.append(f"  {name}: every business served again after {max(seconds):.1f} s")
-    assert not load.wrong, "\n".join(load.wrong[:10])
-    assert found.is_clean, found
-    for business in businesses:
-        assert business.counted_done == business.counted_started
+
+@pytest.mark.skipif(not IS_LONG, reason="a mutant at a time takes long: HOLDFAST_CHAOS=long")
+@pytest.mark.timeout(1_200)
+@pytest.mark.parametrize("mutant", NOTICED_BY)
+async def test_a_broken_promise_is_noticed(mutant: str, tmp_path: Path, figures: list[str]) -> None:
+    home = tmp_path / "home"
+    broken = {"PYTHONPATH": str(MUTANTS / mutant)}
+    with running_stack(home, port=FIRST_PORT + 300, environment=broken) as stack:
+        assert (home / "mutated").exists(), "the mutant did not find what it breaks"
+        try:
+            aftermath = await storm(stack, NOTICED_BY[mutant], SEED)
+            aftermath.check()
+        except (AssertionError, TimeoutError) as noticed:
+            figures.append(f"{mutant}: noticed, {str(noticed).splitlines()[0][:200]}")
+        else:
+            raise AssertionError(f"nobody noticed that Holdfast is {mutant}")

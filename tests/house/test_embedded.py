@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,10 @@ import psutil
 import pytest
 from redis import Redis
 
+from cli.journal import Journal
+from cli.services import EmbeddedService
 from core.settings import Settings
-from store.embedded import Servers, postgres, running
+from store.embedded import Servers, postgres, running, valkey
 from store.embedded.leftovers import inside, tagged
 from tests.conftest import fresh_settings
 
@@ -100,6 +103,23 @@ def test_a_later_start_ends_what_an_earlier_one_left_running(home: Settings) -> 
     with running(home) as servers:
         assert earlier.process.wait(5) == 0, "it was asked to stop, not killed"
         assert servers.postgres.alive
+
+
+def test_valkey_begins_anew_when_it_cannot_read_its_data(home: Settings) -> None:
+    with running(home):
+        pass
+    (manifest,) = (home.home_path / "valkey" / "appendonlydir").glob("*.manifest")
+    manifest.write_text("nonsense\n")
+    journal = Journal(home.home_path / "logs")
+    service = EmbeddedService("Valkey", valkey.start, home, journal, set_aside=valkey.set_aside)
+    deadline = time.monotonic() + 60
+    while not service.is_ready():
+        service.tick()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert service.server is not None
+    service.server.stop()
+    assert (home.home_path / "valkey.unreadable").is_dir()
 
 
 def test_stopping_leaves_no_process(home: Settings) -> None:

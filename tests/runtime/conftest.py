@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import os
 import random
 from collections.abc import AsyncIterator
@@ -12,12 +13,17 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 import pytest_asyncio
+import structlog
 
 from core.settings import Settings
 from store import migrate
 from tests.runtime.kit import Urls
 
 SHARDS = 8
+if "HOLDFAST_TEST_LOG" not in os.environ:
+    # What hosts say while they are killed by the dozen; tracebacks take longer than the tests.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
 LONG = os.environ.get("HOLDFAST_CHAOS") == "long"
 
 _numbers = itertools.count()

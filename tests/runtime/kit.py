@@ -107,10 +107,12 @@ class Node:
         return not self.dead.is_set()
 
     async def started(self) -> None:
-        """Starts the host as its Ray actor does."""
+        """Starts the host as its Ray actor does. Raises HostLost when it dies meanwhile."""
         if self._started is None:
             self._started = asyncio.create_task(self._start())
-        await asyncio.shield(self._started)
+        await asyncio.wait({self._started})
+        if not self.alive:
+            raise HostLost(self.name)
 
     async def _start(self) -> None:
         while self.alive:
@@ -253,7 +255,7 @@ class LocalHosts:
             if node is not None:
                 self.former.append(node)
             self._nodes[name] = fresh = self._make(name)
-            with suppress(TimeoutError):
+            with suppress(TimeoutError, HostLost):
                 async with asyncio.timeout(1):
                     await fresh.started()
 

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 _SOCKET = ".s.PGSQL.5432"
 _CHUNK = 65_536
+_LATE_SECONDS = 0.3
 
 
 class Cut(Enum):
@@ -20,6 +21,7 @@ class Cut(Enum):
     NONE = "passes"
     BEFORE = "is lost, and so is the connection"
     AFTER = "is executed, but its answer is lost, and so is the connection"
+    LATE = "is executed some time after the connection was lost to the client"
 
 
 class Link:
@@ -106,9 +108,14 @@ class PostgresProxy:
                 self.cuts += cut is not Cut.NONE
                 if cut is Cut.BEFORE:
                     break
-                link.swallow = cut is Cut.AFTER
+                link.swallow = cut is not Cut.NONE
+                if cut is Cut.LATE:
+                    link.client.transport.abort()
+                    await asyncio.sleep(_LATE_SECONDS)
             link.server.write(data)
             await link.server.drain()
+            if link.swallow:
+                return  # the answer ends the link
         link.cut()
 
     async def _downstream(self, answers: asyncio.StreamReader, link: Link) -> None:

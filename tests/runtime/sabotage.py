@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -79,6 +80,7 @@ def answers_first(patch: pytest.MonkeyPatch) -> None:
 
     async def hasty(self: Host, decided: Any) -> None:
         self._answer(decided)
+        await asyncio.sleep(0.05)
         await write(self, decided)
 
     patch.setattr(Host, "_write", hasty)

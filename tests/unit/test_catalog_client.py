@@ -47,6 +47,8 @@ OK = httpx.Response(200, content=b'{"data": 0.1}')
         httpx.ConnectError("refused"),
         httpx.ReadTimeout("slow"),
         httpx.RemoteProtocolError("hung up"),
+        OSError("not connected"),
+        AttributeError("'NoneType' object has no attribute 'getpeername'"),
         httpx.Response(500, content=b"Internal Server Error"),
         httpx.Response(502),
         httpx.Response(404, content=b"Not Found"),

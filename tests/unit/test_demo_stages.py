@@ -16,7 +16,7 @@ import pytest
 from cli.client import ApiError, Client
 from cli.demo.meter import Meter, show_nothing
 from cli.demo.retail import Invoice
-from cli.demo.shop import Manner, Refused, Shop, Till
+from cli.demo.shop import Answers, Manner, Refused, Shop, Till
 from cli.demo.stages import flash_sale, prove, replay
 
 OPENING = {"lamp": 40, "mug": 60}
@@ -120,13 +120,13 @@ class Inventory:
 @asynccontextmanager
 async def shop_at(inventory: Inventory, tills: int = 8) -> AsyncIterator[Shop]:
     async with httpx.AsyncClient(transport=httpx.MockTransport(inventory.serve)) as http:
-        http.event_hooks = {"response": []}
+        answers = Answers()
+        http.event_hooks = {"response": [answers.count]}
 
         def client() -> Client:
             return Client("http://shop", http=http, patience_seconds=30)
 
-        shop = Shop("http://shop", "run", "a@b.test", "secret", client())
-        http.event_hooks = {"response": [shop.count]}
+        shop = Shop("http://shop", "run", "a@b.test", "secret", client(), answers)
         shop.products = {product.upper(): product for product in OPENING}
         for product, units in OPENING.items():
             shop.books.opened(product, units)
@@ -155,6 +155,7 @@ async def test_an_honest_shop_passes(trouble: float) -> None:
     assert sale.sent_twice > 0
     repeated = replayed.repeated + sale.repeated
     assert (repeated > 0) == (trouble > 0)
+    assert (0 < replayed.errors + sale.errors < repeated) == (trouble > 0)
 
 
 @pytest.mark.parametrize("weak", ["doubles", "loses", "oversells"])

@@ -1,0 +1,30 @@
+"""A mutant: a host that believes in its lease for ever, and commits without proving it."""
+
+import os
+import time
+from pathlib import Path
+
+from actors.runtime.tenure import Tenure
+from store.journal import HostStore
+
+_renew, _owned = HostStore.renew, HostStore.owned
+
+
+async def _renew_anyhow(self, decided_at_ms):
+    return await _renew(self, decided_at_ms) or time.time_ns() // 1_000_000
+
+
+async def _owned_for_ever(self):
+    self.kept = {**getattr(self, "kept", {}), **await _owned(self)}
+    return self.kept
+
+
+async def _prove_nothing(self, connection, epochs):
+    return None
+
+
+HostStore._prove.__name__  # noqa: B018
+HostStore.renew, HostStore.owned = _renew_anyhow, _owned_for_ever
+HostStore._prove = _prove_nothing
+Tenure.valid = property(lambda self: True)
+Path(os.environ["HOLDFAST_HOME"], "mutated").touch()

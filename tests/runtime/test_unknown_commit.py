@@ -1,0 +1,99 @@
+"""Promise 4: a COMMIT whose answer was lost is resolved; each command has exactly one effect."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass
+
+import pytest
+
+from actors.stock import model as m
+from tests.runtime import sabotage
+from tests.runtime.audit import Findings, audit
+from tests.runtime.clients import Request, Shop
+from tests.runtime.conftest import LONG
+from tests.runtime.kit import Urls, running
+from tests.runtime.proxy import Cut, proxied
+from tests.runtime.sabotage import Sabotage
+
+CUTS = 1_000 if LONG else 25
+CLIENTS = 6
+STOCK = 1_000_000
+
+
+@dataclass
+class Outcome:
+    cuts: dict[Cut, int]
+    found: Findings
+    sold: int
+    bought: int
+
+    @property
+    def exact(self) -> bool:
+        return self.found.clean and self.sold == self.bought
+
+    def __str__(self) -> str:
+        cuts = {cut.name: count for cut, count in self.cuts.items()}
+        return f"cuts {cuts}: {self.sold} sold, {self.bought} bought; {self.found}"
+
+
+async def _cut(urls: Urls, rng: random.Random, cuts: int, kinds: list[Cut]) -> Outcome:
+    """Clients buy, each until told; every third COMMIT is cut in one of the ways."""
+    counts = dict.fromkeys(kinds, 0)
+    async with proxied(urls.host) as proxy, running(
+        urls, 1, host_url=proxy.url(urls.host)
+    ) as cluster:
+        shop = Shop(cluster)
+        (product,) = await shop.stock(STOCK)
+
+        def decide() -> Cut:
+            if rng.random() > 0.3:
+                return Cut.NONE
+            kind = rng.choice(kinds)
+            counts[kind] += 1
+            return kind
+
+        async def client() -> None:
+            while sum(counts.values()) < cuts:
+                request = shop.reserve(product, rng.randint(1, 3))
+                request.client_supplied = rng.random() < 0.5
+                await shop.insist(request)
+
+        proxy.decide = decide
+        told = await asyncio.gather(*(client() for _ in range(CLIENTS)), return_exceptions=True)
+        proxy.decide = lambda: Cut.NONE
+        refused = [one for one in told if isinstance(one, BaseException)]
+        level = await shop.level(product)
+        found = await audit(urls, shop.log)
+        assert all(isinstance(one, Exception) for one in refused), refused
+        bought = sum(_quantity(one) for one in shop.log if one.said_yes)
+        return Outcome(counts, found, level.reserved, bought)
+
+
+def _quantity(request: Request) -> int:
+    command = request.command
+    return command.lines[0].quantity if isinstance(command, m.Reserve) else 0
+
+
+async def test_an_unknown_commit_is_resolved(urls: Urls, rng: random.Random) -> None:
+    outcome = await _cut(urls, rng, CUTS, [Cut.BEFORE, Cut.AFTER, Cut.LATE])
+    print(outcome)
+    assert outcome.exact, outcome
+
+
+@pytest.mark.parametrize(
+    ("off", "kind"),
+    [(sabotage.log_unread, Cut.AFTER), (sabotage.recovery_epochs_off, Cut.LATE)],
+)
+async def test_an_unresolved_commit_is_caught_without(
+    urls: Urls,
+    rng: random.Random,
+    off: Sabotage,
+    kind: Cut,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    off(monkeypatch)
+    outcome = await _cut(urls, rng, 5, [kind])
+    print(f"without {off.__name__}: {outcome}")
+    assert not outcome.exact

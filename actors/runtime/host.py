@@ -108,7 +108,7 @@ class Host:
         if envelope.deadline_ms < now_ms:
             telemetry.MAILBOX_REFUSED.labels(envelope.family, "deadline").inc()
             return Answer(Outcome.TOO_LATE)
-        if len(self._mailbox) >= self._mailbox.bound:
+        if self._mailbox.is_full(self._clock.boot_seconds()):
             telemetry.MAILBOX_REFUSED.labels(envelope.family, "full").inc()
             return Answer(Outcome.BUSY)
         family = self._families[envelope.family]
@@ -132,11 +132,11 @@ class Host:
     async def _serve(self) -> None:
         while True:
             works = await self._mailbox.take()
+            self._mailbox.pace.begin(self._clock.boot_seconds(), len(works))
             async with self._turn:
-                started = self._clock.boot_seconds()
                 await self._process(works)
-                if works:
-                    self._mailbox.observe(self._clock.boot_seconds() - started, len(works))
+            self._mailbox.pace.end(self._clock.boot_seconds())
+            self._mailbox.forget(self._clock.now_ms())
 
     async def _process(self, works: list[Work]) -> None:
         try:

@@ -7,11 +7,14 @@ from collections import deque
 
 from actors.runtime.ports import HostLost, Transport
 from actors.runtime.wire import Answer, Envelope, Outcome
+from core.telemetry import get_logger
 
 MAX_CALL = 500
 CALLS_IN_FLIGHT = 2
 
 _ASK_AGAIN = Answer(Outcome.ASK_AGAIN)
+
+log = get_logger("runtime.lane")
 
 
 class Lane:
@@ -49,19 +52,26 @@ class Lane:
 
     def _start_call(self) -> None:
         # The task is a loop of its own: a client that hangs up cancels its handler, never this.
-        call = asyncio.create_task(self._call())
-        self._calls.add(call)
-        call.add_done_callback(self._calls.discard)
+        self._calls.add(asyncio.create_task(self._call()))
 
     async def _call(self) -> None:
-        while self._waiting:
-            load = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_CALL))]
-            try:
-                answers = await self._transport.submit(
-                    self._host_name, [envelope for envelope, _ in load]
-                )
-            except HostLost:
-                answers = [_ASK_AGAIN] * len(load)
-            for (_, future), answer in zip(load, answers, strict=True):
-                if not future.done():
-                    future.set_result(answer)
+        try:
+            while self._waiting:
+                load = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_CALL))]
+                answers = await self._submit([envelope for envelope, _ in load])
+                for (_, future), answer in zip(load, answers, strict=True):
+                    if not future.done():
+                        future.set_result(answer)
+        finally:
+            # Here and not in a callback of the task, which runs later: who sent in between would
+            # take this call for one in flight, and wait for nobody.
+            self._calls.discard(asyncio.current_task())
+
+    async def _submit(self, envelopes: list[Envelope]) -> list[Answer]:
+        try:
+            return await self._transport.submit(self._host_name, envelopes)
+        except HostLost:
+            pass
+        except Exception:
+            log.exception("call failed", host=self._host_name)
+        return [_ASK_AGAIN] * len(envelopes)

@@ -18,10 +18,44 @@ MAX_WAIT_SECONDS = 1.5
 Waiter = asyncio.Future[Answer]
 
 
+class Pace:
+    """How long a command takes at present, learned from the batches before and from the one
+    that runs: when a disk becomes slow, that shows while the first slow batch still runs."""
+
+    def __init__(self) -> None:
+        self._seconds_per_command = 0.0
+        self._began_seconds = 0.0
+        # In the batch that runs; None when none does.
+        self.running: int | None = None
+
+    def begin(self, now_seconds: float, commands: int) -> None:
+        self._began_seconds, self.running = now_seconds, commands
+
+    def end(self, now_seconds: float) -> None:
+        if self.running:
+            self._seconds_per_command = (self._seconds_per_command + self._so_far(now_seconds)) / 2
+        self.running = None
+
+    def _so_far(self, now_seconds: float) -> float:
+        # A small batch tells little of what a full one would cost, so it is counted as if half
+        # a batch had shared its time.
+        commands = max(self.running or 0, MAX_BATCH // 2)
+        return (now_seconds - self._began_seconds) / commands
+
+    def bound(self, now_seconds: float) -> int:
+        """How many are served in MAX_WAIT_SECONDS, between one batch and the absolute limit."""
+        pace = self._seconds_per_command
+        if self.running is not None:
+            pace = max(pace, self._so_far(now_seconds))
+        if pace * MAX_WAITING <= MAX_WAIT_SECONDS:
+            return MAX_WAITING
+        return max(MAX_BATCH, int(MAX_WAIT_SECONDS / pace))
+
+
 class Mailbox:
     """Commands in order of arrival. A repeat of a command that waits, or is being decided, joins
-    its future; a repeat of one answered lately gets the same answer. Never grows beyond what can
-    be served in `MAX_WAIT_SECONDS` at the pace measured."""
+    its future; a repeat of one answered lately gets the same answer. Full, when with those that
+    are being decided more would wait than can be served in `MAX_WAIT_SECONDS`."""
 
     def __init__(self) -> None:
         self._queue: deque[Work] = deque()
@@ -29,18 +63,14 @@ class Mailbox:
         self._remembered: OrderedDict[UUID, tuple[bytes, Answer, int]] = OrderedDict()
         self._arrived = asyncio.Event()
         self._nudged = False
-        self._seconds_per_command = 0.0
+        self.pace = Pace()
 
     def __len__(self) -> int:
         return len(self._queue)
 
-    @property
-    def bound(self) -> int:
-        """How many may wait: what is served in MAX_WAIT_SECONDS, between one batch and the
-        absolute limit."""
-        if not self._seconds_per_command:
-            return MAX_WAITING
-        return max(MAX_BATCH, min(MAX_WAITING, int(MAX_WAIT_SECONDS / self._seconds_per_command)))
+    def is_full(self, now_seconds: float) -> bool:
+        waiting = len(self._queue) + (self.pace.running or 0)
+        return waiting >= self.pace.bound(now_seconds)
 
     def known(self, envelope: Envelope, now_ms: int) -> Answer | Waiter | None:
         """The answer of this very command, given or on its way."""
@@ -99,8 +129,10 @@ class Mailbox:
             self._queue = deque(work for work in self._queue if not belongs(work))
         return chosen
 
-    def observe(self, seconds: float, commands: int) -> None:
-        """Learns the pace from one batch (exponential mean). A small batch tells little of what
-        a full one would cost, so it is counted as if half a batch had shared its time."""
-        pace = seconds / max(commands, MAX_BATCH // 2)
-        self._seconds_per_command += 0.2 * (pace - self._seconds_per_command)
+    def forget(self, now_ms: int) -> None:
+        """Lets go of answers whose deadline has passed."""
+        while self._remembered:
+            oldest = next(iter(self._remembered))
+            if self._remembered[oldest][2] >= now_ms:
+                return
+            del self._remembered[oldest]

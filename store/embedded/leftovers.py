@@ -83,10 +83,13 @@ def wait_gone(processes: Iterable[psutil.Process], timeout_seconds: float) -> bo
 
 def is_alive(process: psutil.Process) -> bool:
     """Whether `process` still runs. A zombie does not: it waits for whoever inherited it, which
-    in a container may be nobody, and it holds neither ports nor files."""
+    in a container may be nobody. But while other threads of it are still ending, it only looks
+    like one, and its ports are still taken."""
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
+        if not process.is_running():
+            return False
+        return process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
         return False
 
 

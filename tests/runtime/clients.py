@@ -10,11 +10,12 @@ from uuid import UUID, uuid4
 
 from actors.families import COMMERCE, decode_reply, encode_command
 from actors.runtime.bus import Decided
+from actors.runtime.wire import Envelope, shard_of
 from actors.stock import model as m
 from core.errors import HoldfastError, Unavailable
 from core.ids import uuid7
 from core.request import RequestKey
-from tests.runtime.kit import Cluster
+from tests.runtime.kit import SHARDS, Cluster
 
 DEADLINE_MS = 30_000
 
@@ -82,6 +83,24 @@ class Shop:
         request.replies.append(reply)
         request.receipts.append(decided.receipts)
         return reply
+
+    def envelope(self, command: m.AnyCommand, **changes: Any) -> Envelope:
+        """A command as the bus would address it, for calls that go around the bus."""
+        now_ms = self.cluster.clock.now_ms()
+        plain: dict[str, Any] = {
+            "family": COMMERCE,
+            "shard": shard_of(self.tenant_id, SHARDS),
+            "tenant_id": self.tenant_id,
+            "command_id": uuid4(),
+            "fingerprint": b"body",
+            "principal": "shop",
+            "arrived_ms": now_ms,
+            "deadline_ms": now_ms + DEADLINE_MS,
+            "read": isinstance(command, m.GetLevels | m.GetReservation),
+            "look_up": False,
+            "body": encode_command(command),
+        }
+        return Envelope(**(plain | changes))
 
     async def insist(
         self, request: Request, *, deadline_ms: int = DEADLINE_MS, tries: int = 30

@@ -17,9 +17,8 @@ import structlog
 
 from core.settings import Settings
 from store import migrate
-from tests.runtime.kit import Urls
+from tests.runtime.kit import SHARDS, Urls
 
-SHARDS = 8
 if "HOLDFAST_TEST_LOG" not in os.environ:
     # What hosts say while they are killed by the dozen; tracebacks take longer than the tests.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

@@ -28,6 +28,8 @@ from store.journal import HostStore, Line, OutcomeUnknown
 from store.keeping import KeeperStore
 from store.leases import Incarnation, Shard
 
+# Of the tests' databases, per family.
+SHARDS = 8
 # No process ever has such a number: a restarted host sees that its predecessor is gone.
 _DEAD_PIDS = itertools.count(2**23)
 

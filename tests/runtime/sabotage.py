@@ -94,3 +94,14 @@ def undo_off(patch: pytest.MonkeyPatch) -> None:
 def recovery_epochs_off(patch: pytest.MonkeyPatch) -> None:
     """After an unknown outcome a host goes on under the same epochs."""
     patch.setattr(leases, "raise_epochs", _nothing)
+
+
+def floor_off(patch: pytest.MonkeyPatch) -> None:
+    """A successor does not ask how far the decisions of the owner before it had come."""
+    take = Tenure.take
+
+    def forgetful(self: Tenure, shards: Any, owned: Any) -> None:
+        take(self, shards, owned)
+        self._decided_at_ms = 0
+
+    patch.setattr(Tenure, "take", forgetful)

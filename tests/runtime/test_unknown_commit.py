@@ -41,9 +41,10 @@ class Outcome:
 async def _cut(urls: Urls, rng: random.Random, cuts: int, kinds: list[Cut]) -> Outcome:
     """Clients buy, each until told; every third COMMIT is cut in one of the ways."""
     counts = dict.fromkeys(kinds, 0)
-    async with proxied(urls.host) as proxy, running(
-        urls, 1, host_url=proxy.url(urls.host)
-    ) as cluster:
+    async with (
+        proxied(urls.host) as proxy,
+        running(urls, 1, host_url=proxy.url(urls.host)) as cluster,
+    ):
         shop = Shop(cluster)
         (product,) = await shop.stock(STOCK)
 

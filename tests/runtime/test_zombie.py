@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import asyncpg
 import pytest
 
-from actors.families import COMMERCE, decode_reply, encode_command
+from actors.families import COMMERCE, decode_reply
 from actors.runtime.ports import HostLost
 from actors.runtime.wire import Answer, Envelope, Outcome, shard_of
 from actors.stock import model as m
@@ -20,8 +20,8 @@ from store.leases import LEASE_SECONDS, Shard
 from tests.runtime import sabotage
 from tests.runtime.audit import audit
 from tests.runtime.clients import Request, Shop
-from tests.runtime.conftest import LONG, SHARDS
-from tests.runtime.kit import Cluster, Node, SteerableClock, Urls, running
+from tests.runtime.conftest import LONG
+from tests.runtime.kit import SHARDS, Cluster, Node, SteerableClock, Urls, running
 from tests.runtime.sabotage import Sabotage
 
 ROUNDS = 40 if LONG else 1
@@ -81,15 +81,6 @@ def _stops_at(node: Node, name: str, *, after: bool) -> asyncio.Event:
     return stopped
 
 
-def _envelope(cluster: Cluster, shop: Shop, command: m.AnyCommand, read: bool = False) -> Envelope:
-    now_ms = cluster.clock.now_ms()
-    number = shard_of(shop.tenant_id, SHARDS)
-    return Envelope(
-        COMMERCE, number, shop.tenant_id, uuid7(), b"", "shop", now_ms, now_ms + 60_000, read,
-        False, encode_command(command),
-    )  # fmt: skip
-
-
 async def _told(cluster: Cluster, name: str, envelopes: list[Envelope]) -> list[Answer]:
     with suppress(HostLost):
         return await cluster.transport.submit(name, envelopes)
@@ -145,17 +136,17 @@ async def _round(urls: Urls, stop: Stop) -> Harm:
             await shop.level(product)
         _learns_late(zombie)
         stopped = await stop(zombie)
-        batch = [_envelope(cluster, shop, m.Extend(held.reservation_id, 1_200_000))]
+        batch = [shop.envelope(m.Extend(held.reservation_id, 1_200_000))]
         if stop is after_the_commit:
             sale = m.Reserve(uuid7(), (m.Line(last, 1),), 600_000)
-            batch.append(_envelope(cluster, shop, sale))
+            batch.append(shop.envelope(sale))
         if stop is between_batches:
             batch.clear()
         in_batch = asyncio.create_task(_told(cluster, "h0", batch))
         await asyncio.wait_for(stopped.wait(), 5)
         calls = [
-            _envelope(cluster, shop, m.GetLevels((empty,)), read=True),
-            _envelope(cluster, shop, m.Reserve(uuid7(), (m.Line(empty, 1),), 60_000)),
+            shop.envelope(m.GetLevels((empty,))),
+            shop.envelope(m.Reserve(uuid7(), (m.Line(empty, 1),), 60_000)),
         ]
         at_the_door = asyncio.create_task(_told(cluster, "h0", calls))
         await _expire(urls, zombie)

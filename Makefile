@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check format bench openapi lock clean
+.PHONY: help install run demo test chaos check format bench openapi lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,10 @@ demo: $(INSTALLED) ## Sell a real shop's goods against a running copy, and prove
 
 test: $(INSTALLED) ## Run the tests, on real servers
 	@$(BIN)/python -m pytest
+
+chaos: $(INSTALLED) ## Kill everything, many times, under load; CHAOS_SEED=n replays an order
+	@HOLDFAST_CHAOS=long $(if $(CHAOS_SEED),HOLDFAST_CHAOS_SEED=$(CHAOS_SEED)) \
+		$(BIN)/python -m pytest tests/chaos
 
 check: $(INSTALLED) ## Lint, format, types, imports; migrations and API description are current
 	@$(BIN)/ruff check

@@ -22,8 +22,9 @@ from cli.services import Backoff
 from core.settings import Settings
 from store.embedded.leftovers import end_tagged, tagged
 
-_START_TIMEOUT_SECONDS = 60.0
-_DEPLOY_TIMEOUT_SECONDS = 120.0
+# Generous, for machines that are short of CPU: what is merely slow must not be begun anew.
+_START_TIMEOUT_SECONDS = 120.0
+_DEPLOY_TIMEOUT_SECONDS = 240.0
 _PROBE_EVERY_SECONDS = 1.0
 _PROBE_TIMEOUT_SECONDS = 2.0
 # Serve brings back HAProxy or a replica within seconds; if it takes longer than this, it is stuck.

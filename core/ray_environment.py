@@ -69,7 +69,9 @@ def _serve() -> dict[str, str]:
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
         # A dead HAProxy is noticed by its health check alone, after three failures.
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "0.5",
-        "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "5",
+        # On a machine that is short of CPU slow is not dead: to start it again makes it slower.
+        "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "10",
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30",
     }
 
 
@@ -91,7 +93,7 @@ def _haproxy(settings: Settings) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_MAXCONN": str(_max_connections()),
         "RAY_SERVE_HAPROXY_TIMEOUT_CONNECT_S": "3",
         # Longer than any request's deadline; streams send a heartbeat more often than this.
-        "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": "30",
+        "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": "40",
         "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "60",
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "30",
         # The second line tells replicas where a request came from (`gateway.address`). Ray has no

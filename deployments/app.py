@@ -54,7 +54,13 @@ def build(args: dict[str, Any]) -> serve.Application:
     if name:
         return cast(serve.Application, api.bind())
     keeper: Any = serve.deployment(
-        KeeperReplica, name=KEEPER, num_replicas=1, ray_actor_options={"num_cpus": KEEPER_CPUS}
+        KeeperReplica,
+        name=KEEPER,
+        num_replicas=1,
+        graceful_shutdown_timeout_s=1,
+        health_check_period_s=2,
+        health_check_timeout_s=10,
+        ray_actor_options={"num_cpus": KEEPER_CPUS},
     )
     return cast(serve.Application, api.bind(keeper.bind()))
 

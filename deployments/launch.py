@@ -22,12 +22,17 @@ from core.settings import Settings, get_settings
 _FILE = Path(__file__).parent.parent / "serve_config.yaml"
 _PATH = "/api/serve/applications/"
 _REQUEST_TIMEOUT_SECONDS = 60.0
-_TIMEOUT_SECONDS = 90.0
+_TIMEOUT_SECONDS = 180.0
 _POLL_SECONDS = 0.1
+_RETRY_SECONDS = 1.0
 
 
 class DeploymentFailed(RuntimeError):
     """An application did not come up; the message is Serve's."""
+
+
+class NotAnswered(RuntimeError):
+    """Serve could not be asked, or not now."""
 
 
 def configuration(settings: Settings) -> dict[str, Any]:
@@ -48,19 +53,29 @@ def deploy(settings: Settings) -> None:
     """Deploys, and returns when every application runs. Raises DeploymentFailed."""
     config = configuration(settings)
     expected = {application["name"] for application in config["applications"]}
-    _ask(settings, "PUT", config)
     deadline = time.monotonic() + _TIMEOUT_SECONDS
-    while True:
-        applications = _ask(settings, "GET")["applications"]
+    accepted = False
+    state = "Serve was not asked"
+    while time.monotonic() < deadline:
+        try:
+            if not accepted:
+                _ask(settings, "PUT", config)
+                accepted = True
+            applications = _ask(settings, "GET")["applications"]
+        except NotAnswered as error:
+            # Asking again is safe: it says what is to run, not what to do.
+            state = str(error)
+            time.sleep(_RETRY_SECONDS)
+            continue
         states = {name: details["status"] for name, details in applications.items()}
         if expected <= states.keys() and set(states.values()) == {"RUNNING"}:
             return
-        for name, state in states.items():
-            if state == "DEPLOY_FAILED":
+        for name, status in states.items():
+            if status == "DEPLOY_FAILED":
                 raise DeploymentFailed(f"{name}: {applications[name]['message']}")
-        if time.monotonic() > deadline:
-            raise DeploymentFailed(f"not running in {_TIMEOUT_SECONDS:.0f} s: {states}")
+        state = str(states)
         time.sleep(_POLL_SECONDS)
+    raise DeploymentFailed(f"not running in {_TIMEOUT_SECONDS:.0f} s: {state}")
 
 
 def _ask(settings: Settings, method: str, body: dict[str, Any] | None = None) -> Any:
@@ -76,11 +91,13 @@ def _ask(settings: Settings, method: str, body: dict[str, Any] | None = None) ->
         response = connection.getresponse()
         answer = response.read()
     except (OSError, http.client.HTTPException) as error:
-        raise DeploymentFailed(f"Ray's dashboard does not answer: {error}") from error
+        raise NotAnswered(f"Ray's dashboard does not answer: {error}") from error
     finally:
         connection.close()
     if response.status != http.client.OK:
-        raise DeploymentFailed(f"Serve answered {response.status}: {answer.decode()}")
+        refused = response.status < http.client.INTERNAL_SERVER_ERROR
+        kind = DeploymentFailed if refused else NotAnswered
+        raise kind(f"Serve answered {response.status}: {answer.decode()}")
     return json.loads(answer) if answer else None
 
 

@@ -28,6 +28,8 @@ from store import leases
 from store.leases import Incarnation, Lease, Shard
 
 COMMIT_TIMEOUT_SECONDS = 10
+# Short, so that after one that got no answer there is time to try again within the lease.
+RENEWAL_TIMEOUT_SECONDS = 2
 _CONNECT_TIMEOUT_SECONDS = 5
 
 
@@ -66,11 +68,11 @@ class Loader(Protocol):
     ) -> Sequence[tuple[int, Any]]: ...
 
 
-async def _connect(url: str, host: Incarnation) -> asyncpg.Connection:
+async def _connect(url: str, host: Incarnation, timeout_seconds: int) -> asyncpg.Connection:
     return await asyncpg.connect(
         url,
-        timeout=_CONNECT_TIMEOUT_SECONDS,
-        command_timeout=COMMIT_TIMEOUT_SECONDS,
+        timeout=min(_CONNECT_TIMEOUT_SECONDS, timeout_seconds),
+        command_timeout=timeout_seconds,
         server_settings={
             "application_name": leases.application_name(host.id),
             # A host that is stopped in mid-transaction must not block its successor.
@@ -123,9 +125,13 @@ class HostStore:
 
     def __init__(self, url: str, host: Incarnation) -> None:
         self.host = host
-        connect = partial(_connect, url, host)
-        # A lease is renewed whatever else takes its time.
-        self._commits, self._renewals, self._errands = Line(connect), Line(connect), Line(connect)
+
+        def line(timeout_seconds: int) -> Line:
+            return Line(partial(_connect, url, host, timeout_seconds))
+
+        self._commits, self._errands = line(COMMIT_TIMEOUT_SECONDS), line(COMMIT_TIMEOUT_SECONDS)
+        # Its own, so that a lease is renewed whatever else takes its time.
+        self._renewals = line(RENEWAL_TIMEOUT_SECONDS)
 
     async def register(self) -> list[Incarnation]:
         """Takes a place among the hosts; returns earlier incarnations of this name here."""
@@ -162,9 +168,11 @@ class HostStore:
             return await loader.due(connection, shards, until_ms)
 
     async def recover(self) -> None:
-        """After an unknown outcome: a new connection, and new epochs for the own shards. What
-        the transaction in doubt did, if anything, is visible afterwards."""
+        """After an unknown outcome: new connections, and new epochs for the own shards. What the
+        transaction in doubt did, if anything, is visible afterwards."""
+        # What one connection fell victim to, the other may not have noticed yet.
         self._commits.drop()
+        self._errands.drop()
         async with self._commits.use() as connection:
             await leases.raise_epochs(connection, self.host.id)
 

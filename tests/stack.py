@@ -34,7 +34,7 @@ from store.embedded.leftovers import end, everything, inside, tagged
 Layout = Literal["single", "split"]
 
 FIRST_PORT = int(os.environ.get("HOLDFAST_TEST_PORT", "27000"))
-READY_TIMEOUT_SECONDS = 180.0
+READY_TIMEOUT_SECONDS = 240.0
 STOP_TIMEOUT_SECONDS = 15.0
 TOKEN_TTL_SECONDS = 86_400
 CORS_ORIGIN = "https://shop.example"

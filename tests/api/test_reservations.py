@@ -208,7 +208,6 @@ async def test_an_unknown_reservation_is_a_404(shop: Shop) -> None:
         problem(await shop.owner.post(path(nothing, action), body), 404, "not_found")
 
 
-@pytest.mark.xfail(strict=True, reason="deleting a product does not yet tell the stock's owner")
 async def test_a_deleted_product_takes_no_new_hold(shop: Shop) -> None:
     product = await shop.product(5)
     hold = await shop.reserve(product)

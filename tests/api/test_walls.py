@@ -39,7 +39,7 @@ class World:
 async def world(stack: Stack) -> AsyncIterator[World]:
     async with open_shop(stack) as mine, open_shop(stack) as theirs:
         people = [role for role in Role if role not in (Role.SERVICE, Role.ANONYMOUS)]
-        callers = {role: await mine.caller(role) for role in people}
+        callers: dict[Role, Caller] = {role: await mine.caller(role) for role in people}
         callers[Role.SERVICE] = await mine.machine("*")
         callers[Role.ANONYMOUS] = await mine.anyone()
         yield World(mine, theirs, callers)

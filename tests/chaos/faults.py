@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import signal
 import time
 from collections.abc import Callable
+from typing import Any
 
+import asyncpg
 import psutil
 
 from store.embedded.leftovers import is_alive, signal_process
 from tests.stack import Stack
 
 STOPPED_SECONDS = 7.0  # longer than a lease
+TAKEN_SECONDS = 30.0
 ZOMBIE_END_SECONDS = 10.0
 FIND_SECONDS = 60.0
 
@@ -43,16 +47,46 @@ def _titled(title: str) -> Fault:
 
 
 def stop_host_beyond_its_lease(stack: Stack, rng: random.Random) -> None:
-    """SIGSTOP; a successor serves meanwhile; SIGCONT: the zombie has to leave by itself."""
-    host = _one(stack, Stack.hosts, rng)
+    """SIGSTOP, until its shards are somebody else's, who serves meanwhile; SIGCONT: the zombie
+    has to leave by itself."""
+    host = _one(stack, _owning_hosts, rng)
     signal_process(host, signal.SIGSTOP)
-    time.sleep(STOPPED_SECONDS)
-    signal_process(host, signal.SIGCONT)
+    try:
+        deadline = time.monotonic() + TAKEN_SECONDS
+        time.sleep(STOPPED_SECONDS)
+        # As a rule that is long over; not if there was no keeper, or no database.
+        while any(lease["pid"] == host.pid for lease in asyncio.run(leases(stack))):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"nobody took from {host.pid}: {asyncio.run(leases(stack))}")
+            time.sleep(0.2)
+    finally:
+        signal_process(host, signal.SIGCONT)
     deadline = time.monotonic() + ZOMBIE_END_SECONDS
     while is_alive(host):
         if time.monotonic() > deadline:
-            raise AssertionError(f"the zombie {host.pid} lives on")
+            raise AssertionError(f"the zombie {host.pid} lives on: {asyncio.run(leases(stack))}")
         time.sleep(0.05)
+
+
+def _owning_hosts(stack: Stack) -> list[psutil.Process]:
+    owners = {lease["pid"] for lease in asyncio.run(leases(stack))}
+    return [host for host in stack.hosts() if host.pid in owners]
+
+
+async def leases(stack: Stack) -> list[dict[str, Any]]:
+    """Who owns shards; while the database is away, nobody."""
+    try:
+        connection = await stack.database()
+    except (OSError, asyncpg.PostgresError):
+        return []
+    try:
+        rows = await connection.fetch(
+            "SELECT h.name, h.pid, count(*) AS shards, h.lost_at, h.expires_at, clock_timestamp()"
+            " AS now FROM shard_leases l JOIN shard_hosts h ON h.id = l.host_id GROUP BY h.id"
+        )
+        return [dict(row) for row in rows]
+    finally:
+        await connection.close()
 
 
 def stop_host_for_a_moment(stack: Stack, rng: random.Random) -> None:

@@ -68,7 +68,7 @@ async def test_without_postgres_it_is_not_ready(victim: Stack, figures: list[str
             assert refused.status_code == 503
             assert refused.headers["content-type"] == PROBLEM_JSON
             assert refused.headers["retry-after"]
-            assert waited < 35
+            assert waited < 45  # its deadline of 30 s, on a machine that is busy
         back = time.monotonic()
         while await until(http, "postgres", "ok", 30) != 200:
             assert time.monotonic() - back < 30

@@ -20,9 +20,10 @@ from core.ray_environment import ray_environment
 from core.settings import Settings
 from deployments.launch import configuration
 from tests.conftest import fresh_settings
+from tests.stack import FIRST_PORT
 
 ROOT = Path(__file__).parents[2]
-PORT = 27_500
+PORT = FIRST_PORT + 800
 
 
 @pytest.fixture

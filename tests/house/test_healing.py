@@ -12,6 +12,7 @@ import pytest
 
 from cli.ray_daemons import Daemons
 from store.embedded.leftovers import is_alive, tagged
+from tests.house.conftest import PORT
 from tests.stack import Stack
 
 HEAL_TIMEOUT_SECONDS = 120.0
@@ -63,7 +64,7 @@ def test_a_home_in_use_is_left_alone(copies: tuple[Stack, Stack]) -> None:
     _, copy = copies
     again = subprocess.run(
         [sys.executable, "-m", "cli.main", "up"],
-        env={"HOLDFAST_HOME": str(copy.settings.home_path), "HOLDFAST_PORT": "27900"},
+        env={"HOLDFAST_HOME": str(copy.settings.home_path), "HOLDFAST_PORT": str(PORT + 500)},
         capture_output=True,
         text=True,
         timeout=60,

@@ -27,8 +27,9 @@ from core.settings import Ports, Settings
 from store.embedded.leftovers import end, is_alive, tagged
 from store.embedded.server import TAG_VARIABLE, tag
 from tests.conftest import fresh_settings
+from tests.stack import FIRST_PORT
 
-PORT = 27_500
+PORT = FIRST_PORT + 800
 
 
 @pytest.fixture

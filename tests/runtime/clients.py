@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -55,6 +56,7 @@ class Shop:
         self.cluster = cluster
         self.tenant_id = tenant_id or uuid7()
         self.log: list[Request] = []
+        self.answered_at: list[float] = []
 
     async def send(self, request: Request, *, deadline_ms: int = DEADLINE_MS) -> m.AnyReply:
         """Sends once; the bus repeats it until the deadline. Raises what the bus raises."""
@@ -81,6 +83,7 @@ class Shop:
             raise
         reply = decode_reply(decided.reply)
         request.replies.append(reply)
+        self.answered_at.append(time.monotonic())
         request.receipts.append(decided.receipts)
         return reply
 
@@ -128,6 +131,9 @@ class Shop:
         reply = decode_reply(decided.reply)
         assert isinstance(reply, m.Levels)
         return reply.levels[0]
+
+    def answers_since(self, moment: float) -> int:
+        return sum(at > moment for at in self.answered_at)
 
     def reserve(self, product: UUID, quantity: int = 1, ttl_ms: int = 600_000) -> Request:
         return Request(m.Reserve(uuid7(), (m.Line(product, quantity),), ttl_ms))

@@ -36,9 +36,7 @@ def urls_of(settings: Settings, database: str) -> Urls:
 async def make_template(settings: Settings, name: str = "runtime_template") -> str:
     """A migrated database with few shards, which the tests' own are copied from."""
     urls = urls_of(settings, name)
-    admin = await asyncpg.connect(settings.owner_database_url)
-    await admin.execute(f"CREATE DATABASE {name}")
-    await admin.close()
+    await _administer(settings, f"CREATE DATABASE {name}")
     await asyncio.to_thread(migrate.upgrade, urls.owner)
     owner = await asyncpg.connect(urls.owner)
     await owner.execute("UPDATE installation SET value = $1 WHERE name = 'shards'", str(SHARDS))
@@ -49,11 +47,17 @@ async def make_template(settings: Settings, name: str = "runtime_template") -> s
 @asynccontextmanager
 async def copied(settings: Settings, template: str) -> AsyncIterator[Urls]:
     name = f"runtime_{next(_numbers)}"
+    await _administer(settings, f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield urls_of(settings, name)
+    finally:
+        await _administer(settings, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+async def _administer(settings: Settings, statement: str) -> None:
     admin = await asyncpg.connect(settings.owner_database_url)
     try:
-        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        yield urls_of(settings, name)
-        await admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        await admin.execute(statement)
     finally:
         await admin.close()
 

@@ -1,0 +1,49 @@
+"""Killing any process of the system during the demo changes no figure: clients repeat by key."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import replace
+
+import pytest
+
+from cli.demo.run import Options, run_demo
+from tests.chaos.faults import SHORT
+from tests.stack import Stack
+
+FAULTS = (
+    "kill a host",
+    "kill Postgres",
+    "kill a replica",
+    "kill HAProxy",
+    "kill Valkey",
+    "kill the keeper",
+    "kill the Serve controller",
+)
+PAUSE_SECONDS = 1.5
+
+
+@pytest.mark.timeout(400)
+async def test_the_demo_proves_the_stock_exact_all_the_same(
+    victim: Stack, figures: list[str]
+) -> None:
+    await asyncio.to_thread(victim.wait_ready)
+    options = replace(Options(url=victim.url).quick(), rounds=8, most_seconds=300)
+    demo = asyncio.create_task(run_demo(options))
+    struck = 0
+    rng = random.Random(3)
+    for name in FAULTS:
+        done, _ = await asyncio.wait({demo}, timeout=PAUSE_SECONDS)
+        if done:
+            break
+        await asyncio.to_thread(SHORT[name], victim, rng)
+        struck += 1
+    report = await demo
+    repeated = sum(phase.repeated for phase in report.phases)
+    figures.append(
+        f"demo under {struck} kills: {report.seconds} s, {repeated} repeated, proof"
+        f" {'holds' if report.ok else 'BROKEN'}"
+    )
+    assert report.ok, report
+    assert struck >= 3

@@ -1,0 +1,268 @@
+"""Promise 6 and its kin: the database is slow, silent, or gone for a while; that is a pause."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from actors.stock import model as m
+from core.errors import Unavailable
+from core.settings import Settings
+from store.embedded import postgres
+from store.embedded.server import Server
+from store.inventory import StockLoader
+from store.journal import OutcomeUnknown
+from store.leases import LEASE_SECONDS
+from tests.conftest import fresh_settings
+from tests.runtime.audit import audit
+from tests.runtime.clients import Shop
+from tests.runtime.conftest import LONG, copied, make_template
+from tests.runtime.kit import Cluster, Urls, running
+from tests.runtime.proxy import proxied
+from tests.runtime.traffic import Traffic
+
+RESTARTS = 20 if LONG else 1
+STALL_SECONDS = LEASE_SECONDS + 2
+
+
+# --- Postgres restarts -----------------------------------------------------------------------
+
+
+class OwnServer:
+    """A Postgres that may be stopped without harm to anybody else."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.server: Server = self._started()
+
+    def _started(self) -> Server:
+        server = postgres.start(self.settings)
+        server.wait_ready()
+        return server
+
+    async def restart(self, *, brutally: bool, down_seconds: float) -> None:
+        if brutally:
+            self.server.process.kill()
+            self.server.process.wait(5)
+        else:
+            await asyncio.to_thread(self.server.stop)
+        await asyncio.sleep(down_seconds)
+        self.server = await asyncio.to_thread(self._started)
+
+
+@pytest.fixture(scope="module")
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServer]:
+    server = OwnServer(fresh_settings(tmp_path_factory.mktemp("own")))
+    try:
+        asyncio.run(make_template(server.settings))
+        yield server
+    finally:
+        server.server.stop()
+
+
+@pytest.mark.parametrize("brutally", [False, True])
+async def test_a_restart_of_postgres_is_a_pause(
+    own_server: OwnServer, rng: random.Random, brutally: bool
+) -> None:
+    async with (
+        copied(own_server.settings, "runtime_template") as urls,
+        running(urls, 2) as cluster,
+    ):
+        shop = Shop(cluster)
+        products = await shop.stock(10_000, 4)
+        traffic = Traffic(shop, products, rng)
+        load = asyncio.create_task(traffic.run(12, 2 + 8 * RESTARTS))
+        for _ in range(RESTARTS):
+            await asyncio.sleep(1)
+            before = shop.answers_since(time.monotonic() - 1)
+            asking = asyncio.create_task(_told_in_time(shop, products[0]))
+            await own_server.restart(brutally=brutally, down_seconds=1)
+            ready = time.monotonic()
+            while not shop.answers_since(ready):
+                await asyncio.sleep(0.01)
+            recovered = time.monotonic() - ready
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            await asyncio.sleep(1)
+            after = shop.answers_since(time.monotonic() - 1)
+            print(
+                f"{'killed' if brutally else 'stopped'}: served {recovered:.2f} s after it was"
+                f" ready; {before} answers/s before, {after} after"
+            )
+            assert recovered < 10
+        await load
+        await cluster.settled()
+        found = await audit(urls, shop.log)
+        print(found)
+        assert found.clean, found
+
+
+async def _told_in_time(shop: Shop, product: UUID) -> None:
+    """Whoever asks while it is away is told so, by the one error that means it."""
+    while True:
+        began = time.monotonic()
+        try:
+            await shop.send(shop.reserve(product), deadline_ms=500)
+        except Unavailable as error:
+            assert error.retry_after_seconds
+        assert time.monotonic() - began < 5
+        await asyncio.sleep(0.05)
+
+
+# --- a database that takes its time ------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _levels_locked(urls: Urls) -> AsyncIterator[None]:
+    """No batch can be written meanwhile, but leases can be renewed."""
+    owner = await asyncpg.connect(urls.owner)
+    try:
+        async with owner.transaction():
+            await owner.execute("LOCK TABLE stock_levels IN EXCLUSIVE MODE")
+            yield
+    finally:
+        await owner.close()
+
+
+async def test_a_lease_is_renewed_while_a_batch_takes_its_time(urls: Urls) -> None:
+    async with running(urls, 2) as cluster:
+        shop = Shop(cluster)
+        (product,) = await shop.stock(10)
+        nodes = dict(cluster.nodes)
+        async with _levels_locked(urls):
+            sale = asyncio.create_task(shop.send(shop.reserve(product)))
+            await asyncio.sleep(STALL_SECONDS)
+        assert isinstance(await sale, m.Hold)
+        assert cluster.nodes == nodes, "nobody lost a lease"
+
+
+async def test_a_lease_is_renewed_while_timers_are_read(
+    urls: Urls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    due = StockLoader.due
+
+    async def slow(self: StockLoader, connection: Any, *arguments: Any) -> Any:
+        await connection.execute("SELECT pg_sleep($1)", STALL_SECONDS)
+        return await due(self, connection, *arguments)
+
+    async with running(urls, 2) as cluster:
+        nodes = dict(cluster.nodes)
+        monkeypatch.setattr(StockLoader, "due", slow)
+        cluster.nodes["h0"].host._agenda._horizons_ms.clear()
+        await asyncio.sleep(STALL_SECONDS + 1)
+        assert cluster.nodes == nodes, "nobody lost a lease"
+
+
+async def test_a_silent_connection_is_given_up(urls: Urls) -> None:
+    """The network swallows what is on the open connections; new ones can be made. The host goes
+    on with those, and keeps or gives up its lease; either way its shop is served again."""
+    async with (
+        proxied(urls.host) as proxy,
+        running(urls, 1, host_url=proxy.url(urls.host)) as cluster,
+    ):
+        shop = Shop(cluster)
+        (product,) = await shop.stock(10)
+        began = time.monotonic()
+        assert proxy.silence() == 3
+        assert isinstance(await shop.insist(shop.reserve(product)), m.Hold)
+        print(f"served {time.monotonic() - began:.1f} s after the network fell silent")
+        assert time.monotonic() - began < 25
+        assert (await audit(urls, shop.log)).clean
+
+
+# --- failures at bad moments -------------------------------------------------------------------
+
+
+async def test_a_start_that_fails_half_way_is_tried_again(urls: Urls) -> None:
+    """The host is registered, and then the database is lost: the second try must not stumble
+    over the first."""
+    cluster = Cluster(urls, 1)
+    node = cluster.nodes["h0"] = cluster._make("h0")
+    expire, losses = node.store.expire, iter(range(1))
+
+    async def losing(hosts: Any) -> None:
+        if next(losses, None) is not None:
+            raise OutcomeUnknown
+        await expire(hosts)
+
+    node.store.expire = losing  # type: ignore[method-assign]
+    try:
+        await asyncio.wait_for(node.started(), 5)
+    finally:
+        await cluster.stop()
+
+
+async def test_a_bug_in_a_recovery_does_not_end_the_host(
+    urls: Urls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(urls, 1) as cluster:
+        shop = Shop(cluster)
+        (product,) = await shop.stock(10)
+        store = cluster.nodes["h0"].store
+        commit, recover, bugs = store.commit, store.recover, iter(range(2))
+
+        async def unknown(*arguments: Any) -> None:
+            monkeypatch.setattr(store, "commit", commit)
+            raise OutcomeUnknown
+
+        async def buggy() -> None:
+            if next(bugs, None) is not None:
+                raise ValueError("a bug")
+            await recover()
+
+        monkeypatch.setattr(store, "commit", unknown)
+        monkeypatch.setattr(store, "recover", buggy)
+        assert isinstance(await shop.send(shop.reserve(product), deadline_ms=8_000), m.Hold)
+
+
+async def test_a_rotation_that_fails_does_not_stop_the_keeper(urls: Urls) -> None:
+    """After some days of rest there is no partition for today; a replica writes before the
+    keeper has made one, and from then on it cannot be made."""
+    owner = await asyncpg.connect(urls.owner)
+    partitions = await owner.fetch(
+        "SELECT relname FROM pg_inherits JOIN pg_class ON oid = inhrelid"
+        " WHERE inhparent = 'command_log'::regclass AND relname ~ '_p[0-9]{8}$'"
+    )
+    for (name,) in partitions:
+        await owner.execute(f"DROP TABLE {name}")
+    await owner.execute(
+        "INSERT INTO command_log (id, tenant_id, fingerprint, reply) VALUES ($1, $1, '', '')",
+        uuid4(),
+    )
+    await owner.close()
+    async with running(urls, 1) as cluster:
+        shop = Shop(cluster)
+        (product,) = await shop.stock(10)
+        assert isinstance(await shop.send(shop.reserve(product)), m.Hold)
+
+
+async def test_a_keeper_that_was_stopped_lets_hosts_renew_first(urls: Urls) -> None:
+    """A laptop is closed and opened: every lease has run out, and nobody is to blame."""
+    async with running(urls, 2) as cluster:
+        nodes = dict(cluster.nodes)
+        for node in nodes.values():
+            node.freeze()
+        assert cluster.keeping is not None
+        cluster.keeping.cancel()
+        await asyncio.sleep(0.1)
+        owner = await asyncpg.connect(urls.owner)
+        await owner.execute("UPDATE shard_hosts SET expires_at = clock_timestamp()")
+        await owner.close()
+        keeper = cluster.keeper
+        cluster.keeping = asyncio.create_task(keeper.run())
+        await asyncio.sleep(0)
+        cluster.clock.boot_ahead_seconds += 10
+        nodes["h0"].thaw()
+        await asyncio.sleep(1.2)
+        nodes["h1"].thaw()
+        await asyncio.sleep(2)
+        assert cluster.nodes == nodes, "nobody lost a lease"

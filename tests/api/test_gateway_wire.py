@@ -32,7 +32,7 @@ async def port(embedded: Settings) -> AsyncIterator[int]:
         server = uvicorn.Server(config)
         task = asyncio.create_task(server.serve([listener]))
         async with asyncio.timeout(10):
-            while not server.started:  # noqa: ASYNC110
+            while not server.started:
                 await asyncio.sleep(0.01)
         yield listener.getsockname()[1]
         server.should_exit = server.force_exit = True  # some handlers still serve nobody

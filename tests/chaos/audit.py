@@ -95,7 +95,7 @@ async def settle(stack: Stack, businesses: list[Business]) -> int:
     try:
         due = await connection.fetchval(_LAST_DUE, tenants)
         async with asyncio.timeout(max(due or 0, 0) + SWEEP_SECONDS):
-            while await connection.fetchval(_SHORT_AND_OPEN, tenants):  # noqa: ASYNC110
+            while await connection.fetchval(_SHORT_AND_OPEN, tenants):
                 await asyncio.sleep(0.2)
         await asyncio.sleep(1)
         return int(await connection.fetchval(_EXPIRED, tenants))

@@ -35,7 +35,7 @@ async def _reserved(urls: Urls, product: UUID) -> int:
 
 async def _until_free(urls: Urls, product: UUID, timeout_seconds: float = 5) -> None:
     async with asyncio.timeout(timeout_seconds):
-        while await _reserved(urls, product):  # noqa: ASYNC110 - a database tells nobody
+        while await _reserved(urls, product):
             await asyncio.sleep(0.05)
 
 

@@ -15,7 +15,7 @@ from tests.stack import FIRST_PORT, Layout, Stack, running_stack
 PORTS: dict[Layout, int] = {"single": FIRST_PORT, "split": FIRST_PORT + 100}
 
 
-@pytest.fixture(scope="session", params=list(PORTS))
+@pytest.fixture(scope="package", params=list(PORTS))
 def stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
@@ -27,7 +27,7 @@ def stack(
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def untouched_hold(stack: Stack) -> tuple[str, dict[str, Any]]:
     """A token and a hold of 2 of 3 that expires after a second. Made before all else, so that
     its grace is over when the last test looks at it."""

@@ -31,8 +31,8 @@ LISTS = [
 # Rows of an import are judged one by one: the answer is 200 and says what is wrong with each.
 JUDGED_ALONE = "rows["
 # Places that may hold null: they are as good as left out.
-NULLABLE = ("category", "barcode", "version", "lowStockThreshold", "reference", "businessName")
-NULLABLE += ("currency", "expiresAt", "lines")
+NULLABLE = {"category", "barcode", "version", "lowStockThreshold", "reference", "businessName"}
+NULLABLE |= {"currency", "expiresAt", "lines"}
 
 # JSON as it would be written, since some of it no serializer would write.
 NO_NUMBER = ['"1"', "true", "[]", "{}", "1.5", "NaN", "Infinity", "-Infinity", "1e400", "1e-400"]

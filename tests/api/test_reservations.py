@@ -97,7 +97,9 @@ async def test_a_line_of_another_business_spoils_the_whole(shop: Shop) -> None:
 async def test_the_bodies_two_forms_exclude_each_other(shop: Shop) -> None:
     product = await shop.product(5)
     line = {"productId": product, "quantity": 1}
-    for body in ({}, {"productId": product}, {"quantity": 1}, {**line, "lines": [line]}):
+    bad: list[dict[str, Any]] = [{}, {"productId": product}, {"quantity": 1}]
+    bad.append({**line, "lines": [line]})
+    for body in bad:
         problem(await shop.owner.post(RESERVE, body), 400, "validation_failed")
     problem(await shop.owner.post(RESERVE, {"lines": []}), 400, "validation_failed")
     assert await shop.level(product) == (5, 5, 0)

@@ -29,7 +29,7 @@ def figures(request: pytest.FixtureRequest) -> list[str]:
     return request.config.stash.setdefault(FIGURES, [])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A copy to be struck, in the layout with more processes."""
     home = tmp_path_factory.mktemp("victim")

@@ -1,0 +1,175 @@
+"""Promise 12: every history of one product is one that a single owner could have given, while
+hosts are killed, answers are lost and COMMITs are cut."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from math import inf
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from actors.runtime.memory import Memory
+from actors.stock import model as m
+from core.errors import Unavailable
+from core.ids import uuid7
+from tests.runtime.clients import Request, Shop
+from tests.runtime.conftest import LONG
+from tests.runtime.kit import Cluster, Faults, Urls, running
+from tests.runtime.linear import Operation, ShelfModel, is_linearizable
+from tests.runtime.proxy import Cut, proxied
+
+PRODUCTS = 60 if LONG else 10
+CLIENTS_PER_PRODUCT = 4
+SECONDS = 60 if LONG else 4
+DEADLINE_MS = 700
+
+
+class Recorder:
+    """The clients of one product, and what they saw of it."""
+
+    def __init__(self, shop: Shop, rng: random.Random) -> None:
+        self.shop = shop
+        self.rng = rng
+        self.product = uuid7()
+        self.history: list[Operation] = []
+        self.holds: list[UUID] = []
+
+    async def client(self, until: float) -> None:
+        while time.monotonic() < until and len(self.history) < 200:
+            await asyncio.sleep(self.rng.random() * 0.02)
+            roll = self.rng.random()
+            if roll < 0.3:
+                await self._did(("read",), None)
+            elif roll < 0.4:
+                quantity = self.rng.randint(1, 4)
+                await self._did(("add", quantity), m.AddStock(self.product, quantity))
+            elif roll < 0.6 and self.holds:
+                hold = self.holds.pop(self.rng.randrange(len(self.holds)))
+                await self._did(("release", hold), m.Release(hold))
+            else:
+                hold, quantity = uuid7(), self.rng.randint(1, 3)
+                lines = (m.Line(self.product, quantity),)
+                # Known whether or not the answer comes, so that it may be released either way.
+                self.holds.append(hold)
+                await self._did(("reserve", hold, quantity), m.Reserve(hold, lines, 600_000))
+
+    async def _did(self, asked: tuple[Any, ...], command: m.AnyCommand | None) -> None:
+        began = time.monotonic()
+        try:
+            if command is None:
+                level = await self.shop.level(self.product)
+                told: Any = (level.on_hand, level.reserved)
+            else:
+                request = Request(command)
+                told = _told(await self.shop.send(request, deadline_ms=DEADLINE_MS))
+        except Unavailable:
+            if command is not None:
+                self.history.append(Operation(began, inf, asked))
+            return
+        self.history.append(Operation(began, time.monotonic(), asked, told))
+
+
+def _told(reply: m.AnyReply) -> tuple[Any, ...]:
+    if isinstance(reply, m.Refused):
+        return ("no", reply.shortages[0].available) if reply.shortages else ("unheld",)
+    level = reply.level if isinstance(reply, m.Freed) else reply.levels[0]
+    return (level.on_hand, level.reserved)
+
+
+async def _disturb(cluster: Cluster, rng: random.Random, until: float) -> None:
+    while time.monotonic() < until:
+        await asyncio.sleep(rng.uniform(0.5, 1.5))
+        alive = [name for name, node in cluster.nodes.items() if node.alive]
+        if alive:
+            cluster.kill(rng.choice(alive))
+
+
+async def _histories(urls: Urls, rng: random.Random, *, kills: bool) -> list[list[Operation]]:
+    faults = Faults(rng, lose_request=0.01, lose_answer=0.02, repeat=0.03, max_delay_seconds=0.01)
+    async with (
+        proxied(urls.host) as proxy,
+        running(urls, 2, faults=faults, host_url=proxy.url(urls.host)) as cluster,
+    ):
+        recorders = [Recorder(Shop(cluster), rng) for _ in range(PRODUCTS)]
+        weights = {Cut.NONE: 97, Cut.AFTER: 1, Cut.LATE: 1, Cut.BEFORE: 1}
+        proxy.decide = lambda: rng.choices(list(weights), list(weights.values()))[0]
+        until = time.monotonic() + SECONDS
+        clients = [one.client(until) for one in recorders for _ in range(CLIENTS_PER_PRODUCT)]
+        disturbing = [_disturb(cluster, rng, until)] if kills else []
+        await asyncio.gather(*clients, *disturbing)
+        return [recorder.history for recorder in recorders]
+
+
+def _summary(histories: list[list[Operation]]) -> str:
+    sizes = [len(history) for history in histories]
+    unknown = sum(one.ended == inf for history in histories for one in history)
+    kinds = Counter(one.asked[0] for history in histories for one in history)
+    return f"{len(sizes)} histories of {min(sizes)} to {max(sizes)}, {unknown} unknown: {kinds}"
+
+
+async def test_histories_are_linearizable(urls: Urls, rng: random.Random) -> None:
+    histories = await _histories(urls, rng, kills=True)
+    print(_summary(histories))
+    assert sum(map(len, histories)) > 100
+    assert all(is_linearizable(history, ShelfModel()) for history in histories)
+
+
+async def test_stale_memory_is_caught(
+    urls: Urls, rng: random.Random, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without forgetting, after a COMMIT of unknown outcome, what may no longer be true."""
+    monkeypatch.setattr(Memory, "drop", lambda *arguments: None)
+    histories = await _histories(urls, rng, kills=False)
+    print(f"without forgetting: {_summary(histories)}")
+    assert not all(is_linearizable(history, ShelfModel()) for history in histories)
+
+
+# --- the checker itself ----------------------------------------------------------------------
+
+
+def _line(*steps: tuple[float, float, Any, Any]) -> list[Operation]:
+    return [Operation(*step) for step in steps]
+
+
+ADD = (0, 1, ("add", 1), (1, 0))
+
+
+@pytest.mark.parametrize(
+    ("history", "possible"),
+    [
+        ([ADD, (2, 3, ("reserve", "a", 1), (1, 1)), (4, 5, ("read",), (1, 1))], True),
+        ([ADD, (2, 3, ("reserve", "a", 1), (1, 1)), (4, 5, ("read",), (1, 0))], False),
+        # Two at once: one of them gets it, whichever began first.
+        ([ADD, (2, 9, ("reserve", "a", 1), ("no", 0)), (3, 8, ("reserve", "b", 1), (1, 1))], True),
+        ([ADD, (2, 9, ("reserve", "a", 1), (1, 1)), (3, 8, ("reserve", "b", 1), (1, 1))], False),
+        # Unknown: it may have happened, at any time, or not.
+        ([ADD, (2, inf, ("reserve", "a", 1), None), (3, 4, ("read",), (1, 0))], True),
+        (
+            [
+                ADD,
+                (2, inf, ("reserve", "a", 1), None),
+                (3, 4, ("read",), (1, 0)),
+                (5, 6, ("read",), (1, 1)),
+            ],
+            True,
+        ),
+        (
+            [
+                ADD,
+                (2, inf, ("reserve", "a", 1), None),
+                (3, 4, ("read",), (1, 1)),
+                (5, 6, ("read",), (1, 0)),
+            ],
+            False,
+        ),
+        # Sold out by a sale that never happened.
+        ([ADD, (2, 3, ("reserve", "a", 1), ("no", 0)), (4, 5, ("read",), (1, 0))], False),
+    ],
+)
+def test_the_checker(history: list[tuple[float, float, Any, Any]], possible: bool) -> None:
+    assert is_linearizable(_line(*history), ShelfModel()) is possible

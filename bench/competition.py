@@ -7,10 +7,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+import asyncpg
+import httpx
 from rich.console import Console
 
 from bench import books, goods, load, table
-from bench.contenders import HOLDFAST, Contender, Running, contender_settings, serving
+from bench.contenders import (
+    HOLDFAST,
+    Contender,
+    NotReady,
+    Running,
+    contender_settings,
+    serving,
+)
 from bench.cpu import CpuClock
 from bench.ground import Ground
 from bench.report import Sample
@@ -19,20 +28,31 @@ from core.principal import Role
 from gateway.keys import KeyRing
 from gateway.tokens import Tokens
 
+_BREAKS = (
+    NotReady,
+    books.NotExact,
+    load.NoLoad,
+    httpx.HTTPError,
+    asyncpg.PostgresError,
+    OSError,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is measured. The connections are those of `wrk`."""
+    """How much is measured. The connections are those of `wrk`; `engine_calls` are how many calls
+    of the shard host are under way, one row of its table for each."""
 
     rounds: int
     warm_up_seconds: int
     seconds: int
     engine_seconds: float
+    engine_calls: tuple[int, ...] = (1, 2)
     connections: int = 64
     commit_delay_us: int = 0
 
 
-QUICK = Plan(rounds=2, warm_up_seconds=1, seconds=2, engine_seconds=0.4)
+QUICK = Plan(rounds=2, warm_up_seconds=1, seconds=1, engine_seconds=0.3, engine_calls=(1,))
 FULL = Plan(rounds=4, warm_up_seconds=2, seconds=6, engine_seconds=2.0)
 
 
@@ -62,11 +82,24 @@ class Competition:
         for number in range(self._plan.rounds):
             shift = number % len(contenders)
             for contender in [*contenders[shift:], *contenders[:shift]]:
-                with serving(contender, self._ground, self._home, self._port) as running:
-                    for one, keyed in _scenarios(contender):
-                        self._measure(running, number, one, keyed)
-                    if contender is HOLDFAST:
-                        self._compare_with_api(running)
+                try:
+                    self._visit(contender, number)
+                except _BREAKS as error:
+                    # One that breaks must not cost what the others have shown.
+                    self._break_off(contender, number, error)
+
+    def _visit(self, contender: Contender, number: int) -> None:
+        with serving(contender, self._ground, self._home, self._port) as running:
+            for scenario, keyed in _scenarios(contender):
+                self._measure(running, number, scenario, keyed)
+            if contender is HOLDFAST:
+                self._compare_with_api(running)
+
+    def _break_off(self, contender: Contender, number: int, error: Exception) -> None:
+        fault = f"broke off: {type(error).__name__}: {error}"
+        nothing = Sample(number, contender.name, "-", True, 0, 0, 0, 0, {}, fault)
+        self.samples.append(nothing)
+        self._console.print(f"[red]VOID: {contender.title} {fault}[/red]")
 
     def _measure(self, running: Running, number: int, scenario: load.Goods, keyed: bool) -> None:
         plan = self._plan

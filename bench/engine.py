@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import uuid4
@@ -64,12 +64,12 @@ class EngineRun:
         return asdict(self) | rates
 
 
-def measure(ground: Ground, seconds: float) -> list[EngineRun]:
-    """Every call size, hot and spread, with one call and with two under way. Raises WrongBooks if
-    the database does not hold what was answered."""
+def measure(ground: Ground, seconds: float, calls: Iterable[int]) -> list[EngineRun]:
+    """Every call size, hot and spread, with each number of `calls` under way. Raises WrongBooks
+    if the database does not hold what was answered."""
     runs: list[EngineRun] = []
     for many in (False, True):
-        for in_flight in (1, 2):
+        for in_flight in calls:
             for size in CALL_SIZES:
                 url = ground.fresh(_DATABASE, "holdfast")
                 settings = Settings.model_validate({"database_url": url})

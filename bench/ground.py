@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 import asyncpg
 
 from bench import goods
+from cli.home import HomeLock
 from core.settings import Settings
 from store import migrate
 from store.embedded import Servers, running
@@ -103,9 +104,10 @@ async def _analyze(connection: asyncpg.Connection) -> None:
 
 @contextmanager
 def ground(home: Path, commit_delay_us: int = 0) -> Iterator[Ground]:
-    """Servers in `home`, prepared; stopped when the block ends."""
+    """Servers in `home`, prepared; stopped when the block ends. Raises HomeBusy when another run
+    is at work there."""
     settings = Settings.model_validate({"home": home, "database_url": None, "redis_url": None})
-    with running(settings) as servers:
+    with HomeLock(settings), running(settings) as servers:
         made = Ground(settings, servers)
         made.prepare(commit_delay_us)
         yield made

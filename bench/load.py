@@ -69,7 +69,10 @@ def run(base_url: str, token: str, load: Load, *, connections: int, seconds: int
     arguments = [token, goods.PRODUCT_PREFIX, str(first), str(count), str(load.seed), prefix]
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s"]
     command += ["-s", str(_SCRIPT), base_url + _PATH, "--", *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
+    except subprocess.TimeoutExpired as error:
+        raise NoLoad(f"wrk did not end: {error}") from error
     lines = [line for line in result.stdout.splitlines() if line.startswith("{")]
     if result.returncode or not lines:
         raise NoLoad(f"wrk failed: {result.stdout}{result.stderr}")

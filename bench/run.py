@@ -22,6 +22,7 @@ from bench.competition import FULL, QUICK, Competition, Plan
 from bench.contenders import CONTENDERS, Contender
 from bench.ground import Ground, ground
 from bench.report import Line, Ratio
+from cli.home import HomeBusy
 from core.telemetry import configure_logging
 
 RESULTS = Path(__file__).with_name("results")
@@ -46,11 +47,15 @@ def main() -> int:
     started = datetime.now().astimezone()
     facts = machine.facts()
     home = options.home.resolve()
-    with ground(home / "servers", plan.commit_delay_us) as made:
-        facts["postgres"] = made.facts()
-        runs = _engine(made, plan, console)
-        competition = Competition(plan, made, home / "contender", options.port, console)
-        competition.run(_chosen(options.only))
+    try:
+        with ground(home / "servers", plan.commit_delay_us) as made:
+            facts["postgres"] = made.facts()
+            runs = _engine(made, plan, console)
+            competition = Competition(plan, made, home / "contender", options.port, console)
+            competition.run(_chosen(options.only))
+    except HomeBusy as error:
+        console.print(f"[red]{error}[/red]")
+        return 2
     samples = competition.samples
     lines = report.summarize(samples)
     compared = report.ratios(samples, slow_disk=plan.commit_delay_us >= SLOW_DISK_FROM_US)
@@ -70,9 +75,10 @@ def main() -> int:
 
 
 def _engine(made: Ground, plan: Plan, console: Console) -> list[engine.EngineRun]:
-    runs = engine.measure(made, plan.engine_seconds) if plan.engine_seconds else []
-    if runs:
-        table.show_engine(console, runs)
+    if not plan.engine_seconds:
+        return []
+    runs = engine.measure(made, plan.engine_seconds, plan.engine_calls)
+    table.show_engine(console, runs)
     return runs
 
 
@@ -109,7 +115,7 @@ def _plan(options: argparse.Namespace) -> Plan:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench.run", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="under three minutes, noisy")
+    parser.add_argument("--quick", action="store_true", help="about three minutes, noisy")
     parser.add_argument(
         "--commit-delay",
         type=int,

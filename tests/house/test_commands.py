@@ -22,7 +22,7 @@ def _holdfast(
         env={"HOLDFAST_HOME": str(settings.home_path), **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
 
 

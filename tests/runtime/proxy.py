@@ -102,7 +102,7 @@ class PostgresProxy:
         while data := await reader.read(_CHUNK):
             await link.flowing.wait()
             # asyncpg sends it as a simple query, in a message of its own.
-            if data.startswith(b"Q") and b"COMMIT" in data:
+            if data.startswith(b"Q") and data[5:].startswith(b"COMMIT"):
                 await asyncio.sleep(self.commit_seconds)
                 cut = self.decide()
                 self.cuts += cut is not Cut.NONE

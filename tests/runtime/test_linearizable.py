@@ -15,7 +15,7 @@ import pytest
 
 from actors.runtime.memory import Memory
 from actors.stock import model as m
-from core.errors import Unavailable
+from core.errors import Conflict, Unavailable
 from core.ids import uuid7
 from tests.runtime.clients import Request, Shop
 from tests.runtime.conftest import LONG
@@ -38,27 +38,31 @@ class Recorder:
         self.product = uuid7()
         self.history: list[Operation] = []
         self.holds: list[UUID] = []
+        self.denied = 0
 
     async def client(self, until: float) -> None:
         while time.monotonic() < until and len(self.history) < 200:
             await asyncio.sleep(self.rng.random() * 0.02)
             roll = self.rng.random()
             if roll < 0.3:
-                await self._did(("read",), None)
+                await self.did(("read",), None)
             elif roll < 0.4:
                 quantity = self.rng.randint(1, 4)
-                await self._did(("add", quantity), m.AddStock(self.product, quantity))
+                await self.did(("add", quantity), m.AddStock(self.product, quantity))
             elif roll < 0.6 and self.holds:
                 hold = self.holds.pop(self.rng.randrange(len(self.holds)))
-                await self._did(("release", hold), m.Release(hold))
+                await self.did(("release", hold), m.Release(hold))
             else:
-                hold, quantity = uuid7(), self.rng.randint(1, 3)
-                lines = (m.Line(self.product, quantity),)
-                # Known whether or not the answer comes, so that it may be released either way.
-                self.holds.append(hold)
-                await self._did(("reserve", hold, quantity), m.Reserve(hold, lines, 600_000))
+                await self.reserve()
 
-    async def _did(self, asked: tuple[Any, ...], command: m.AnyCommand | None) -> None:
+    async def reserve(self) -> None:
+        hold, quantity = uuid7(), self.rng.randint(1, 3)
+        # Known whether or not the answer comes, so that it may be released either way.
+        self.holds.append(hold)
+        command = m.Reserve(hold, (m.Line(self.product, quantity),), 600_000)
+        await self.did(("reserve", hold, quantity), command)
+
+    async def did(self, asked: tuple[Any, ...], command: m.AnyCommand | None) -> None:
         began = time.monotonic()
         try:
             if command is None:
@@ -67,7 +71,8 @@ class Recorder:
             else:
                 request = Request(command)
                 told = _told(await self.shop.send(request, deadline_ms=DEADLINE_MS))
-        except Unavailable:
+        except (Unavailable, Conflict) as error:
+            self.denied += isinstance(error, Conflict)
             if command is not None:
                 self.history.append(Operation(began, inf, asked))
             return
@@ -89,7 +94,7 @@ async def _disturb(cluster: Cluster, rng: random.Random, until: float) -> None:
             cluster.kill(rng.choice(alive))
 
 
-async def _histories(urls: Urls, rng: random.Random, *, kills: bool) -> list[list[Operation]]:
+async def _record(urls: Urls, rng: random.Random) -> list[Recorder]:
     faults = Faults(rng, lose_request=0.01, lose_answer=0.02, repeat=0.03, max_delay_seconds=0.01)
     async with (
         proxied(urls.host) as proxy,
@@ -100,12 +105,12 @@ async def _histories(urls: Urls, rng: random.Random, *, kills: bool) -> list[lis
         proxy.decide = lambda: rng.choices(list(weights), list(weights.values()))[0]
         until = time.monotonic() + SECONDS
         clients = [one.client(until) for one in recorders for _ in range(CLIENTS_PER_PRODUCT)]
-        disturbing = [_disturb(cluster, rng, until)] if kills else []
-        await asyncio.gather(*clients, *disturbing)
-        return [recorder.history for recorder in recorders]
+        await asyncio.gather(*clients, _disturb(cluster, rng, until))
+    return recorders
 
 
-def _summary(histories: list[list[Operation]]) -> str:
+def _summary(recorders: list[Recorder]) -> str:
+    histories = [recorder.history for recorder in recorders]
     sizes = [len(history) for history in histories]
     unknown = sum(one.ended == inf for history in histories for one in history)
     kinds = Counter(one.asked[0] for history in histories for one in history)
@@ -113,20 +118,32 @@ def _summary(histories: list[list[Operation]]) -> str:
 
 
 async def test_histories_are_linearizable(urls: Urls, rng: random.Random) -> None:
-    histories = await _histories(urls, rng, kills=True)
-    print(_summary(histories))
-    assert sum(map(len, histories)) > 100
-    assert all(is_linearizable(history, ShelfModel()) for history in histories)
+    recorders = await _record(urls, rng)
+    print(_summary(recorders))
+    assert sum(len(one.history) for one in recorders) > 100
+    assert not any(one.denied for one in recorders)
+    assert all(is_linearizable(one.history, ShelfModel()) for one in recorders)
 
 
+@pytest.mark.parametrize("forgets", [True, False])
 async def test_stale_memory_is_caught(
-    urls: Urls, rng: random.Random, monkeypatch: pytest.MonkeyPatch
+    urls: Urls, rng: random.Random, forgets: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without forgetting, after a COMMIT of unknown outcome, what may no longer be true."""
-    monkeypatch.setattr(Memory, "drop", lambda *arguments: None)
-    histories = await _histories(urls, rng, kills=False)
-    print(f"without forgetting: {_summary(histories)}")
-    assert not all(is_linearizable(history, ShelfModel()) for history in histories)
+    """A COMMIT is executed but its answer lost: what was in memory before is no longer true."""
+    if not forgets:
+        monkeypatch.setattr(Memory, "drop", lambda *arguments: None)
+    async with (
+        proxied(urls.host) as proxy,
+        running(urls, 1, host_url=proxy.url(urls.host)) as cluster,
+    ):
+        recorder = Recorder(Shop(cluster), rng)
+        await recorder.did(("add", 5), m.AddStock(recorder.product, 5))
+        cuts = iter([Cut.AFTER])
+        proxy.decide = lambda: next(cuts, Cut.NONE)
+        await recorder.reserve()
+        await recorder.did(("read",), None)
+        assert proxy.cuts == 1
+    assert is_linearizable(recorder.history, ShelfModel()) is forgets
 
 
 # --- the checker itself ----------------------------------------------------------------------

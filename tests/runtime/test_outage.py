@@ -24,7 +24,7 @@ from store.leases import LEASE_SECONDS
 from tests.conftest import fresh_settings
 from tests.runtime.audit import audit
 from tests.runtime.clients import Shop
-from tests.runtime.conftest import LONG, copied, make_template
+from tests.runtime.conftest import LONG, PATIENCE, copied, make_template
 from tests.runtime.kit import Cluster, Urls, running
 from tests.runtime.proxy import proxied
 from tests.runtime.traffic import Traffic
@@ -98,7 +98,7 @@ async def test_a_restart_of_postgres_is_a_pause(
                 f"{'killed' if brutally else 'stopped'}: served {recovered:.2f} s after it was"
                 f" ready; {before} answers/s before, {after} after"
             )
-            assert recovered < 10
+            assert recovered < 10 * PATIENCE
         await load
         await cluster.settled()
         found = await audit(urls, shop.log)
@@ -114,7 +114,7 @@ async def _told_in_time(shop: Shop, product: UUID) -> None:
             await shop.send(shop.reserve(product), deadline_ms=500)
         except Unavailable as error:
             assert error.retry_after_seconds
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 5 * PATIENCE
         await asyncio.sleep(0.05)
 
 
@@ -175,7 +175,7 @@ async def test_a_silent_connection_is_given_up(urls: Urls) -> None:
         assert proxy.silence() == 3
         assert isinstance(await shop.insist(shop.reserve(product)), m.Hold)
         print(f"served {time.monotonic() - began:.1f} s after the network fell silent")
-        assert time.monotonic() - began < 25
+        assert time.monotonic() - began < 25 * PATIENCE
         assert (await audit(urls, shop.log)).clean
 
 

@@ -20,7 +20,7 @@ from store.leases import LEASE_SECONDS, Shard
 from tests.runtime import sabotage
 from tests.runtime.audit import audit
 from tests.runtime.clients import Request, Shop
-from tests.runtime.conftest import LONG
+from tests.runtime.conftest import LONG, PATIENCE
 from tests.runtime.kit import SHARDS, Cluster, Node, SteerableClock, Urls, running
 from tests.runtime.sabotage import Sabotage
 
@@ -204,7 +204,7 @@ async def test_a_zombie_does_no_harm(urls: Urls, stop: Stop, number: int) -> Non
     harm = await _round(urls, stop)
     print(f"zombie stopped {stop.__name__}: takeover {harm.takeover_seconds:.2f} s, {harm}")
     assert not harm, harm
-    assert harm.takeover_seconds < 3
+    assert harm.takeover_seconds < 3 * PATIENCE
 
 
 @pytest.mark.parametrize(

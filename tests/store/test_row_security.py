@@ -32,6 +32,7 @@ COMMON = {
     "revocations": "ids of ended sessions and keys, which every process must hear of",
     "installation": "facts about this copy",
     "shard_hosts": "the runtime's",
+    "keeper_beat": "the runtime's",
     "shard_leases": "the runtime's",
 }
 # Only the owner of an aggregate writes its tables, and the owner is a shard host.

@@ -90,7 +90,7 @@ async def _keep_time(clock: Clock, db: Database) -> None:
         await asyncio.sleep(CALIBRATE_SECONDS)
 
 
-async def _read_directory(db: Database) -> tuple[int, dict[Shard, tuple[str, UUID]]]:
+async def _read_directory(db: Database) -> tuple[int, dict[Shard, tuple[str, UUID, int]]]:
     async with db.transaction(Scope()) as tx:
         return await leases.directory(tx)
 

@@ -254,16 +254,18 @@ async def _terminate(connection: asyncpg.Connection) -> None:
 # --- the replicas' side ------------------------------------------------------------------
 
 
-async def directory(connection: AsyncConnection) -> tuple[int, dict[Shard, tuple[str, UUID]]]:
-    """Number of shards per family, and the host (name, incarnation) of each owned shard."""
+async def directory(
+    connection: AsyncConnection,
+) -> tuple[int, dict[Shard, tuple[str, UUID, int]]]:
+    """Number of shards per family; of each owned shard its host (name, incarnation) and epoch."""
     shards = await connection.scalar(text("SELECT value FROM installation WHERE name = 'shards'"))
     rows = await connection.execute(
         text(
-            "SELECT l.family, l.shard, h.name, h.id FROM shard_leases l"
+            "SELECT l.family, l.shard, h.name, h.id, l.epoch FROM shard_leases l"
             " JOIN shard_hosts h ON h.id = l.host_id WHERE h.lost_at IS NULL"
         )
     )
-    return int(shards), {Shard(row[0], row[1]): (row[2], row[3]) for row in rows}
+    return int(shards), {Shard(row[0], row[1]): (row[2], row[3], row[4]) for row in rows}
 
 
 async def count_unowned(connection: AsyncConnection) -> int:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from actors.runtime.family import Change, Context, Family, Key, Timer
 from actors.runtime.memory import Working
@@ -23,6 +24,8 @@ from store.journal import Logged
 from store.leases import Shard
 
 log = get_logger("runtime.batch")
+
+_NO_COMMAND = UUID(int=0)
 
 
 @dataclass(slots=True, eq=False)
@@ -45,6 +48,25 @@ class Work:
     def is_mutation(self) -> bool:
         """Whether a caller asked for a change, which its command id identifies."""
         return self.envelope is not None and not self.envelope.read
+
+
+def context_of(envelope: Envelope, now_ms: int) -> Context:
+    """What a decision knows of who asks."""
+    return Context(
+        envelope.shard,
+        envelope.tenant_id,
+        envelope.principal,
+        envelope.command_id,
+        envelope.arrived_ms,
+        now_ms,
+    )
+
+
+def due_work(family: Family, shard: Shard, timer: Timer, now_ms: int) -> Work:
+    """What a shard gives itself to do when a timer has fallen due."""
+    work = Work(family, shard, timer.command)
+    work.context = Context(shard.number, timer.tenant_id, "holdfast", _NO_COMMAND, now_ms, now_ms)
+    return work
 
 
 class Verdict(NamedTuple):

@@ -110,6 +110,7 @@ class CommandBus:
         owner = self._directory.owner(shard)
         if owner is None:
             return Answer(Outcome.ASK_AGAIN)
+        envelope = msgspec.structs.replace(envelope, epoch=self._directory.epoch(shard))
         lane = self._lanes.get(owner)
         if lane is None:
             lane = self._lanes[owner] = Lane(self._transport, owner.name)

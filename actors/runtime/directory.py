@@ -20,7 +20,7 @@ class Owner(NamedTuple):
     incarnation: UUID
 
 
-Read = Callable[[], Awaitable[tuple[int, Mapping[Shard, tuple[str, UUID]]]]]
+Read = Callable[[], Awaitable[tuple[int, Mapping[Shard, tuple[str, UUID, int]]]]]
 
 
 class Directory:
@@ -31,6 +31,7 @@ class Directory:
         self._read = read
         self._clock = clock
         self._owners: dict[Shard, Owner] = {}
+        self._epochs: dict[Shard, int] = {}
         self._current: frozenset[Owner] = frozenset()
         self._shards = 0
         self._read_at_seconds = float("-inf")
@@ -44,6 +45,10 @@ class Directory:
 
     def owner(self, shard: Shard) -> Owner | None:
         return self._owners.get(shard)
+
+    def epoch(self, shard: Shard) -> int:
+        """Of the owner's tenure; 0 when there is none."""
+        return self._epochs.get(shard, 0)
 
     @property
     def owners(self) -> frozenset[Owner]:
@@ -62,5 +67,6 @@ class Directory:
             shards, owners = await self._read()
             self._read_at_seconds = self._clock.boot_seconds()
             self._shards = shards
-            self._owners = {shard: Owner(*owner) for shard, owner in owners.items()}
+            self._owners = {shard: Owner(*owner[:2]) for shard, owner in owners.items()}
+            self._epochs = {shard: owner[2] for shard, owner in owners.items()}
             self._current = frozenset(self._owners.values())

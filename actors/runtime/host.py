@@ -14,8 +14,8 @@ from uuid import UUID
 import msgspec
 
 from actors.runtime.agenda import Agenda
-from actors.runtime.batch import Decided, Work, decide_batch, missing_keys
-from actors.runtime.family import Context, Families
+from actors.runtime.batch import Decided, Work, context_of, decide_batch, due_work, missing_keys
+from actors.runtime.family import Families
 from actors.runtime.mailbox import Mailbox, Waiter
 from actors.runtime.memory import Memory, Working
 from actors.runtime.ports import Store
@@ -37,7 +37,6 @@ MAX_DUE_PER_BATCH = 500
 MAX_CLOCK_SKEW_MS = 1_000
 
 ASK_AGAIN = Answer(Outcome.ASK_AGAIN)
-_NO_COMMAND = UUID(int=0)
 
 log = get_logger("runtime.host")
 
@@ -100,7 +99,7 @@ class Host:
 
     def _take_in(self, envelope: Envelope) -> Answer | Waiter:
         shard = Shard(envelope.family, envelope.shard)
-        if not self._serves(shard):
+        if not self._serves(shard, envelope.epoch):
             return ASK_AGAIN
         now_ms = self._clock.now_ms()
         if (known := self._mailbox.known(envelope, now_ms)) is not None:
@@ -119,11 +118,13 @@ class Host:
             return Answer(Outcome.REJECTED)
         return self._mailbox.put(Work(family, shard, command, envelope))
 
-    def _serves(self, shard: Shard) -> bool:
+    def _serves(self, shard: Shard, epoch: int) -> bool:
+        """Whether an envelope that was sent to this tenure (0: to any) can be decided now."""
         return (
             not self._recovering
             and self._tenure.valid
             and self._tenure.owns(shard)
+            and epoch in (0, self._tenure.epochs[shard])
             and shard not in self._departing
         )
 
@@ -139,6 +140,9 @@ class Host:
             self._mailbox.forget(self._clock.now_ms())
 
     async def _process(self, works: list[Work]) -> None:
+        if self._recovering:
+            await self._start_over(works, "hand-over in doubt")
+            return
         try:
             now_ms = self._tenure.decision_time_ms()
             due = self._due(now_ms)
@@ -159,33 +163,22 @@ class Host:
 
     def _due(self, now_ms: int) -> list[Work]:
         """What is due in any shard, so that no decision of this batch sees it as still held."""
-        works = []
-        for shard, timer in self._agenda.due(now_ms, MAX_DUE_PER_BATCH):
-            work = Work(self._families[shard.family], shard, timer.command)
-            work.context = Context(
-                shard.number, timer.tenant_id, "holdfast", _NO_COMMAND, now_ms, now_ms
-            )
-            works.append(work)
-        return works
+        return [
+            due_work(self._families[shard.family], shard, timer, now_ms)
+            for shard, timer in self._agenda.due(now_ms, MAX_DUE_PER_BATCH)
+        ]
 
     def _is_ready(self, work: Work, now_ms: int) -> bool:
         """Prepares a caller's work; answers it where it can no longer be decided here."""
         envelope = work.envelope
-        if envelope is None or not self._serves(work.shard):
+        if envelope is None or not self._serves(work.shard, envelope.epoch):
             self._mailbox.answer(work, ASK_AGAIN)
             return False
         # By the clock: the time of decisions may be ahead of it.
         if envelope.deadline_ms < self._clock.now_ms():
             self._mailbox.answer(work, Answer(Outcome.TOO_LATE))
             return False
-        work.context = Context(
-            envelope.shard,
-            envelope.tenant_id,
-            envelope.principal,
-            envelope.command_id,
-            envelope.arrived_ms,
-            now_ms,
-        )
+        work.context = context_of(envelope, now_ms)
         return True
 
     async def _answer_logged(self, works: list[Work]) -> list[Work]:
@@ -338,7 +331,7 @@ class Host:
 
     async def hand_over(self, shards: Sequence[Shard], successor: UUID) -> None:
         """Stops taking commands for `shards`, ends the batch that runs, and gives them away.
-        Raises OutcomeUnknown: by then it has found out what it still owns."""
+        Raises OutcomeUnknown; the host then finds out what it still owns."""
         self._departing.update(shards)
         try:
             async with self._turn:
@@ -347,9 +340,11 @@ class Host:
                 self._release(epochs)
                 try:
                     await self._store.hand_over(epochs, successor, self._tenure.decided_at_ms)
-                except OutcomeUnknown:
-                    # It may happen yet, behind our back: only a new epoch rules that out.
-                    await self._start_over([], "hand-over in doubt")
+                except BaseException:
+                    # It may happen yet, behind our back: only a new epoch rules that out. The
+                    # work loop sees to it, since whoever called may give up waiting.
+                    self._recovering = True
+                    self._mailbox.nudge()
                     raise
         finally:
             self._departing.difference_update(shards)

@@ -49,6 +49,9 @@ class Envelope(msgspec.Struct, array_like=True, frozen=True):
     read: bool
     look_up: bool
     body: bytes
+    # Of the tenure that it is sent to. A copy that arrives later, in another, is not decided
+    # there: its sender has long been told something else. 0: whatever tenure it is.
+    epoch: int = 0
 
 
 class Answer(msgspec.Struct, array_like=True, frozen=True):

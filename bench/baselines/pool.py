@@ -7,7 +7,7 @@ import asyncpg
 from core.settings import Settings
 
 # Per worker. More of them wait for the same row on a hot product, fewer leave commits unshared on
-# many products; `bench/README.md` shows the sweep that this comes from.
+# many products; `bench/README.md` says what a sweep showed.
 SIZE = 8
 
 INSERT_HOLD = (

@@ -314,7 +314,7 @@ class Cluster:
         store = HostStore(self.host_url, incarnation)
         return Node(store, self.clock, self.families, sever)
 
-    async def _directory(self) -> tuple[int, dict[Shard, tuple[str, UUID]]]:
+    async def _directory(self) -> tuple[int, dict[Shard, tuple[str, UUID, int]]]:
         async with self.db.transaction(Scope()) as tx:
             return await leases.directory(tx)
 

@@ -1,0 +1,263 @@
+"""Postgres as the runtime knows it, in memory: leases with row locks, transactions of several
+round trips that may be cut anywhere, and the constraints that stand when all else fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from actors.stock.project import StockRows
+from store.journal import Fenced, Logged, OutcomeUnknown, Rejected
+from store.leases import LEASE_SECONDS, Incarnation, Lease, Shard
+
+EPOCH_MS = 1_800_000_000_000
+IDLE_IN_TRANSACTION_SECONDS = 5.0
+STATEMENT_TIMEOUT_SECONDS = 10.0
+
+
+@dataclass
+class HostRow:
+    incarnation: Incarnation
+    expires_ms: int
+    lost: bool = False
+    decided_at_ms: int = 0
+
+
+@dataclass
+class LeaseRow:
+    host_id: UUID | None = None
+    epoch: int = 0
+    decided_at_ms: int = 0
+    shared_by: set[int] = field(default_factory=set)
+
+
+@dataclass
+class Transaction:
+    rows: list[StockRows] = field(default_factory=list)
+    log: list[Logged] = field(default_factory=list)
+
+    def keys(self) -> set[Any]:
+        """Of the rows that it writes: another transaction that writes one of them waits."""
+        return {
+            *(row[0] for rows in self.rows for row in (*rows.levels, *rows.reservations)),
+            *(row[:2] for rows in self.rows for row in rows.movements),
+            *(line.command_id for line in self.log),
+        }
+
+
+@dataclass
+class Session:
+    """One backend. Its locks go when its transaction ends, however that comes about."""
+
+    number: int
+    host_id: UUID
+    alive: bool = True
+    transaction: Transaction | None = None
+    locks: set[Shard] = field(default_factory=set)
+    seen_seconds: float = 0.0
+
+
+class SimDatabase:
+    """Every method happens at once, but for those that wait for a lock."""
+
+    def __init__(self, now_seconds: Callable[[], float], shards: Sequence[Shard]) -> None:
+        self._now_seconds = now_seconds
+        self.up = True
+        self.hosts: dict[UUID, HostRow] = {}
+        self.leases = {shard: LeaseRow() for shard in shards}
+        self.levels: dict[UUID, tuple[Any, ...]] = {}
+        self.reservations: dict[UUID, tuple[Any, ...]] = {}
+        self.movements: dict[tuple[UUID, int], tuple[Any, ...]] = {}
+        self.log: dict[UUID, Logged] = {}
+        self.sessions: dict[int, Session] = {}
+        self.commits = 0
+
+    def now_ms(self) -> int:
+        return EPOCH_MS + int(self._now_seconds() * 1000)
+
+    # --- sessions ------------------------------------------------------------------------------
+
+    def connect(self, host_id: UUID) -> Session:
+        if not self.up:
+            raise OutcomeUnknown
+        session = Session(len(self.sessions), host_id)
+        self.sessions[session.number] = session
+        return session
+
+    def end(self, session: Session) -> None:
+        """The backend is gone, and its transaction with it."""
+        session.alive = False
+        self._release(session)
+
+    def _release(self, session: Session) -> None:
+        for shard in session.locks:
+            self.leases[shard].shared_by.discard(session.number)
+        session.locks.clear()
+        session.transaction = None
+
+    def stop(self) -> None:
+        self.up = False
+        for session in self.sessions.values():
+            self.end(session)
+
+    def check(self, session: Session) -> None:
+        """Raises OutcomeUnknown unless the backend still listens."""
+        now = self._now_seconds()
+        idle = now - session.seen_seconds > IDLE_IN_TRANSACTION_SECONDS
+        if session.transaction is not None and idle:
+            self.end(session)
+        if not (self.up and session.alive):
+            raise OutcomeUnknown
+        session.seen_seconds = now
+
+    async def _unlocked(self, shards: Sequence[Shard]) -> None:
+        """Waits until nobody shares the rows."""
+        await self._wait_for(
+            lambda: {number for shard in shards for number in self.leases[shard].shared_by}
+        )
+
+    async def _wait_for(self, holders: Callable[[], set[int]]) -> None:
+        until = self._now_seconds() + STATEMENT_TIMEOUT_SECONDS
+        while numbers := holders():
+            for number in sorted(numbers):
+                holder = self.sessions[number]
+                if self._now_seconds() - holder.seen_seconds > IDLE_IN_TRANSACTION_SECONDS:
+                    self.end(holder)
+            if self._now_seconds() > until:
+                raise OutcomeUnknown
+            await asyncio.sleep(0.01)
+
+    # --- a batch's transaction -----------------------------------------------------------------
+
+    def prove(self, session: Session, epochs: Mapping[Shard, int]) -> None:
+        session.transaction = Transaction()
+        for shard, epoch in epochs.items():
+            row = self.leases[shard]
+            if (row.host_id, row.epoch) != (session.host_id, epoch):
+                self._release(session)
+                raise Fenced
+        for shard in epochs:
+            self.leases[shard].shared_by.add(session.number)
+            session.locks.add(shard)
+
+    async def write(
+        self, session: Session, rows: Sequence[StockRows], log: Sequence[Logged]
+    ) -> None:
+        transaction = Transaction(list(rows), list(log))
+        keys = transaction.keys()
+        await self._wait_for(
+            lambda: {
+                one.number
+                for one in self.sessions.values()
+                if one.transaction and one is not session and keys & one.transaction.keys()
+            }
+        )
+        self.check(session)
+        self._constrain(session, transaction)
+        session.transaction = transaction
+
+    def commit(self, session: Session) -> None:
+        transaction = session.transaction
+        if transaction is None:
+            raise OutcomeUnknown
+        self._constrain(session, transaction)
+        for rows in transaction.rows:
+            self.levels |= {row[0]: row for row in rows.levels}
+            self.reservations |= {row[0]: row for row in rows.reservations}
+            self.movements |= {(row[0], row[1]): row for row in rows.movements}
+        self.log |= {line.command_id: line for line in transaction.log}
+        self.commits += 1
+        self._release(session)
+
+    def _constrain(self, session: Session, transaction: Transaction) -> None:
+        moved = [row[:2] for rows in transaction.rows for row in rows.movements]
+        said = [line.command_id for line in transaction.log]
+        levels = [row for rows in transaction.rows for row in rows.levels]
+        sound = (
+            len(set(moved)) == len(moved)
+            and not any(key in self.movements for key in moved)
+            and len(set(said)) == len(said)
+            and not any(command in self.log for command in said)
+            and all(0 <= row[3] <= row[2] for row in levels)
+        )
+        if not sound:
+            self._release(session)
+            raise Rejected("a constraint")
+
+    # --- leases --------------------------------------------------------------------------------
+
+    def register(self, host: Incarnation) -> list[Incarnation]:
+        row = HostRow(host, self.now_ms() + LEASE_SECONDS * 1000)
+        self.hosts.setdefault(host.id, row)
+        return [
+            one.incarnation
+            for one in self.hosts.values()
+            if not one.lost and one.incarnation[1:3] == host[1:3] and one.incarnation.id != host.id
+        ]
+
+    def expire(self, host_ids: Sequence[UUID]) -> None:
+        for host_id in host_ids:
+            self.hosts[host_id].expires_ms = self.now_ms()
+
+    def renew(self, host_id: UUID, decided_at_ms: int) -> int | None:
+        row = self.hosts[host_id]
+        if row.lost:
+            return None
+        row.decided_at_ms = max(row.decided_at_ms, decided_at_ms)
+        row.expires_ms = self.now_ms() + LEASE_SECONDS * 1000
+        return self.now_ms()
+
+    def owned(self, host_id: UUID) -> dict[Shard, Lease]:
+        return {
+            shard: Lease(row.epoch, row.decided_at_ms)
+            for shard, row in self.leases.items()
+            if row.host_id == host_id
+        }
+
+    async def raise_epochs(self, host_id: UUID) -> None:
+        mine = list(self.owned(host_id))
+        await self._unlocked(mine)
+        for shard in mine:
+            row = self.leases[shard]
+            if row.host_id == host_id and not self.hosts[host_id].lost:
+                row.epoch += 1
+
+    async def hand_over(
+        self, host_id: UUID, epochs: Mapping[Shard, int], successor: UUID, decided_at_ms: int
+    ) -> None:
+        await self._unlocked(list(epochs))
+        for shard, epoch in epochs.items():
+            row = self.leases[shard]
+            if (row.host_id, row.epoch) == (host_id, epoch) and not self.hosts[successor].lost:
+                row.host_id, row.epoch = successor, epoch + 1
+                row.decided_at_ms = max(row.decided_at_ms, decided_at_ms)
+
+    def mark_lost(self) -> list[UUID]:
+        """The first step of a takeover."""
+        lost = []
+        for row in self.hosts.values():
+            if not row.lost and row.expires_ms <= self.now_ms():
+                row.lost = True
+                lost.append(row.incarnation.id)
+        return lost
+
+    def terminate_lost(self) -> None:
+        """The second."""
+        for session in self.sessions.values():
+            if self.hosts[session.host_id].lost:
+                self.end(session)
+
+    async def give(self, gifts: Mapping[Shard, UUID]) -> None:
+        """The third."""
+        await self._unlocked(list(gifts))
+        for shard, host_id in gifts.items():
+            row = self.leases[shard]
+            owner = self.hosts.get(row.host_id) if row.host_id else None
+            if owner is not None and not owner.lost:
+                continue
+            decided_at_ms = owner.decided_at_ms if owner else 0
+            row.decided_at_ms = max(row.decided_at_ms, decided_at_ms, self.now_ms())
+            row.host_id, row.epoch = host_id, row.epoch + 1

@@ -1,0 +1,212 @@
+"""One simulated life of a cluster: real hosts, keeper and buses over a simulated database, clock
+and network, from a seed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from actors.families import COMMERCE, FAMILIES, decode_reply, encode_command
+from actors.runtime.bus import CommandBus
+from actors.runtime.directory import Directory
+from actors.runtime.keeper import Keeper
+from actors.runtime.wire import shard_of
+from actors.stock import model as m
+from core.clock import SystemClock
+from core.errors import Unavailable
+from core.request import RequestKey
+from store.leases import Incarnation, Shard
+from tests.runtime.kit import Faults, LocalHosts, LocalTransport, Node
+from tests.sim.database import EPOCH_MS, SimDatabase
+from tests.sim.store import SimKeeperStore, SimStore, Weather
+
+SHARDS = 4
+# Replicas and their shares of the traffic: who asks seldom has an old directory.
+BUSES = (0.5, 0.3, 0.1, 0.05, 0.05)
+PID = 2**23  # larger than any real one
+
+
+class SimClock(SystemClock):
+    """A process's clocks: its wall clock off by so much, its boot clock by another amount."""
+
+    def __init__(self, now_seconds: Callable[[], float], ahead_ms: int, boot_seconds: float):
+        self._now_seconds = now_seconds
+        self._since_boot = boot_seconds
+        self._offset_ms = EPOCH_MS + ahead_ms - int(boot_seconds * 1000)
+
+    def boot_seconds(self) -> float:
+        return self._now_seconds() + self._since_boot
+
+    def now_ms(self) -> int:
+        return int(self.boot_seconds() * 1000) + self._offset_ms
+
+
+@dataclass
+class Plan:
+    """What a seed decides of its life."""
+
+    rng: random.Random
+    hosts: int
+    seconds: float
+    weather: Weather
+    faults: Faults
+    disasters: int
+
+    @classmethod
+    def of(cls, seed: int) -> Plan:
+        rng = random.Random(seed)
+        bad = rng.random() < 0.8
+        weather = Weather(
+            rng,
+            cut=rng.choice((0.0, 0.005, 0.04)) if bad else 0.0,
+            slow=rng.choice((0.0, 0.002, 0.02)) if bad else 0.0,
+        )
+        faults = Faults(
+            rng,
+            lose_request=rng.choice((0.0, 0.03)),
+            lose_answer=rng.choice((0.0, 0.03)),
+            repeat=rng.choice((0.0, 0.1)),
+            max_delay_seconds=rng.choice((0.002, 0.05)),
+        )
+        return cls(rng, rng.randint(1, 3), 12.0, weather, faults, rng.randint(0, 5))
+
+
+@dataclass
+class World:
+    """The cluster of one seed. `trace` is what happened, in order."""
+
+    plan: Plan
+    trace: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.now = loop.time
+        self.rng = self.plan.rng
+        shards = [Shard(COMMERCE, number) for number in range(SHARDS)]
+        self.database = SimDatabase(self.now, shards)
+        self.nodes: dict[str, Node] = {}
+        names = [f"h{number}" for number in range(self.plan.hosts)]
+        self.hosts = LocalHosts(self._make, self.nodes, names)
+        self.transport = LocalTransport(self.nodes, self.plan.faults)
+        store = SimKeeperStore(self.database, SHARDS, self.plan.weather)
+        self.keeper = Keeper(store, self.hosts, FAMILIES, self._clock())
+        self.clock = self._clock()
+        self.buses = [self._bus() for _ in range(len(BUSES))]
+        self._made = 0
+
+    def _clock(self) -> SimClock:
+        ahead_ms = self.rng.randint(-300, 300)
+        return SimClock(self.now, ahead_ms, self.rng.uniform(0, 10_000))
+
+    def _bus(self) -> CommandBus:
+        return CommandBus(Directory(self._directory, self.clock), self.transport, self.clock)
+
+    def any_bus(self) -> CommandBus:
+        return self.rng.choices(self.buses, BUSES)[0]
+
+    def _make(self, name: str) -> Node:
+        self._made += 1
+        incarnation = Incarnation(self.uuid(), name, "machine", PID + self._made)
+        store = SimStore(self.database, incarnation, self.plan.weather)
+        node = Node(store, self._clock(), FAMILIES, SimStore.sever)
+        store.awake = node.awake
+        self.note(f"{name} starts")
+        return node
+
+    def uuid(self) -> UUID:
+        return UUID(int=self.rng.getrandbits(128))
+
+    def note(self, what: str) -> None:
+        self.trace.append(f"{self.now():.6f} {what}")
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256("\n".join(self.trace).encode()).hexdigest()[:16]
+
+    async def _directory(self) -> tuple[int, dict[Shard, tuple[str, UUID, int]]]:
+        await self.plan.weather.travel()
+        if not self.database.up:
+            raise Unavailable
+        owners = {}
+        for shard, row in self.database.leases.items():
+            owner = self.database.hosts.get(row.host_id) if row.host_id else None
+            if owner is not None and not owner.lost:
+                owners[shard] = (owner.incarnation.name, owner.incarnation.id, row.epoch)
+        return SHARDS, owners
+
+    async def served(self) -> None:
+        """Returns when every shard has a host that serves it."""
+        while True:
+            live = [node for node in self.nodes.values() if node.alive and node.awake.is_set()]
+            if sum(len(node.host.epochs) for node in live) == SHARDS:
+                return
+            await asyncio.sleep(0.1)
+
+    # --- disasters ---------------------------------------------------------------------------
+
+    async def disaster(self) -> None:
+        name = self.rng.choice(list(self.nodes) or ["none"])
+        node = self.nodes.get(name)
+        kind = self.rng.choice(("kill", "stop", "outage", "pause", "clock"))
+        self.note(f"{kind} {name}")
+        if node is None or not node.alive:
+            return
+        if kind == "kill":
+            node.kill()
+        elif kind == "stop":
+            node.freeze()
+            await asyncio.sleep(self.rng.uniform(0.5, 9))
+            node.thaw()
+        elif kind == "outage":
+            self.database.stop()
+            await asyncio.sleep(self.rng.uniform(0.1, 4))
+            self.database.up = True
+        elif kind == "pause":
+            cut, self.plan.weather.cut = self.plan.weather.cut, 0.5
+            await asyncio.sleep(self.rng.uniform(0.1, 2))
+            self.plan.weather.cut = cut
+        else:
+            assert isinstance(node.clock, SimClock)
+            node.clock._offset_ms += self.rng.randint(-5_000, 5_000)
+
+    def heal(self) -> None:
+        """The end of all trouble."""
+        self.note("healed")
+        self.plan.weather.cut = self.plan.weather.slow = 0.0
+        self.transport.faults = Faults(self.rng, max_delay_seconds=0.002)
+        self.database.up = True
+        for node in self.nodes.values():
+            node.thaw()
+
+
+@dataclass
+class Client:
+    """One of a product's clients. Sends a command once under its key; the bus repeats it."""
+
+    world: World
+    bus: CommandBus
+    tenant_id: UUID
+
+    async def send(self, command_id: UUID, command: m.AnyCommand, deadline_ms: int) -> m.AnyReply:
+        """Raises what the bus raises."""
+        now_ms = self.world.clock.now_ms()
+        supplied = self.world.rng.random() < 0.3
+        key = RequestKey(command_id, b"", supplied, now_ms, now_ms + deadline_ms)
+        body = encode_command(command)
+        decided = await self.bus.send(COMMERCE, self.tenant_id, "shop", body, key)
+        return decode_reply(decided.reply)
+
+    async def level(self, product: UUID) -> m.Level:
+        body = encode_command(m.GetLevels((product,)))
+        decided = await self.bus.read(COMMERCE, self.tenant_id, "shop", body)
+        reply = decode_reply(decided.reply)
+        assert isinstance(reply, m.Levels)
+        return reply.levels[0]
+
+    @property
+    def shard(self) -> Shard:
+        return Shard(COMMERCE, shard_of(self.tenant_id, SHARDS))

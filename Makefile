@@ -26,7 +26,7 @@ test: $(INSTALLED) ## Run the tests, on real servers
 
 chaos: $(INSTALLED) ## Kill everything, many times, under load; CHAOS_SEED=n replays an order
 	@HOLDFAST_CHAOS=long $(if $(CHAOS_SEED),HOLDFAST_CHAOS_SEED=$(CHAOS_SEED)) \
-		$(BIN)/python -m pytest tests/runtime tests/chaos
+		$(BIN)/python -m pytest tests/sim tests/runtime tests/chaos
 
 check: $(INSTALLED) ## Lint, format, types, imports; migrations and API description are current
 	@$(BIN)/ruff check

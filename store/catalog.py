@@ -30,12 +30,13 @@ from sqlalchemy import (
     cast,
     func,
     insert,
+    literal,
     literal_column,
     select,
     text,
     update,
 )
-from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -190,7 +191,8 @@ async def get_many(tx: AsyncConnection, product_ids: Iterable[UUID]) -> dict[UUI
 async def tenant_of(tx: AsyncConnection, product_ids: Iterable[UUID]) -> dict[UUID, UUID]:
     """Product to tenant, for those that this scope shows; a tenant's scope shows it its deleted
     products too, the public one does not. The answer for an id never changes: cache it."""
-    query = select(products.c.id, products.c.tenant_id).where(products.c.id.in_(list(product_ids)))
+    wanted = literal(list(product_ids), ARRAY(Uuid))
+    query = select(products.c.id, products.c.tenant_id).where(products.c.id == func.any(wanted))
     return {row.id: row.tenant_id for row in await tx.execute(query)}
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from uuid import UUID
 
 from core.errors import NotFound
@@ -19,6 +20,8 @@ class ProductOwners:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._known: OrderedDict[UUID, UUID] = OrderedDict()
+        # By scope, only while somebody waits.
+        self._questions: dict[Scope, _Question] = {}
 
     async def of(self, product_id: UUID) -> UUID:
         """The tenant of a product that is, or was, in the public catalogue. Raises NotFound."""
@@ -50,7 +53,52 @@ class ProductOwners:
                 raise NotFound(f"There is no product {product_id} here.")
 
     async def _learn(self, product_ids: list[UUID], scope: Scope) -> None:
+        question = self._questions.get(scope)
+        if question is None:
+            question = self._questions[scope] = _Question(lambda ids: self._look_up(ids, scope))
+        try:
+            await question.ask(product_ids)
+        finally:
+            if question.is_idle and self._questions.get(scope) is question:
+                del self._questions[scope]
+
+    async def _look_up(self, product_ids: list[UUID], scope: Scope) -> None:
         async with self._db.transaction(scope) as tx:
             self._known |= await catalog.tenant_of(tx, product_ids)
         while len(self._known) > MAX_REMEMBERED:
             self._known.popitem(last=False)
+
+
+class _Question:
+    """While one query is under way, all that is asked meanwhile gathers for the next: thousands
+    of first looks at thousands of products then cost a few queries."""
+
+    def __init__(self, look_up: Callable[[list[UUID]], Awaitable[None]]) -> None:
+        self._look_up = look_up
+        self._gathered: set[UUID] = set()
+        self._next: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
+
+    @property
+    def is_idle(self) -> bool:
+        return self._next is None and not self._turn.locked()
+
+    async def ask(self, product_ids: Iterable[UUID]) -> None:
+        """Returns when all of them were looked up. Raises what the query raised."""
+        self._gathered.update(product_ids)
+        if self._next is None:
+            self._next = asyncio.create_task(self._answer())
+            self._next.add_done_callback(_retrieved)
+        # One who hangs up must not take the others' answer along.
+        await asyncio.shield(self._next)
+
+    async def _answer(self) -> None:
+        async with self._turn:
+            wanted, self._gathered, self._next = list(self._gathered), set(), None
+            await self._look_up(wanted)
+
+
+def _retrieved(task: asyncio.Task[None]) -> None:
+    """Marks its error as seen: perhaps nobody waits any more."""
+    if not task.cancelled():
+        task.exception()

@@ -306,12 +306,12 @@ async def test_a_refusal_carries_its_facts(served: Served) -> None:
 
 
 async def test_what_nobody_foresaw_leaks_nothing(
-    served: Served, capsys: pytest.CaptureFixture[str]
+    served: Served, capfd: pytest.CaptureFixture[str]
 ) -> None:
     answer = await served.http.get("/api/trial/explode")
     problem(answer, 500, "internal_error")
     assert "hunter2" not in answer.text
-    assert answer.headers["x-request-id"] in "".join(capsys.readouterr())
+    assert answer.headers["x-request-id"] in "".join(capfd.readouterr())
 
 
 async def test_what_takes_too_long_is_given_up(

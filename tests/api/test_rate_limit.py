@@ -20,7 +20,7 @@ from tests.stack import FIRST_PORT, Stack, running_stack
 PER_WINDOW = Limits().user * WINDOW_SECONDS
 CONNECTIONS = 32
 # What two replicas let through between two rounds of telling each other, and then some.
-OVERSHOOT = 0.6
+OVERSHOOT = 0.5
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,8 @@ async def test_a_caller_is_held_to_its_share(limited_shop: Shop) -> None:
     loud, quiet = await shop.caller(Role.STAFF), await shop.caller(Role.STAFF)
     token = loud.http.headers["authorization"].removeprefix("Bearer ")
     path = f"/api/inventory/{product}"
+    # At a window's start: the flood is then all in one window, and the bound is that window's.
+    await asyncio.sleep(WINDOW_SECONDS - time.time() % WINDOW_SECONDS)
     passed, refused, seconds = await flood(shop, token, path, WINDOW_SECONDS * 0.8)
     if passed + refused < PER_WINDOW * (1 + OVERSHOOT):
         pytest.skip(f"NOT RUN: {passed + refused} requests in {seconds:.0f} s reach no limit")

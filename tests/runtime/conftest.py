@@ -7,7 +7,7 @@ import itertools
 import logging
 import os
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import asyncpg
@@ -19,15 +19,23 @@ from core.settings import Settings
 from store import migrate
 from tests.runtime.kit import SHARDS, Urls
 
-if "HOLDFAST_TEST_LOG" not in os.environ:
-    # What hosts say while they are killed by the dozen; tracebacks take longer than the tests.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-
 LONG = os.environ.get("HOLDFAST_CHAOS") == "long"
 # Times are promised to a machine that has some to spare; a busy one proves the rest all the same.
 PATIENCE = 1 if LONG else 10
 
 _numbers = itertools.count()
+
+
+@pytest.fixture(scope="package", autouse=True)
+def quiet() -> Iterator[None]:
+    """Silences what hosts say while they are killed by the dozen: the tracebacks take longer
+    than the tests. HOLDFAST_TEST_LOG=1 shows them."""
+    before = structlog.get_config()
+    if "HOLDFAST_TEST_LOG" not in os.environ:
+        wrapper = structlog.make_filtering_bound_logger(logging.CRITICAL)
+        structlog.configure(wrapper_class=wrapper, cache_logger_on_first_use=False)
+    yield
+    structlog.configure(**before)
 
 
 def urls_of(settings: Settings, database: str) -> Urls:

@@ -237,8 +237,13 @@ class LocalTransport:
     def _stray(self, work: Any) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)
         self._strays.add(task)
-        task.add_done_callback(self._strays.discard)
+        task.add_done_callback(self._over)
         return task
+
+    def _over(self, task: asyncio.Task[Any]) -> None:
+        self._strays.discard(task)
+        if not task.cancelled():
+            task.exception()  # perhaps nobody waits for it any more
 
     async def close(self) -> None:
         for task in list(self._strays):

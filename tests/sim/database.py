@@ -246,8 +246,9 @@ class SimDatabase:
 
     def terminate_lost(self) -> None:
         """The second."""
+        lost = {host_id for host_id, row in self.hosts.items() if row.lost}
         for session in self.sessions.values():
-            if self.hosts[session.host_id].lost:
+            if session.host_id in lost:
                 self.end(session)
 
     async def give(self, gifts: Mapping[Shard, UUID]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import inf
@@ -102,7 +103,13 @@ class Life:
 
 def live(seed: int) -> Life:
     """One life, from birth to audit, in virtual time."""
-    return simulate(lambda: _live(seed))
+    # The bus draws its pauses from the one generator that all of Python shares.
+    before = random.getstate()
+    random.seed(seed)
+    try:
+        return simulate(lambda: _live(seed))
+    finally:
+        random.setstate(before)
 
 
 async def _live(seed: int) -> Life:

@@ -1,4 +1,8 @@
-"""Switches that turn one mechanism off: simulated lives must then break promises."""
+"""Switches that turn one mechanism off: simulated lives must then break promises.
+
+The lease and the floor of decision times are missed too seldom for this: `tests/runtime` catches
+them with stops at chosen points.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,8 @@ import pytest
 
 from actors.runtime.agenda import Agenda
 from actors.runtime.host import Host
-from actors.runtime.mailbox import Mailbox
 from actors.runtime.memory import Memory
-from actors.runtime.tenure import Tenure
+from tests.runtime.sabotage import answers_first, memory_of_answers_off
 from tests.sim.database import SimDatabase, Transaction
 from tests.sim.store import SimStore
 
@@ -35,11 +38,6 @@ def proof_off(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SimDatabase, "prove", prove)
 
 
-def lease_off(patch: pytest.MonkeyPatch) -> None:
-    """A host answers whether or not its lease is valid."""
-    patch.setattr(Tenure, "valid", True)
-
-
 def log_unread(patch: pytest.MonkeyPatch) -> None:
     """Repeated commands are not looked up."""
 
@@ -47,11 +45,6 @@ def log_unread(patch: pytest.MonkeyPatch) -> None:
         return {}
 
     patch.setattr(SimStore, "known", known)
-
-
-def answers_forgotten(patch: pytest.MonkeyPatch) -> None:
-    """A host forgets what it answered, and what it is about to answer."""
-    patch.setattr(Mailbox, "known", _nothing)
 
 
 def memory_kept(patch: pytest.MonkeyPatch) -> None:
@@ -62,28 +55,6 @@ def memory_kept(patch: pytest.MonkeyPatch) -> None:
 def recovery_epochs_off(patch: pytest.MonkeyPatch) -> None:
     """After an unknown outcome a host goes on under the same epochs."""
     patch.setattr(SimDatabase, "raise_epochs", _nothing_async)
-
-
-def answers_first(patch: pytest.MonkeyPatch) -> None:
-    """Answers, and then commits."""
-    write = Host._write
-
-    async def hasty(self: Host, decided: Any) -> None:
-        self._answer(decided)
-        await write(self, decided)
-
-    patch.setattr(Host, "_write", hasty)
-
-
-def floor_off(patch: pytest.MonkeyPatch) -> None:
-    """A successor does not ask how far the decisions of the owner before it had come."""
-    take = Tenure.take
-
-    def forgetful(self: Tenure, shards: Any, owned: Any) -> None:
-        take(self, shards, owned)
-        self._decided_at_ms = 0
-
-    patch.setattr(Tenure, "take", forgetful)
 
 
 def tenure_unchecked(patch: pytest.MonkeyPatch) -> None:
@@ -100,13 +71,11 @@ def timers_lost(patch: pytest.MonkeyPatch) -> None:
 
 ALL: tuple[Mutation, ...] = (
     proof_off,
-    lease_off,
     log_unread,
-    answers_forgotten,
+    memory_of_answers_off,
     memory_kept,
     recovery_epochs_off,
     answers_first,
-    floor_off,
     tenure_unchecked,
     timers_lost,
 )

@@ -18,6 +18,7 @@ from actors.runtime.ports import Transport
 from core.clock import Clock, SystemClock
 from core.errors import Unavailable
 from core.settings import Settings
+from deployments.business.places import Places
 from deployments.inventory.owners import ProductOwners
 from gateway.edge import Edge
 from store import leases
@@ -42,6 +43,7 @@ class Resources:
     edge: Edge
     bus: CommandBus
     owners: ProductOwners
+    places: Places
     checks: dict[str, Check] = field(default_factory=dict)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -71,6 +73,7 @@ def make_resources(settings: Settings, transport: Transport, process: str) -> Re
         edge=Edge(settings, db, redis, clock, process=process),
         bus=CommandBus(directory, transport, clock),
         owners=ProductOwners(db),
+        places=Places(db, clock),
         checks={
             "postgres": partial(_postgres_is_well, db),
             "redis": redis.ping,

@@ -1,22 +1,18 @@
-"""People, businesses and who may act for which: the tables and their queries.
+"""People, and for which businesses they may act: the tables and their queries.
 
-`businesses` and `memberships` stand behind a tenant's wall. `users` holds no tenant's data and is
-read while nobody is known yet, so the app role has plain rights on it.
+`memberships` stands behind a tenant's wall. `users` holds no tenant's data and is read while
+nobody is known yet, so the app role has plain rights on it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    CHAR,
     CheckConstraint,
     Column,
     ColumnElement,
-    DateTime,
     ForeignKey,
     String,
     Table,
@@ -29,14 +25,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.schema import metadata
+from store import business
+from store.schema import metadata, moment
 
 MOST_MEMBERSHIPS = 100
-
-
-def moment(name: str, *, nullable: bool = False, **rest: Any) -> Column[datetime]:
-    """A column that holds a point in time; mandatory unless said otherwise."""
-    return Column(name, DateTime(timezone=True), nullable=nullable, **rest)
 
 
 users = Table(
@@ -52,17 +44,6 @@ users = Table(
     moment("updated_at", server_default=func.now()),
     CheckConstraint("email = lower(email)", name="email_lower"),
     CheckConstraint("role IN ('customer', 'vendor', 'admin')", name="role"),
-)
-
-businesses = Table(
-    "businesses",
-    metadata,
-    Column("id", Uuid, primary_key=True),
-    Column("name", String(255), nullable=False),
-    Column("currency", CHAR(3), nullable=False, server_default="USD"),
-    moment("created_at", server_default=func.now()),
-    moment("updated_at", server_default=func.now()),
-    CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
 )
 
 memberships = Table(
@@ -116,8 +97,9 @@ async def add_user(tx: AsyncConnection, user: User) -> bool:
 async def add_business(
     tx: AsyncConnection, tenant_id: UUID, name: str, currency: str, owner_id: UUID
 ) -> None:
-    """A business and its owner. The transaction's scope must be the new tenant."""
-    await tx.execute(insert(businesses).values(id=tenant_id, name=name, currency=currency))
+    """A business, its main location and its owner. The transaction's scope must be the new
+    tenant."""
+    await business.open_business(tx, tenant_id, name, currency)
     await tx.execute(
         insert(memberships).values(tenant_id=tenant_id, user_id=owner_id, role="owner")
     )
@@ -165,9 +147,3 @@ async def memberships_of(tx: AsyncConnection, user_id: UUID) -> list[Membership]
         .limit(MOST_MEMBERSHIPS)
     )
     return [Membership(*row) for row in await tx.execute(query)]
-
-
-async def business_currency(tx: AsyncConnection, tenant_id: UUID) -> str | None:
-    """ISO 4217 code of the tenant's prices; None if the scope does not show the tenant."""
-    query = select(businesses.c.currency).where(businesses.c.id == tenant_id)
-    return (await tx.execute(query)).scalar_one_or_none()

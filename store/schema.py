@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import MetaData
+from sqlalchemy import Column, DateTime, MetaData, String
 
 APP_ROLE = "holdfast_app"
 HOST_ROLE = "holdfast_host"
@@ -22,6 +23,23 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+def moment(name: str, *, nullable: bool = False, **rest: Any) -> Column[datetime]:
+    """A column that holds a point in time; mandatory unless said otherwise."""
+    return Column(name, DateTime(timezone=True), nullable=nullable, **rest)
+
+
+def address_columns() -> list[Column[Any]]:
+    """The columns of a postal address, as every table that has one calls them. `country` is an
+    ISO 3166-1 code of two letters, or a name where it is a person's own."""
+    return [
+        Column("street", String(255)),
+        Column("city", String(100)),
+        Column("state", String(100)),
+        Column("zip", String(20)),
+        Column("country", String(100)),
+    ]
 
 
 class Executor(Protocol):

@@ -28,8 +28,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.auth import businesses, moment
-from store.schema import metadata
+from store.business import businesses
+from store.schema import metadata, moment
 from store.sessions import announce
 
 MOST_SERVICE_KEYS = 100

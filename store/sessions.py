@@ -30,8 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.auth import moment
-from store.schema import metadata
+from store.schema import metadata, moment
 
 _SWEPT_AT_ONCE = 1_000
 

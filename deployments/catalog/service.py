@@ -36,7 +36,7 @@ from deployments.catalog.schemas import (
 )
 from gateway.schemas import Envelope, Message, Page, Pagination
 from store import catalog
-from store.auth import business_currency
+from store.business import business_currency
 from store.catalog import Filters, Product
 from store.commands import Recorded, once
 from store.engine import PUBLIC, Database, Scope

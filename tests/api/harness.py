@@ -15,6 +15,7 @@ from actors.runtime.bus import Decided
 from core.clock import SystemClock
 from core.settings import Settings
 from deployments import auth, meta
+from deployments.business.places import Places
 from deployments.inventory.owners import ProductOwners
 from gateway.app import create_app
 from gateway.capability import Capability
@@ -64,6 +65,7 @@ class InProcess:
         self.redis = Redis(self.redis_url or self.settings.effective_redis_url)
         self.clock = SystemClock()
         self.owners = ProductOwners(self.db)
+        self.places = Places(self.db, self.clock)
         self.bus = LazyBus(self.settings)
         self.edge = Edge(
             self.settings, self.db, self.redis, self.clock, process=self.process, limits=self.limits

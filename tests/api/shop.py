@@ -17,6 +17,10 @@ from store.migrate import all_tables
 from tests.stack import Stack
 
 _NEW_BUSINESS = "INSERT INTO businesses (id, name, currency) VALUES ($1, 'Shop', 'GBP')"
+_NEW_LOCATION = """
+INSERT INTO locations (id, tenant_id, name, time_zone, currency)
+VALUES ($1, $1, 'Main', 'Europe/London', 'GBP')
+"""
 _NEW_USER = "INSERT INTO users (id, name, email, password_hash, role) VALUES ($1, $2, $3, '', $4)"
 _NEW_MEMBER = "INSERT INTO memberships (tenant_id, user_id, role) VALUES ($1, $2, $3)"
 # What somebody is called in a business, and what they registered as.
@@ -120,6 +124,7 @@ async def open_shop(stack: Stack) -> AsyncIterator[Shop]:
     connection = await stack.database()
     try:
         await connection.execute(_NEW_BUSINESS, tenant)
+        await connection.execute(_NEW_LOCATION, tenant)
     finally:
         await connection.close()
     user = await add_user(stack, Role.OWNER, tenant)

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from core.ids import uuid7
 from core.settings import Settings
 from store import auth, service_keys, sessions
+from store.business import business_currency
 from store.engine import PUBLIC, Database, Scope
 
 SOON = datetime.now(UTC) + timedelta(hours=1)
@@ -76,8 +77,8 @@ async def test_an_address_in_capitals_is_not_stored(db: Database) -> None:
 async def test_a_tenant_sees_itself_alone(db: Database) -> None:
     (_, mine), (_, other) = await new_business(db), await new_business(db)
     async with db.transaction(Scope(tenant_id=mine)) as tx:
-        assert await auth.business_currency(tx, mine) == "EUR"
-        assert await auth.business_currency(tx, other) is None
+        assert await business_currency(tx, mine) == "EUR"
+        assert await business_currency(tx, other) is None
         for table in ("memberships", "businesses"):
             count = (await tx.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one()
             assert count == 1

@@ -42,6 +42,7 @@ ALEMBIC = "alembic_version"
 # What a column must hold where any value of its type would not do.
 SPECIAL: dict[tuple[str, str], Any] = {
     ("businesses", "currency"): "EUR",
+    ("locations", "currency"): "EUR",
     ("products", "currency"): "EUR",
     ("products", "images"): "[]",
     ("memberships", "role"): "staff",
@@ -82,9 +83,13 @@ async def tenants(owner: asyncpg.Connection) -> tuple[UUID, UUID]:
         user = uuid4()
         await insert(owner, "users", id=user, email=f"{user}@shop.test")
         await insert(owner, "businesses", id=tenant)
-        for name in WALLED:
-            known = {"tenant_id": tenant, "created_by": user, "user_id": user}
-            table = TABLES[name]
+        for table in all_tables().sorted_tables:
+            name = table.name
+            if name not in WALLED:
+                continue
+            # Each thing has its tenant's id, so that what refers to it finds it.
+            known = {"tenant_id": tenant, "created_by": user, "user_id": user, "id": tenant}
+            known |= {column.name: tenant for column in table.c if refers_to_walled(column)}
             given = {
                 column: value
                 for column, value in known.items()
@@ -92,6 +97,10 @@ async def tenants(owner: asyncpg.Connection) -> tuple[UUID, UUID]:
             }
             await insert(owner, name, **given)
     return made
+
+
+def refers_to_walled(column: Column[Any]) -> bool:
+    return any(key.column.table.name in WALLED for key in column.foreign_keys)
 
 
 async def insert(connection: asyncpg.Connection, name: str, **given: Any) -> None:

@@ -1,0 +1,1 @@
+"""What a business is: its profile, its locations, its taxes and when it is open."""

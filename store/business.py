@@ -1,0 +1,119 @@
+"""Businesses themselves: the table and its queries. A business is a tenant; its own row is walled
+by its id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import (
+    CHAR,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Integer,
+    String,
+    Table,
+    Uuid,
+    func,
+    insert,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.locations import UTC_ZONE, add_main, locations
+from store.schema import address_columns, metadata, moment
+from store.taxes import Rate, default_class, rates_at
+
+DEFAULT_PLAN = "free"
+
+businesses = Table(
+    "businesses",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("legal_name", String(255)),
+    *address_columns(),
+    Column("email", String(254)),
+    Column("phone", String(32)),
+    Column("website", String(2048)),
+    Column("currency", CHAR(3), nullable=False, server_default="USD"),
+    Column("plan", String(40), nullable=False, server_default=DEFAULT_PLAN),
+    Column("prices_include_tax", Boolean, nullable=False, server_default=text("false")),
+    Column("settings", JSONB, nullable=False, server_default="{}"),
+    Column("version", Integer, nullable=False, server_default="1"),
+    moment("created_at", server_default=func.now()),
+    moment("updated_at", server_default=func.now()),
+    moment("deleted_at", nullable=True),
+    CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TillTerms:
+    """What a till at one location goes by. `rates` holds a rate for each tax class that has one
+    at that moment; goods without a class are of `default_tax_class_id`."""
+
+    business_name: str
+    location_name: str
+    currency: str
+    time_zone: str
+    prices_include_tax: bool
+    receipt_header: str
+    receipt_footer: str
+    default_tax_class_id: UUID | None
+    rates: Mapping[UUID, Rate]
+
+    def rate(self, tax_class_id: UUID | None) -> Rate | None:
+        """The rate of an item's class; None if such goods are not taxed here."""
+        known = tax_class_id or self.default_tax_class_id
+        return None if known is None else self.rates.get(known)
+
+
+async def open_business(
+    tx: AsyncConnection, tenant_id: UUID, name: str, currency: str, time_zone: str = UTC_ZONE
+) -> None:
+    """A business on the default plan, and its main location. The scope must be the new tenant."""
+    await tx.execute(insert(businesses).values(id=tenant_id, name=name, currency=currency))
+    await add_main(tx, tenant_id, currency, time_zone)
+
+
+async def business_currency(tx: AsyncConnection, tenant_id: UUID) -> str | None:
+    """ISO 4217 code of the tenant's prices; None if the scope does not show the tenant, or it is
+    deleted."""
+    query = select(businesses.c.currency).where(
+        businesses.c.id == tenant_id, businesses.c.deleted_at.is_(None)
+    )
+    return (await tx.execute(query)).scalar_one_or_none()
+
+
+async def till_terms(
+    tx: AsyncConnection, location_id: UUID, at: datetime | None = None
+) -> TillTerms | None:
+    """What holds at one of the tenant's locations at a moment, now by default; None if the tenant
+    has no such location, or has deleted it."""
+    query = (
+        select(
+            businesses.c.name.label("business_name"),
+            locations.c.name.label("location_name"),
+            locations.c.currency,
+            locations.c.time_zone,
+            businesses.c.prices_include_tax,
+            locations.c.receipt_header,
+            locations.c.receipt_footer,
+        )
+        .join(businesses, businesses.c.id == locations.c.tenant_id)
+        .where(locations.c.id == location_id, locations.c.deleted_at.is_(None))
+    )
+    row = (await tx.execute(query)).mappings().first()
+    if row is None:
+        return None
+    return TillTerms(
+        **row,
+        default_tax_class_id=await default_class(tx),
+        rates=await rates_at(tx, location_id, at),
+    )

@@ -1,0 +1,92 @@
+"""Where a business is: its locations, the table and its queries, behind the wall.
+
+A business's first location is made with it and has its id: it is meant where none is named.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    CHAR,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    insert,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.schema import address_columns, metadata, moment
+
+MOST_LOCATIONS = 500
+MAIN_NAME = "Main"
+UTC_ZONE = "UTC"
+
+LIVE = text("deleted_at IS NULL")
+
+locations = Table(
+    "locations",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("tenant_id", Uuid, ForeignKey("businesses.id"), nullable=False),
+    Column("name", String(255), nullable=False),
+    *address_columns(),
+    Column("phone", String(32)),
+    Column("time_zone", String(64), nullable=False, comment="IANA"),
+    Column("currency", CHAR(3), nullable=False),
+    Column("receipt_header", Text, nullable=False, server_default=""),
+    Column("receipt_footer", Text, nullable=False, server_default=""),
+    Column("opening_hours", JSONB, nullable=False, server_default="{}"),
+    Column("version", Integer, nullable=False, server_default="1"),
+    moment("created_at", server_default=func.now()),
+    moment("updated_at", server_default=func.now()),
+    moment("deleted_at", nullable=True),
+    UniqueConstraint("tenant_id", "id"),
+    CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
+    CheckConstraint("name <> ''", name="named"),
+    CheckConstraint(
+        "char_length(receipt_header) <= 1000 AND char_length(receipt_footer) <= 1000",
+        name="receipt_bounded",
+    ),
+    CheckConstraint("id <> tenant_id OR deleted_at IS NULL", name="main_stays"),
+    Index(
+        "uq_locations_name", "tenant_id", text("lower(name)"), unique=True, postgresql_where=LIVE
+    ),
+)
+
+
+async def add_main(tx: AsyncConnection, tenant_id: UUID, currency: str, time_zone: str) -> None:
+    """The location that a new business has."""
+    await tx.execute(
+        insert(locations).values(
+            id=tenant_id,
+            tenant_id=tenant_id,
+            name=MAIN_NAME,
+            currency=currency,
+            time_zone=time_zone,
+        )
+    )
+
+
+async def live_ids(tx: AsyncConnection) -> frozenset[UUID]:
+    """Ids of the tenant's locations that are not deleted."""
+    query = select(locations.c.id).where(locations.c.deleted_at.is_(None)).limit(MOST_LOCATIONS)
+    return frozenset((await tx.execute(query)).scalars())
+
+
+async def location_row(tx: AsyncConnection, location_id: UUID) -> Any:
+    """The row of a location that is not deleted, or None."""
+    query = select(locations).where(locations.c.id == location_id, locations.c.deleted_at.is_(None))
+    return (await tx.execute(query)).first()

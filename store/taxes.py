@@ -1,0 +1,133 @@
+"""Tax classes and their rates: the tables and their queries, behind the wall.
+
+A class says what kind of goods something is; a rate says what such goods are taxed with from a
+moment on, everywhere or at one location. Rates are parts per million: 20 % is 200,000.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    String,
+    Table,
+    UniqueConstraint,
+    Uuid,
+    func,
+    or_,
+    select,
+    text,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.schema import metadata, moment
+
+MOST_CLASSES = 100
+MOST_RATES = 5_000
+LIVE = text("deleted_at IS NULL")
+
+tax_classes = Table(
+    "tax_classes",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("tenant_id", Uuid, ForeignKey("businesses.id"), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("is_default", Boolean, nullable=False, server_default=text("false")),
+    Column("version", Integer, nullable=False, server_default="1"),
+    moment("created_at", server_default=func.now()),
+    moment("updated_at", server_default=func.now()),
+    moment("deleted_at", nullable=True),
+    UniqueConstraint("tenant_id", "id"),
+    CheckConstraint("name <> ''", name="named"),
+    Index(
+        "uq_tax_classes_name", "tenant_id", text("lower(name)"), unique=True, postgresql_where=LIVE
+    ),
+    Index(
+        "uq_tax_classes_default",
+        "tenant_id",
+        unique=True,
+        postgresql_where=text("is_default AND deleted_at IS NULL"),
+    ),
+)
+
+tax_rates = Table(
+    "tax_rates",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("tenant_id", Uuid, ForeignKey("businesses.id"), nullable=False),
+    Column("tax_class_id", Uuid, nullable=False),
+    Column("location_id", Uuid, comment="Null: wherever no rate of the location's own holds"),
+    Column("name", String(100), nullable=False),
+    Column("rate_ppm", Integer, nullable=False),
+    moment("valid_from"),
+    Column("version", Integer, nullable=False, server_default="1"),
+    moment("created_at", server_default=func.now()),
+    moment("updated_at", server_default=func.now()),
+    moment("deleted_at", nullable=True),
+    # With the tenant in the key, no rate can hang on another business's class or location.
+    ForeignKeyConstraint(
+        ["tenant_id", "tax_class_id"], ["tax_classes.tenant_id", "tax_classes.id"]
+    ),
+    ForeignKeyConstraint(["tenant_id", "location_id"], ["locations.tenant_id", "locations.id"]),
+    CheckConstraint("rate_ppm BETWEEN 0 AND 10000000", name="rate_bounded"),
+    CheckConstraint("name <> ''", name="named"),
+    Index(
+        "uq_tax_rates_moment",
+        "tenant_id",
+        "tax_class_id",
+        "location_id",
+        "valid_from",
+        unique=True,
+        postgresql_where=LIVE,
+        postgresql_nulls_not_distinct=True,
+    ),
+)
+
+
+class Rate(NamedTuple):
+    """What goods of a class are taxed with: `rate_ppm` 200,000 is 20 %."""
+
+    name: str
+    rate_ppm: int
+
+
+async def rates_at(
+    tx: AsyncConnection, location_id: UUID, at: datetime | None = None
+) -> dict[UUID, Rate]:
+    """Tax class to the rate that holds at a location at a moment (now, by default). A rate of
+    the location's own beats one that holds everywhere; among equals the newest counts. A class
+    that is deleted goes on taxing the goods that have it."""
+    moment_at = func.now() if at is None else at
+    query = (
+        select(tax_rates.c.tax_class_id, tax_rates.c.name, tax_rates.c.rate_ppm)
+        .distinct(tax_rates.c.tax_class_id)
+        .where(
+            tax_rates.c.deleted_at.is_(None),
+            tax_rates.c.valid_from <= moment_at,
+            or_(tax_rates.c.location_id.is_(None), tax_rates.c.location_id == location_id),
+        )
+        .order_by(
+            tax_rates.c.tax_class_id,
+            tax_rates.c.location_id.is_(None),
+            tax_rates.c.valid_from.desc(),
+        )
+    )
+    rows = await tx.execute(query)
+    return {row.tax_class_id: Rate(row.name, row.rate_ppm) for row in rows}
+
+
+async def default_class(tx: AsyncConnection) -> UUID | None:
+    """The class of goods that name none; None if the business has said nothing."""
+    query = select(tax_classes.c.id).where(
+        tax_classes.c.is_default, tax_classes.c.deleted_at.is_(None)
+    )
+    return (await tx.execute(query)).scalar_one_or_none()

@@ -27,6 +27,7 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.schema import metadata, moment
@@ -109,7 +110,7 @@ async def rates_at(
     moment_at = func.now() if at is None else at
     query = (
         select(tax_rates.c.tax_class_id, tax_rates.c.name, tax_rates.c.rate_ppm)
-        .distinct(tax_rates.c.tax_class_id)
+        .ext(distinct_on(tax_rates.c.tax_class_id))
         .where(
             tax_rates.c.deleted_at.is_(None),
             tax_rates.c.valid_from <= moment_at,

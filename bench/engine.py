@@ -168,7 +168,7 @@ def _reserve(many: bool) -> m.Reserve:
     return m.Reserve(uuid7(), (m.Line(goods.product_id(number), 1),), 86_400_000)
 
 
-def _envelope(command: m.AnyCommand, *, read: bool = False) -> Envelope:
+def _envelope(command: m.Command, *, read: bool = False) -> Envelope:
     now_ms = _clock.now_ms()
     return Envelope(
         COMMERCE,

@@ -77,14 +77,20 @@ async def stock_holdfast(connection: asyncpg.Connection) -> None:
         [(product, TENANT, USER, str(product)) for product, _ in goods],
     )
     await connection.executemany(
-        "INSERT INTO stock_levels (product_id, tenant_id, on_hand, reserved, low_stock_threshold,"
-        " low, discontinued, sequence, updated_at)"
-        " VALUES ($1, $2, $3, 0, 10, false, false, 1, now())",
+        "INSERT INTO stock_items VALUES ($1, $2, false, 0, 1, now())",
+        [(product, TENANT) for product, _ in goods],
+    )
+    await connection.executemany(
+        "INSERT INTO stock_levels (product_id, location_id, tenant_id, on_hand, reserved, incoming,"
+        " low_stock_threshold, low, floor, sequence, updated_at)"
+        " VALUES ($1, $2, $2, $3, 0, 0, 10, false, 0, 1, now())",
         [(product, TENANT, quantity) for product, quantity in goods],
     )
     await connection.executemany(
-        "INSERT INTO stock_movements (product_id, sequence, tenant_id, kind, on_hand_delta,"
-        " reserved_delta, on_hand_after, reserved_after, command_id, created_by, occurred_at)"
-        " VALUES ($1, 1, $2, 'received', $3, 0, $3, 0, gen_random_uuid(), 'bench', now())",
+        "INSERT INTO stock_movements (product_id, location_id, sequence, tenant_id, kind,"
+        " on_hand_delta, reserved_delta, incoming_delta, on_hand_after, reserved_after,"
+        " incoming_after, command_id, created_by, occurred_at, recorded_at)"
+        " VALUES ($1, $2, 1, $2, 'received', $3, 0, 0, $3, 0, 0, gen_random_uuid(), 'bench',"
+        " now(), now())",
         [(product, TENANT, quantity) for product, quantity in goods],
     )

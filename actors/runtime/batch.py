@@ -127,7 +127,7 @@ def _decide(work: Work, view: Working, epochs: Mapping[Shard, int], decided: Dec
         changes.append(Change(key, event, before, after, work.context))
     receipts = tuple(
         Receipt(
-            str(key.id),
+            key.name,
             rules.sequence(states[key] if key in states else view.get(key)),
             epochs[work.shard],
         )

@@ -6,25 +6,34 @@ reply, not an exception.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from uuid import UUID
+
+import msgspec
 
 if TYPE_CHECKING:
     from store.journal import Loader
 
 
-class Key(NamedTuple):
-    """Names one aggregate. `kind` is unique over all families. An `ephemeral` key is a question
-    to the store, such as "this caller's open holds": asked again for every batch."""
+class Key(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
+    """Names one aggregate. `kind` is unique over all families; `detail` is what `id` alone leaves
+    open, such as a place. An `ephemeral` key is a question to the store, such as "this caller's
+    open holds": asked again for every batch. It remembers its hash: a decision looks the same
+    key up many times, and a UUID's hash costs a call."""
 
     kind: str
     shard: int
     tenant_id: UUID
     id: UUID
-    detail: str = ""
+    detail: Hashable = None
     ephemeral: bool = False
+
+    @property
+    def name(self) -> str:
+        """As receipts name it."""
+        return str(self.id) if self.detail is None else f"{self.id}@{self.detail}"
 
 
 class View(Protocol):

@@ -9,6 +9,7 @@ from typing import Any
 from actors.runtime.family import Key
 
 MAX_AGGREGATES = 200_000
+_ABSENT = object()
 
 
 class Memory:
@@ -69,8 +70,9 @@ class Working:
         return key in self._changed or key in self._memory or key in self._asked
 
     def get(self, key: Key) -> Any:
-        if key in self._changed:
-            return self._changed[key]
+        state = self._changed.get(key, _ABSENT)
+        if state is not _ABSENT:
+            return state
         if key.ephemeral:
             return self._asked.get(key)
         return self._memory.get(key)

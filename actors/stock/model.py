@@ -1,8 +1,11 @@
 """Stock and its reservations: states, commands, events and replies. Quantities are whole units.
 
-available = on_hand - reserved. A hold counts as reserved from its opening until it is confirmed,
-released, or expired; expiry removes it GRACE_MS after `expires_at_ms`, so that a confirm that
-arrived in time is honoured even across a failover.
+Stock is kept per item (a product without variants, or a variant; `product_id` throughout) and
+location; `location_id` None is the business's main location, whose id is the tenant's.
+
+available = on_hand - reserved. It may fall to -backorder_limit of the item. A hold counts as
+reserved from its opening until it is confirmed, released, or expired; expiry removes it GRACE_MS
+after `expires_at_ms`, so that a confirm that arrived in time is honoured even across a failover.
 """
 
 from __future__ import annotations
@@ -13,14 +16,18 @@ from uuid import UUID
 
 import msgspec
 
+from actors.messages import Command as Command
+from actors.messages import Refused as Refused
+from actors.messages import Reply as Reply
+from actors.messages import Shortage as Shortage
+
 GRACE_MS = 30_000
 DEFAULT_LOW_STOCK_THRESHOLD = 10
 MAX_LINES = 1_000
 MAX_QUANTITY = 1_000_000
 MAX_ON_HAND = 2_000_000_000
-MAX_HOLDS_PER_RELEASE = 100
 
-STOCK, RESERVATION, OPEN_HOLDS = "stock", "reservation", "open_holds"
+STOCK, ITEM, RESERVATION, OPEN_HOLDS = "stock", "item", "reservation", "open_holds"
 
 
 class Line(NamedTuple):
@@ -36,14 +43,20 @@ class Status(StrEnum):
 
 
 class Stock(msgspec.Struct, frozen=True):
-    """The level of one product. `low` remembers the side of the threshold, so that a crossing
-    is told once."""
+    """The level of one item at one location.
+
+    `low` remembers the side of the threshold, so that a crossing is told once. `floor` is the
+    least that `available` may be: minus the backorder limit that the last movement went by, or
+    where a count left it. `counted_at_ms` is the moment of the latest count.
+    """
 
     on_hand: int = 0
     reserved: int = 0
+    incoming: int = 0
     low_stock_threshold: int = DEFAULT_LOW_STOCK_THRESHOLD
     low: bool = True
-    discontinued: bool = False
+    floor: int = 0
+    counted_at_ms: int | None = None
     sequence: int = 0
 
     @property
@@ -51,8 +64,17 @@ class Stock(msgspec.Struct, frozen=True):
         return self.on_hand - self.reserved
 
 
+class Item(msgspec.Struct, frozen=True):
+    """What holds for an item at all locations. `location_ids`: where it has a level."""
+
+    discontinued: bool = False
+    backorder_limit: int = 0
+    location_ids: tuple[UUID, ...] = ()
+    sequence: int = 0
+
+
 class Reservation(msgspec.Struct, frozen=True):
-    """A hold on all of its lines: one product at most once."""
+    """A hold on all of its lines, at one location: one item at most once."""
 
     lines: tuple[Line, ...]
     status: Status
@@ -60,14 +82,11 @@ class Reservation(msgspec.Struct, frozen=True):
     created_at_ms: int
     expires_at_ms: int
     reference: str | None = None
+    location_id: UUID | None = None
     sequence: int = 0
 
 
 # --- commands ------------------------------------------------------------------------------
-
-
-class Command(msgspec.Struct, frozen=True, tag=True):
-    """Base of what a shard is asked to do."""
 
 
 class AddStock(Command, frozen=True):
@@ -77,11 +96,13 @@ class AddStock(Command, frozen=True):
     quantity: int
     low_stock_threshold: int | None = None
     reference: str | None = None
+    location_id: UUID | None = None
 
 
 class Adjustment(NamedTuple):
     product_id: UUID
     delta: int
+    location_id: UUID | None = None
 
 
 class Adjust(Command, frozen=True):
@@ -99,6 +120,7 @@ class Reserve(Command, frozen=True):
     lines: tuple[Line, ...]
     ttl_ms: int
     reference: str | None = None
+    location_id: UUID | None = None
 
 
 class Confirm(Command, frozen=True):
@@ -121,10 +143,11 @@ class Release(Command, frozen=True):
 
 
 class ReleaseOldest(Command, frozen=True):
-    """Frees `quantity` of the caller's own oldest open holds of one product."""
+    """Frees `quantity` of the caller's own oldest open holds of one item at one location."""
 
     product_id: UUID
     quantity: int
+    location_id: UUID | None = None
 
 
 class Expire(Command, frozen=True):
@@ -133,55 +156,59 @@ class Expire(Command, frozen=True):
     reservation_id: UUID
 
 
-class Discontinue(Command, frozen=True):
-    """The product is gone from the catalogue (or back): no new holds."""
+class SetItemTerms(Command, frozen=True):
+    """What holds at all locations; None leaves it. A discontinued item takes no new holds;
+    `backorder_limit` units may be promised beyond what is there, at each location."""
 
     product_id: UUID
-    discontinued: bool
+    discontinued: bool | None = None
+    backorder_limit: int | None = None
 
 
 class GetLevels(Command, frozen=True):
+    """Levels of items: at one location, or with `everywhere` at each where there is one (the main
+    one at least)."""
+
     product_ids: tuple[UUID, ...]
+    location_id: UUID | None = None
+    everywhere: bool = False
 
 
 class GetReservation(Command, frozen=True):
     reservation_id: UUID
 
 
-AnyCommand = (
-    AddStock
-    | Adjust
-    | Reserve
-    | Confirm
-    | Extend
-    | Release
-    | ReleaseOldest
-    | Expire
-    | Discontinue
-    | GetLevels
-    | GetReservation
-)
-
 # --- events --------------------------------------------------------------------------------
 
 
 class Movement(msgspec.Struct, frozen=True):
-    """A line of the ledger. `kind`: received, adjusted, reserved, released, expired, confirmed."""
+    """A line of the ledger. `kind`: received, adjusted, reserved, released, expired, confirmed,
+    and those that other modules name. `backorder_limit` is the item's at that moment."""
 
     kind: str
     on_hand_delta: int
     reserved_delta: int
+    incoming_delta: int = 0
+    backorder_limit: int = 0
     reason: str | None = None
     reference: str | None = None
     reservation_id: UUID | None = None
+    occurred_at_ms: int | None = None
 
 
 class ThresholdSet(msgspec.Struct, frozen=True):
     low_stock_threshold: int
 
 
-class DiscontinuedSet(msgspec.Struct, frozen=True):
+class Stocked(msgspec.Struct, frozen=True):
+    """The item has got a level at a location."""
+
+    location_id: UUID
+
+
+class TermsSet(msgspec.Struct, frozen=True):
     discontinued: bool
+    backorder_limit: int
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -190,6 +217,7 @@ class Opened(msgspec.Struct, frozen=True):
     created_at_ms: int
     expires_at_ms: int
     reference: str | None
+    location_id: UUID | None
 
 
 class Closed(msgspec.Struct, frozen=True):
@@ -204,14 +232,7 @@ class Reduced(msgspec.Struct, frozen=True):
     lines: tuple[Line, ...]
 
 
-StockEvent = Movement | ThresholdSet | DiscontinuedSet
-ReservationEvent = Opened | Closed | Extended | Reduced
-
 # --- replies -------------------------------------------------------------------------------
-
-
-class Reply(msgspec.Struct, frozen=True, tag=True):
-    """Base of what a shard answers."""
 
 
 class Level(msgspec.Struct, frozen=True, array_like=True):
@@ -220,6 +241,10 @@ class Level(msgspec.Struct, frozen=True, array_like=True):
     reserved: int
     low_stock_threshold: int
     discontinued: bool = False
+    location_id: UUID | None = None
+    incoming: int = 0
+    backorder_limit: int = 0
+    sequence: int = 0
 
     @property
     def available(self) -> int:
@@ -245,6 +270,7 @@ class Hold(Reply, frozen=True):
     created_by: str
     reference: str | None
     levels: tuple[Level, ...]
+    location_id: UUID | None = None
 
 
 class Freed(Reply, frozen=True):
@@ -253,18 +279,14 @@ class Freed(Reply, frozen=True):
     reservation_ids: tuple[UUID, ...]
 
 
-class Shortage(NamedTuple):
+class TermsReply(Reply, frozen=True):
+    """An item's terms as they now stand."""
+
     product_id: UUID
-    requested: int
-    available: int
+    discontinued: bool
+    backorder_limit: int
 
 
-class Refused(Reply, frozen=True):
-    """The rule says no. `code` is for machines: insufficient_stock, not_found, not_open,
-    reservation_expired, no_open_hold, stock_limit, product_discontinued."""
-
-    code: str
-    shortages: tuple[Shortage, ...] = ()
-
-
-AnyReply = Levels | Hold | Freed | Refused
+# Refusals of stock: insufficient_stock, not_found, not_open, reservation_expired, no_open_hold,
+# stock_limit, product_discontinued.
+AnyReply = Levels | Hold | Freed | TermsReply | Refused

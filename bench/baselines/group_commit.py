@@ -17,7 +17,6 @@ from actors.families import COMMERCE, FAMILIES
 from actors.runtime.family import Change, Context, Key
 from actors.runtime.wire import shard_of
 from actors.stock import model as m
-from actors.stock.decide import decide, evolve, keys
 from bench.baselines.http import Hold, make_app
 from bench.shards import host_store, take_all
 from core.clock import SystemClock
@@ -100,7 +99,9 @@ class GroupCommit:
                     _fail(batch, error)
 
     async def _load(self, batch: Sequence[Waiting]) -> None:
-        wanted = {key for one in batch for key in keys(one.command, one.context, self._view)}
+        wanted = {
+            key for one in batch for key in _FAMILY.rules.keys(one.command, one.context, self._view)
+        }
         missing = [key for key in wanted if key not in self._view]
         if missing:
             rows = await self._store.load(_FAMILY.loader, missing)
@@ -116,10 +117,10 @@ class GroupCommit:
         log: list[Logged] = []
         replies: list[m.AnyReply] = []
         for command, context, _ in batch:
-            decision = decide(view, command, context)
+            decision = _FAMILY.rules.decide(view, command, context)
             for key, event in decision.events:
                 before = view.get(key)
-                after = view.changed[key] = evolve(before, event)
+                after = view.changed[key] = _FAMILY.rules.evolve(before, event)
                 changes.append(Change(key, event, before, after, context))
             replies.append(decision.reply)
             if not decision.refused:

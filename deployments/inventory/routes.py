@@ -66,7 +66,7 @@ async def low_stock(
     """Products with less than their threshold: of your business, or, for others, of all."""
     scope = Scope(tenant_id=principal.tenant_id) if principal.tenant_id else PUBLIC
     async with shared.db.transaction(scope) as tx:
-        rows, total = await stored.low_stock(tx, query.offset, query.limit)
+        rows, total = await stored.low_stock(tx, None, query.offset, query.limit)
     data = [
         s.LowStockOut(
             product_id=row["product_id"],
@@ -235,7 +235,9 @@ async def movements(
     """The product's ledger, latest first."""
     await shared.owners.check(service.tenant_of(principal), [product_id])
     async with shared.db.transaction(Scope(tenant_id=principal.tenant_id)) as tx:
-        rows, total = await stored.movements(tx, product_id, query.offset, query.limit)
+        rows, total = await stored.movements(
+            tx, product_id, service.tenant_of(principal), query.offset, query.limit
+        )
     fields = s.MovementOut.model_fields
     data = [s.MovementOut(**{name: row[name] for name in fields}) for row in rows]
     return _page(data, query, total)
@@ -245,7 +247,7 @@ async def _act(
     shared: Shared,
     principal: Principal,
     key: RequestKey,
-    wanted: m.AnyCommand,
+    wanted: m.Command,
     response: Response,
 ) -> Envelope[s.ReservationOut]:
     hold, receipts = await service.command(shared, principal, key, wanted, m.Hold)

@@ -44,7 +44,7 @@ async def command(
     shared: Resources,
     principal: Principal,
     key: RequestKey,
-    wanted: m.AnyCommand,
+    wanted: m.Command,
     expected: type[R],
 ) -> tuple[R, Receipts]:
     """Has the owner decide. Raises the error that stands for a refusal, or what the bus raises."""
@@ -75,7 +75,7 @@ async def discontinue(
     """No new holds on a product that left the catalogue, whoever took it out. Its tenant is
     asked of the catalogue, since a platform admin acts for none."""
     tenant_id = await shared.owners.of_any(product_id)
-    body = encode_command(m.Discontinue(product_id, True))
+    body = encode_command(m.SetItemTerms(product_id, discontinued=True))
     await shared.bus.send(COMMERCE, tenant_id, principal.id, body, key)
 
 

@@ -20,7 +20,7 @@ OURS = UUID(int=0)  # commands that the shard gives itself: what expires
 _MOVEMENTS = """
 SELECT product_id::text AS product, command_id, kind, on_hand_delta AS on_hand,
   reserved_delta AS reserved, reservation_id::text AS reservation
-FROM stock_movements WHERE tenant_id = ANY($1) ORDER BY product_id, sequence"""
+FROM stock_movements WHERE tenant_id = ANY($1) ORDER BY product_id, location_id, sequence"""
 _RESERVATIONS = """
 SELECT id::text, status, product_ids::text[] AS products, quantities FROM reservations
 WHERE tenant_id = ANY($1)"""
@@ -38,27 +38,30 @@ CONTRADICTIONS = {
     "a step of the ledger that does not follow": """
 SELECT product_id, sequence FROM (SELECT *, lag(on_hand_after, 1, 0::bigint) OVER w AS was,
   lag(reserved_after, 1, 0::bigint) OVER w AS held FROM stock_movements
-  WHERE tenant_id = ANY($1) WINDOW w AS (PARTITION BY product_id ORDER BY sequence)) AS steps
+  WHERE tenant_id = ANY($1)
+  WINDOW w AS (PARTITION BY product_id, location_id ORDER BY sequence)) AS steps
 WHERE on_hand_after <> was + on_hand_delta OR reserved_after <> held + reserved_delta""",
     "a level that is not the sum of its ledger": """
 SELECT l.product_id FROM stock_levels l LEFT JOIN (
-  SELECT product_id, sum(on_hand_delta) AS on_hand, sum(reserved_delta) AS reserved
-  FROM stock_movements GROUP BY product_id) AS m USING (product_id)
+  SELECT product_id, location_id, sum(on_hand_delta) AS on_hand, sum(reserved_delta) AS reserved
+  FROM stock_movements GROUP BY product_id, location_id) AS m USING (product_id, location_id)
 WHERE l.tenant_id = ANY($1) AND (l.on_hand, l.reserved) IS DISTINCT FROM (m.on_hand, m.reserved)""",
     "a level that does not hold what is reserved": """
 SELECT l.product_id FROM stock_levels l LEFT JOIN (
-  SELECT product_id, sum(quantity) AS held FROM reservations,
+  SELECT product_id, location_id, sum(quantity) AS held FROM reservations,
     unnest(product_ids, quantities) AS line(product_id, quantity)
-  WHERE status = 'open' GROUP BY product_id) AS o USING (product_id)
+  WHERE status = 'open' GROUP BY product_id, location_id) AS o USING (product_id, location_id)
 WHERE l.tenant_id = ANY($1) AND l.reserved <> coalesce(o.held, 0)""",
     "an event out of order": """
 SELECT subject, id FROM (SELECT subject, id, (data->>'sequence')::bigint AS sequence,
-  lag((data->>'sequence')::bigint, 1, 0::bigint) OVER (PARTITION BY subject ORDER BY id) AS before
+  lag((data->>'sequence')::bigint, 1, 0::bigint) OVER
+  (PARTITION BY subject, data->>'locationId' ORDER BY id) AS before
   FROM outbox WHERE tenant_id = ANY($1) AND type = 'inventory.stock.updated.v1') AS told
 WHERE sequence <= before""",
     "a level that was never told": """
 SELECT l.product_id FROM stock_levels l JOIN LATERAL (
   SELECT data FROM outbox WHERE tenant_id = l.tenant_id AND subject = l.product_id::text
+  AND data->>'locationId' = l.location_id::text
   AND type = 'inventory.stock.updated.v1' ORDER BY id DESC LIMIT 1) AS last ON true
 WHERE l.tenant_id = ANY($1) AND ((last.data->>'onHand')::bigint, (last.data->>'reserved')::bigint,
   (last.data->>'sequence')::bigint) IS DISTINCT FROM (l.on_hand, l.reserved, l.sequence)""",

@@ -19,22 +19,25 @@ from tests.runtime.kit import Urls
 _CONTRADICTIONS = {
     "a level is not the sum of its ledger": """
         SELECT l.product_id, on_hand, reserved, sum(on_hand_delta), sum(reserved_delta)
-        FROM stock_levels l LEFT JOIN stock_movements m USING (product_id)
-        GROUP BY l.product_id HAVING on_hand <> coalesce(sum(on_hand_delta), 0)
+        FROM stock_levels l LEFT JOIN stock_movements m USING (product_id, location_id)
+        GROUP BY l.product_id, l.location_id HAVING on_hand <> coalesce(sum(on_hand_delta), 0)
           OR reserved <> coalesce(sum(reserved_delta), 0)""",
     "a line of the ledger does not follow from those before": """
         SELECT * FROM (SELECT *,
           sum(on_hand_delta) OVER w AS on_hand_sum, sum(reserved_delta) OVER w AS reserved_sum
-          FROM stock_movements WINDOW w AS (PARTITION BY product_id ORDER BY sequence)) AS s
+          FROM stock_movements
+          WINDOW w AS (PARTITION BY product_id, location_id ORDER BY sequence)) AS s
         WHERE on_hand_sum <> on_hand_after OR reserved_sum <> reserved_after""",
     "time runs backwards in the ledger": """
-        SELECT * FROM (SELECT product_id, sequence, occurred_at,
-          lag(occurred_at) OVER (PARTITION BY product_id ORDER BY sequence) AS before
-          FROM stock_movements) AS s WHERE occurred_at < before""",
+        SELECT * FROM (SELECT product_id, sequence, recorded_at,
+          lag(recorded_at) OVER (PARTITION BY product_id, location_id ORDER BY sequence) AS before
+          FROM stock_movements) AS s WHERE recorded_at < before""",
     "what is reserved is not what open holds hold": """
         SELECT l.product_id, reserved, held FROM stock_levels l LEFT JOIN
-          (SELECT p, sum(q) AS held FROM reservations, unnest(product_ids, quantities) AS u(p, q)
-           WHERE status = 'open' GROUP BY p) AS h ON h.p = l.product_id
+          (SELECT p, location_id, sum(q) AS held
+           FROM reservations, unnest(product_ids, quantities) AS u(p, q)
+           WHERE status = 'open' GROUP BY p, location_id) AS h
+          ON h.p = l.product_id AND h.location_id = l.location_id
         WHERE reserved <> coalesce(held, 0)""",
     "a hold was opened or ended twice": """
         SELECT reservation_id, product_id, count(*) FILTER (WHERE kind = 'reserved') AS opened,

@@ -26,11 +26,11 @@ class Request:
     """One request of a client under one key, however often it is sent. `command` is made anew
     for each sending, as the service does: a reservation's id is not part of the key."""
 
-    command: m.AnyCommand
+    command: m.Command
     principal: str = "shop"
     command_id: UUID = field(default_factory=uuid4)
     client_supplied: bool = True
-    sent: list[m.AnyCommand] = field(default_factory=list)
+    sent: list[m.Command] = field(default_factory=list)
     replies: list[m.AnyReply] = field(default_factory=list)
     errors: list[HoldfastError] = field(default_factory=list)
     receipts: list[tuple[Any, ...]] = field(default_factory=list)
@@ -87,7 +87,7 @@ class Shop:
         request.receipts.append(decided.receipts)
         return reply
 
-    def envelope(self, command: m.AnyCommand, **changes: Any) -> Envelope:
+    def envelope(self, command: m.Command, **changes: Any) -> Envelope:
         """A command as the bus would address it, for calls that go around the bus."""
         now_ms = self.cluster.clock.now_ms()
         plain: dict[str, Any] = {
@@ -116,7 +116,7 @@ class Shop:
                 await asyncio.sleep(0.1)
         raise Unavailable
 
-    async def do(self, command: m.AnyCommand, principal: str = "shop") -> m.AnyReply:
+    async def do(self, command: m.Command, principal: str = "shop") -> m.AnyReply:
         return await self.insist(Request(command, principal))
 
     async def stock(self, quantity: int, products: int = 1) -> list[UUID]:

@@ -9,8 +9,8 @@ from contextlib import suppress
 import asyncpg
 import pytest
 
-from actors.stock import decide
 from actors.stock import model as m
+from actors.stock import reservations
 from tests.runtime import sabotage
 from tests.runtime.audit import Findings, audit
 from tests.runtime.clients import Request, Shop
@@ -126,7 +126,7 @@ async def test_exactly_what_there_is_is_sold(urls: Urls, rng: random.Random, kil
 async def test_overselling_is_caught_without_the_rule(
     urls: Urls, rng: random.Random, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decide, "_missing", lambda *arguments: None)
+    monkeypatch.setattr(reservations, "shortages", lambda *arguments: [])
     held_back = await _flash_sale(urls, rng, 300, 0)
     print(f"without the rule: {held_back}")
     assert held_back.level.reserved == UNITS, "the CHECK is the last line of defence"
@@ -134,7 +134,7 @@ async def test_overselling_is_caught_without_the_rule(
 
     owner = await asyncpg.connect(urls.owner)
     await owner.execute(
-        "ALTER TABLE stock_levels DROP CONSTRAINT ck_stock_levels_reserved_within_on_hand"
+        "ALTER TABLE stock_levels DROP CONSTRAINT ck_stock_levels_available_above_floor"
     )
     await owner.close()
     oversold = await _flash_sale(urls, rng, 300, 0)

@@ -62,7 +62,7 @@ class Recorder:
         command = m.Reserve(hold, (m.Line(self.product, quantity),), 600_000)
         await self.did(("reserve", hold, quantity), command)
 
-    async def did(self, asked: tuple[Any, ...], command: m.AnyCommand | None) -> None:
+    async def did(self, asked: tuple[Any, ...], command: m.Command | None) -> None:
         began = time.monotonic()
         try:
             if command is None:

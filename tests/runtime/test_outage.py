@@ -16,9 +16,9 @@ import pytest
 from actors.stock import model as m
 from core.errors import Unavailable
 from core.settings import Settings
+from store.aggregates import AggregateLoader
 from store.embedded import postgres
 from store.embedded.server import Server
-from store.inventory import StockLoader
 from store.journal import OutcomeUnknown
 from store.leases import LEASE_SECONDS
 from tests.conftest import fresh_settings
@@ -148,15 +148,15 @@ async def test_a_lease_is_renewed_while_a_batch_takes_its_time(urls: Urls) -> No
 async def test_a_lease_is_renewed_while_timers_are_read(
     urls: Urls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    due = StockLoader.due
+    due = AggregateLoader.due
 
-    async def slow(self: StockLoader, connection: Any, *arguments: Any) -> Any:
+    async def slow(self: AggregateLoader, connection: Any, *arguments: Any) -> Any:
         await connection.execute("SELECT pg_sleep($1)", STALL_SECONDS)
         return await due(self, connection, *arguments)
 
     async with running(urls, 2) as cluster:
         nodes = dict(cluster.nodes)
-        monkeypatch.setattr(StockLoader, "due", slow)
+        monkeypatch.setattr(AggregateLoader, "due", slow)
         cluster.nodes["h0"].host._agenda._horizons_ms.clear()
         await asyncio.sleep(STALL_SECONDS + 1)
         assert cluster.nodes == nodes, "nobody lost a lease"

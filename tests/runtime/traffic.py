@@ -49,7 +49,7 @@ class Traffic:
                 elif isinstance(one, Exception) and not isinstance(one, HoldfastError):
                     raise one
 
-    def _command(self, holds: list[UUID]) -> m.AnyCommand:
+    def _command(self, holds: list[UUID]) -> m.Command:
         rng = self.rng
         if holds and rng.random() < 0.5:
             chosen = holds.pop(rng.randrange(len(holds)))

@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from actors.stock.project import StockRows
+from actors.composite import Rows
 from store.journal import Fenced, Logged, OutcomeUnknown, Rejected
 from store.leases import LEASE_SECONDS, Incarnation, Lease, Shard
 
 EPOCH_MS = 1_800_000_000_000
 IDLE_IN_TRANSACTION_SECONDS = 5.0
 STATEMENT_TIMEOUT_SECONDS = 10.0
+# Tables of net rows; the first two columns name a row, or more than that.
+STATES = ("stock_items", "stock_levels", "reservations")
 
 
 @dataclass
@@ -36,14 +38,14 @@ class LeaseRow:
 
 @dataclass
 class Transaction:
-    rows: list[StockRows] = field(default_factory=list)
+    rows: list[Rows] = field(default_factory=list)
     log: list[Logged] = field(default_factory=list)
 
     def keys(self) -> set[Any]:
         """Of the rows that it writes: another transaction that writes one of them waits."""
         return {
-            *(row[0] for rows in self.rows for row in (*rows.levels, *rows.reservations)),
-            *(row[:2] for rows in self.rows for row in rows.movements),
+            *((table, row[:2]) for rows in self.rows for table in STATES for row in rows[table]),
+            *(row[:3] for rows in self.rows for row in rows["stock_movements"]),
             *(line.command_id for line in self.log),
         }
 
@@ -68,9 +70,10 @@ class SimDatabase:
         self.up = True
         self.hosts: dict[UUID, HostRow] = {}
         self.leases = {shard: LeaseRow() for shard in shards}
-        self.levels: dict[UUID, tuple[Any, ...]] = {}
+        self.items: dict[UUID, tuple[Any, ...]] = {}
+        self.levels: dict[tuple[UUID, UUID], tuple[Any, ...]] = {}
         self.reservations: dict[UUID, tuple[Any, ...]] = {}
-        self.movements: dict[tuple[UUID, int], tuple[Any, ...]] = {}
+        self.movements: dict[tuple[UUID, UUID, int], tuple[Any, ...]] = {}
         self.log: dict[UUID, Logged] = {}
         self.sessions: dict[int, Session] = {}
         self.commits = 0
@@ -143,9 +146,7 @@ class SimDatabase:
             self.leases[shard].shared_by.add(session.number)
             session.locks.add(shard)
 
-    async def write(
-        self, session: Session, rows: Sequence[StockRows], log: Sequence[Logged]
-    ) -> None:
+    async def write(self, session: Session, rows: Sequence[Rows], log: Sequence[Logged]) -> None:
         transaction = Transaction(list(rows), list(log))
         keys = transaction.keys()
         await self._wait_for(
@@ -165,23 +166,24 @@ class SimDatabase:
             raise OutcomeUnknown
         self._constrain(session, transaction)
         for rows in transaction.rows:
-            self.levels |= {row[0]: row for row in rows.levels}
-            self.reservations |= {row[0]: row for row in rows.reservations}
-            self.movements |= {(row[0], row[1]): row for row in rows.movements}
+            self.items |= {row[0]: row for row in rows["stock_items"]}
+            self.levels |= {row[:2]: row for row in rows["stock_levels"]}
+            self.reservations |= {row[0]: row for row in rows["reservations"]}
+            self.movements |= {row[:3]: row for row in rows["stock_movements"]}
         self.log |= {line.command_id: line for line in transaction.log}
         self.commits += 1
         self._release(session)
 
     def _constrain(self, session: Session, transaction: Transaction) -> None:
-        moved = [row[:2] for rows in transaction.rows for row in rows.movements]
+        moved = [row[:3] for rows in transaction.rows for row in rows["stock_movements"]]
         said = [line.command_id for line in transaction.log]
-        levels = [row for rows in transaction.rows for row in rows.levels]
+        levels = [row for rows in transaction.rows for row in rows["stock_levels"]]
         sound = (
             len(set(moved)) == len(moved)
             and not any(key in self.movements for key in moved)
             and len(set(said)) == len(said)
             and not any(command in self.log for command in said)
-            and all(0 <= row[3] <= row[2] for row in levels)
+            and all(row[4] >= 0 and row[3] - row[4] >= row[8] for row in levels)
         )
         if not sound:
             self._release(session)

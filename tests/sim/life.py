@@ -41,7 +41,7 @@ class Product:
             asked, command = self._wish()
             await self._did(Client(world, world.any_bus(), self.tenant_id), asked, command)
 
-    def _wish(self) -> tuple[tuple[Any, ...], m.AnyCommand | None]:
+    def _wish(self) -> tuple[tuple[Any, ...], m.Command | None]:
         rng = self.world.rng
         roll = rng.random()
         if roll < 0.25:
@@ -57,9 +57,7 @@ class Product:
         command = m.Reserve(hold, (m.Line(self.id, quantity),), TTL_MS)
         return ("reserve", hold, quantity), command
 
-    async def _did(
-        self, client: Client, asked: tuple[Any, ...], command: m.AnyCommand | None
-    ) -> None:
+    async def _did(self, client: Client, asked: tuple[Any, ...], command: m.Command | None) -> None:
         world, command_id = self.world, self.world.uuid()
         began, told = world.now(), None
         try:
@@ -143,14 +141,14 @@ async def _disasters(world: World) -> None:
 async def _outlive_holds(world: World, products: list[Product]) -> None:
     """Nobody touches them any more; sooner or later every hold is gone, by the sweep alone."""
     database = world.database
-    while any(row[3] == m.Status.OPEN for row in database.reservations.values()):
+    while any(row[4] == m.Status.OPEN for row in database.reservations.values()):
         await asyncio.sleep(1)
     for product in products:
         client = Client(world, world.buses[0], product.tenant_id)
         level = await client.level(product.id)
-        row = database.levels.get(product.id, (None, None, 0, 0))
-        if (level.on_hand, level.reserved) != (row[2], row[3]):
-            product.denied.append(f"memory says {level}, the database {row[2:4]}")
+        row = database.levels.get((product.id, product.tenant_id), (0,) * 5)
+        if (level.on_hand, level.reserved) != (row[3], row[4]):
+            product.denied.append(f"memory says {level}, the database {row[3:5]}")
 
 
 def _audit(world: World, products: list[Product]) -> list[str]:
@@ -173,23 +171,24 @@ def _explained(history: list[Operation]) -> bool:
 
 def _contradictions(world: World) -> Iterator[str]:
     database = world.database
-    sums: dict[UUID, list[int]] = {}
-    latest_ms: dict[UUID, int] = {}
+    sums: dict[tuple[UUID, UUID], list[int]] = {}
+    latest_ms: dict[tuple[UUID, UUID], int] = {}
     opened: dict[UUID, int] = {}
-    for (product, sequence), row in sorted(database.movements.items()):
-        total = sums.setdefault(product, [0, 0])
-        total[0] += row[4]
-        total[1] += row[5]
-        if total != [row[6], row[7]]:
-            yield f"line {sequence} of {product} does not follow"
-        if row[13] < latest_ms.get(product, 0):
-            yield f"time runs backwards at line {sequence} of {product}"
-        latest_ms[product] = row[13]
-        if row[3] == "reserved":
-            opened[row[11]] = opened.get(row[11], 0) + 1
-    for product, row in database.levels.items():
-        if sums[product] != [row[2], row[3]]:
-            yield f"the level of {product} is not the sum of its ledger"
+    for (*place, sequence), row in sorted(database.movements.items()):
+        stock = (place[0], place[1])
+        total = sums.setdefault(stock, [0, 0, 0])
+        for column in range(3):
+            total[column] += row[5 + column]
+        if total != list(row[8:11]):
+            yield f"line {sequence} of {stock} does not follow"
+        if row[17] < latest_ms.get(stock, 0):
+            yield f"time runs backwards at line {sequence} of {stock}"
+        latest_ms[stock] = row[17]
+        if row[4] == "reserved":
+            opened[row[14]] = opened.get(row[14], 0) + 1
+    for stock, row in database.levels.items():
+        if sums[stock] != list(row[3:6]):
+            yield f"the level of {stock} is not the sum of its ledger"
     yield from (f"{command} opened {n} holds" for command, n in opened.items() if n > 1)
 
 

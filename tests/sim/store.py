@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from actors.stock import model as m
+from actors.stock.levels import location_of
 from store.journal import Fenced, Logged, OutcomeUnknown, Rejected
 from store.leases import Incarnation, Lease, Shard
 from tests.sim.database import Session, SimDatabase
@@ -156,20 +157,25 @@ class SimStore:
         return await self._once(self._commits, lambda _: self._rows(keys))
 
     def _rows(self, keys: Sequence[Any]) -> dict[Any, Any]:
-        found: dict[Any, Any] = {}
+        database, found = self._database, {}
         for key in keys:
-            if key.kind == m.STOCK and key.id in self._database.levels:
-                found[key] = self._database.levels[key.id][2:8]
-            elif key.kind == m.RESERVATION and key.id in self._database.reservations:
-                found[key] = _reservation(self._database.reservations[key.id])
-        return found
+            if key.kind == m.STOCK:
+                row = database.levels.get((key.id, location_of(key)))
+                found[key] = row and (*row[3:10], row[10])
+            elif key.kind == m.ITEM and key.id in database.items:
+                _, _, discontinued, backorder_limit, sequence, _ = database.items[key.id]
+                places = [place for product, place in database.levels if product == key.id]
+                found[key] = (discontinued, backorder_limit, places, sequence)
+            elif key.kind == m.RESERVATION and key.id in database.reservations:
+                found[key] = _reservation(database.reservations[key.id])
+        return {key: row for key, row in found.items() if row is not None}
 
     async def due(self, loader: Any, shards: Sequence[int], until_ms: int) -> list[tuple[int, Any]]:
         def rows(_: Session) -> list[tuple[int, Any]]:
             return [
-                (row[2], (row[9], row[1], row[0]))
+                (row[2], (m.RESERVATION, row[10], row[1], row[0]))
                 for row in self._database.reservations.values()
-                if row[3] == m.Status.OPEN and row[2] in shards and row[9] <= until_ms
+                if row[4] == m.Status.OPEN and row[2] in shards and row[10] <= until_ms
             ]
 
         return await self._once(self._errands, rows)
@@ -197,8 +203,8 @@ class SimStore:
 
 
 def _reservation(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    _, _, _, status, products, quantities, reference, created_by, created, expires, sequence = row
-    return (products, quantities, status, created_by, created, expires, reference, sequence)
+    _, _, _, location, status, products, quantities, reference, by, made, expires, sequence = row
+    return (products, quantities, status, by, made, expires, reference, location, sequence)
 
 
 class SimKeeperStore:

@@ -189,7 +189,7 @@ class Client:
     bus: CommandBus
     tenant_id: UUID
 
-    async def send(self, command_id: UUID, command: m.AnyCommand, deadline_ms: int) -> m.AnyReply:
+    async def send(self, command_id: UUID, command: m.Command, deadline_ms: int) -> m.AnyReply:
         """Raises what the bus raises."""
         now_ms = self.world.clock.now_ms()
         supplied = self.world.rng.random() < 0.3

@@ -36,7 +36,7 @@ COMMON = {
     "shard_leases": "the runtime's",
 }
 # Only the owner of an aggregate writes its tables, and the owner is a shard host.
-AGGREGATES = ("stock_levels", "reservations", "stock_movements")
+AGGREGATES = ("stock_items", "stock_levels", "reservations", "stock_movements")
 ALEMBIC = "alembic_version"
 
 # What a column must hold where any value of its type would not do.
@@ -50,6 +50,7 @@ SPECIAL: dict[tuple[str, str], Any] = {
     ("reservations", "status"): "open",
     ("reservations", "product_ids"): [uuid4()],
     ("reservations", "quantities"): [1],
+    ("stock_levels", "floor"): 0,
     ("service_keys", "hash"): b"\0" * 32,
     ("service_keys", "scopes"): ["*"],
 }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from actors.families import commerce
 from actors.stock import model as m
-from actors.stock.project import project, timers
 from core.ids import uuid7
 from tests.unit.stock_bench import StockBench
 
@@ -110,7 +110,7 @@ def test_extending_moves_the_expiry_and_the_timer_with_it() -> None:
     made.now_ms += 500
     extended = made.run(m.Extend(hold.reservation_id, 5_000))
     assert extended.expires_at_ms == made.now_ms + 5_000
-    due = [timer for change in made.ledger for timer in timers(change)]
+    due = [timer for change in made.ledger for timer in commerce.timers(change)]
     assert [timer.due_ms for timer in due] == [extended.expires_at_ms + m.GRACE_MS]
     made.now_ms = hold.expires_at_ms + m.GRACE_MS
     assert made.run(m.Expire(hold.reservation_id)) == m.Refused("not_due")
@@ -151,7 +151,9 @@ def test_low_stock_is_told_once_per_crossing() -> None:
         reserve(made, m.Line(TEA, 1))  # lower still, but it has been told
         made.run(m.Release(hold.reservation_id))
         made.run(m.AddStock(TEA, 5))
-    low = [row for row in project(made.ledger).events if row[1] == "inventory.stock.low.v1"]
+    low = [
+        row for row in commerce.project(made.ledger)["outbox"] if row[1] == "inventory.stock.low.v1"
+    ]
     assert len(low) == 2
 
 
@@ -159,17 +161,17 @@ def test_a_batch_writes_net_levels_and_every_movement() -> None:
     made = bench()
     hold = reserve(made, m.Line(TEA, 2), m.Line(CUP, 1))
     made.run(m.Confirm(hold.reservation_id))
-    rows = project(made.ledger)
-    assert len(rows.levels) == 2
-    assert len(rows.reservations) == 1
-    assert len(rows.movements) == 4
-    assert sorted(row[1] for row in rows.movements) == [2, 2, 3, 3]
+    rows = commerce.project(made.ledger)
+    assert len(rows["stock_levels"]) == 2
+    assert len(rows["reservations"]) == 1
+    assert len(rows["stock_movements"]) == 4
+    assert sorted(row[2] for row in rows["stock_movements"]) == [2, 2, 3, 3]
 
 
 def test_a_discontinued_product_takes_no_new_holds_and_keeps_the_old() -> None:
     made = bench()
     hold = reserve(made, m.Line(TEA, 2))
-    made.run(m.Discontinue(TEA, True))
+    made.run(m.SetItemTerms(TEA, discontinued=True))
     assert reserve(made, m.Line(TEA, 1)) == m.Refused("product_discontinued")
     assert made.run(m.Confirm(hold.reservation_id)).status is m.Status.CONFIRMED
 

@@ -1,0 +1,145 @@
+"""The rules of levels: goods come in, levels are corrected, items get their terms. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from actors.composite import Rule
+from actors.runtime.family import Context, Decision, Key, View
+from actors.stock import model as m
+from actors.stock.evolve import after, moved
+from actors.stock.levels import (
+    Events,
+    item_key,
+    level,
+    refuse,
+    stock_key,
+    stocked,
+)
+
+_NEW, _PLAIN = m.Stock(), m.Item()
+
+
+def _add_stock(view: View, command: m.AddStock, context: Context) -> Decision:
+    key = stock_key(context, command.product_id, command.location_id)
+    known: m.Stock | None = view.get(key)
+    stock = known or _NEW
+    if stock.on_hand + command.quantity > m.MAX_ON_HAND:
+        return refuse("stock_limit")
+    item = view.get(item_key(context, command.product_id)) or _PLAIN
+    events: Events = []
+    if known is None:
+        events.append(stocked(key))
+    threshold = command.low_stock_threshold
+    if threshold is not None and threshold != stock.low_stock_threshold:
+        events.append((key, m.ThresholdSet(threshold)))
+    if command.quantity or (known is None and len(events) == 1):
+        movement = m.Movement(
+            "received",
+            command.quantity,
+            0,
+            backorder_limit=item.backorder_limit,
+            reference=command.reference,
+        )
+        events.append((key, movement))
+    return Decision(m.Levels((level(key, after(known, key, events), item),)), events, (key,))
+
+
+def _adjust(view: View, command: m.Adjust, context: Context) -> Decision:
+    deltas: dict[Key, int] = {}
+    for line in command.lines:
+        key = stock_key(context, line.product_id, line.location_id)
+        deltas[key] = deltas.get(key, 0) + line.delta
+    shortages, levels = [], []
+    events: Events = []
+    for key, delta in deltas.items():
+        known: m.Stock | None = view.get(key)
+        stock = known or _NEW
+        item = view.get(item_key(context, key.id)) or _PLAIN
+        if stock.on_hand + delta > m.MAX_ON_HAND:
+            return refuse("stock_limit")
+        if delta < 0 and stock.available + item.backorder_limit + delta < 0:
+            left = max(stock.available + item.backorder_limit, 0)
+            shortages.append(m.Shortage(key.id, -delta, left))
+        if known is None:
+            events.append(stocked(key))
+        movement = m.Movement(
+            "adjusted",
+            delta,
+            0,
+            backorder_limit=item.backorder_limit,
+            reason=command.reason,
+            reference=command.reference,
+        )
+        events.append((key, movement))
+        levels.append(level(key, moved(known, movement), item))
+    if shortages:
+        return refuse("insufficient_stock", shortages)
+    return Decision(m.Levels(tuple(levels)), events, tuple(deltas))
+
+
+def _set_item_terms(view: View, command: m.SetItemTerms, context: Context) -> Decision:
+    key = item_key(context, command.product_id)
+    known: m.Item | None = view.get(key)
+    item = known or _PLAIN
+    terms = m.TermsSet(
+        item.discontinued if command.discontinued is None else command.discontinued,
+        item.backorder_limit if command.backorder_limit is None else command.backorder_limit,
+    )
+    same = terms == m.TermsSet(item.discontinued, item.backorder_limit)
+    events: Events = [] if same else [(key, terms)]
+    # What never had terms, and gets none, has no sequence for a receipt to name.
+    touched = (key,) if events or known else ()
+    reply = m.TermsReply(command.product_id, terms.discontinued, terms.backorder_limit)
+    return Decision(reply, events, touched)
+
+
+def _get_levels(view: View, command: m.GetLevels, context: Context) -> Decision:
+    levels = []
+    for key in _level_keys(command, context, view):
+        item = view.get(item_key(context, key.id)) or _PLAIN
+        levels.append(level(key, view.get(key), item))
+    return Decision(m.Levels(tuple(levels)))
+
+
+def _level_keys(command: m.GetLevels, context: Context, view: View) -> list[Key]:
+    """Those that are asked for, as far as the items are loaded; the main location's first."""
+    keys = []
+    for product_id in command.product_ids:
+        if not command.everywhere:
+            keys.append(stock_key(context, product_id, command.location_id))
+            continue
+        item = view.get(item_key(context, product_id)) or _PLAIN
+        places = {context.tenant_id: None, **dict.fromkeys(item.location_ids)}
+        keys += [stock_key(context, product_id, place) for place in places]
+    return keys
+
+
+def _get_levels_keys(command: m.GetLevels, context: Context, view: View) -> Iterator[Key]:
+    for product_id in command.product_ids:
+        yield item_key(context, product_id)
+    yield from _level_keys(command, context, view)
+
+
+def _one_keys(command: Any, context: Context, view: View) -> Iterator[Key]:
+    yield stock_key(context, command.product_id, command.location_id)
+    yield item_key(context, command.product_id)
+
+
+def _adjust_keys(command: m.Adjust, context: Context, view: View) -> Iterator[Key]:
+    for line in command.lines:
+        yield stock_key(context, line.product_id, line.location_id)
+        yield item_key(context, line.product_id)
+
+
+def _terms_keys(command: m.SetItemTerms, context: Context, view: View) -> Iterator[Key]:
+    yield item_key(context, command.product_id)
+
+
+COMMANDS: dict[type, Rule] = {
+    m.AddStock: Rule(_one_keys, _add_stock),
+    m.Adjust: Rule(_adjust_keys, _adjust),
+    m.SetItemTerms: Rule(_terms_keys, _set_item_terms),
+    m.GetLevels: Rule(_get_levels_keys, _get_levels),
+}

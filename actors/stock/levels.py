@@ -1,0 +1,160 @@
+"""What every command that moves goods is made of: keys, shortages, movements. Pure.
+
+Commands of other modules use these too: a sale takes goods as a reservation's confirmation does.
+`location_id` None is the business's main location. Lines hold each item at most once: `joined`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from actors.messages import Refused, Shortage
+from actors.runtime.family import Context, Decision, Key, View
+from actors.stock import model as m
+from actors.stock.evolve import moved
+
+Events = list[tuple[Key, Any]]
+
+_NEW, _PLAIN = m.Stock(), m.Item()
+
+
+def stock_key(context: Context, product_id: UUID, location_id: UUID | None = None) -> Key:
+    """The level of an item at a location."""
+    if location_id is None or location_id == context.tenant_id:
+        return Key(m.STOCK, context.shard, context.tenant_id, product_id)
+    return Key(m.STOCK, context.shard, context.tenant_id, product_id, location_id)
+
+
+def location_of(key: Key) -> UUID:
+    """Of a stock key."""
+    return key.tenant_id if key.detail is None else key.detail  # type: ignore[return-value]
+
+
+def item_key(context: Context, product_id: UUID) -> Key:
+    """What holds for an item at all locations."""
+    return Key(m.ITEM, context.shard, context.tenant_id, product_id)
+
+
+def line_keys(context: Context, location_id: UUID | None, lines: Iterable[m.Line]) -> Iterator[Key]:
+    """What must be loaded before `slots` are looked up."""
+    for product_id, _ in lines:
+        yield stock_key(context, product_id, location_id)
+        yield item_key(context, product_id)
+
+
+def joined(lines: Iterable[m.Line]) -> tuple[m.Line, ...]:
+    """The same goods, each item once: two lines of one order must not be judged one by one."""
+    total: dict[UUID, int] = {}
+    for product_id, quantity in lines:
+        total[product_id] = total.get(product_id, 0) + quantity
+    return tuple(m.Line(product_id, quantity) for product_id, quantity in total.items())
+
+
+class Slot(NamedTuple):
+    """Where one line's goods are: the key of the level, what it and the item are now (None when
+    there is no level yet), and how much is meant."""
+
+    key: Key
+    stock: m.Stock | None
+    item: m.Item
+    quantity: int
+
+    @property
+    def available(self) -> int:
+        """What may be taken, backorder included."""
+        there = 0 if self.stock is None else self.stock.available
+        return there + self.item.backorder_limit
+
+
+def slots(
+    view: View, context: Context, location_id: UUID | None, lines: Iterable[m.Line]
+) -> list[Slot]:
+    """Looks the lines up, each once, in their order."""
+    found = []
+    for product_id, quantity in lines:
+        key = stock_key(context, product_id, location_id)
+        item = view.get(item_key(context, product_id)) or _PLAIN
+        found.append(Slot(key, view.get(key), item, quantity))
+    return found
+
+
+def shortages(wanted: Iterable[Slot]) -> list[Shortage]:
+    """The lines that cannot be taken from what is available, backorder included."""
+    return [
+        Shortage(slot.key.id, slot.quantity, max(slot.available, 0))
+        for slot in wanted
+        if slot.available < slot.quantity
+    ]
+
+
+def discontinued(wanted: Iterable[Slot]) -> bool:
+    """Whether any of the items takes no new holds."""
+    return any(slot.item.discontinued for slot in wanted)
+
+
+def moves(
+    chosen: Iterable[Slot],
+    kind: str,
+    on_hand_sign: int = 0,
+    reserved_sign: int = 0,
+    incoming_sign: int = 0,
+    *,
+    reason: str | None = None,
+    reference: str | None = None,
+    reservation_id: UUID | None = None,
+) -> Events:
+    """The events by which goods move: each slot's quantity times the signs. `kind` is the ledger's
+    word for it. Whether there is enough is asked of `shortages` before."""
+    events: Events = []
+    for key, stock, item, quantity in chosen:
+        if stock is None:
+            events.append(stocked(key))
+        movement = m.Movement(
+            kind,
+            on_hand_sign * quantity,
+            reserved_sign * quantity,
+            incoming_sign * quantity,
+            item.backorder_limit,
+            reason,
+            reference,
+            reservation_id,
+        )
+        events.append((key, movement))
+    return events
+
+
+def stocked(key: Key) -> tuple[Key, m.Stocked]:
+    """The event that goes before an item's first level at a location."""
+    return Key(m.ITEM, key.shard, key.tenant_id, key.id), m.Stocked(location_of(key))
+
+
+def level(key: Key, stock: m.Stock | None, item: m.Item) -> m.Level:
+    """A level as replies carry it."""
+    stock = stock or _NEW
+    return m.Level(
+        key.id,
+        stock.on_hand,
+        stock.reserved,
+        stock.low_stock_threshold,
+        item.discontinued,
+        location_of(key),
+        stock.incoming,
+        item.backorder_limit,
+        stock.sequence,
+    )
+
+
+def levels_after(chosen: Iterable[Slot], events: Iterable[tuple[Key, Any]]) -> tuple[m.Level, ...]:
+    """The levels of the slots once the events have happened, which are `moves` of these slots in
+    their order, among others."""
+    movements = (event for _, event in events if type(event) is m.Movement)
+    return tuple(
+        level(slot.key, moved(slot.stock, movement), slot.item)
+        for slot, movement in zip(chosen, movements, strict=True)
+    )
+
+
+def refuse(code: str, short: Sequence[Shortage] = (), **facts: int | str) -> Decision:
+    return Decision(Refused(code, tuple(short), facts), refused=True)

@@ -7,8 +7,8 @@ from alembic import op
 
 from store.schema import APP_ROLE, PUBLIC, wall
 
-revision = "0006_stock_per_location"
-down_revision = "0005_catalog"
+revision = "0007_stock_per_location"
+down_revision = "0006_business"
 branch_labels = None
 depends_on = None
 

@@ -25,6 +25,7 @@ from bench import goods
 from bench.ground import Ground
 from bench.shards import host_store, take_all
 from core.clock import SystemClock
+from core.garbage import collect_seldom
 from core.ids import uuid7
 from core.settings import Settings
 
@@ -111,6 +112,7 @@ async def _measure(url: str, many: bool, size: int, in_flight: int, seconds: flo
     await host.sync()
     try:
         await _warm(host)
+        collect_seldom()  # as `HostActor` does
         cpu = time.process_time()
         answered, spent = await _drive(host, blobs, in_flight, seconds)
         cpu = time.process_time() - cpu

@@ -14,6 +14,7 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from actors.runtime.remote import RayTransport
+from core.garbage import collect_seldom
 from core.settings import get_settings
 from core.telemetry import configure_logging
 from deployments.capabilities import CAPABILITIES
@@ -79,6 +80,8 @@ def _make_app(only: str | None) -> FastAPI:
     mounted = next((one for one in CAPABILITIES if one.name == only), None)
     process = f"replica-{mounted.name if mounted else 'api'}-{os.getpid()}"
     resources = make_resources(settings, RayTransport(), process)
-    return create_app(
+    app = create_app(
         settings, CAPABILITIES, resources, mounted=mounted, lean=lean_handlers(resources)
     )
+    collect_seldom()
+    return app

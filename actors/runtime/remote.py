@@ -68,6 +68,7 @@ class HostActor:
         from actors.families import FAMILIES
         from actors.runtime.host import Host
         from core.clock import SystemClock
+        from core.garbage import collect_seldom
         from core.ids import uuid7
         from core.settings import get_settings
         from core.telemetry import configure_logging
@@ -92,6 +93,7 @@ class HostActor:
             try:
                 await host.start()
                 self._host = host
+                collect_seldom()
             except OutcomeUnknown as error:
                 log.warning("host cannot start yet", reason=repr(error.__cause__))
                 await asyncio.sleep(0.5)

@@ -16,6 +16,7 @@ from pydantic.alias_generators import to_camel
 
 from core.clock import SystemClock
 from core.errors import Unauthenticated
+from core.garbage import collect_seldom
 from core.ids import uuid7
 from core.principal import STAFF, Principal
 from core.settings import Settings, get_settings
@@ -84,6 +85,7 @@ def make_app(shop: Shop, settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await shop.start()
+        collect_seldom()  # as our replicas do
         try:
             yield
         finally:

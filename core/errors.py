@@ -98,6 +98,21 @@ class ProductDiscontinued(Conflict):
     default_detail = "The product is no longer in the catalogue and cannot be reserved."
 
 
+class ChooseVariant(Conflict):
+    code, title = "choose_variant", "Choose a variant"
+    default_detail = "The product has variants; name one of them instead."
+
+
+class UsedInBundle(Conflict):
+    code, title = "used_in_bundle", "Used in a bundle"
+    default_detail = "A bundle contains this; take it out of the bundle first."
+
+
+class CategoryInUse(Conflict):
+    code, title = "category_in_use", "Category in use"
+    default_detail = "The category holds products or other categories."
+
+
 class ReservationNotOpen(Conflict):
     code, title = "reservation_not_open", "Reservation not open"
     default_detail = "The reservation has been confirmed or released before."

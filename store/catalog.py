@@ -1,12 +1,13 @@
-"""Products: the table and its queries. What a query sees is the transaction's scope: a tenant's
-own products, or for the public audience every product that is not deleted."""
+"""Products: the table and its rows. What a query sees is the transaction's scope: a tenant's own
+products, or for the public audience every product that is not deleted. What hangs on a product
+stands in `store.catalog_items`, the tree of categories in `store.catalog_categories`, lists and
+facets in `store.catalog_search`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from operator import eq, ge, le
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +16,10 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
-    ColumnElement,
     Computed,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     RowMapping,
@@ -27,26 +28,34 @@ from sqlalchemy import (
     Text,
     Uuid,
     bindparam,
-    cast,
     func,
     insert,
     literal,
-    literal_column,
     select,
     text,
+    union_all,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.errors import Conflict, FieldError
-from core.money import exponent
-from store.engine import sqlstate
+from store.catalog_items import lock_catalog, money_of, price_e4, put_money, write_items
+from store.catalog_variants import variants
 from store.schema import metadata
 
-MOST_FOUND = 10_000
-MOST_CATEGORIES = 500
+__all__ = [
+    "Product",
+    "add",
+    "by_skus",
+    "get",
+    "get_many",
+    "lock_catalog",
+    "products",
+    "remove",
+    "replace",
+    "tenant_of",
+    "vendor_of",
+]
 
 _LIVE = text("deleted_at IS NULL")
 _SEARCHED = "to_tsvector('simple', name || ' ' || sku || ' ' || coalesce(category, ''))"
@@ -65,10 +74,16 @@ products = Table(
     # comparisons are leakproof: under row-level security only those may use an index.
     Column("price_e4", BigInteger, nullable=False),
     Column("currency", CHAR(3), nullable=False),
-    Column("category", String(100)),
+    # A path of names, such as "Toys > Cars": the key of `categories`, which carries a renaming
+    # over to here.
+    Column("category", String(512)),
     Column("images", JSONB, nullable=False),
+    Column("image_alts", JSONB, nullable=False, server_default="{}"),
     Column("sku", String(64), nullable=False),
     Column("barcode", String(64)),
+    Column("kind", Text, nullable=False, server_default="simple"),
+    Column("tax_class_id", Uuid),
+    Column("backorder_limit", Integer, nullable=False, server_default="0"),
     Column("version", Integer, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
@@ -79,9 +94,21 @@ products = Table(
     CheckConstraint("char_length(description) <= 10000", name="description_bounded"),
     CheckConstraint("jsonb_array_length(images) <= 20", name="images_bounded"),
     CheckConstraint("sku <> '' AND name <> ''", name="named"),
+    CheckConstraint("kind IN ('simple', 'bundle')", name="kind_known"),
+    CheckConstraint("backorder_limit >= 0", name="backorder_limit_not_negative"),
+    ForeignKeyConstraint(
+        ["tenant_id", "tax_class_id"], ["tax_classes.tenant_id", "tax_classes.id"]
+    ),
+    ForeignKeyConstraint(
+        ["tenant_id", "category"],
+        ["categories.tenant_id", "categories.path"],
+        name="fk_products_category",
+        onupdate="CASCADE",
+    ),
     Index("ix_products_newest", "created_at", "id", postgresql_where=_LIVE),
     Index("ix_products_tenant_newest", "tenant_id", "created_at", "id", postgresql_where=_LIVE),
     Index("ix_products_category_newest", "category", "created_at", "id", postgresql_where=_LIVE),
+    Index("ix_products_tenant_category", "tenant_id", "category"),
     Index("ix_products_price", "price_e4", "id", postgresql_where=_LIVE),
     Index("ix_products_name", "name", "id", postgresql_where=_LIVE),
     Index("uq_products_sku", "sku", "tenant_id", unique=True, postgresql_where=_LIVE),
@@ -89,16 +116,12 @@ products = Table(
     Index("ix_products_search", "search", postgresql_using="gin", postgresql_where=_LIVE),
 )
 
-SORTS: Mapping[str, ColumnElement[Any]] = {
-    "createdAt": products.c.created_at,
-    "price": products.c.price_e4,
-    "name": products.c.name,
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A product as it is stored. `images` are URLs, `price_minor` is in minor units."""
+    """A product as it is stored. `images` are URLs and `image_alts` texts by URL, `category` is a
+    path of names. Money is in minor units: `price_minor` and `cost_minor` of `currency`, `prices`
+    in further currencies. `kind` is simple or bundle."""
 
     id: UUID
     tenant_id: UUID
@@ -114,55 +137,35 @@ class Product:
     version: int
     created_at: datetime
     updated_at: datetime
+    kind: str = "simple"
+    image_alts: dict[str, str] = field(default_factory=dict)
+    tax_class_id: UUID | None = None
+    backorder_limit: int = 0
+    prices: dict[str, int] = field(default_factory=dict)
+    cost_minor: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """What a list is narrowed to; None narrows nothing. `words` must all occur in name, SKU or
-    category, each at least as a beginning; prices are in ten-thousandths of a major unit."""
-
-    tenant_id: UUID | None = None
-    category: str | None = None
-    currency: str | None = None
-    min_price_e4: int | None = None
-    max_price_e4: int | None = None
-    sku: str | None = None
-    barcode: str | None = None
-    words: str | None = None
-
-
-_FIELDS = tuple(products.c[name] for name in Product.__dataclass_fields__)
-
-
-def price_e4(price_minor: int, currency: str) -> int:
-    """Minor units to ten-thousandths of a major unit: 1999 USD is 199900."""
-    return int(price_minor * 10 ** (4 - exponent(currency)))
-
-
-async def lock_catalog(tx: AsyncConnection, tenant_id: UUID) -> None:
-    """Waits until no other transaction is writing this tenant's catalogue, and keeps it so until
-    `tx` ends. What a writer then reads stays true while it decides, and events keep their order
-    per product. The wait is bounded by the statement's time limit."""
-    await tx.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended('catalog:' || :tenant, 0))"),
-        {"tenant": str(tenant_id)},
-    )
+_MONEY = frozenset({"prices", "cost_minor"})
+_STORED = tuple(products.c[name] for name in Product.__dataclass_fields__ if name not in _MONEY)
+FIELDS = (*_STORED, *money_of(products.c.id))
 
 
 async def add(tx: AsyncConnection, new: Sequence[Product]) -> None:
-    """Inserts products. Raises Conflict naming `sku` or `barcode` if another one has it."""
+    """Inserts products, whose categories are there. Raises Conflict naming `sku` or `barcode` if
+    another product or variant has it."""
     if new:
-        await _write(tx, insert(products), [_row(product) for product in new])
+        await write_items(tx, insert(products), [_row(product) for product in new])
+        await put_money(tx, new, new=True)
 
 
 async def replace(tx: AsyncConnection, changed: Sequence[Product]) -> None:
-    """Writes every field of existing products. Raises Conflict naming `sku` or `barcode` if
-    another product has it."""
+    """Writes every field of existing products. Raises Conflict like `add`."""
     if changed:
-        columns: dict[str, Any] = {c.name: bindparam(c.name) for c in _FIELDS if c.name != "id"}
+        columns: dict[str, Any] = {c.name: bindparam(c.name) for c in _STORED if c.name != "id"}
         columns["price_e4"] = bindparam("price_e4")
         statement = update(products).where(products.c.id == bindparam("_id")).values(columns)
-        await _write(tx, statement, [_row(product, key="_id") for product in changed])
+        await write_items(tx, statement, [_row(product, key="_id") for product in changed])
+        await put_money(tx, changed, new=False)
 
 
 async def remove(tx: AsyncConnection, product_id: UUID, at: datetime) -> None:
@@ -181,126 +184,51 @@ async def get(tx: AsyncConnection, product_id: UUID) -> Product | None:
 
 async def get_many(tx: AsyncConnection, product_ids: Iterable[UUID]) -> dict[UUID, Product]:
     """Those of the products that are in this scope and not deleted, by id."""
-    query = select(*_FIELDS).where(
+    query = select(*FIELDS).where(
         products.c.id.in_(list(product_ids)), products.c.deleted_at.is_(None)
     )
-    found = (_product(row) for row in (await tx.execute(query)).mappings())
+    found = (product_of(row) for row in (await tx.execute(query)).mappings())
     return {product.id: product for product in found}
 
 
-async def tenant_of(tx: AsyncConnection, product_ids: Iterable[UUID]) -> dict[UUID, UUID]:
-    """Product to tenant, for those that this scope shows; a tenant's scope shows it its deleted
-    products too, the public one does not. The answer for an id never changes: cache it."""
-    wanted = literal(list(product_ids), ARRAY(Uuid))
-    query = select(products.c.id, products.c.tenant_id).where(products.c.id == func.any(wanted))
+async def tenant_of(tx: AsyncConnection, item_ids: Iterable[UUID]) -> dict[UUID, UUID]:
+    """Item (product or variant) to tenant, for those that this scope shows; a tenant's scope
+    shows it its deleted ones too, the public one does not. The answer for an id never changes:
+    cache it."""
+    wanted = literal(list(item_ids), ARRAY(Uuid))
+    query = union_all(
+        select(products.c.id, products.c.tenant_id).where(products.c.id == func.any(wanted)),
+        select(variants.c.id, variants.c.tenant_id).where(variants.c.id == func.any(wanted)),
+    )
     return {row.id: row.tenant_id for row in await tx.execute(query)}
 
 
-async def vendor_of(tx: AsyncConnection, product_id: UUID) -> UUID | None:
-    """Whose product it is, deleted or not, for a public scope; None if there never was one."""
-    vendor = func.product_vendor(product_id, type_=Uuid)
+async def vendor_of(tx: AsyncConnection, item_id: UUID) -> UUID | None:
+    """Whose product or variant it is, deleted or not, for a public scope; None if there never
+    was one."""
+    vendor = func.product_vendor(item_id, type_=Uuid)
     found: UUID | None = (await tx.execute(select(vendor))).scalar_one()
     return found
 
 
 async def by_skus(tx: AsyncConnection, tenant_id: UUID, skus: Iterable[str]) -> dict[str, Product]:
     """The tenant's products by SKU, not deleted."""
-    query = select(*_FIELDS).where(
+    query = select(*FIELDS).where(
         products.c.sku.in_(list(skus)),
         products.c.tenant_id == tenant_id,
         products.c.deleted_at.is_(None),
     )
-    found = (_product(row) for row in (await tx.execute(query)).mappings())
+    found = (product_of(row) for row in (await tx.execute(query)).mappings())
     return {product.sku: product for product in found}
 
 
-async def barcode_owners(
-    tx: AsyncConnection, tenant_id: UUID, barcodes: Iterable[str]
-) -> dict[str, str]:
-    """Barcode to the SKU of the tenant's product that has it now."""
-    query = select(products.c.barcode, products.c.sku).where(
-        products.c.barcode.in_(list(barcodes)),
-        products.c.tenant_id == tenant_id,
-        products.c.deleted_at.is_(None),
-    )
-    return {row.barcode: row.sku for row in await tx.execute(query)}
-
-
-async def search(
-    tx: AsyncConnection, filters: Filters, sort: str, *, limit: int, offset: int
-) -> tuple[list[Product], int]:
-    """One page of products and how many there are in all. `sort` is a name of SORTS, with a
-    leading minus for descending; ties go by id. With `words`, at most MOST_FOUND are found."""
-    where = [products.c.deleted_at.is_(None), *_conditions(filters)]
-    column, newest = SORTS[sort.removeprefix("-")], sort.startswith("-")
-    order = [c.desc() if newest else c.asc() for c in (column, products.c.id)]
-    page = select(*_FIELDS).where(*where).order_by(*order).limit(limit).offset(offset)
-    found = [_product(row) for row in (await tx.execute(page)).mappings()]
-    if len(found) < limit and (found or not offset):
-        return found, offset + len(found)
-    count = select(func.count()).select_from(products).where(*where)
-    return found, (await tx.execute(count)).scalar_one()
-
-
-async def categories(tx: AsyncConnection, tenant_id: UUID | None = None) -> list[tuple[str, int]]:
-    """Categories in use with the number of products in each, most first, MOST_CATEGORIES at
-    most; of one tenant, or of all that the scope shows."""
-    size = func.count().label("size")
-    query = (
-        select(products.c.category, size)
-        .where(products.c.deleted_at.is_(None), products.c.category.is_not(None))
-        .group_by(products.c.category)
-        .order_by(size.desc(), products.c.category)
-        .limit(MOST_CATEGORIES)
-    )
-    if tenant_id is not None:
-        query = query.where(products.c.tenant_id == tenant_id)
-    return [(row.category, row.size) for row in await tx.execute(query)]
-
-
-def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
-    c = products.c
-    compared: list[tuple[Column[Any], Callable[[Any, Any], Any], object]] = [
-        (c.tenant_id, eq, filters.tenant_id),
-        (c.category, eq, filters.category),
-        (c.currency, eq, filters.currency),
-        (c.price_e4, ge, filters.min_price_e4),
-        (c.price_e4, le, filters.max_price_e4),
-        (c.sku, eq, filters.sku),
-        (c.barcode, eq, filters.barcode),
-    ]
-    conditions = [compare(column, v) for column, compare, v in compared if v is not None]
-    if filters.words is not None:
-        query = func.to_tsquery(literal_column("'simple'"), _beginnings(filters.words))
-        vendor = cast(filters.tenant_id, Uuid)
-        conditions.append(c.id.in_(select(func.search_products(query, vendor, MOST_FOUND))))
-    return conditions
-
-
-def _beginnings(words: str) -> str:
-    """Text that people type, as a tsquery of word beginnings that must all match. Quoted, so
-    that nothing in it is an operator and Postgres cuts it into words as it cut the names."""
-    quoted = (word.replace("\\", "\\\\").replace("'", "''") for word in words.split())
-    return " & ".join(f"'{word}':*" for word in quoted)
-
-
-def _product(row: RowMapping) -> Product:
+def product_of(row: RowMapping) -> Product:
+    """A product out of a row of FIELDS."""
     return Product(**row)
 
 
 def _row(product: Product, key: str = "id") -> dict[str, Any]:
-    row = asdict(product)
+    row = {name: value for name, value in asdict(product).items() if name not in _MONEY}
     row["price_e4"] = price_e4(product.price_minor, product.currency)
     row[key] = row.pop("id")
     return row
-
-
-async def _write(tx: AsyncConnection, statement: Any, rows: list[dict[str, Any]]) -> None:
-    try:
-        await tx.execute(statement, rows)
-    except IntegrityError as error:
-        if sqlstate(error) != "23505":
-            raise
-        field = "barcode" if "uq_products_barcode" in str(error.orig) else "sku"
-        message = "is used by another product"
-        raise Conflict(f"This {field} {message}.", errors=[FieldError(field, message)]) from error

@@ -115,20 +115,24 @@ class Outcome:
 
 @dataclass(slots=True)
 class Shelf:
-    """What an import finds: the products that have its SKUs, and which SKU has each barcode."""
+    """What an import finds: the products that have its SKUs, and which item has each barcode."""
 
     products: Mapping[str, Product]
-    barcodes: dict[str, str]
+    barcodes: Mapping[str, UUID]
     seen: dict[str, int] = field(default_factory=dict)
+    given: dict[str, str] = field(default_factory=dict)
 
     def place(self, number: int, row: ImportRow, author: Author) -> Outcome:
         """Decides on one row, `number` places after the first."""
         earlier = self.seen.setdefault(row.sku, number)
         if earlier != number:
             return _refused(row.sku, "sku", f"is in row {earlier} of this request already")
-        if row.barcode and self.barcodes.setdefault(row.barcode, row.sku) != row.sku:
-            return _refused(row.sku, "barcode", "is used by another product")
         before = self.products.get(row.sku)
+        if row.barcode:
+            owner = self.barcodes.get(row.barcode)
+            is_own = owner is None or (before is not None and owner == before.id)
+            if not is_own or self.given.setdefault(row.barcode, row.sku) != row.sku:
+                return _refused(row.sku, "barcode", "is used by another product")
         try:
             after = changed(before, row, author.now) if before else created(row, author)
         except ValidationFailed as error:

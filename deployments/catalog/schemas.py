@@ -10,11 +10,14 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
 from core.money import MAX_AMOUNT_MINOR, from_minor
+from deployments.catalog.category_rules import MAX_NAME, tidy_path
 from gateway.schemas import Amount, CamelModel, Page, PageQuery, QueryModel
 from store.catalog import Product
+from store.catalog_categories import MAX_DEPTH, SEPARATOR
 
 MAX_IMPORT_ROWS = 500
 MAX_IMAGES = 20
+MAX_PATH = 512
 
 # Trimmed after the length was checked, so that the published bounds are exactly the real ones.
 Name = Annotated[
@@ -23,10 +26,25 @@ Name = Annotated[
     AfterValidator(str.strip),
 ]
 Description = Annotated[str, StringConstraints(max_length=10_000)]
+
+
+def _path(text: str) -> str:
+    path = tidy_path(text)
+    names = path.split(SEPARATOR)
+    if not all(names):
+        raise ValueError("must have a name on each side of every >")
+    if len(names) > MAX_DEPTH:
+        raise ValueError(f"must have at most {MAX_DEPTH} levels")
+    if len(path) > MAX_PATH or max(map(len, names)) > MAX_NAME:
+        raise ValueError(f"must have names of at most {MAX_NAME} characters")
+    return path
+
+
 Category = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=100, pattern=r"\S"),
-    AfterValidator(str.strip),
+    StringConstraints(min_length=1, max_length=MAX_PATH, pattern=r"\S"),
+    AfterValidator(_path),
+    Field(description="A name at the top, or a path of up to 5 names: `Toys > Cars`"),
 ]
 # Words with single spaces between: what looks the same is the same.
 Code = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^\S+( \S+)*$")]
@@ -162,7 +180,9 @@ class ProductQuery(PageQuery):
     """Which products. Prices compare as the numbers shown, so with prices in several currencies
     name the `currency` too."""
 
-    category: str | None = Field(default=None, min_length=1, max_length=100)
+    category: Category | None = Field(
+        default=None, description="A name or path, with all that is below it"
+    )
     min_price: PriceBound | None = None
     max_price: PriceBound | None = None
     currency: Currency | None = None

@@ -11,6 +11,7 @@ from core.clock import Clock
 from core.errors import Conflict, FieldError, NotFound
 from core.principal import Principal
 from core.request import RequestKey
+from deployments.catalog import categories
 from deployments.catalog.rules import (
     CREATED,
     DELETED,
@@ -35,9 +36,10 @@ from deployments.catalog.schemas import (
     RowResult,
 )
 from gateway.schemas import Envelope, Message, Page, Pagination
-from store import catalog
+from store import catalog, catalog_items, catalog_search
 from store.business import business_currency
-from store.catalog import Filters, Product
+from store.catalog import Product
+from store.catalog_search import Filters
 from store.commands import Recorded, once
 from store.engine import PUBLIC, Database, Scope
 from store.outbox import Event, emit, emit_all
@@ -63,7 +65,7 @@ class Catalog:
             words=query.q,
         )
         async with self._db.transaction(PUBLIC) as tx:
-            found, total = await catalog.search(
+            found, total = await catalog_search.search(
                 tx, filters, query.sort, limit=query.limit, offset=query.offset
             )
         return Page(
@@ -73,7 +75,7 @@ class Catalog:
 
     async def categories(self, vendor_id: UUID | None) -> Envelope[list[CategorySize]]:
         async with self._db.transaction(PUBLIC) as tx:
-            found = await catalog.categories(tx, vendor_id)
+            found = await catalog_search.categories(tx, vendor_id)
         return Envelope(data=[CategorySize(category=name, products=n) for name, n in found])
 
     async def get(self, product_id: UUID) -> Envelope[ProductView]:
@@ -93,6 +95,7 @@ class Catalog:
                 await catalog.lock_catalog(tx, tenant)
                 author = self._author(principal, tenant, await business_currency(tx, tenant))
                 product = created(body, author)
+                await categories.ensure(tx, tenant, [product.category], author.now)
                 await catalog.add(tx, [product])
                 await emit(tx, tenant, product.id, CREATED, event_data(product))
                 return _answer(201, product)
@@ -114,6 +117,7 @@ class Catalog:
                     raise _moved_on(before)
                 after = changed(before, body, self._now())
                 if after is not before:
+                    await categories.ensure(tx, tenant, [after.category], after.updated_at)
                     await catalog.replace(tx, [after])
                     await emit(tx, tenant, product_id, UPDATED, event_data(after, before))
                 return _answer(200, after)
@@ -149,12 +153,14 @@ class Catalog:
                 author = self._author(principal, tenant, await business_currency(tx, tenant))
                 shelf = Shelf(
                     await catalog.by_skus(tx, tenant, skus),
-                    await catalog.barcode_owners(tx, tenant, barcodes),
+                    await catalog_items.code_owners(tx, tenant, "barcode", barcodes),
                 )
                 outcomes = [
                     row if isinstance(row, Outcome) else shelf.place(number, row, author)
                     for number, row in enumerate(rows)
                 ]
+                paths = {o.product.category for o in outcomes if o.product}
+                await categories.ensure(tx, tenant, paths, author.now)
                 await catalog.add(tx, _products(outcomes, "created"))
                 await catalog.replace(tx, _products(outcomes, "updated"))
                 await emit_all(tx, tenant, _events(outcomes))

@@ -16,12 +16,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from core.errors import Conflict
 from core.ids import uuid7
 from core.settings import Settings
-from store import catalog, outbox
-from store.catalog import Filters, Product, products
+from deployments.catalog import categories
+from store import catalog, catalog_items, catalog_search, outbox
+from store.catalog import Product, products
+from store.catalog_search import Filters
 from store.engine import PUBLIC, Database, Scope
 from store.runtime import outbox as outbox_table
 
 _NEW_BUSINESS = text("INSERT INTO businesses (id, name, currency) VALUES (:id, 'Shop', 'GBP')")
+_MANY_CATEGORIES = text("""
+INSERT INTO categories (id, tenant_id, name, slug, path, position, created_at, updated_at)
+SELECT uuidv7(), (SELECT id FROM businesses LIMIT 1), 'C' || i, 'c' || i, 'C' || i, i, now(), now()
+FROM generate_series(0, 99) AS i
+""")
 _MANY_PRODUCTS = text("""
 INSERT INTO products (id, tenant_id, created_by, name, description, price_minor, price_e4,
   currency, category, images, sku, version, created_at, updated_at)
@@ -75,12 +82,14 @@ def product(tenant: UUID, sku: str, **changes: object) -> Product:
 
 async def saved(db: Database, tenant: UUID, *new: Product) -> None:
     async with db.transaction(Scope(tenant)) as tx:
+        paths = [one.category for one in new]
+        await categories.ensure(tx, tenant, paths, datetime.now(UTC))
         await catalog.add(tx, new)
 
 
 async def found(tx: AsyncConnection, sort: str = "createdAt", **filters: object) -> list[str]:
     chosen = Filters(**filters)  # type: ignore[arg-type]
-    page, _ = await catalog.search(tx, chosen, sort, limit=100, offset=0)
+    page, _ = await catalog_search.search(tx, chosen, sort, limit=100, offset=0)
     return [one.sku for one in page]
 
 
@@ -152,7 +161,9 @@ async def test_skus_and_barcodes_are_unique_among_the_living_of_one_tenant(db: D
     await saved(db, tenant, product(tenant, "S", barcode="400"))
     async with db.transaction(Scope(tenant)) as tx:
         assert list(await catalog.by_skus(tx, tenant, ["S", "T"])) == ["S"]
-        assert await catalog.barcode_owners(tx, tenant, ["400", "401"]) == {"400": "S"}
+        owners = await catalog_items.code_owners(tx, tenant, "barcode", ["400", "401"])
+        assert list(owners) == ["400"]
+        assert (await catalog.get_many(tx, owners.values())).keys() == set(owners.values())
 
 
 @pytest.mark.parametrize(
@@ -205,11 +216,11 @@ async def test_lists_filter_sort_and_page(db: Database) -> None:
         assert await found(tx, barcode="77", **mine) == ["C"]
         assert await found(tx, sku="A", **mine) == ["A"]
         for offset, length in ((0, 2), (2, 1), (4, 0)):
-            page, total = await catalog.search(
+            page, total = await catalog_search.search(
                 tx, Filters(tenant_id=tenant), "name", limit=2, offset=offset
             )
             assert (len(page), total) == (length, 3)
-        assert await catalog.categories(tx, tenant) == [("Toys", 2)]
+        assert await catalog_search.categories(tx, tenant) == [("Toys", 2)]
 
 
 async def test_public_lists_walk_an_index(embedded: Settings) -> None:
@@ -217,6 +228,7 @@ async def test_public_lists_walk_an_index(embedded: Settings) -> None:
     owner = Database(embedded.owner_database_url, pool_size=1)
     async with owner.transaction(PUBLIC) as tx:
         await tx.execute(_NEW_BUSINESS, {"id": uuid7()})
+        await tx.execute(_MANY_CATEGORIES)
         await tx.execute(_MANY_PRODUCTS)
         await tx.execute(text("ANALYZE products"))
         await tx.execute(text("SET LOCAL ROLE holdfast_app"))

@@ -45,6 +45,8 @@ SPECIAL: dict[tuple[str, str], Any] = {
     ("locations", "currency"): "EUR",
     ("products", "currency"): "EUR",
     ("products", "images"): "[]",
+    ("item_codes", "kind"): "sku",
+    ("item_prices", "currency"): "EUR",
     ("memberships", "role"): "staff",
     ("users", "role"): "customer",
     ("reservations", "status"): "open",
@@ -91,6 +93,8 @@ async def tenants(owner: asyncpg.Connection) -> tuple[UUID, UUID]:
             # Each thing has its tenant's id, so that what refers to it finds it.
             known = {"tenant_id": tenant, "created_by": user, "user_id": user, "id": tenant}
             known |= {column.name: tenant for column in table.c if refers_to_walled(column)}
+            if name == "product_variants":
+                del known["id"]  # its ids and those of products are one space
             given = {
                 column: value
                 for column, value in known.items()
@@ -101,7 +105,8 @@ async def tenants(owner: asyncpg.Connection) -> tuple[UUID, UUID]:
 
 
 def refers_to_walled(column: Column[Any]) -> bool:
-    return any(key.column.table.name in WALLED for key in column.foreign_keys)
+    named = any(key.column.table.name in WALLED for key in column.foreign_keys)
+    return named and not column.nullable
 
 
 async def insert(connection: asyncpg.Connection, name: str, **given: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from pydantic import ValidationError
@@ -71,6 +72,8 @@ def test_money_that_does_not_exist_is_refused(fields: dict[str, Any], field: str
         {"sku": " a"},
         {"category": "x" * 101},
         {"category": ""},
+        {"category": "Toys > "},
+        {"category": "a > b > c > d > e > f"},
         {"description": "x" * 10_001},
         {"description": None},
         {"images": ["ftp://x/y.png"]},
@@ -118,7 +121,7 @@ def test_a_product_is_shown_with_an_exact_price() -> None:
 
 
 def placed(
-    *rows: dict[str, Any], products: list[Product] | None = None, **barcodes: str
+    *rows: dict[str, Any], products: list[Product] | None = None, **barcodes: UUID
 ) -> list[Outcome]:
     shelf = Shelf({p.sku: p for p in products or []}, dict(barcodes))
     author = Author(AUTHOR.tenant_id, AUTHOR.user_id, LATER, "GBP")
@@ -153,16 +156,18 @@ def test_each_row_of_an_import_has_its_own_outcome() -> None:
 
 
 def test_an_import_refuses_what_is_taken() -> None:
+    own = lamp(sku="D", barcode="8")
     outcomes = placed(
         row("A", barcode="1"),
         row("A", barcode="2"),
         row("B", barcode="1"),
         row("C", barcode="9"),
         row("D", barcode="8"),
-        **{"9": "other", "8": "D"},
+        products=[own],
+        **{"9": uuid7(), "8": own.id},
     )
     assert [o.status for o in outcomes] == [
-        "created", "rejected", "rejected", "rejected", "created"
+        "created", "rejected", "rejected", "rejected", "unchanged"
     ]  # fmt: skip
     assert [o.errors[0].field for o in outcomes[1:4]] == ["sku", "barcode", "barcode"]
 

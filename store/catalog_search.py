@@ -1,0 +1,230 @@
+"""Lists of products: filters, order, pages, and the facets of what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import eq, ge, le
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    Uuid,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import BigInteger
+
+from store.catalog import FIELDS, Product, product_of, products
+from store.catalog_categories import paths_under
+from store.catalog_items import item_prices
+from store.catalog_variants import variants
+
+MOST_FOUND = 10_000
+MOST_CATEGORIES = 500
+MOST_VALUES = 50
+MAX_OPTION_FILTERS = 5
+
+SORTS: Mapping[str, ColumnElement[Any]] = {
+    "createdAt": products.c.created_at,
+    "price": products.c.price_e4,
+    "name": products.c.name,
+}
+# Where one price facet ends and the next begins, in major units of whatever currency.
+PRICE_STEPS = (5, 10, 25, 50, 100, 250, 500, 1_000, 5_000)
+_STEPS_E4 = [step * 10_000 for step in PRICE_STEPS]
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a list is narrowed to; None narrows nothing. `words` must all occur in name, SKU or
+    category, or all in SKU and options of one variant, each at least as a beginning. `category`
+    takes in those below it. `currency` leaves what has a price in it, and prices, in
+    ten-thousandths of a major unit, then compare in it. `options` are of one variant together;
+    SKU and barcode those of a product or of one of its variants."""
+
+    tenant_id: UUID | None = None
+    category: str | None = None
+    currency: str | None = None
+    min_price_e4: int | None = None
+    max_price_e4: int | None = None
+    sku: str | None = None
+    barcode: str | None = None
+    words: str | None = None
+    options: Mapping[str, str] | None = None
+
+
+class Facet(NamedTuple):
+    """How many products have a value. `kind` is category, price, option or vendor; `value` a
+    path, a number of a step in PRICE_STEPS (0 is below the first), an option's value (its name is
+    in `name`) or an id."""
+
+    kind: str
+    name: str
+    value: str
+    products: int
+
+
+async def search(
+    tx: AsyncConnection, filters: Filters, sort: str, *, limit: int, offset: int
+) -> tuple[list[Product], int]:
+    """One page of products and how many there are in all. `sort` is a name of SORTS, with a
+    leading minus for descending; ties go by id. With `words`, at most MOST_FOUND are found."""
+    where = await _conditions(tx, filters)
+    name, newest = sort.removeprefix("-"), sort.startswith("-")
+    column = _price(filters.currency) if name == "price" else SORTS[name]
+    order = [c.desc() if newest else c.asc() for c in (column, products.c.id)]
+    page = select(*FIELDS).where(*where).order_by(*order).limit(limit).offset(offset)
+    found = [product_of(row) for row in (await tx.execute(page)).mappings()]
+    if len(found) < limit and (found or not offset):
+        return found, offset + len(found)
+    count = select(func.count()).select_from(products).where(*where)
+    return found, (await tx.execute(count)).scalar_one()
+
+
+async def facets(tx: AsyncConnection, filters: Filters) -> tuple[list[Facet], int]:
+    """What the products that `search` would find have in common, and how many of them were
+    counted: MOST_FOUND at most. Of each kind (and name of an option, all options together) the
+    MOST_VALUES most frequent; most frequent first."""
+    p = products.c
+    found = (
+        select(p.id, p.tenant_id, p.category, _price(filters.currency).label("price_e4"))
+        .where(*await _conditions(tx, filters))
+        .limit(MOST_FOUND)
+        .cte("found")
+    )
+    steps = cast(literal(_STEPS_E4, ARRAY(BigInteger)), ARRAY(BigInteger))
+    pairs = func.jsonb_each_text(variants.c.options).table_valued("key", "value").lateral()
+    options = (
+        select(
+            literal("option").label("kind"),
+            pairs.c.key.label("name"),
+            pairs.c.value.label("value"),
+            func.count(found.c.id.distinct()).label("size"),
+        )
+        .select_from(found)
+        .join(variants, variants.c.product_id == found.c.id)
+        .join(pairs, literal(True))
+        .where(variants.c.deleted_at.is_(None))
+        .group_by(pairs.c.key, pairs.c.value)
+    )
+    counts = [
+        _counted(found, "category", found.c.category).where(found.c.category.is_not(None)),
+        _counted(found, "price", func.width_bucket(found.c.price_e4, steps)),
+        _counted(found, "vendor", found.c.tenant_id),
+        options,
+        _counted(found, "all", literal("")),
+    ]
+    ranked = [one.order_by(literal_column("size").desc()).limit(MOST_VALUES) for one in counts]
+    whole = union_all(*(select(one.subquery()) for one in ranked))
+    rows = [Facet(*row) for row in await tx.execute(whole)]
+    rows.sort(key=lambda facet: (-facet.products, facet.name, facet.value))
+    counted = sum(facet.products for facet in rows if facet.kind == "all")
+    return [facet for facet in rows if facet.kind != "all"], counted
+
+
+async def categories(tx: AsyncConnection, tenant_id: UUID | None = None) -> list[tuple[str, int]]:
+    """Categories in use with the number of products in each, most first, MOST_CATEGORIES at
+    most; of one tenant, or of all that the scope shows."""
+    size = func.count().label("size")
+    query = (
+        select(products.c.category, size)
+        .where(products.c.deleted_at.is_(None), products.c.category.is_not(None))
+        .group_by(products.c.category)
+        .order_by(size.desc(), products.c.category)
+        .limit(MOST_CATEGORIES)
+    )
+    if tenant_id is not None:
+        query = query.where(products.c.tenant_id == tenant_id)
+    return [(row.category, row.size) for row in await tx.execute(query)]
+
+
+def _counted(found: Any, kind: str, value: ColumnElement[Any]) -> Select[str, str, str, int]:
+    shown = cast(value, Text).label("value")
+    return (
+        select(
+            literal(kind).label("kind"),
+            literal("").label("name"),
+            shown,
+            func.count().label("size"),
+        )
+        .select_from(found)
+        .group_by(literal_column("value"))
+    )
+
+
+def _price(currency: str | None) -> ColumnElement[Any]:
+    """A product's price in a currency, null where it has none; without one its own."""
+    if currency is None:
+        return products.c.price_e4
+    other = select(item_prices.c.price_e4).where(
+        item_prices.c.item_id == products.c.id, item_prices.c.currency == currency
+    )
+    return case(
+        (products.c.currency == currency, products.c.price_e4), else_=other.scalar_subquery()
+    )
+
+
+async def _conditions(tx: AsyncConnection, filters: Filters) -> Sequence[ColumnElement[bool]]:
+    c = products.c
+    price = _price(filters.currency)
+    compared: list[tuple[ColumnElement[Any], Callable[[Any, Any], Any], object]] = [
+        (c.tenant_id, eq, filters.tenant_id),
+        (price, ge, filters.min_price_e4),
+        (price, le, filters.max_price_e4),
+    ]
+    conditions: list[ColumnElement[bool]] = [c.deleted_at.is_(None)]
+    conditions += [compare(column, v) for column, compare, v in compared if v is not None]
+    if filters.category is not None:
+        paths = await paths_under(tx, filters.category, filters.tenant_id)
+        # One path walks its index in the order of the list; several are collected first.
+        conditions.append(c.category == paths[0] if len(paths) == 1 else c.category.in_(paths))
+    if filters.currency is not None:
+        also = exists().where(
+            item_prices.c.item_id == c.id, item_prices.c.currency == filters.currency
+        )
+        conditions.append(or_(c.currency == filters.currency, also))
+    for name, code in (("sku", filters.sku), ("barcode", filters.barcode)):
+        if code is not None:
+            conditions.append(c.id.in_(_with_code(name, code)))
+    if filters.options:
+        wanted = cast(dict(filters.options), JSONB)
+        of_product = exists().where(
+            variants.c.product_id == c.id,
+            variants.c.deleted_at.is_(None),
+            variants.c.options.contains(wanted),
+        )
+        conditions.append(of_product)
+    if filters.words is not None:
+        query = func.to_tsquery(literal_column("'simple'"), _beginnings(filters.words))
+        vendor = cast(filters.tenant_id, Uuid)
+        conditions.append(c.id.in_(select(func.search_products(query, vendor, MOST_FOUND))))
+    return conditions
+
+
+def _with_code(name: str, code: str) -> Any:
+    """Ids of the products that have a code themselves or in a variant."""
+    own = select(products.c.id).where(products.c[name] == code, products.c.deleted_at.is_(None))
+    of_variant = select(variants.c.product_id).where(
+        variants.c[name] == code, variants.c.deleted_at.is_(None)
+    )
+    return union_all(own, of_variant)
+
+
+def _beginnings(words: str) -> str:
+    """Text that people type, as a tsquery of word beginnings that must all match. Quoted, so
+    that nothing in it is an operator and Postgres cuts it into words as it cut the names."""
+    quoted = (word.replace("\\", "\\\\").replace("'", "''") for word in words.split())
+    return " & ".join(f"'{word}':*" for word in quoted)

@@ -60,8 +60,9 @@ def configure_logging(level: str = "INFO") -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
-        # Serve puts a buffered logger of its own in the place of sys.stderr.
-        logger_factory=structlog.PrintLoggerFactory(sys.__stderr__),
+        # Serve puts a buffered logger of its own in the place of sys.stderr, and something that
+        # prints tuples in the place of print.
+        logger_factory=structlog.WriteLoggerFactory(sys.__stderr__),
         cache_logger_on_first_use=True,
     )
 

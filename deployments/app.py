@@ -6,6 +6,7 @@ One `build` makes any split. Without arguments it is the whole API, at "/", with
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any, cast
 
@@ -72,6 +73,8 @@ class _Replica:
     def __init__(self, keeper: DeploymentHandle[Any] | None = None) -> None:
         """Takes the keeper only so that Serve starts it with the application."""
         listen_on_own_address()
+        # Serve makes a line for each request, and only then sees that nobody wants it.
+        logging.getLogger("ray.serve").setLevel(logging.WARNING)
 
 
 def _make_app(only: str | None) -> FastAPI:

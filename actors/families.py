@@ -8,15 +8,18 @@ from actors.composite import CompositeRules
 from actors.messages import Command
 from actors.runtime.family import Families, Family
 from actors.stock.module import STOCK_MODULE
-from store import inventory
+from actors.till.module import TILL_MODULE
+from store import inventory, pos_writing
 from store.aggregates import AggregateLoader
 
 COMMERCE = "commerce"
 
 # A sale changes stock, a drawer and a gift card in one decision: all of them live here.
-commerce = CompositeRules((STOCK_MODULE,))
+commerce = CompositeRules((STOCK_MODULE, TILL_MODULE))
 
-FAMILIES: Families = {COMMERCE: Family(COMMERCE, AggregateLoader((inventory.TABLES,)), commerce)}
+_tables = AggregateLoader((inventory.TABLES, pos_writing.TABLES))
+
+FAMILIES: Families = {COMMERCE: Family(COMMERCE, _tables, commerce)}
 
 
 def encode_command(command: Command) -> bytes:

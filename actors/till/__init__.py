@@ -1,0 +1,1 @@
+"""The till: registers with their shifts, sales with their returns, gift cards. Pure."""

@@ -1,0 +1,128 @@
+"""How sales and returns move stock: by the rules of stock itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+from uuid import UUID
+
+from actors.messages import Refused
+from actors.runtime.family import Context, Decision, Key, View
+from actors.stock import model as stock
+from actors.stock.levels import joined, line_keys, moves, refuse, shortages, slots
+from actors.stock.reservations import close, hold_keys, reservation_key
+from actors.till import messages as t
+from actors.till import model as m
+
+Events = list[tuple[Key, Any]]
+Lines = tuple[stock.Line, ...]
+
+
+def needs(lines: Iterable[m.SaleLine]) -> Lines:
+    """What leaves the shelf for lines: a bundle's parts, each item once."""
+    return joined(
+        stock.Line(part.item_id, part.quantity * line.quantity)
+        for line in lines
+        for part in line.parts
+    )
+
+
+def shelved(lines: Iterable[m.ReturnedLine]) -> Lines:
+    """What goes back on the shelf of what came back."""
+    return joined(
+        stock.Line(part.item_id, part.quantity * line.quantity)
+        for line in lines
+        if line.restock
+        for part in line.sold.parts
+    )
+
+
+def keys(
+    view: View, context: Context, location_id: UUID, lines: Lines, reservation_id: UUID | None
+) -> Iterator[Key]:
+    """What `take` and `give_back` look at."""
+    yield from line_keys(context, location_id, lines)
+    if reservation_id is not None:
+        yield from hold_keys(context, view, reservation_id)
+
+
+def take(
+    view: View,
+    context: Context,
+    location_id: UUID,
+    lines: Lines,
+    reservation_id: UUID | None,
+    reference: str,
+) -> Events | Refused:
+    """The events by which sold goods leave: first those of the hold, which must all be among
+    them, the rest from what is available."""
+    if reservation_id is None:
+        chosen = slots(view, context, location_id, lines)
+        if short := shortages(chosen):
+            return Refused("insufficient_stock", tuple(short))
+        return moves(chosen, "sold", -1, reference=reference)
+    named: dict[str, int | str] = {"reservationId": str(reservation_id)}
+    held: stock.Reservation | None = view.get(reservation_key(context, reservation_id))
+    if held is None:
+        return Refused("reservation_not_found", facts=named)
+    if (held.location_id or context.tenant_id) != location_id:
+        return Refused("wrong_location", facts=named)
+    left = dict(lines)
+    for product_id, quantity in held.lines:
+        left[product_id] = left.get(product_id, 0) - quantity
+    if any(quantity < 0 for quantity in left.values()):
+        return Refused("reservation_differs", facts=named)
+    closing = close(view, context, reservation_id, "sold")
+    if closing.refusal is not None:
+        return _refused(closing.refusal)
+    rest = tuple(stock.Line(one, quantity) for one, quantity in left.items() if quantity)
+    # What an open hold has promised is not available; what an expired one held is again.
+    late = held.status is stock.Status.EXPIRED
+    if short := shortages(slots(view, context, location_id, lines if late else rest)):
+        return Refused("insufficient_stock", tuple(short))
+    more = moves(slots(view, context, location_id, rest), "sold", -1, reference=reference)
+    return [*closing.events, *more]
+
+
+def give_back(
+    view: View, context: Context, location_id: UUID, lines: Lines, reference: str
+) -> Events | Refused:
+    """The events by which goods are on the shelf again."""
+    chosen = slots(view, context, location_id, lines)
+    for slot in chosen:
+        if (slot.stock.on_hand if slot.stock else 0) + slot.quantity > stock.MAX_ON_HAND:
+            return Refused("stock_limit", facts={"productId": str(slot.key.id)})
+    return moves(chosen, "returned", 1, reference=reference)
+
+
+def abandon_keys(command: t.Abandon, context: Context, view: View) -> Iterator[Key]:
+    yield from hold_keys(context, view, command.reservation_id)
+
+
+def abandon(view: View, command: t.Abandon, context: Context) -> Decision:
+    """Ends a hold for good, an expired one too: nothing can confirm it any more."""
+    key = reservation_key(context, command.reservation_id)
+    held: stock.Reservation | None = view.get(key)
+    if held is None:
+        return refuse("not_found")
+    if held.status is stock.Status.CONFIRMED:
+        return refuse("not_open")
+    events: Events = []
+    if held.status is not stock.Status.RELEASED:
+        events.append((key, stock.Closed(stock.Status.RELEASED)))
+    if held.status is stock.Status.OPEN:
+        chosen = slots(view, context, held.location_id, held.lines)
+        events += moves(
+            chosen,
+            "released",
+            reserved_sign=-1,
+            reference=held.reference,
+            reservation_id=command.reservation_id,
+        )
+    return Decision(t.Abandoned(command.reservation_id), events, (key,))
+
+
+def _refused(refusal: Decision) -> Refused:
+    if not isinstance(refusal.reply, Refused):
+        raise TypeError("a refusal says why")
+    return refusal.reply

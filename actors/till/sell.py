@@ -1,0 +1,206 @@
+"""The rule of a sale: stock, drawer, gift cards and the receipt's number change together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from actors.messages import Refused
+from actors.runtime.family import Context, Decision, Key, View
+from actors.till import goods
+from actors.till import messages as t
+from actors.till import model as m
+from actors.till.cards import card_key, why_not
+from actors.till.drawer import live_register, refuse, register_key
+
+Events = list[tuple[Key, Any]]
+
+
+def sale_key(context: Context, sale_id: UUID) -> Key:
+    return Key(m.SALE, context.shard, context.tenant_id, sale_id)
+
+
+def keys(command: t.Sell, context: Context, view: View) -> Iterator[Key]:
+    yield register_key(context, command.register_id)
+    yield from goods.keys(
+        view, context, command.location_id, goods.needs(command.lines), command.reservation_id
+    )
+    for tender in command.tenders:
+        if tender.card_id is not None:
+            yield card_key(context, tender.card_id)
+    for card in command.new_cards:
+        yield card_key(context, card.card_id)
+
+
+class _Settled(NamedTuple):
+    """What the tenders come to: payments without the change, and the change."""
+
+    payments: tuple[m.Payment, ...]
+    tendered_minor: int
+    change_minor: int
+
+
+def sell(view: View, command: t.Sell, context: Context) -> Decision:
+    register = live_register(view, context, command.register_id)
+    if register is None:
+        return refuse("not_found", registerId=str(command.register_id))
+    if refusal := _not_here(register, command):
+        return refusal
+    due_minor = sum(line.total_minor for line in command.lines) + command.tips_minor
+    settled = settle(command.tenders, due_minor)
+    if isinstance(settled, Decision):
+        return settled
+    if refusal := _bad_card(view, command, context):
+        return refusal
+    taken = goods.take(
+        view,
+        context,
+        command.location_id,
+        goods.needs(command.lines),
+        command.reservation_id,
+        f"sale {command.sale_id}",
+    )
+    if isinstance(taken, Refused):
+        return Decision(taken, refused=True)
+    shift = register.shift
+    if shift is None:
+        return refuse("shift_closed")
+    sale = m.Sale(
+        command.register_id,
+        command.location_id,
+        shift.id,
+        register.next_receipt_number,
+        command.currency,
+        m.SaleStatus.COMPLETED,
+        command.tips_minor,
+        command.lines,
+        settled.payments,
+    )
+    sold = m.Sold(
+        sale,
+        command.customer_id,
+        command.note,
+        command.prices_include_tax,
+        settled.tendered_minor,
+        settled.change_minor,
+        command.reservation_id,
+    )
+    key = sale_key(context, command.sale_id)
+    till = register_key(context, command.register_id)
+    events: Events = [
+        *taken,
+        *_cards(command, context),
+        (till, m.Rung(_totals(sale))),
+        (key, sold),
+    ]
+    reply = t.SaleMade(command.sale_id, sold, context.principal, context.now_ms)
+    return Decision(reply, events, (key, till))
+
+
+def rehearsal_keys(command: t.Rehearse, context: Context, view: View) -> Iterator[Key]:
+    yield from keys(command.sale, context, view)
+
+
+def rehearse(view: View, command: t.Rehearse, context: Context) -> Decision:
+    decision = sell(view, command.sale, context)
+    if decision.refused:
+        return decision
+    due_minor = sum(line.total_minor for line in command.sale.lines) + command.sale.tips_minor
+    return Decision(t.Sellable(due_minor))
+
+
+def _not_here(register: m.Register, command: t.Sell) -> Decision | None:
+    if register.location_id != command.location_id:
+        return refuse("wrong_location", locationId=str(register.location_id))
+    if register.shift is None:
+        return refuse("shift_closed")
+    if register.shift.currency != command.currency:
+        return refuse("currency_mismatch", currency=register.shift.currency)
+    limit = register.discount_limit_percent
+    given = sum(line.discount_minor for line in command.lines)
+    listed = sum(line.quantity * line.unit_price_minor for line in command.lines)
+    # To the next whole unit, so that rounding never needs a manager.
+    if not command.by_manager and given > -(-listed * limit // 100):
+        return refuse("discount_limit", limitPercent=limit)
+    taken = register.shift.expected_minor + sum(tender.amount_minor for tender in command.tenders)
+    return refuse("amount_limit") if taken > m.MAX_AMOUNT_MINOR else None
+
+
+def settle(tenders: Sequence[t.Tender], due_minor: int) -> _Settled | Decision:
+    """Payments and change, or the refusal: what is tendered must cover what is due, and what is
+    too much is handed back out of the cash."""
+    tendered = sum(tender.amount_minor for tender in tenders)
+    change = tendered - due_minor
+    if change < 0:
+        return refuse("payment_short", dueMinor=due_minor, tenderedMinor=tendered)
+    cash = sum(one.amount_minor for one in tenders if one.method is m.Method.CASH)
+    if change > cash:
+        return refuse("change_not_cash", changeMinor=change, cashMinor=cash)
+    payments, left = [], change
+    for tender in tenders:
+        back = min(left, tender.amount_minor) if tender.method is m.Method.CASH else 0
+        left -= back
+        if amount := tender.amount_minor - back:
+            payments.append(m.Payment(tender.method, amount, tender.reference, tender.card_id))
+    return _Settled(tuple(payments), tendered, change)
+
+
+def _bad_card(view: View, command: t.Sell, context: Context) -> Decision | None:
+    """A refusal when a gift card cannot pay what it should, or cannot be made."""
+    wanted: dict[UUID, int] = {}
+    for number, tender in enumerate(command.tenders):
+        if tender.card_id is None:
+            continue
+        card: m.GiftCard | None = view.get(card_key(context, tender.card_id))
+        code = why_not(card, command.currency, context)
+        if card is None or code is not None:
+            return refuse(code or "gift_card_not_found", payment=number)
+        total = wanted[tender.card_id] = wanted.get(tender.card_id, 0) + tender.amount_minor
+        if total > card.balance_minor:
+            return refuse("gift_card_short", payment=number, balanceMinor=card.balance_minor)
+    for new in command.new_cards:
+        if view.get(card_key(context, new.card_id)) is not None:
+            return refuse("gift_card_exists")
+    return None
+
+
+def _cards(command: t.Sell, context: Context) -> Iterator[tuple[Key, Any]]:
+    for tender in command.tenders:
+        if tender.card_id is not None:
+            redeemed = m.CardMoved("redeemed", -tender.amount_minor, command.sale_id)
+            yield card_key(context, tender.card_id), redeemed
+    amounts = {line.card_id: line.total_minor for line in command.lines if line.card_id}
+    for new in command.new_cards:
+        issued = issue(new, command.currency, amounts[new.card_id], command.sale_id)
+        yield card_key(context, new.card_id), issued
+
+
+def issue(new: t.NewCard, currency: str, amount_minor: int, source_id: UUID) -> m.CardIssued:
+    return m.CardIssued(currency, new.last_four, amount_minor, new.expires_at_ms, source_id)
+
+
+def _totals(sale: m.Sale) -> m.Totals:
+    """What the sale adds to its shift. A gift card is money owed, not turnover."""
+    goods_sold = [line for line in sale.lines if line.card_id is None]
+    taken: dict[str, int] = {}
+    for payment in sale.payments:
+        taken[payment.method] = taken.get(payment.method, 0) + payment.amount_minor
+    return m.Totals(
+        sales=1,
+        sales_minor=sum(line.total_minor for line in goods_sold),
+        discounts_minor=sum(line.discount_minor for line in goods_sold),
+        tips_minor=sale.tips_minor,
+        gift_cards_sold_minor=sum(line.total_minor for line in sale.lines if line.card_id),
+        taken=taken,
+        taxes=taxes((line.tax_rate_ppm, line.total_minor, line.tax_minor) for line in goods_sold),
+    )
+
+
+def taxes(lines: Iterable[tuple[int, int, int]]) -> dict[int, tuple[int, int]]:
+    """By rate in ppm: what was taxed and the tax, from (rate, total with tax, tax)."""
+    found: dict[int, tuple[int, int]] = {}
+    for rate, total_minor, tax_minor in lines:
+        net, tax = found.get(rate, (0, 0))
+        found[rate] = (net + total_minor - tax_minor, tax + tax_minor)
+    return found

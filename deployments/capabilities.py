@@ -6,5 +6,6 @@ from deployments.auth.routes import capability as auth
 from deployments.catalog.routes import capability as catalog
 from deployments.inventory.routes import capability as inventory
 from deployments.meta import capability as meta
+from deployments.pos.routes import capability as pos
 
-CAPABILITIES = (meta, auth, catalog, inventory)
+CAPABILITIES = (meta, auth, catalog, inventory, pos)

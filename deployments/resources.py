@@ -20,6 +20,8 @@ from core.errors import Unavailable
 from core.settings import Settings
 from deployments.business.places import Places
 from deployments.inventory.owners import ProductOwners
+from deployments.pos.card_sales import CardSales, CardWorker
+from deployments.pos.provider import Sandbox
 from gateway.edge import Edge
 from store import leases
 from store.engine import Database, Scope
@@ -44,12 +46,14 @@ class Resources:
     bus: CommandBus
     owners: ProductOwners
     places: Places
+    cards: CardSales
     checks: dict[str, Check] = field(default_factory=dict)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def start(self) -> None:
         await self.edge.start()
-        self.tasks.append(asyncio.create_task(_keep_time(self.clock, self.db)))
+        for work in (_keep_time(self.clock, self.db), CardWorker(self.db, self.cards).run()):
+            self.tasks.append(asyncio.create_task(work))
 
     async def stop(self) -> None:
         for task in self.tasks:
@@ -65,15 +69,18 @@ def make_resources(settings: Settings, transport: Transport, process: str) -> Re
     clock = SystemClock()
     db = Database(settings.app_database_url)
     redis = Redis(settings.effective_redis_url)
-    directory = Directory(partial(_read_directory, db), clock)
+    bus = CommandBus(Directory(partial(_read_directory, db), clock), transport, clock)
+    # With the sandbox whoever knows its tokens pays nothing.
+    cards = CardSales(db, bus, Sandbox(db), clock, is_on=settings.environment == "development")
     return Resources(
         db=db,
         redis=redis,
         clock=clock,
         edge=Edge(settings, db, redis, clock, process=process),
-        bus=CommandBus(directory, transport, clock),
+        bus=bus,
         owners=ProductOwners(db),
         places=Places(db, clock),
+        cards=cards,
         checks={
             "postgres": partial(_postgres_is_well, db),
             "redis": redis.ping,

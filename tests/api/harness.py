@@ -17,6 +17,8 @@ from core.settings import Settings
 from deployments import auth, meta
 from deployments.business.places import Places
 from deployments.inventory.owners import ProductOwners
+from deployments.pos.card_sales import CardSales
+from deployments.pos.provider import Sandbox
 from gateway.app import create_app
 from gateway.capability import Capability
 from gateway.edge import Edge
@@ -39,11 +41,18 @@ class LazyBus:
         self._starting = asyncio.Lock()
 
     async def send(self, *arguments: Any) -> Decided:
+        return await (await self.cluster()).bus.send(*arguments)
+
+    async def read(self, *arguments: Any) -> Decided:
+        return await (await self.cluster()).bus.read(*arguments)
+
+    async def cluster(self) -> Cluster:
+        """The hosts, started if they are not."""
         async with self._starting:
             if self._cluster is None:
                 self._cluster = Cluster(self._urls, 1)
                 await self._cluster.start()
-        return await self._cluster.bus.send(*arguments)
+        return self._cluster
 
     async def stop(self) -> None:
         if self._cluster is not None:
@@ -67,6 +76,7 @@ class InProcess:
         self.owners = ProductOwners(self.db)
         self.places = Places(self.db, self.clock)
         self.bus = LazyBus(self.settings)
+        self.cards = CardSales(self.db, self.bus, Sandbox(self.db), self.clock)  # type: ignore[arg-type]
         self.edge = Edge(
             self.settings, self.db, self.redis, self.clock, process=self.process, limits=self.limits
         )

@@ -1,0 +1,1 @@
+"""The till over HTTP: registers, sales, returns, gift cards, card payments, reports."""

@@ -1,0 +1,262 @@
+"""What the till answers. Money is in major units."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field, PlainSerializer, WithJsonSchema
+
+from actors.till import model as m
+from deployments.pos.pricing import ROUNDING
+from gateway.schemas import Amount, CamelModel
+
+# Differences and net sums may be below zero.
+Sum = Annotated[
+    Decimal,
+    PlainSerializer(float, return_type=float, when_used="json"),
+    WithJsonSchema({"type": "number"}),
+]
+
+
+class TaxOut(CamelModel):
+    """`rate` 0.2 is 20 %; `net` is what is taxed, without the tax."""
+
+    rate: float
+    net: Sum
+    tax: Sum
+
+
+class LineOut(CamelModel):
+    number: int
+    item_id: UUID
+    product_id: UUID
+    name: str
+    sku: str
+    quantity: int
+    unit_price: Amount
+    discount: Amount
+    tax_rate: float
+    tax: Amount
+    total: Amount = Field(description="What is paid for all units: discounts off, tax included")
+    returned: int
+
+
+class PartsOut(CamelModel):
+    product_id: UUID
+    requested: int
+    available: int
+
+
+class QuoteOut(CamelModel):
+    """What a basket would cost now. `rounding` says how tax is rounded."""
+
+    currency: str
+    lines: list[LineOut]
+    discount: Amount
+    taxes: list[TaxOut]
+    tax: Amount
+    tips: Amount
+    total: Amount = Field(description="What would be due, tips included")
+    prices_include_tax: bool
+    rounding: str = ROUNDING
+    shortages: list[PartsOut]
+
+
+class PaymentOut(CamelModel):
+    """`amount` without the change; `number` counts a sale's payments."""
+
+    number: int
+    method: m.Method
+    amount: Amount
+    reference: str | None
+    refunded: Amount
+
+
+class SaleOut(CamelModel):
+    sale_id: UUID
+    receipt_number: int
+    status: m.SaleStatus
+    location_id: UUID
+    register_id: UUID
+    shift_id: UUID
+    currency: str
+    lines: list[LineOut]
+    discount: Amount
+    taxes: list[TaxOut]
+    tax: Amount
+    tips: Amount
+    total: Amount = Field(description="What was due, tips included")
+    tendered: Amount
+    change: Amount
+    payments: list[PaymentOut]
+    refunded: Amount
+    prices_include_tax: bool
+    rounding: str = ROUNDING
+    customer_id: UUID | None
+    note: str | None
+    cashier: str
+    created_at: datetime
+
+
+class SaleRow(CamelModel):
+    sale_id: UUID
+    receipt_number: int
+    status: m.SaleStatus
+    location_id: UUID
+    register_id: UUID
+    shift_id: UUID
+    currency: str
+    total: Amount
+    tips: Amount
+    refunded: Amount
+    customer_id: UUID | None
+    cashier: str
+    created_at: datetime
+
+
+class PendingOut(CamelModel):
+    """A card payment whose outcome is not known yet, or what became of it. `completed`: there is
+    a sale; `declined`, `refunded`: there is none, and no money is kept."""
+
+    card_payment_id: UUID
+    status: str
+    sale_id: UUID | None
+    problem: str | None
+
+
+class ReturnedLineOut(CamelModel):
+    number: int = Field(description="Of the sale's line")
+    item_id: UUID
+    name: str
+    sku: str
+    quantity: int
+    restock: bool
+    tax: Amount
+    total: Amount
+
+
+class RefundOut(CamelModel):
+    method: m.Method
+    amount: Amount
+
+
+class CreditOut(CamelModel):
+    """A new gift card. Its code is told here and nowhere else."""
+
+    code: str | None
+    last_four: str
+    balance: Amount
+
+
+class ReturnOut(CamelModel):
+    return_id: UUID
+    sale_id: UUID | None
+    receipt_number: int
+    location_id: UUID
+    register_id: UUID
+    shift_id: UUID
+    currency: str
+    lines: list[ReturnedLineOut]
+    tax: Amount
+    tips: Amount
+    total: Amount
+    refunds: list[RefundOut]
+    reason: str | None
+    void: bool
+    created_at: datetime
+    store_credit: CreditOut | None = None
+
+
+class GiftCardOut(CamelModel):
+    last_four: str
+    currency: str
+    initial: Amount
+    balance: Amount
+    expires_at: datetime | None
+    status: str
+
+
+class IssuedOut(CamelModel):
+    """A gift card and the sale that it was bought with."""
+
+    gift_card: CreditOut
+    expires_at: datetime | None
+    sale: SaleOut
+
+
+class RegisterOut(CamelModel):
+    register_id: UUID
+    location_id: UUID
+    name: str
+    discount_limit_percent: int
+    next_receipt_number: int
+    shift_id: UUID | None = Field(description="The open one")
+
+
+class TenderOut(CamelModel):
+    method: str
+    taken: Sum
+    refunded: Sum
+
+
+class ReportOut(CamelModel):
+    """X report of an open shift, Z report of a closed one, which never changes and whose number
+    counts the register's shifts. Sales and returns are with tax and without tips; gift cards
+    sold are money owed, not sales."""
+
+    kind: str
+    register_id: UUID
+    shift_id: UUID
+    number: int
+    currency: str
+    opened_by: str
+    opened_at: datetime
+    closed_by: str | None
+    closed_at: datetime | None
+    sales: int
+    sales_total: Sum
+    returns: int
+    returns_total: Sum
+    discounts: Sum
+    tips: Sum
+    gift_cards_sold: Sum
+    tenders: list[TenderOut]
+    taxes: list[TaxOut]
+    opening_float: Amount
+    paid_in: Amount
+    paid_out: Amount
+    no_sales: int
+    expected_cash: Amount
+    counted_cash: Amount | None
+    difference: Sum | None
+    denominations: list[dict[str, float]] | None = None
+    note: str | None = None
+
+
+class ShiftRow(CamelModel):
+    shift_id: UUID
+    register_id: UUID
+    number: int
+    opened_by: str
+    opened_at: datetime
+    closed_at: datetime | None
+    currency: str
+    expected_cash: Amount
+    counted_cash: Amount | None
+
+
+class CashOut(CamelModel):
+    shift_id: UUID
+    expected_cash: Amount
+
+
+class ParkedOut(CamelModel):
+    parked_id: UUID
+    location_id: UUID
+    label: str | None
+    basket: dict[str, Any]
+    parked_by: str
+    parked_at: datetime

@@ -1,0 +1,299 @@
+"""Sales that are paid by card: hold, write down what is meant, charge, complete.
+
+Each ends as exactly one of a sale, or no sale and no money kept. What decides is the hold: a sale
+consumes it, giving up (`Abandon`) ends it for good, and the owner of the stock does one of the
+two, whoever asks, however often. Nothing else is locked while the provider is asked.
+
+status: charging -> charged -> completed; charging -> declined; charging or charged -> refunding
+-> refunded. Requests and the worker may drive the same payment at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+from uuid import UUID, uuid5
+
+import msgspec
+
+from actors.families import COMMERCE, commerce, decode_reply, encode_command
+from actors.messages import Command, Refused
+from actors.runtime.bus import CommandBus
+from actors.stock import model as stock
+from actors.till import messages as t
+from actors.till import model as m
+from actors.till.goods import needs
+from core.clock import Clock
+from core.errors import IdempotencyMismatch
+from core.request import RequestKey
+from core.telemetry import get_logger
+from deployments.pos.provider import CardProvider, Charge, Verdict
+from store import cards, pos_reading
+from store.cards import CardPayment, Work
+from store.engine import Database, Scope
+
+CHARGE_TIMEOUT_SECONDS = 5.0
+CLAIM_SECONDS = 30.0
+HOLD_MS = 900_000
+COMMAND_TIMEOUT_MS = 10_000
+PAUSE_SECONDS = 2.0
+MAX_CLAIMED = 8
+
+T = TypeVar("T")
+
+log = get_logger("pos.cards")
+
+
+class CardSales:
+    """The saga. `resolve` and `drive` may be repeated at any time, by anyone. `is_on`: whether new
+    payments are taken; those that are on their way are ended in any case."""
+
+    def __init__(
+        self,
+        db: Database,
+        bus: CommandBus,
+        provider: CardProvider,
+        clock: Clock,
+        *,
+        is_on: bool = True,
+        charge_timeout_seconds: float = CHARGE_TIMEOUT_SECONDS,
+    ) -> None:
+        self.is_on = is_on
+        self._db = db
+        self._bus = bus
+        self._provider = provider
+        self._clock = clock
+        self._charge_timeout_seconds = charge_timeout_seconds
+
+    async def begun(self, tenant_id: UUID, key: RequestKey) -> CardPayment | None:
+        """What an earlier try of the same request began. Raises IdempotencyMismatch."""
+        found = await self.get(tenant_id, payment_id(key))
+        if found is not None and found.fingerprint != key.fingerprint:
+            raise IdempotencyMismatch
+        return found
+
+    async def get(self, tenant_id: UUID, intent_id: UUID) -> CardPayment | None:
+        async with self._db.transaction(Scope(tenant_id)) as tx:
+            return await cards.get(tx, intent_id)
+
+    async def begin(
+        self, tenant_id: UUID, principal: str, key: RequestKey, draft: t.Sell, token: str
+    ) -> CardPayment | Refused:
+        """Looks whether the sale could be made, holds its goods, and writes down what is meant.
+        Nothing is charged yet."""
+        rehearsed = await self._bus.read(
+            COMMERCE, tenant_id, principal, encode_command(t.Rehearse(draft))
+        )
+        reply = decode_reply(rehearsed.reply)
+        if isinstance(reply, Refused):
+            return reply
+        intent_id = payment_id(key)
+        if draft.reservation_id is None:
+            # With no goods, too: the hold is what decides between sale and refund.
+            hold = stock.Reserve(
+                uuid5(intent_id, "hold"),
+                needs(draft.lines),
+                HOLD_MS,
+                f"card payment {intent_id}",
+                draft.location_id,
+            )
+            # With the request's own fingerprint: its key is not to be used for other goods.
+            reserve_key = key.step("card hold")
+            decided = await self._bus.send(
+                COMMERCE, tenant_id, principal, encode_command(hold), reserve_key
+            )
+            held = decode_reply(decided.reply)
+            if isinstance(held, Refused):
+                return held
+            draft = msgspec.structs.replace(draft, reservation_id=hold.reservation_id)
+        amount_minor = sum(one.amount_minor for one in draft.tenders if one.method is m.Method.CARD)
+        intent = {
+            "id": intent_id,
+            "tenant_id": tenant_id,
+            "fingerprint": key.fingerprint,
+            "sale_id": draft.sale_id,
+            "reservation_id": draft.reservation_id,
+            "token": token,
+            "amount_minor": amount_minor,
+            "currency": draft.currency,
+            "sale": encode_command(draft),
+            "created_by": principal,
+        }
+        async with self._db.transaction(Scope(tenant_id)) as tx:
+            return await cards.begin(tx, intent, CLAIM_SECONDS)
+
+    async def drive(self, payment: CardPayment) -> CardPayment:
+        """Takes a payment as far as it can be taken now: to its end, or to where the provider is
+        silent."""
+        if payment.status == "charging":
+            charge = await self._charge(payment)
+            if charge is None:
+                await self._let_go(payment)
+                return payment
+            payment = await self._charged(payment, charge)
+        return await self._finish(payment)
+
+    async def resolve(self, tenant_id: UUID, intent_id: UUID) -> CardPayment | None:
+        """Ends a payment that was left half done. A charge that the provider has not heard of is
+        called off rather than made: whoever meant it is long gone."""
+        payment = await self.get(tenant_id, intent_id)
+        if payment is None:
+            return None
+        if payment.status == "charging":
+            charge = await self._bounded(self._provider.find(str(payment.id)))
+            if charge is None:
+                payment = await self._advance(payment, "refunding", problem="card_silent")
+            else:
+                payment = await self._charged(payment, charge)
+        return await self._finish(payment)
+
+    async def refund(self, tenant_id: UUID, return_id: UUID, number: int) -> None:
+        """Has the provider give back what a return owes to a card."""
+        async with self._db.transaction(Scope(tenant_id)) as tx:
+            owed = await cards.refund_owed(tx, return_id, number)
+        if owed is None:
+            return
+        key = f"{return_id}:{number}"
+        await self._bounded(self._provider.refund(key, owed["charge_id"], owed["amount_minor"]))
+        async with self._db.transaction(Scope(tenant_id)) as tx:
+            await cards.refund_made(tx, return_id, number)
+
+    # --- the steps ---------------------------------------------------------------------------
+
+    async def _charge(self, payment: CardPayment) -> Charge | None:
+        """What the provider says in time; None when it does not."""
+        key = str(payment.id)
+        try:
+            return await self._bounded(
+                self._provider.charge(key, payment.token, payment.amount_minor, payment.currency)
+            )
+        except Exception as error:
+            # Whatever went wrong on the way: the card may have been charged.
+            log.warning("charge unknown", payment=key, reason=repr(error))
+            return None
+
+    async def _let_go(self, payment: CardPayment) -> None:
+        """The worker may have it soon."""
+        async with self._db.transaction(Scope(payment.tenant_id)) as tx:
+            await cards.hold(tx, payment.id, PAUSE_SECONDS)
+
+    async def _charged(self, payment: CardPayment, charge: Charge) -> CardPayment:
+        if charge.verdict is Verdict.APPROVED:
+            return await self._advance(payment, "charged", charge_id=charge.id)
+        return await self._advance(payment, "declined", problem="card_declined")
+
+    async def _finish(self, payment: CardPayment) -> CardPayment:
+        if payment.status == "charged":
+            payment = await self._complete(payment)
+        if payment.status == "refunding":
+            payment = await self._give_up(payment)
+        elif payment.status == "declined":
+            await self._free(payment)
+        return payment
+
+    async def _complete(self, payment: CardPayment) -> CardPayment:
+        draft: t.Sell = commerce.decode(payment.sale)
+        tenders = tuple(
+            msgspec.structs.replace(one, reference=payment.charge_id)
+            if one.method is m.Method.CARD
+            else one
+            for one in draft.tenders
+        )
+        sale = msgspec.structs.replace(draft, tenders=tenders)
+        reply = await self._command(payment.tenant_id, payment.created_by, payment.id, "sell", sale)
+        if isinstance(reply, Refused):
+            return await self._advance(payment, "refunding", problem=reply.code)
+        return await self._advance(payment, "completed")
+
+    async def _give_up(self, payment: CardPayment) -> CardPayment:
+        """No sale, unless there is one after all. Once the hold is ended, or was consumed by
+        something else, none can come into being, and the money goes back."""
+        abandon = t.Abandon(payment.reservation_id)
+        reply = await self._command(
+            payment.tenant_id, payment.created_by, payment.id, "abandon", abandon
+        )
+        if isinstance(reply, Refused) and await self._is_sold(payment):
+            return await self._advance(payment, "completed")
+        await self._bounded(self._provider.cancel(str(payment.id)))
+        return await self._advance(payment, "refunded")
+
+    async def _free(self, payment: CardPayment) -> None:
+        """Nothing was charged, so only our own hold is in the way; it would expire in any case.
+        One that the caller brought stays."""
+        if payment.reservation_id == uuid5(payment.id, "hold"):
+            abandon = t.Abandon(payment.reservation_id)
+            await self._command(
+                payment.tenant_id, payment.created_by, payment.id, "abandon", abandon
+            )
+
+    async def _is_sold(self, payment: CardPayment) -> bool:
+        async with self._db.transaction(Scope(payment.tenant_id)) as tx:
+            return await pos_reading.sale(tx, payment.sale_id) is not None
+
+    async def _advance(self, payment: CardPayment, status: str, **facts: str | None) -> CardPayment:
+        """The payment as it then stands, also when somebody else has moved it."""
+        async with self._db.transaction(Scope(payment.tenant_id)) as tx:
+            await cards.advance(tx, payment.id, payment.status, status, **facts)
+            found = await cards.get(tx, payment.id)
+        if found is None:
+            raise RuntimeError("an intent is never deleted")
+        return found
+
+    async def _command(
+        self, tenant_id: UUID, principal: str, intent_id: UUID, step: str, wanted: Command
+    ) -> Any:
+        """A command under an id of its own in this payment, the same at each try."""
+        now_ms = self._clock.now_ms()
+        fingerprint = hashlib.sha256(intent_id.bytes + step.encode()).digest()
+        key = RequestKey(
+            uuid5(intent_id, step), fingerprint, True, now_ms, now_ms + COMMAND_TIMEOUT_MS
+        )
+        decided = await self._bus.send(COMMERCE, tenant_id, principal, encode_command(wanted), key)
+        return decode_reply(decided.reply)
+
+    async def _bounded(self, work: Awaitable[T]) -> T:
+        async with asyncio.timeout(self._charge_timeout_seconds):
+            return await work
+
+
+def payment_id(key: RequestKey) -> UUID:
+    """Of the payment that a request makes: the same at each repeat."""
+    return key.step("card payment").command_id
+
+
+class CardWorker:
+    """Finishes what was left half done, of any business, a few at a time. Runs in each replica;
+    claims keep them out of each other's way."""
+
+    def __init__(self, db: Database, sales: CardSales) -> None:
+        self._db = db
+        self._sales = sales
+
+    async def run(self) -> None:
+        while True:
+            done = 0
+            try:
+                done = await self.round()
+            except Exception as error:
+                log.warning("card payments wait", reason=repr(error))
+            if done < MAX_CLAIMED:
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    async def round(self) -> int:
+        """Claims what waits and takes it on; how many there were."""
+        async with self._db.transaction(Scope()) as tx:
+            found = await cards.claim(tx, CLAIM_SECONDS, MAX_CLAIMED)
+        await asyncio.gather(*(self._take_on(work) for work in found))
+        return len(found)
+
+    async def _take_on(self, work: Work) -> None:
+        try:
+            if work.number is None:
+                await self._sales.resolve(work.tenant_id, work.id)
+            else:
+                await self._sales.refund(work.tenant_id, work.id, work.number)
+        except Exception as error:
+            # It is claimed again, later and later.
+            log.warning("card payment waits", payment=str(work.id), reason=repr(error))

@@ -1,0 +1,42 @@
+"""Codes of gift cards: what opens one, known to who holds the card and to nobody else.
+
+The database knows a digest. A code of 16 characters carries 80 random bits, so the digest cannot
+be turned back by trying.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from uuid import UUID
+
+from gateway.edge import Edge
+
+# Crockford's alphabet has no letters that look like digits.
+_PLAIN, _CLEAR = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_CLEARLY = bytes.maketrans(_PLAIN, _CLEAR)
+_READ_AS = str.maketrans({"O": "0", "I": "1", "L": "1", "-": "", " ": ""})
+MIN_LENGTH, MAX_LENGTH = 12, 64
+
+
+def new_code(edge: Edge, command_id: UUID) -> str:
+    """The code of the card that a command makes: the same whenever the command is repeated, so
+    that a lost answer loses no card. An Ed25519 signature is deterministic and, for who lacks the
+    key, random."""
+    signature = edge.keys.signing.private.sign(b"gift card\0" + command_id.bytes)
+    text = base64.b32encode(hashlib.sha256(signature).digest()[:10]).translate(_CLEARLY).decode()
+    return "-".join(text[at : at + 4] for at in range(0, 16, 4))
+
+
+def card_id(tenant_id: UUID, code: str) -> UUID:
+    """The card's id: a digest of its business and its code, however it is typed."""
+    digest = hashlib.sha256(b"gift card\0" + tenant_id.bytes + _read(code).encode())
+    return UUID(bytes=digest.digest()[:16])
+
+
+def last_four(code: str) -> str:
+    return _read(code)[-4:]
+
+
+def _read(code: str) -> str:
+    return code.upper().translate(_READ_AS)

@@ -1,0 +1,78 @@
+"""Commands of the till on their way to the owner, and refusals as errors."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+from uuid import UUID
+
+from actors.families import COMMERCE, decode_reply, encode_command
+from actors.messages import Command, Refused, Reply
+from actors.runtime.wire import Receipt
+from core.errors import HoldfastError
+from core.money import from_minor
+from core.principal import Principal
+from core.request import RequestKey
+from deployments.inventory.service import tenant_of
+from deployments.pos.errors import REFUSALS
+from deployments.resources import Resources
+
+Receipts = tuple[Receipt, ...]
+R = TypeVar("R", bound=Reply)
+
+
+async def send(
+    shared: Resources,
+    principal: Principal,
+    key: RequestKey,
+    wanted: Command,
+    expected: type[R],
+    currency: str,
+) -> tuple[R, Receipts]:
+    """Has the owner decide. Raises the error that stands for a refusal (its amounts in
+    `currency`), or what the bus raises."""
+    decided = await shared.bus.send(
+        COMMERCE, tenant_of(principal), principal.id, encode_command(wanted), key
+    )
+    return expect(decode_reply(decided.reply), expected, currency), decided.receipts
+
+
+async def ask(
+    shared: Resources, principal: Principal, wanted: Command, expected: type[R], currency: str
+) -> R:
+    """The same for a read of committed state."""
+    decided = await shared.bus.read(
+        COMMERCE, tenant_of(principal), principal.id, encode_command(wanted)
+    )
+    return expect(decode_reply(decided.reply), expected, currency)
+
+
+def expect(reply: Any, expected: type[R], currency: str) -> R:
+    """The reply, if it is no refusal. Raises the error that stands for one."""
+    if isinstance(reply, Refused):
+        raise refusal(reply, currency)
+    if not isinstance(reply, expected):
+        raise TypeError(f"expected {expected.__name__}, was answered {type(reply).__name__}")
+    return reply
+
+
+def refusal(refused: Refused, currency: str) -> HoldfastError:
+    """The error that stands for a refusal, with its facts as the API names them."""
+    extra: dict[str, Any] = {
+        name.removesuffix("Minor"): float(from_minor(int(value), currency))
+        if name.endswith("Minor")
+        else value
+        for name, value in refused.facts.items()
+    }
+    # Lines and payments are counted from 1 outside.
+    extra |= {name: int(extra[name]) + 1 for name in ("line", "payment") if name in extra}
+    if refused.shortages:
+        extra["shortages"] = [
+            {"productId": str(one), "requested": requested, "available": available}
+            for one, requested, available in refused.shortages
+        ]
+    return REFUSALS[refused.code](extra=extra)
+
+
+def location_of(principal: Principal, location_id: UUID | None) -> UUID:
+    """The location that is meant: the main one, whose id is the business's, where none is."""
+    return location_id or tenant_of(principal)

@@ -1,0 +1,90 @@
+"""Gift cards: sold, looked up, disabled."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Path, Response
+
+from actors.till import messages as t
+from core.errors import NotFound
+from core.money import from_minor
+from core.principal import Principal
+from deployments.inventory.service import tenant_of
+from deployments.pos import answers as a
+from deployments.pos import codes, selling
+from deployments.pos import schemas as s
+from deployments.pos import views as v
+from deployments.pos.commands import ask, send
+from deployments.pos.router import Key, Manager, Till, receipt, router
+from deployments.pos.sale_routes import SELLING, begin, settled
+from deployments.resources import Resources, Shared
+from gateway.errors import responses
+from gateway.schemas import Envelope
+
+Code = Annotated[s.Code, Path(alias="code")]
+
+
+@router.post(
+    "/gift-cards",
+    status_code=201,
+    response_model=Envelope[a.IssuedOut],
+    responses=SELLING,
+)
+async def sell_gift_card(
+    shared: Shared, principal: Till, key: Key, body: s.GiftCardBody, response: Response
+) -> Any:
+    """Sells a gift card: a sale of its own, with a receipt. The code is in this answer, and in
+    that of a repeat with the same key, and stored nowhere. Money on a card is owed, not earned:
+    it is taxed when it is spent."""
+    token = next((one.token for one in body.payments if one.token is not None), None)
+    draft, code = await selling.draft_card(shared, principal, key, body)
+    if token is None:
+        made, receipts = await selling.sell(shared, principal, key, draft)
+        receipt(response, receipts)
+        sale = v.sale_out(made.sale_id, made.sold, made.cashier, v.moment(made.at_ms))
+        return Envelope(data=_issued(draft, code, sale))
+    begun = await shared.cards.begun(tenant_of(principal), key)
+    if begun is None:
+        begun = await begin(shared, principal, key, draft, token)
+    answer = await settled(shared, await shared.cards.drive(begun))
+    if isinstance(answer, Response):
+        return answer
+    return Envelope(data=_issued(draft, code, answer.data))
+
+
+@router.get("/gift-cards/{code}", responses=responses(NotFound))
+async def get_gift_card(shared: Shared, principal: Till, code: Code) -> Envelope[a.GiftCardOut]:
+    """What is on a card."""
+    found = await ask(shared, principal, t.GetCard(_id(principal, code)), t.CardState, "XXX")
+    return _card(shared, found)
+
+
+@router.post("/gift-cards/{code}/disable", responses=responses(NotFound))
+async def disable_gift_card(
+    shared: Shared, principal: Manager, key: Key, code: Code, response: Response
+) -> Envelope[a.GiftCardOut]:
+    """A lost or stolen card pays nothing any more. Its balance stays on it."""
+    wanted = t.DisableCard(_id(principal, code))
+    found, receipts = await send(shared, principal, key, wanted, t.CardState, "XXX")
+    receipt(response, receipts)
+    return _card(shared, found)
+
+
+def _id(principal: Principal, code: str) -> UUID:
+    return codes.card_id(tenant_of(principal), code)
+
+
+def _card(shared: Resources, found: t.CardState) -> Envelope[a.GiftCardOut]:
+    return Envelope(data=v.card_out(found.card, shared.clock.now_ms()))
+
+
+def _issued(draft: t.Sell, code: str, sale: a.SaleOut) -> a.IssuedOut:
+    new = draft.new_cards[0]
+    # After a change of the signing key a repeat cannot tell the code again.
+    known = sale.lines[0].item_id == new.card_id
+    amount = from_minor(draft.lines[0].total_minor, draft.currency)
+    credit = a.CreditOut(code=code if known else None, last_four=new.last_four, balance=amount)
+    expires_at = None if new.expires_at_ms is None else v.moment(new.expires_at_ms)
+    return a.IssuedOut(gift_card=credit, expires_at=expires_at, sale=sale)

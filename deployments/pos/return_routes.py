@@ -1,0 +1,202 @@
+"""What comes back: returns against a receipt, voids, and returns without one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Query, Response
+
+from actors.till import messages as t
+from actors.till import model as m
+from core.errors import Forbidden, NotFound, StockLimitReached
+from core.ids import uuid7
+from core.money import from_minor
+from core.principal import MANAGEMENT, Principal
+from core.request import RequestKey
+from deployments.inventory.service import tenant_of
+from deployments.pos import answers as a
+from deployments.pos import codes, records, selling
+from deployments.pos import errors as e
+from deployments.pos import schemas as s
+from deployments.pos import views as v
+from deployments.pos.commands import location_of, send
+from deployments.pos.router import (
+    Key,
+    Manager,
+    ReturnId,
+    SaleId,
+    Till,
+    own_eyes,
+    page,
+    receipt,
+    router,
+)
+from deployments.resources import Resources, Shared
+from gateway.errors import responses
+from gateway.schemas import Envelope, Page, PageQuery
+from store import pos_reading
+from store.engine import Scope
+
+RETURNING = responses(
+    NotFound,
+    Forbidden,
+    e.NoShift,
+    e.CurrencyMismatch,
+    e.LineNotFound,
+    e.MoreThanSold,
+    e.MoreThanPaid,
+    e.DrawerShort,
+    e.GiftCardUsed,
+    e.GiftCardNotFound,
+    e.GiftCardDisabled,
+    StockLimitReached,
+)
+
+
+@router.post("/sales/{saleId}/returns", status_code=201, responses=RETURNING)
+async def return_goods(
+    shared: Shared,
+    principal: Till,
+    key: Key,
+    sale_id: SaleId,
+    body: s.ReturnBody,
+    response: Response,
+) -> Envelope[a.ReturnOut]:
+    """Some or all units of a sale come back, at any register: never more than were sold, never
+    more money than was paid. Anyone at a till may do it with the receipt in hand."""
+    currency = await _currency(shared, principal, sale_id)
+    new_card, code = None, None
+    if body.refund_to is s.RefundTo.STORE_CREDIT:
+        new_card, code = _credit(shared, principal, key)
+    card_id = None
+    if body.gift_card_code is not None:
+        card_id = codes.card_id(tenant_of(principal), body.gift_card_code)
+    wanted = t.Return(
+        uuid7(),
+        sale_id,
+        body.register_id,
+        tuple(t.Back(line.number - 1, line.quantity, line.restock) for line in body.lines),
+        body.refund_to.method,
+        card_id,
+        new_card,
+        body.reason,
+        by_manager=principal.role in MANAGEMENT,
+    )
+    return await _returned(shared, principal, key, wanted, currency, code, response)
+
+
+@router.post(
+    "/sales/{saleId}/void",
+    status_code=201,
+    responses=RETURNING | responses(e.VoidTooLate, e.AlreadyReturned),
+)
+async def void(
+    shared: Shared,
+    principal: Manager,
+    key: Key,
+    sale_id: SaleId,
+    body: s.VoidBody,
+    response: Response,
+) -> Envelope[a.ReturnOut]:
+    """Takes a whole sale back in its own shift: all goods to the shelf, all money, tips too, to
+    the tenders that it came from."""
+    async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
+        found = await pos_reading.sale(tx, sale_id)
+    if found is None:
+        raise NotFound("There is no such sale here.")
+    row = found[0]
+    wanted = t.Return(
+        uuid7(), sale_id, row["register_id"], (), reason=body.reason, void=True, by_manager=True
+    )
+    return await _returned(shared, principal, key, wanted, row["currency"], None, response)
+
+
+@router.post("/returns", status_code=201, responses=RETURNING | responses(e.WrongLocation))
+async def return_without_receipt(
+    shared: Shared, principal: Manager, key: Key, body: s.UnreceiptedBody, response: Response
+) -> Envelope[a.ReturnOut]:
+    """Goods come back without a receipt, at what they cost today, for cash or store credit."""
+    ticket = await selling.ticket(shared, principal, body.location_id, body.lines)
+    new_card, code = None, None
+    if body.refund_to is s.RefundTo.STORE_CREDIT:
+        new_card, code = _credit(shared, principal, key)
+    wanted = t.ReturnUnreceipted(
+        uuid7(),
+        body.register_id,
+        location_of(principal, body.location_id),
+        ticket.currency,
+        ticket.lines,
+        tuple(line.restock for line in body.lines),
+        m.Method(body.refund_to.value),
+        new_card,
+        body.reason,
+        by_manager=True,
+    )
+    return await _returned(shared, principal, key, wanted, ticket.currency, code, response)
+
+
+@router.get("/sales/{saleId}/returns", responses=responses(NotFound))
+async def list_returns(
+    shared: Shared, principal: Till, sale_id: SaleId, query: Annotated[PageQuery, Query()]
+) -> Page[a.ReturnOut]:
+    """What has come back of a sale, oldest first."""
+    async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
+        if await pos_reading.sale(tx, sale_id, own_eyes(principal)) is None:
+            raise NotFound("There is no such sale here.")
+        rows, total = await pos_reading.returns_of(tx, sale_id, query.offset, query.limit)
+        found = [await pos_reading.returned(tx, row["id"]) for row in rows]
+    return page([records.returned(*one) for one in found if one], query, total)
+
+
+@router.get("/returns/{returnId}", responses=responses(NotFound))
+async def get_return(shared: Shared, principal: Till, return_id: ReturnId) -> Envelope[a.ReturnOut]:
+    """A return with its lines and refunds; a cashier sees those that they made."""
+    return Envelope(data=await read_return(shared, principal, return_id))
+
+
+async def read_return(shared: Resources, principal: Principal, return_id: UUID) -> a.ReturnOut:
+    async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
+        found = await pos_reading.returned(tx, return_id)
+    if found is None or own_eyes(principal) not in (None, found[0]["created_by"]):
+        raise NotFound("There is no such return here.")
+    return records.returned(*found)
+
+
+def _credit(shared: Resources, principal: Principal, key: RequestKey) -> tuple[t.NewCard, str]:
+    """The gift card that a return is paid with, and its code."""
+    code = codes.new_code(shared.edge, key.command_id)
+    card_id = codes.card_id(tenant_of(principal), code)
+    return t.NewCard(card_id, codes.last_four(code)), code
+
+
+async def _currency(shared: Resources, principal: Principal, sale_id: UUID) -> str:
+    async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
+        found = await pos_reading.sale(tx, sale_id)
+    if found is None:
+        raise NotFound("There is no such sale here.")
+    return str(found[0]["currency"])
+
+
+async def _returned(
+    shared: Resources,
+    principal: Principal,
+    key: RequestKey,
+    wanted: t.Return | t.ReturnUnreceipted,
+    currency: str,
+    code: str | None,
+    response: Response,
+) -> Envelope[a.ReturnOut]:
+    done, receipts = await send(shared, principal, key, wanted, t.ReturnDone, currency)
+    receipt(response, receipts)
+    credit_minor = sum(
+        refund.amount_minor
+        for refund in done.record.refunds
+        if refund.method is m.Method.STORE_CREDIT
+    )
+    credit = None
+    if code is not None and credit_minor:
+        balance = from_minor(credit_minor, currency)
+        credit = a.CreditOut(code=code, last_four=codes.last_four(code), balance=balance)
+    made = v.return_out(done.return_id, done.record, v.moment(done.at_ms), credit)
+    return Envelope(data=made)

@@ -1,0 +1,47 @@
+"""The one router of the till, and what its routes have in common."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Response
+
+from core.principal import MANAGEMENT, STAFF, Principal, Role
+from core.request import RequestKey
+from deployments.inventory.receipts import RECEIPT_HEADER, receipt_header
+from deployments.pos.commands import Receipts
+from gateway.access import require
+from gateway.idempotency import request_key
+from gateway.routing import HoldfastRoute
+from gateway.schemas import Page, PageQuery, Pagination
+
+router = APIRouter(route_class=HoldfastRoute, tags=["pos"])
+
+Till = Annotated[Principal, Depends(require(STAFF))]
+Manager = Annotated[Principal, Depends(require(MANAGEMENT))]
+Key = Annotated[RequestKey, Depends(request_key)]
+RegisterId = Annotated[UUID, Path(alias="registerId")]
+ShiftId = Annotated[UUID, Path(alias="shiftId")]
+SaleId = Annotated[UUID, Path(alias="saleId")]
+ReturnId = Annotated[UUID, Path(alias="returnId")]
+
+RECEIPT: dict[str, Any] = {
+    RECEIPT_HEADER: {
+        "description": "Order of decision: `aggregate; seq=n; epoch=n`, at most 20",
+        "schema": {"type": "string"},
+    }
+}
+
+
+def receipt(response: Response, receipts: Receipts) -> None:
+    response.headers[RECEIPT_HEADER] = receipt_header(receipts)
+
+
+def own_eyes(principal: Principal) -> str | None:
+    """Whom a list is narrowed to: a cashier sees what is their own."""
+    return principal.id if principal.role is Role.CASHIER else None
+
+
+def page(data: list[Any], query: PageQuery, total: int) -> Page[Any]:
+    return Page(data=data, pagination=Pagination(page=query.page, limit=query.limit, total=total))

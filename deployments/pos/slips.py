@@ -1,0 +1,177 @@
+"""Receipts on paper: one layout, as text, as HTML, and as PDF."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from html import escape
+from zoneinfo import ZoneInfo
+
+from fpdf import FPDF
+
+from core.money import exponent
+from deployments.pos import answers as a
+from store.business import TillTerms
+
+COLUMNS = 42
+_PAPER_MM, _MARGIN_MM, _LINE_MM = 80.0, 4.0, 4.2
+# What the fonts that every PDF reader has can show; anything else is printed as a question mark.
+_ENCODING = "cp1252"
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """`rows` are pairs of what stands on the left and on the right; an empty pair is a rule."""
+
+    head: Sequence[str]
+    rows: Sequence[tuple[str, str]]
+    foot: Sequence[str] = field(default=())
+
+
+def sale_slip(sale: a.SaleOut, terms: TillTerms) -> Slip:
+    """The receipt of a sale, with times in the location's zone."""
+
+    def money(amount: Decimal) -> str:
+        return _money(amount, sale.currency)
+
+    rows = [*_line_rows(sale.lines, sale.currency), ("", "")]
+    if sale.tips:
+        rows.append(("Tips", money(sale.tips)))
+    rows.append((f"Total {sale.currency}", money(sale.total)))
+    for tax in sale.taxes:
+        if tax.rate:
+            words = "incl." if sale.prices_include_tax else "plus"
+            rows.append((f"  {words} tax {_percent(tax.rate)} of {money(tax.net)}", money(tax.tax)))
+    rows.append(("", ""))
+    rows += [(_METHODS[paid.method], money(paid.amount)) for paid in sale.payments]
+    if sale.change:
+        rows.append(("Change given", money(sale.change)))
+    if sale.refunded:
+        rows.append(("Refunded since", money(sale.refunded)))
+    head = _head(terms, f"Receipt {sale.receipt_number}", sale.created_at)
+    return Slip(head, rows, _foot(terms, str(sale.sale_id)))
+
+
+def return_slip(made: a.ReturnOut, terms: TillTerms) -> Slip:
+    """The receipt of a return."""
+
+    def money(amount: Decimal) -> str:
+        return _money(amount, made.currency)
+
+    rows = [(f"{line.quantity} x {line.name}", f"-{money(line.total)}") for line in made.lines]
+    rows.append(("", ""))
+    if made.tips:
+        rows.append(("Tips", f"-{money(made.tips)}"))
+    rows.append((f"Returned {made.currency}", f"-{money(made.total)}"))
+    rows.append(("  tax in it", f"-{money(made.tax)}"))
+    rows.append(("", ""))
+    rows += [(_METHODS[one.method], money(one.amount)) for one in made.refunds]
+    title = "Void" if made.void else "Return"
+    head = _head(terms, f"{title}, receipt {made.receipt_number}", made.created_at)
+    return Slip(head, rows, _foot(terms, str(made.return_id)))
+
+
+def as_text(slip: Slip) -> str:
+    """Plain text, COLUMNS wide."""
+    lines = [part.center(COLUMNS).rstrip() for line in slip.head for part in _wrapped(line)]
+    lines.append("")
+    for left, right in slip.rows:
+        lines += _row(left, right) if left else ["-" * COLUMNS]
+    lines.append("")
+    lines += [part.center(COLUMNS).rstrip() for line in slip.foot for part in _wrapped(line)]
+    return "\n".join(lines) + "\n"
+
+
+def as_html(slip: Slip) -> str:
+    """A page that prints well and loads nothing."""
+    rows = "".join(
+        f"<tr><td>{escape(left)}</td><td>{escape(right)}</td></tr>"
+        if left
+        else '<tr><td colspan="2"><hr></td></tr>'
+        for left, right in slip.rows
+    )
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>'
+        f"{escape(slip.head[0])}</title><style>body{{font:14px monospace;max-width:22em;margin:1em "
+        "auto}header,footer{text-align:center}table{width:100%}td{vertical-align:top;white-space:"
+        "pre-wrap}td+td{text-align:right}</style></head><body><header>"
+        f"{_paragraphs(slip.head)}</header><table>{rows}</table><footer>{_paragraphs(slip.foot)}"
+        "</footer></body></html>\n"
+    )
+
+
+def as_pdf(slip: Slip) -> bytes:
+    """One page as wide as a till's paper and as long as it needs to be."""
+    lines = as_text(slip).splitlines()
+    pdf = FPDF(unit="mm", format=(_PAPER_MM, 2 * _MARGIN_MM + _LINE_MM * (len(lines) + 1)))
+    pdf.set_auto_page_break(False)
+    pdf.set_margins(_MARGIN_MM, _MARGIN_MM)
+    pdf.core_fonts_encoding = _ENCODING
+    pdf.set_title(_printable(slip.head[0]))
+    pdf.add_page()
+    pdf.set_font("Courier", size=8)
+    for line in lines:
+        pdf.cell(0, _LINE_MM, _printable(line), new_x="LMARGIN", new_y="NEXT")
+    return bytes(pdf.output())
+
+
+_METHODS = {
+    "cash": "Cash",
+    "card": "Card",
+    "gift_card": "Gift card",
+    "external": "Other",
+    "store_credit": "Store credit",
+}
+
+
+def _head(terms: TillTerms, title: str, at: datetime) -> list[str]:
+    local = at.astimezone(ZoneInfo(terms.time_zone))
+    header = [line for line in terms.receipt_header.splitlines() if line.strip()]
+    names = [terms.business_name, terms.location_name]
+    return [*names, *header, "", title, f"{local:%Y-%m-%d %H:%M}"]
+
+
+def _foot(terms: TillTerms, number: str) -> list[str]:
+    return [*(line for line in terms.receipt_footer.splitlines() if line.strip()), number]
+
+
+def _line_rows(lines: Iterable[a.LineOut], currency: str) -> list[tuple[str, str]]:
+    rows = []
+    for line in lines:
+        listed = _money(line.unit_price * line.quantity, currency)
+        each = f" at {_money(line.unit_price, currency)}" if line.quantity > 1 else ""
+        rows.append((f"{line.quantity} x {line.name}{each}", listed))
+        if line.discount:
+            rows.append(("  discount", f"-{_money(line.discount, currency)}"))
+    return rows
+
+
+def _money(amount: Decimal, currency: str) -> str:
+    return f"{amount:.{exponent(currency)}f}"
+
+
+def _percent(rate: float) -> str:
+    return f"{rate * 100:.4f}".rstrip("0").rstrip(".") + "%"
+
+
+def _wrapped(line: str) -> list[str]:
+    return textwrap.wrap(line, COLUMNS) or [""]
+
+
+def _row(left: str, right: str) -> list[str]:
+    room = COLUMNS - len(right) - 1
+    indent = " " * (len(left) - len(left.lstrip()))
+    parts = textwrap.wrap(left, room, subsequent_indent=indent, drop_whitespace=True) or [""]
+    parts[0] = indent + parts[0].lstrip()
+    return [*parts[:-1], f"{parts[-1]:<{room}} {right}"]
+
+
+def _paragraphs(lines: Iterable[str]) -> str:
+    return "".join(f"<p>{escape(line)}</p>" for line in lines if line)
+
+
+def _printable(text: str) -> str:
+    return text.encode(_ENCODING, "replace").decode(_ENCODING)

@@ -9,7 +9,7 @@ from actors.messages import Command
 from actors.runtime.family import Families, Family
 from actors.stock.module import STOCK_MODULE
 from actors.till.module import TILL_MODULE
-from store import inventory, pos_writing
+from store import inventory, pos_writing, transfers
 from store.aggregates import AggregateLoader
 
 COMMERCE = "commerce"
@@ -17,7 +17,7 @@ COMMERCE = "commerce"
 # A sale changes stock, a drawer and a gift card in one decision: all of them live here.
 commerce = CompositeRules((STOCK_MODULE, TILL_MODULE))
 
-_tables = AggregateLoader((inventory.TABLES, pos_writing.TABLES))
+_tables = AggregateLoader((inventory.TABLES, transfers.TABLES, pos_writing.TABLES))
 
 FAMILIES: Families = {COMMERCE: Family(COMMERCE, _tables, commerce)}
 

@@ -128,6 +128,16 @@ class NoOpenHold(Conflict):
     default_detail = "You hold less of this product than you want to release."
 
 
+class StockChanged(Conflict):
+    code, title = "stock_changed", "Stock has changed"
+    default_detail = "The level is not what you expected; `onHand` and `sequence` say what it is."
+
+
+class TransferClosed(Conflict):
+    code, title = "transfer_closed", "Transfer closed"
+    default_detail = "The transfer has been received or cancelled before."
+
+
 class PayloadTooLarge(HoldfastError):
     status, code, title = 413, "payload_too_large", "Body too large"
     default_detail = "The body is larger than this address takes."

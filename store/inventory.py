@@ -139,7 +139,7 @@ async def low_stock(
     if location_id is not None:
         query = query.where(stock_levels.c.location_id == location_id)
     order = (available, stock_levels.c.product_id, stock_levels.c.location_id)
-    return await _page(tx, query, order, offset, limit)
+    return await page(tx, query, order, offset, limit)
 
 
 _discontinued = (
@@ -150,19 +150,30 @@ _discontinued = (
 
 
 async def movements(
-    tx: AsyncConnection, product_id: UUID, location_id: UUID, offset: int, limit: int
+    tx: AsyncConnection,
+    product_id: UUID,
+    location_id: UUID,
+    *,
+    by_occurrence: bool,
+    offset: int,
+    limit: int,
 ) -> tuple[list[RowMapping], int]:
-    """An item's ledger at a location, latest first, and its length."""
+    """An item's ledger at a location and its length, latest first: as it was recorded, or as
+    things happened."""
     query = select(stock_movements).where(
         stock_movements.c.product_id == product_id, stock_movements.c.location_id == location_id
     )
-    return await _page(tx, query, (stock_movements.c.sequence.desc(),), offset, limit)
+    order = [stock_movements.c.sequence.desc()]
+    if by_occurrence:
+        order.insert(0, stock_movements.c.occurred_at.desc())
+    return await page(tx, query, order, offset, limit)
 
 
 async def list_reservations(
     tx: AsyncConnection,
     status: str | None,
     product_id: UUID | None,
+    location_id: UUID | None,
     offset: int,
     limit: int,
 ) -> tuple[list[RowMapping], int]:
@@ -172,12 +183,15 @@ async def list_reservations(
         query = query.where(reservations.c.status == status)
     if product_id is not None:
         query = query.where(reservations.c.product_ids.contains([product_id]))
-    return await _page(tx, query, (reservations.c.id.desc(),), offset, limit)
+    if location_id is not None:
+        query = query.where(reservations.c.location_id == location_id)
+    return await page(tx, query, (reservations.c.id.desc(),), offset, limit)
 
 
-async def _page(
+async def page(
     tx: AsyncConnection, query: Select[Any], order: Sequence[Any], offset: int, limit: int
 ) -> tuple[list[RowMapping], int]:
+    """A page of a query's rows, and how many there are in all."""
     total = await tx.scalar(select(func.count()).select_from(query.subquery()))
     rows = await tx.execute(query.order_by(*order).offset(offset).limit(limit))
     return list(rows.mappings()), int(total or 0)
@@ -196,6 +210,11 @@ def _with_locations(keys: Sequence[Any]) -> Columns:
 def _callers_at_locations(keys: Sequence[Any]) -> Columns:
     callers, locations = zip(*(key.detail for key in keys), strict=True)
     return [*ids_and_tenants(keys), list(callers), list(locations)]
+
+
+def _moments_at_locations(keys: Sequence[Any]) -> Columns:
+    locations, moments_ms = zip(*(key.detail for key in keys), strict=True)
+    return [*ids_and_tenants(keys), list(locations), list(moments_ms)]
 
 
 def _reservation(row: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -231,6 +250,38 @@ SELECT k.n, ARRAY(SELECT id FROM reservations r
   ORDER BY id LIMIT {MAX_OPEN_HOLDS})
 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[]) WITH ORDINALITY
   AS k(product, tenant, caller, location, n)"""  # noqa: S608
+
+# Time never runs backwards in a ledger, so the walk back ends at the first line from before.
+_LOAD_MOVED_AFTER = """
+SELECT k.n, coalesce(l.sequence, 0), coalesce(l.on_hand, 0), coalesce((
+  SELECT sum(on_hand_delta) FROM stock_movements m
+  WHERE m.product_id = k.id AND m.location_id = k.location AND m.sequence > coalesce((
+      SELECT sequence FROM stock_movements e
+      WHERE e.product_id = k.id AND e.location_id = k.location
+        AND e.recorded_at <= to_timestamp(k.at / 1000.0)
+      ORDER BY sequence DESC LIMIT 1), 0)
+    AND m.occurred_at > to_timestamp(k.at / 1000.0)), 0)::bigint
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[]) WITH ORDINALITY
+  AS k(id, tenant, location, at, n)
+LEFT JOIN stock_levels l
+  ON l.product_id = k.id AND l.location_id = k.location AND l.tenant_id = k.tenant"""
+
+_LOAD_BOOKS = """
+SELECT k.n, coalesce(l.sequence, 0), coalesce(l.on_hand, 0), coalesce(l.reserved, 0),
+  coalesce(l.incoming, 0), coalesce(m.sequence, 0), coalesce(m.on_hand, 0)::bigint,
+  coalesce(m.reserved, 0)::bigint, coalesce(m.incoming, 0)::bigint, coalesce(h.held, 0)::bigint
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) WITH ORDINALITY AS k(id, tenant, location, n)
+LEFT JOIN stock_levels l
+  ON l.product_id = k.id AND l.location_id = k.location AND l.tenant_id = k.tenant
+LEFT JOIN LATERAL (
+  SELECT max(sequence) AS sequence, sum(on_hand_delta) AS on_hand,
+    sum(reserved_delta) AS reserved, sum(incoming_delta) AS incoming
+  FROM stock_movements WHERE product_id = k.id AND location_id = k.location) AS m ON true
+LEFT JOIN LATERAL (
+  SELECT sum(quantity) AS held
+  FROM reservations r, unnest(product_ids, quantities) AS line(product, quantity)
+  WHERE r.tenant_id = k.tenant AND r.status = 'open' AND r.location_id = k.location
+    AND product = k.id) AS h ON true"""
 
 _LOAD_DUE = """
 SELECT shard, (extract(epoch FROM expires_at) * 1000)::bigint, tenant_id, id FROM reservations
@@ -288,6 +339,8 @@ TABLES = Tables(
         "item": Read(_LOAD_ITEMS),
         "reservation": Read(_LOAD_RESERVATIONS),
         "open_holds": Read(_LOAD_OPEN_HOLDS, _callers_at_locations),
+        "moved_after": Read(_LOAD_MOVED_AFTER, _moments_at_locations),
+        "books": Read(_LOAD_BOOKS, _with_locations),
     },
     writes={
         "stock_items": Write(_WRITE_ITEMS),

@@ -8,11 +8,13 @@ from typing import Any
 from actors.composite import Rule
 from actors.runtime.family import Context, Decision, Key, View
 from actors.stock import model as m
-from actors.stock.evolve import after, moved
+from actors.stock.evolve import EVENTS, after
 from actors.stock.levels import (
     Events,
+    dated,
     item_key,
     level,
+    location_of,
     refuse,
     stock_key,
     stocked,
@@ -47,36 +49,84 @@ def _add_stock(view: View, command: m.AddStock, context: Context) -> Decision:
 
 
 def _adjust(view: View, command: m.Adjust, context: Context) -> Decision:
-    deltas: dict[Key, int] = {}
-    for line in command.lines:
-        key = stock_key(context, line.product_id, line.location_id)
-        deltas[key] = deltas.get(key, 0) + line.delta
-    shortages, levels = [], []
+    before: dict[Key, m.Stock | None] = {}
+    now: dict[Key, m.Stock | None] = {}
     events: Events = []
-    for key, delta in deltas.items():
-        known: m.Stock | None = view.get(key)
-        stock = known or _NEW
+    for number, line in enumerate(command.lines):
+        key = stock_key(context, line.product_id, line.location_id)
+        if key not in before:
+            before[key] = now[key] = view.get(key)
+        if changed := _expectation(number, line, key, before[key] or _NEW):
+            return changed
         item = view.get(item_key(context, key.id)) or _PLAIN
-        if stock.on_hand + delta > m.MAX_ON_HAND:
+        for event in _line_events(command, line, now[key], item):
+            if now[key] is None:
+                events.append(stocked(key))
+            now[key] = EVENTS[type(event)](now[key], event)
+            events.append((key, event))
+    return _bounded(view, context, before, now, events)
+
+
+def _expectation(number: int, line: m.Adjustment, key: Key, stock: m.Stock) -> Decision | None:
+    """A refusal when the level is not what the caller thinks it is, with what it is."""
+    if line.expected_sequence in (None, stock.sequence) and line.expected_on_hand in (
+        None,
+        stock.on_hand,
+    ):
+        return None
+    return refuse(
+        "stock_changed",
+        line=number,
+        productId=str(key.id),
+        locationId=str(location_of(key)),
+        onHand=stock.on_hand,
+        sequence=stock.sequence,
+    )
+
+
+def _line_events(
+    command: m.Adjust, line: m.Adjustment, known: m.Stock | None, item: m.Item
+) -> Iterator[Any]:
+    stock = known or _NEW
+    threshold = line.low_stock_threshold
+    if threshold is not None and threshold != stock.low_stock_threshold:
+        yield m.ThresholdSet(threshold)
+    delta = line.quantity - stock.on_hand if line.action == "set" else line.quantity
+    if delta == 0 and known is not None:
+        return
+    movement = m.Movement(
+        "received" if line.action == "add" else "adjusted",
+        delta,
+        0,
+        backorder_limit=item.backorder_limit,
+        reason=command.reason,
+        reference=command.reference,
+        occurred_at_ms=line.occurred_at_ms,
+    )
+    yield dated(known, movement)
+
+
+def _bounded(
+    view: View,
+    context: Context,
+    before: dict[Key, m.Stock | None],
+    now: dict[Key, m.Stock | None],
+    events: Events,
+) -> Decision:
+    """What the lines of each level come to together must be possible."""
+    shortages, levels = [], []
+    for key, stock in now.items():
+        was, stock = before[key] or _NEW, stock or _NEW
+        item = view.get(item_key(context, key.id)) or _PLAIN
+        if stock.on_hand > m.MAX_ON_HAND:
             return refuse("stock_limit")
-        if delta < 0 and stock.available + item.backorder_limit + delta < 0:
-            left = max(stock.available + item.backorder_limit, 0)
-            shortages.append(m.Shortage(key.id, -delta, left))
-        if known is None:
-            events.append(stocked(key))
-        movement = m.Movement(
-            "adjusted",
-            delta,
-            0,
-            backorder_limit=item.backorder_limit,
-            reason=command.reason,
-            reference=command.reference,
-        )
-        events.append((key, movement))
-        levels.append(level(key, moved(known, movement), item))
+        if stock.available < min(was.available, -item.backorder_limit):
+            left = max(was.available + item.backorder_limit, 0)
+            shortages.append(m.Shortage(key.id, was.on_hand - stock.on_hand, left))
+        levels.append(level(key, stock, item))
     if shortages:
         return refuse("insufficient_stock", shortages)
-    return Decision(m.Levels(tuple(levels)), events, tuple(deltas))
+    return Decision(m.Levels(tuple(levels)), events, tuple(key for key in now if now[key]))
 
 
 def _set_item_terms(view: View, command: m.SetItemTerms, context: Context) -> Decision:

@@ -30,6 +30,40 @@ def moved(stock: m.Stock | None, movement: m.Movement) -> m.Stock:
         min(-movement.backorder_limit, stock.available),
         stock.counted_at_ms,
         stock.sequence + 1,
+        stock.late if movement.occurred_at_ms is None else _later(stock, movement),
+    )
+
+
+def _later(stock: m.Stock, movement: m.Movement) -> tuple[tuple[int, int, int], ...]:
+    entry = (stock.sequence + 1, movement.occurred_at_ms or 0, movement.on_hand_delta)
+    return (*stock.late[1 - m.MAX_LATE :], entry)
+
+
+def _counted(stock: m.Stock | None, event: m.Counted) -> m.Stock:
+    """What was counted is true, also when it is less than was promised."""
+    after = moved(stock, event.movement)
+    at_ms = max(event.movement.occurred_at_ms or 0, after.counted_at_ms or 0)
+    return replace(after, counted_at_ms=at_ms, floor=min(after.floor, after.available))
+
+
+def _late(stock: m.Stock | None, event: m.Late) -> m.Stock:
+    """Two lines of the ledger that leave what is on hand as it was."""
+    after = moved(stock, replace(event.movement, on_hand_delta=0, occurred_at_ms=None))
+    return replace(after, sequence=after.sequence + 1)
+
+
+def _repaired(stock: m.Stock | None, event: m.Repaired) -> m.Stock:
+    stock = stock or _NEW
+    available = event.on_hand - event.reserved
+    return m.Stock(
+        event.on_hand,
+        event.reserved,
+        event.incoming,
+        stock.low_stock_threshold,
+        available < stock.low_stock_threshold,
+        min(-event.backorder_limit, available),
+        stock.counted_at_ms,
+        event.sequence,
     )
 
 
@@ -70,6 +104,9 @@ def _next(held: m.Reservation, **changes: Any) -> m.Reservation:
 
 EVENTS: dict[type, Callable[[Any, Any], Any]] = {
     m.Movement: moved,
+    m.Counted: _counted,
+    m.Late: _late,
+    m.Repaired: _repaired,
     m.ThresholdSet: _threshold_set,
     m.Stocked: _stocked,
     m.TermsSet: _terms_set,

@@ -13,7 +13,7 @@ from uuid import UUID
 from actors.messages import Refused, Shortage
 from actors.runtime.family import Context, Decision, Key, View
 from actors.stock import model as m
-from actors.stock.evolve import moved
+from actors.stock.evolve import EVENTS
 
 Events = list[tuple[Key, Any]]
 
@@ -104,9 +104,11 @@ def moves(
     reason: str | None = None,
     reference: str | None = None,
     reservation_id: UUID | None = None,
+    occurred_at_ms: int | None = None,
 ) -> Events:
     """The events by which goods move: each slot's quantity times the signs. `kind` is the ledger's
-    word for it. Whether there is enough is asked of `shortages` before."""
+    word for it, `occurred_at_ms` when it happened, if that was earlier. Whether there is enough is
+    asked of `shortages` before."""
     events: Events = []
     for key, stock, item, quantity in chosen:
         if stock is None:
@@ -120,9 +122,20 @@ def moves(
             reason,
             reference,
             reservation_id,
+            occurred_at_ms,
         )
-        events.append((key, movement))
+        events.append((key, movement if occurred_at_ms is None else dated(stock, movement)))
     return events
+
+
+def dated(stock: m.Stock | None, movement: m.Movement) -> m.Movement | m.Late:
+    """A movement as it must happen: one from before a count that is already in does not change
+    the level again. At the very moment of a count it is thought to be in it."""
+    counted_at_ms = None if stock is None else stock.counted_at_ms
+    occurred_at_ms = movement.occurred_at_ms
+    if counted_at_ms is None or occurred_at_ms is None or occurred_at_ms > counted_at_ms:
+        return movement
+    return m.Late(movement, counted_at_ms)
 
 
 def stocked(key: Key) -> tuple[Key, m.Stocked]:
@@ -149,10 +162,10 @@ def level(key: Key, stock: m.Stock | None, item: m.Item) -> m.Level:
 def levels_after(chosen: Iterable[Slot], events: Iterable[tuple[Key, Any]]) -> tuple[m.Level, ...]:
     """The levels of the slots once the events have happened, which are `moves` of these slots in
     their order, among others."""
-    movements = (event for _, event in events if type(event) is m.Movement)
+    own = (event for key, event in events if key.kind == m.STOCK)
     return tuple(
-        level(slot.key, moved(slot.stock, movement), slot.item)
-        for slot, movement in zip(chosen, movements, strict=True)
+        level(slot.key, EVENTS[type(event)](slot.stock, event), slot.item)
+        for slot, event in zip(chosen, own, strict=True)
     )
 
 

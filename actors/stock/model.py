@@ -27,7 +27,11 @@ MAX_LINES = 1_000
 MAX_QUANTITY = 1_000_000
 MAX_ON_HAND = 2_000_000_000
 
+# A command dates back one movement per level at most, and a batch has so many commands.
+MAX_LATE = 500
+
 STOCK, ITEM, RESERVATION, OPEN_HOLDS = "stock", "item", "reservation", "open_holds"
+MOVED_AFTER, BOOKS = "moved_after", "books"
 
 
 class Line(NamedTuple):
@@ -47,7 +51,9 @@ class Stock(msgspec.Struct, frozen=True):
 
     `low` remembers the side of the threshold, so that a crossing is told once. `floor` is the
     least that `available` may be: minus the backorder limit that the last movement went by, or
-    where a count left it. `counted_at_ms` is the moment of the latest count.
+    where a count left it. `counted_at_ms` is the moment of the latest count. `late` are the last
+    movements that were dated back: (sequence, occurred_at_ms, on_hand_delta); only memory keeps
+    them, for counts that are decided in the same batch.
     """
 
     on_hand: int = 0
@@ -58,6 +64,7 @@ class Stock(msgspec.Struct, frozen=True):
     floor: int = 0
     counted_at_ms: int | None = None
     sequence: int = 0
+    late: tuple[tuple[int, int, int], ...] = ()
 
     @property
     def available(self) -> int:
@@ -100,17 +107,53 @@ class AddStock(Command, frozen=True):
 
 
 class Adjustment(NamedTuple):
+    """One change of a level. `action`: "adjust" by a signed `quantity`, "add" what came in, or
+    "set" what is on hand. Refused when the level is not at the expected sequence or number on
+    hand. `occurred_at_ms`: when it happened, if that was earlier; not for "set"."""
+
     product_id: UUID
-    delta: int
+    quantity: int
     location_id: UUID | None = None
+    action: str = "adjust"
+    expected_sequence: int | None = None
+    expected_on_hand: int | None = None
+    low_stock_threshold: int | None = None
+    occurred_at_ms: int | None = None
 
 
 class Adjust(Command, frozen=True):
-    """Corrects levels by signed deltas, all or nothing. Never below what is reserved."""
+    """Changes levels, all or nothing, lines of one level after one another. Goods that are taken
+    must be available, backorder included."""
 
     lines: tuple[Adjustment, ...]
-    reason: str
+    reason: str | None = None
     reference: str | None = None
+
+
+class CountLine(NamedTuple):
+    """What was counted, and at which moment."""
+
+    product_id: UUID
+    counted: int
+    counted_at_ms: int
+    location_id: UUID | None = None
+
+
+class Count(Command, frozen=True):
+    """Physical counts: a level becomes what was counted plus what moved after that moment, each
+    level at most once. A count that is older than one which is already in changes nothing."""
+
+    lines: tuple[CountLine, ...]
+    reference: str | None = None
+
+
+class Repair(Command, frozen=True):
+    """Brings a level back to its ledger, and what is reserved to the open holds, whatever the
+    cause of the difference."""
+
+    product_id: UUID
+    reason: str
+    location_id: UUID | None = None
 
 
 class Reserve(Command, frozen=True):
@@ -194,6 +237,32 @@ class Movement(msgspec.Struct, frozen=True):
     reference: str | None = None
     reservation_id: UUID | None = None
     occurred_at_ms: int | None = None
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """A count: the movement that it makes, dated at its moment."""
+
+    movement: Movement
+
+
+class Late(msgspec.Struct, frozen=True):
+    """A movement from before a count that is already in: the count included it. Two lines of the
+    ledger, the second one taking back from the count what the first one brings."""
+
+    movement: Movement
+    counted_at_ms: int
+
+
+class Repaired(msgspec.Struct, frozen=True):
+    """A level as it must be. The ledger agrees with it, but for what is reserved."""
+
+    on_hand: int
+    reserved: int
+    incoming: int
+    reserved_delta: int
+    backorder_limit: int
+    sequence: int
+    reason: str
 
 
 class ThresholdSet(msgspec.Struct, frozen=True):
@@ -287,6 +356,14 @@ class TermsReply(Reply, frozen=True):
     backorder_limit: int
 
 
+class Repairs(Reply, frozen=True):
+    """The level before (as the owner had it) and after; the same where nothing was wrong."""
+
+    before: Level
+    after: Level
+    repaired: bool
+
+
 # Refusals of stock: insufficient_stock, not_found, not_open, reservation_expired, no_open_hold,
-# stock_limit, product_discontinued.
-AnyReply = Levels | Hold | Freed | TermsReply | Refused
+# stock_limit, product_discontinued, stock_changed, moved_meanwhile.
+AnyReply = Levels | Hold | Freed | TermsReply | Repairs | Refused

@@ -7,7 +7,7 @@ from typing import Any
 
 from actors.composite import Module
 from actors.runtime.family import Timer
-from actors.stock import changes, project, reservations
+from actors.stock import changes, counts, project, reservations, transfers
 from actors.stock import model as m
 from actors.stock.evolve import EVENTS
 
@@ -45,20 +45,30 @@ def _expiry(row: Sequence[Any]) -> Timer:
 
 
 STOCK_MODULE = Module(
-    commands=changes.COMMANDS | reservations.COMMANDS,
-    replies=(m.Levels, m.Hold, m.Freed, m.TermsReply),
-    events=EVENTS,
+    commands=changes.COMMANDS | counts.COMMANDS | reservations.COMMANDS | transfers.COMMANDS,
+    replies=(m.Levels, m.Hold, m.Freed, m.TermsReply, m.Repairs, transfers.TransferReply),
+    events=EVENTS | transfers.EVENTS,
     states={
         m.STOCK: project.level,
         m.ITEM: project.item,
         m.RESERVATION: project.reservation,
+        transfers.TRANSFER: transfers.project,
     },
-    records={m.Movement: project.moved, m.ThresholdSet: project.crossed},
+    records={
+        m.Movement: project.moved,
+        m.Counted: project.counted,
+        m.Late: project.late,
+        m.Repaired: project.repaired,
+        m.ThresholdSet: project.crossed,
+    },
     restores={
         m.STOCK: _stock,
         m.ITEM: _item,
         m.RESERVATION: _reservation,
         m.OPEN_HOLDS: _open_holds,
+        m.MOVED_AFTER: counts.MovedAfter._make,
+        m.BOOKS: counts.Books._make,
+        transfers.TRANSFER: transfers.restore,
     },
     timers={m.Opened: project.expiry, m.Extended: project.expiry},
     due={m.RESERVATION: _expiry},

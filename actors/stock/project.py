@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from actors.composite import Rows
 from actors.runtime.family import Change, Timer
@@ -16,23 +17,53 @@ _to_json = msgspec.json.Encoder().encode
 
 def moved(change: Change, rows: Rows) -> None:
     """A line of the ledger, and the event of a crossing."""
-    movement: m.Movement = change.event
+    _line(change, rows, change.event, change.after)
+    crossed(change, rows)
+
+
+def counted(change: Change, rows: Rows) -> None:
+    """The same for a count."""
+    _line(change, rows, change.event.movement, change.after)
+    crossed(change, rows)
+
+
+def late(change: Change, rows: Rows) -> None:
+    """The movement, and what the count that came before it takes back."""
+    movement: m.Movement = change.event.movement
     stock: m.Stock = change.after
+    delta = movement.on_hand_delta
+    between = replace(stock, on_hand=stock.on_hand + delta, sequence=stock.sequence - 1)
+    _line(change, rows, movement, between)
+    at_ms = change.event.counted_at_ms
+    back = m.Movement("counted", -delta, 0, reason="late", occurred_at_ms=at_ms)
+    _line(change, rows, back, stock)
+    crossed(change, rows)
+
+
+def repaired(change: Change, rows: Rows) -> None:
+    """The line by which ledger and level agree again."""
+    event: m.Repaired = change.event
+    movement = m.Movement("repaired", 0, event.reserved_delta, reason=event.reason)
+    _line(change, rows, movement, change.after)
+    crossed(change, rows)
+
+
+def _line(change: Change, rows: Rows, movement: m.Movement, after: m.Stock) -> None:
     context = change.context
     occurred_at_ms = movement.occurred_at_ms
     rows["stock_movements"].append(
         (
             change.key.id,
             location_of(change.key),
-            stock.sequence,
+            after.sequence,
             change.key.tenant_id,
             movement.kind,
             movement.on_hand_delta,
             movement.reserved_delta,
             movement.incoming_delta,
-            stock.on_hand,
-            stock.reserved,
-            stock.incoming,
+            after.on_hand,
+            after.reserved,
+            after.incoming,
             movement.reason,
             movement.reference,
             movement.reservation_id,
@@ -42,7 +73,6 @@ def moved(change: Change, rows: Rows) -> None:
             context.now_ms,
         )
     )
-    crossed(change, rows)
 
 
 def crossed(change: Change, rows: Rows) -> None:

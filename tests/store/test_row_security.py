@@ -36,7 +36,13 @@ COMMON = {
     "shard_leases": "the runtime's",
 }
 # Only the owner of an aggregate writes its tables, and the owner is a shard host.
-AGGREGATES = ("stock_items", "stock_levels", "reservations", "stock_movements")
+AGGREGATES = (
+    "stock_items",
+    "stock_levels",
+    "reservations",
+    "stock_movements",
+    "stock_transfers",
+)
 ALEMBIC = "alembic_version"
 
 # What a column must hold where any value of its type would not do.
@@ -53,6 +59,9 @@ SPECIAL: dict[tuple[str, str], Any] = {
     ("reservations", "product_ids"): [uuid4()],
     ("reservations", "quantities"): [1],
     ("stock_levels", "floor"): 0,
+    ("stock_transfers", "status"): "received",
+    ("stock_transfers", "product_ids"): [uuid4()],
+    ("stock_transfers", "quantities"): [1],
     ("service_keys", "hash"): b"\0" * 32,
     ("service_keys", "scopes"): ["*"],
 }

@@ -46,6 +46,7 @@ class _Line(msgspec.Struct, rename="camel"):
 
 class _Reservation(msgspec.Struct, rename="camel"):
     reservation_id: UUID
+    location_id: UUID
     status: m.Status
     expires_at: datetime
     created_at: datetime
@@ -75,7 +76,8 @@ def lean_handlers(shared: Resources) -> dict[tuple[str, str], LeanHandler]:
         if body is None or context.query or (name is not None and not _PLAIN_KEY.fullmatch(name)):
             return None
         key = key_of(context, raw, name)
-        await shared.owners.check(service.tenant_of(principal), (body.product_id,))
+        tenant_id = service.tenant_of(principal)
+        await shared.owners.check(tenant_id, (body.product_id,))
         wanted = m.Reserve(
             uuid7(),
             (m.Line(body.product_id, body.quantity),),
@@ -87,7 +89,7 @@ def lean_handlers(shared: Resources) -> dict[tuple[str, str], LeanHandler]:
             (b"content-type", b"application/json"),
             (b"x-holdfast-receipt", receipt_header(receipts).encode()),
         )
-        return Answer(200, _encode(_Answer(True, _reservation(hold))), headers)
+        return Answer(200, _encode(_Answer(True, _reservation(tenant_id, hold))), headers)
 
     return {("POST", "/api/inventory/reserve"): reserve}
 
@@ -102,11 +104,12 @@ def _plain_body(raw: bytes) -> _Body | None:
         return None
 
 
-def _reservation(hold: m.Hold) -> _Reservation:
+def _reservation(tenant_id: UUID, hold: m.Hold) -> _Reservation:
     product_id, quantity = hold.lines[0]
-    available = hold.levels[0].available
+    available = max(hold.levels[0].available, 0)
     return _Reservation(
         hold.reservation_id,
+        hold.location_id or tenant_id,
         hold.status,
         service.moment(hold.expires_at_ms),
         service.moment(hold.created_at_ms),

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
-from actors.runtime.wire import Receipt
+from actors.messages import Command
 from actors.stock import model as m
 from core.errors import (
     InsufficientStock,
@@ -20,9 +20,9 @@ from core.errors import (
 )
 from core.principal import MANAGEMENT, STAFF, Principal
 from core.request import RequestKey
+from deployments.inventory import changes, service, transfers
 from deployments.inventory import schemas as s
-from deployments.inventory import service
-from deployments.inventory.receipts import RECEIPT_HEADER, receipt_header
+from deployments.inventory.receipts import RECEIPT, set_receipt
 from deployments.resources import Shared
 from gateway.access import public, require
 from gateway.capability import Capability
@@ -43,34 +43,24 @@ ProductId = Annotated[UUID, Path(alias="productId")]
 ReservationId = Annotated[UUID, Path(alias="reservationId")]
 Key = Annotated[RequestKey, Depends(request_key)]
 
-RECEIPT: dict[int | str, dict[str, Any]] = {
-    200: {
-        "headers": {
-            RECEIPT_HEADER: {
-                "description": "Order of decision: `aggregate; seq=n; epoch=n`, at most 20",
-                "schema": {"type": "string"},
-            }
-        }
-    }
-}
-
-
-def _receipt(response: Response, receipts: tuple[Receipt, ...]) -> None:
-    response.headers[RECEIPT_HEADER] = receipt_header(receipts)
+# Before the routes whose paths end in an id.
+for part in (changes.router, transfers.router):
+    router.routes.extend(part.routes)
 
 
 @router.get("/status/low-stock")
 async def low_stock(
-    shared: Shared, principal: Anyone, query: Annotated[s.MovementQuery, Query()]
+    shared: Shared, principal: Anyone, query: Annotated[s.LocationQuery, Query()]
 ) -> Page[s.LowStockOut]:
-    """Products with less than their threshold: of your business, or, for others, of all."""
+    """What is below its threshold, and where: of your business, or, for others, of all."""
     scope = Scope(tenant_id=principal.tenant_id) if principal.tenant_id else PUBLIC
     async with shared.db.transaction(scope) as tx:
-        rows, total = await stored.low_stock(tx, None, query.offset, query.limit)
+        rows, total = await stored.low_stock(tx, query.location_id, query.offset, query.limit)
     data = [
         s.LowStockOut(
             product_id=row["product_id"],
-            quantity=row["available"],
+            location_id=row["location_id"],
+            quantity=max(row["available"], 0),
             low_stock_threshold=row["low_stock_threshold"],
         )
         for row in rows
@@ -81,13 +71,19 @@ async def low_stock(
 @router.post("/add", responses=RECEIPT | responses(NotFound, StockLimitReached))
 async def add(
     shared: Shared, principal: Manager, key: Key, body: s.AddBody, response: Response
-) -> Envelope[s.LevelOut]:
+) -> Envelope[s.PlaceLevel]:
     """Goods come in; `lowStockThreshold` sets when the level counts as low."""
-    await shared.owners.check(service.tenant_of(principal), [body.product_id])
-    wanted = m.AddStock(body.product_id, body.quantity, body.low_stock_threshold, body.reference)
+    tenant_id = await service.check(shared, principal, [body.product_id], [body.location_id])
+    wanted = m.AddStock(
+        body.product_id,
+        body.quantity,
+        body.low_stock_threshold,
+        body.reference,
+        body.location_id,
+    )
     reply, receipts = await service.command(shared, principal, key, wanted, m.Levels)
-    _receipt(response, receipts)
-    return Envelope(data=service.level_out(reply.levels[0]))
+    set_receipt(response, receipts)
+    return Envelope(data=service.place_level(tenant_id, reply.levels[0]))
 
 
 @router.post(
@@ -98,8 +94,8 @@ async def reserve(
 ) -> Envelope[s.ReservationOut]:
     """Holds goods until confirmed, released or expired: every line, or none."""
     hold, receipts = await service.reserve(shared, principal, key, body)
-    _receipt(response, receipts)
-    return Envelope(data=service.reservation_out(hold))
+    set_receipt(response, receipts)
+    return Envelope(data=service.reservation_out(service.tenant_of(principal), hold))
 
 
 @router.post("/release", responses=RECEIPT | responses(NotFound, NoOpenHold))
@@ -107,33 +103,18 @@ async def release_oldest(
     shared: Shared, principal: Staff, key: Key, body: s.ReleaseBody, response: Response
 ) -> Envelope[s.ReleasedOut]:
     """Frees the caller's own oldest open holds of a product."""
-    await shared.owners.check(service.tenant_of(principal), [body.product_id])
-    wanted = m.ReleaseOldest(body.product_id, body.quantity)
+    await service.check(shared, principal, [body.product_id], [body.location_id])
+    wanted = m.ReleaseOldest(body.product_id, body.quantity, body.location_id)
     freed, receipts = await service.command(shared, principal, key, wanted, m.Freed)
-    _receipt(response, receipts)
+    set_receipt(response, receipts)
     return Envelope(
         data=s.ReleasedOut(
             product_id=body.product_id,
             released=freed.quantity,
-            quantity=freed.level.available,
+            quantity=max(freed.level.available, 0),
             reservation_ids=list(freed.reservation_ids),
         )
     )
-
-
-@router.post(
-    "/adjustments", responses=RECEIPT | responses(NotFound, InsufficientStock, StockLimitReached)
-)
-async def adjust(
-    shared: Shared, principal: Manager, key: Key, body: s.AdjustmentBody, response: Response
-) -> Envelope[list[s.LevelOut]]:
-    """Corrects what is on hand, with a reason; never below what is reserved."""
-    lines = tuple(m.Adjustment(line.product_id, line.delta) for line in body.lines)
-    await shared.owners.check(service.tenant_of(principal), (line.product_id for line in lines))
-    wanted = m.Adjust(lines, body.reason.value, body.reference)
-    reply, receipts = await service.command(shared, principal, key, wanted, m.Levels)
-    _receipt(response, receipts)
-    return Envelope(data=[service.level_out(level) for level in reply.levels])
 
 
 @router.get("/reservations")
@@ -143,11 +124,12 @@ async def reservations(
     """The business's reservations, latest first."""
     async with shared.db.transaction(Scope(tenant_id=principal.tenant_id)) as tx:
         rows, total = await stored.list_reservations(
-            tx, query.status, query.product_id, query.offset, query.limit
+            tx, query.status, query.product_id, query.location_id, query.offset, query.limit
         )
     data = [
         s.ReservationRow(
             reservation_id=row["id"],
+            location_id=row["location_id"],
             status=m.Status(row["status"]),
             expires_at=row["expires_at"],
             created_at=row["created_at"],
@@ -169,7 +151,7 @@ async def reservation(
 ) -> Envelope[s.ReservationOut]:
     """One reservation as it stands now."""
     hold = await service.reservation(shared, principal, reservation_id)
-    return Envelope(data=service.reservation_out(hold))
+    return Envelope(data=service.reservation_out(service.tenant_of(principal), hold))
 
 
 @router.post(
@@ -220,9 +202,31 @@ async def release(
 
 
 @router.get("/{productId}", responses=responses(NotFound))
-async def level(shared: Shared, principal: Anyone, product_id: ProductId) -> Envelope[s.LevelOut]:
-    """The level of a product as its owner has it now."""
-    return Envelope(data=service.level_out(await service.level(shared, principal, product_id)))
+async def level(
+    shared: Shared,
+    principal: Anyone,
+    product_id: ProductId,
+    query: Annotated[s.LevelQuery, Query()],
+) -> Envelope[s.LevelOut]:
+    """The level of an item as its owner has it now: everywhere, or at `locationId`."""
+    return Envelope(data=await service.level(shared, principal, product_id, query.location_id))
+
+
+@router.put("/{productId}/terms", responses=RECEIPT | responses(NotFound))
+async def terms(
+    shared: Shared,
+    principal: Manager,
+    key: Key,
+    product_id: ProductId,
+    body: s.TermsBody,
+    response: Response,
+) -> Envelope[s.TermsOut]:
+    """What holds for an item at all locations. A lower limit leaves what is promised as it is."""
+    await service.check(shared, principal, [product_id])
+    wanted = m.SetItemTerms(product_id, backorder_limit=body.backorder_limit)
+    reply, receipts = await service.command(shared, principal, key, wanted, m.TermsReply)
+    set_receipt(response, receipts)
+    return Envelope(data=s.TermsOut(product_id=product_id, backorder_limit=reply.backorder_limit))
 
 
 @router.get("/{productId}/movements", responses=responses(NotFound))
@@ -232,11 +236,16 @@ async def movements(
     product_id: ProductId,
     query: Annotated[s.MovementQuery, Query()],
 ) -> Page[s.MovementOut]:
-    """The product's ledger, latest first."""
-    await shared.owners.check(service.tenant_of(principal), [product_id])
-    async with shared.db.transaction(Scope(tenant_id=principal.tenant_id)) as tx:
+    """An item's ledger at a location, latest first: as it was recorded, or as things happened."""
+    tenant_id = await service.check(shared, principal, [product_id], [query.location_id])
+    async with shared.db.transaction(Scope(tenant_id=tenant_id)) as tx:
         rows, total = await stored.movements(
-            tx, product_id, service.tenant_of(principal), query.offset, query.limit
+            tx,
+            product_id,
+            query.location_id or tenant_id,
+            by_occurrence=query.sort == "-occurredAt",
+            offset=query.offset,
+            limit=query.limit,
         )
     fields = s.MovementOut.model_fields
     data = [s.MovementOut(**{name: row[name] for name in fields}) for row in rows]
@@ -247,14 +256,14 @@ async def _act(
     shared: Shared,
     principal: Principal,
     key: RequestKey,
-    wanted: m.Command,
+    wanted: Command,
     response: Response,
 ) -> Envelope[s.ReservationOut]:
     hold, receipts = await service.command(shared, principal, key, wanted, m.Hold)
-    _receipt(response, receipts)
-    return Envelope(data=service.reservation_out(hold))
+    set_receipt(response, receipts)
+    return Envelope(data=service.reservation_out(service.tenant_of(principal), hold))
 
 
-def _page(data: list[Any], query: s.MovementQuery | s.ReservationQuery, total: int) -> Page[Any]:
+def _page(data: list[Any], query: s.LocationQuery, total: int) -> Page[Any]:
     pagination = Pagination(page=query.page, limit=query.limit, total=total)
     return Page(data=data, pagination=pagination)

@@ -1,19 +1,22 @@
-"""Bodies, queries and answers of inventory. Quantities are whole units."""
+"""Bodies, queries and answers of inventory. Quantities are whole units; where no location is named
+the main one is meant."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from actors.stock.model import MAX_LINES, MAX_QUANTITY, Status
-from gateway.schemas import CamelModel, PageQuery
+from actors.stock.model import MAX_LINES, MAX_ON_HAND, MAX_QUANTITY, Status
+from actors.stock.transfers import TransferStatus
+from gateway.schemas import CamelModel, Moment, PageQuery, QueryModel
 
 MAX_TTL_SECONDS = 7 * 86_400
 DEFAULT_TTL_SECONDS = 900
+MAX_AGE_DAYS = 30
 
 Quantity = Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
 TtlSeconds = Annotated[
@@ -22,6 +25,18 @@ TtlSeconds = Annotated[
 Reference = Annotated[
     str | None,
     Field(min_length=1, max_length=200, description="What this belongs to, in your own words"),
+]
+
+
+LocationId = Annotated[
+    UUID | None, Field(description="Where; the business's main location if it is left out")
+]
+Occurred = Annotated[
+    Moment | None,
+    Field(
+        description=f"When it happened, if that was earlier: at most {MAX_AGE_DAYS} days ago. What"
+        " happened before a count that is already in does not change the level again"
+    ),
 ]
 
 
@@ -43,6 +58,7 @@ class AddBody(CamelModel):
     quantity: Annotated[int, Field(ge=0, le=MAX_QUANTITY)]
     low_stock_threshold: Annotated[int | None, Field(ge=0, le=MAX_QUANTITY)] = None
     reference: Reference = None
+    location_id: LocationId = None
 
 
 class LineBody(CamelModel):
@@ -51,13 +67,15 @@ class LineBody(CamelModel):
 
 
 class ReserveBody(CamelModel):
-    """Either `productId` and `quantity`, or `lines`: all of them are held, or none."""
+    """Either `productId` and `quantity`, or `lines`: all of them are held, at one location, or
+    none."""
 
     product_id: UUID | None = None
     quantity: Quantity | None = None
     lines: Annotated[list[LineBody] | None, Field(min_length=1, max_length=MAX_LINES)] = None
     ttl_seconds: TtlSeconds = DEFAULT_TTL_SECONDS
     reference: Reference = None
+    location_id: LocationId = None
 
     @model_validator(mode="after")
     def _one_form(self) -> ReserveBody:
@@ -71,15 +89,27 @@ class ReserveBody(CamelModel):
 class ReleaseBody(CamelModel):
     product_id: UUID
     quantity: Quantity
+    location_id: LocationId = None
 
 
 class ExtendBody(CamelModel):
     ttl_seconds: TtlSeconds = DEFAULT_TTL_SECONDS
 
 
-class AdjustmentLine(CamelModel):
+class Expectation(CamelModel):
+    """What a line changes only if it is still so."""
+
+    expected_sequence: Annotated[
+        int | None, Field(ge=0, description="The level's `sequence`; 0: there is no level yet")
+    ] = None
+    expected_on_hand: Annotated[int | None, Field(ge=-MAX_ON_HAND, le=MAX_ON_HAND)] = None
+
+
+class AdjustmentLine(Expectation):
     product_id: UUID
     delta: Annotated[int, Field(ge=-MAX_QUANTITY, le=MAX_QUANTITY, description="Not 0")]
+    location_id: LocationId = None
+    occurred_at: Occurred = None
 
     @model_validator(mode="after")
     def _moves_something(self) -> AdjustmentLine:
@@ -96,28 +126,170 @@ class AdjustmentBody(CamelModel):
     reference: Reference = None
 
 
-class MovementQuery(PageQuery):
-    pass
+class Action(StrEnum):
+    """What a line of a batch does: sets what is on hand, adds what came in, or adjusts by a
+    signed number."""
+
+    SET = "set"
+    ADD = "add"
+    ADJUST = "adjust"
 
 
-class ReservationQuery(PageQuery):
+class BatchLine(Expectation):
+    action: Action
+    product_id: UUID
+    quantity: Annotated[
+        int, Field(ge=-MAX_QUANTITY, le=MAX_ON_HAND, description="Signed for `adjust` alone")
+    ]
+    location_id: LocationId = None
+    low_stock_threshold: Annotated[int | None, Field(ge=0, le=MAX_QUANTITY)] = None
+    occurred_at: Occurred = None
+
+    @model_validator(mode="after")
+    def _fits_its_action(self) -> BatchLine:
+        if self.action is not Action.ADJUST and self.quantity < 0:
+            raise ValueError("quantity must not be negative here")
+        if self.action is not Action.SET and self.quantity > MAX_QUANTITY:
+            raise ValueError(f"quantity must not be more than {MAX_QUANTITY} here")
+        if self.action is Action.SET and self.occurred_at is not None:
+            raise ValueError("what was on hand at another time is a count: send it as one")
+        return self
+
+
+class BatchBody(CamelModel):
+    """Changes of levels: all of them happen, or none."""
+
+    lines: Annotated[list[BatchLine], Field(min_length=1, max_length=MAX_LINES)]
+    reason: Reason = Reason.OTHER
+    reference: Reference = None
+
+
+class CountLineBody(CamelModel):
+    product_id: UUID
+    counted: Annotated[int, Field(ge=0, le=MAX_ON_HAND)]
+    location_id: LocationId = None
+    counted_at: Annotated[
+        Moment | None,
+        Field(description=f"When; now if it is left out, at most {MAX_AGE_DAYS} days ago"),
+    ] = None
+
+
+class CountBody(CamelModel):
+    """Physical counts: all of them happen, or none; each level at most once."""
+
+    lines: Annotated[list[CountLineBody], Field(min_length=1, max_length=MAX_LINES)]
+    reference: Reference = None
+
+
+class TransferBody(CamelModel):
+    """Goods from one location to another: every line, or none."""
+
+    from_location_id: LocationId = None
+    to_location_id: LocationId = None
+    lines: Annotated[list[LineBody], Field(min_length=1, max_length=MAX_LINES)]
+    ship: bool = Field(
+        default=False, description="They are on their way, `incoming`, until they are received"
+    )
+    reference: Reference = None
+
+
+class TermsBody(CamelModel):
+    backorder_limit: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=MAX_QUANTITY,
+            description="How many may be promised beyond what is there, at each location",
+        ),
+    ]
+
+
+class RepairBody(CamelModel):
+    product_id: UUID
+    location_id: LocationId = None
+    reason: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class LocationQuery(PageQuery):
+    location_id: UUID | None = None
+
+
+class LevelQuery(QueryModel):
+    location_id: UUID | None = None
+
+
+class MovementQuery(LocationQuery):
+    sort: Literal["-recordedAt", "-occurredAt"] = "-recordedAt"
+
+
+class ReservationQuery(LocationQuery):
     status: Status | None = None
     product_id: UUID | None = None
 
 
+class TransferQuery(LocationQuery):
+    status: TransferStatus | None = None
+
+
+class PlaceLevel(CamelModel):
+    """A level at one location. `quantity` is what is available: on hand less what is reserved,
+    none where more was promised than is there. `sequence` grows with every change."""
+
+    product_id: UUID
+    location_id: UUID
+    quantity: int
+    on_hand: int
+    reserved: int
+    incoming: int = Field(description="Ordered or on its way, and not there yet")
+    low_stock_threshold: int
+    is_low_stock: bool
+    sequence: int
+
+
 class LevelOut(CamelModel):
-    """`quantity` is what is available: on hand, less what is reserved."""
+    """An item's level over all locations, and at each. `quantity` is the sum of what is available
+    at each; `isLowStock` when it is low at any. `backorderLimit` units may be promised at each
+    beyond what is there."""
 
     product_id: UUID
     quantity: int
     on_hand: int
     reserved: int
+    incoming: int
     low_stock_threshold: int
     is_low_stock: bool
+    backorder_limit: int
+    locations: list[PlaceLevel]
+
+
+class TermsOut(CamelModel):
+    product_id: UUID
+    backorder_limit: int
+
+
+class RepairOut(CamelModel):
+    """The level before and after; the same where nothing was wrong."""
+
+    repaired: bool
+    before: PlaceLevel
+    after: PlaceLevel
+
+
+class TransferOut(CamelModel):
+    transfer_id: UUID
+    status: TransferStatus
+    from_location_id: UUID
+    to_location_id: UUID
+    lines: list[LineBody]
+    reference: str | None
+    created_by: str
+    created_at: datetime
+    closed_at: datetime | None = Field(description="When it was received or cancelled")
 
 
 class LowStockOut(CamelModel):
     product_id: UUID
+    location_id: UUID
     quantity: int
     low_stock_threshold: int
 
@@ -132,6 +304,7 @@ class ReservationOut(CamelModel):
     """`productId`, `quantity` and `available` are there when the hold has one line."""
 
     reservation_id: UUID
+    location_id: UUID
     status: Status
     expires_at: datetime
     created_at: datetime
@@ -144,6 +317,7 @@ class ReservationOut(CamelModel):
 
 class ReservationRow(CamelModel):
     reservation_id: UUID
+    location_id: UUID
     status: Status
     expires_at: datetime
     created_at: datetime
@@ -160,16 +334,21 @@ class ReleasedOut(CamelModel):
 
 
 class MovementOut(CamelModel):
-    """A line of the ledger. The deltas of all lines add up to the level."""
+    """A line of the ledger. The deltas of all lines add up to the level. `occurredAt` is when it
+    happened, `recordedAt` when it was written down."""
 
     sequence: int
+    location_id: UUID
     kind: str
     on_hand_delta: int
     reserved_delta: int
+    incoming_delta: int
     on_hand_after: int
     reserved_after: int
+    incoming_after: int
     reason: str | None
     reference: str | None
     reservation_id: UUID | None
     created_by: str
     occurred_at: datetime
+    recorded_at: datetime

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
 from actors.families import COMMERCE, decode_reply, encode_command
+from actors.messages import Command, Refused, Reply, Shortage
 from actors.runtime.wire import Receipt
 from actors.stock import model as m
 from core.errors import (
+    Conflict,
+    FieldError,
     HoldfastError,
     InsufficientStock,
     NoOpenHold,
@@ -18,7 +21,10 @@ from core.errors import (
     ProductDiscontinued,
     ReservationExpired,
     ReservationNotOpen,
+    StockChanged,
     StockLimitReached,
+    TransferClosed,
+    ValidationFailed,
 )
 from core.ids import uuid7
 from core.principal import Principal
@@ -27,7 +33,11 @@ from deployments.inventory import schemas as s
 from deployments.resources import Resources
 
 Receipts = tuple[Receipt, ...]
-R = TypeVar("R", bound=m.Reply)
+R = TypeVar("R", bound=Reply)
+
+DAY_MS = 86_400_000
+# Between a caller's clock and ours.
+MAX_CLOCK_SKEW_MS = 60_000
 
 _REFUSALS: dict[str, type[HoldfastError]] = {
     "insufficient_stock": InsufficientStock,
@@ -37,6 +47,9 @@ _REFUSALS: dict[str, type[HoldfastError]] = {
     "no_open_hold": NoOpenHold,
     "stock_limit": StockLimitReached,
     "product_discontinued": ProductDiscontinued,
+    "stock_changed": StockChanged,
+    "transfer_closed": TransferClosed,
+    "moved_meanwhile": Conflict,
 }
 
 
@@ -44,14 +57,38 @@ async def command(
     shared: Resources,
     principal: Principal,
     key: RequestKey,
-    wanted: m.Command,
+    wanted: Command,
     expected: type[R],
+    tenant_id: UUID | None = None,
 ) -> tuple[R, Receipts]:
-    """Has the owner decide. Raises the error that stands for a refusal, or what the bus raises."""
-    tenant_id = tenant_of(principal)
+    """Has the owner decide, in the caller's own business or in the one that is named. Raises the
+    error that stands for a refusal, or what the bus raises."""
+    tenant_id = tenant_id or tenant_of(principal)
     body = encode_command(wanted)
     decided = await shared.bus.send(COMMERCE, tenant_id, principal.id, body, key)
     return _expect(decode_reply(decided.reply), expected), decided.receipts
+
+
+async def ask(
+    shared: Resources, principal: Principal, tenant_id: UUID, wanted: Command, expected: type[R]
+) -> R:
+    """What the owner has committed, as of now. Raises as `command` does."""
+    decided = await shared.bus.read(COMMERCE, tenant_id, principal.id, encode_command(wanted))
+    return _expect(decode_reply(decided.reply), expected)
+
+
+async def check(
+    shared: Resources,
+    principal: Principal,
+    product_ids: Iterable[UUID],
+    location_ids: Iterable[UUID | None] = (),
+) -> UUID:
+    """The caller's business, whose own all of these are. Raises NotFound."""
+    tenant_id = tenant_of(principal)
+    await shared.owners.check(tenant_id, product_ids)
+    for location_id in set(location_ids):
+        await shared.places.check(tenant_id, location_id)
+    return tenant_id
 
 
 async def reserve(
@@ -64,8 +101,8 @@ async def reserve(
         lines = (m.Line(body.product_id, body.quantity),)
     else:
         raise ValueError("a ReserveBody has one of two forms")
-    await shared.owners.check(tenant_of(principal), (line.product_id for line in lines))
-    wanted = m.Reserve(uuid7(), lines, body.ttl_seconds * 1000, body.reference)
+    await check(shared, principal, (line.product_id for line in lines), [body.location_id])
+    wanted = m.Reserve(uuid7(), lines, body.ttl_seconds * 1000, body.reference, body.location_id)
     return await command(shared, principal, key, wanted, m.Hold)
 
 
@@ -75,26 +112,41 @@ async def discontinue(
     """No new holds on a product that left the catalogue, whoever took it out. Its tenant is
     asked of the catalogue, since a platform admin acts for none."""
     tenant_id = await shared.owners.of_any(product_id)
-    body = encode_command(m.SetItemTerms(product_id, discontinued=True))
-    await shared.bus.send(COMMERCE, tenant_id, principal.id, body, key)
+    wanted = m.SetItemTerms(product_id, discontinued=True)
+    await command(shared, principal, key, wanted, m.TermsReply, tenant_id)
 
 
-async def level(shared: Resources, principal: Principal, product_id: UUID) -> m.Level:
-    """What the owner has committed, as of now. Raises NotFound."""
+async def level(
+    shared: Resources, principal: Principal, product_id: UUID, location_id: UUID | None
+) -> s.LevelOut:
+    """An item's level everywhere, or at one location. Raises NotFound."""
     tenant_id = await shared.owners.of(product_id)
-    wanted = encode_command(m.GetLevels((product_id,)))
-    decided = await shared.bus.read(COMMERCE, tenant_id, principal.id, wanted)
-    found = _expect(decode_reply(decided.reply), m.Levels).levels[0]
-    if found.discontinued and principal.tenant_id != tenant_id:
+    if location_id is not None:
+        await shared.places.check(tenant_id, location_id)
+    wanted = m.GetLevels((product_id,), location_id, everywhere=location_id is None)
+    found = (await ask(shared, principal, tenant_id, wanted, m.Levels)).levels
+    if found[0].discontinued and principal.tenant_id != tenant_id:
         raise NotFound("There is no such product.")
-    return found
+    return level_out(tenant_id, found)
 
 
 async def reservation(shared: Resources, principal: Principal, reservation_id: UUID) -> m.Hold:
     """A reservation of the caller's business, from its owner. Raises NotFound."""
-    wanted = encode_command(m.GetReservation(reservation_id))
-    decided = await shared.bus.read(COMMERCE, tenant_of(principal), principal.id, wanted)
-    return _expect(decode_reply(decided.reply), m.Hold)
+    wanted = m.GetReservation(reservation_id)
+    return await ask(shared, principal, tenant_of(principal), wanted, m.Hold)
+
+
+def occurred_ms(key: RequestKey, given: datetime | None, field: str) -> int | None:
+    """A moment in the past as ms since the epoch. Raises ValidationFailed, naming the field, for
+    one to come, or too long ago."""
+    if given is None:
+        return None
+    ms = int(given.timestamp() * 1000)
+    if ms > key.arrived_ms + MAX_CLOCK_SKEW_MS:
+        raise ValidationFailed([FieldError(field, "must not be in the future")])
+    if ms < key.arrived_ms - s.MAX_AGE_DAYS * DAY_MS:
+        raise ValidationFailed([FieldError(field, f"must be in the last {s.MAX_AGE_DAYS} days")])
+    return ms
 
 
 def tenant_of(principal: Principal) -> UUID:
@@ -104,19 +156,39 @@ def tenant_of(principal: Principal) -> UUID:
     return principal.tenant_id
 
 
-def level_out(level: m.Level) -> s.LevelOut:
+def level_out(tenant_id: UUID, levels: Sequence[m.Level]) -> s.LevelOut:
+    """Levels of one item at some locations, and their sums."""
+    places = [place_level(tenant_id, level) for level in levels]
     return s.LevelOut(
-        product_id=level.product_id,
-        quantity=level.available,
-        on_hand=level.on_hand,
-        reserved=level.reserved,
-        low_stock_threshold=level.low_stock_threshold,
-        is_low_stock=level.is_low,
+        product_id=levels[0].product_id,
+        quantity=sum(place.quantity for place in places),
+        on_hand=sum(place.on_hand for place in places),
+        reserved=sum(place.reserved for place in places),
+        incoming=sum(place.incoming for place in places),
+        low_stock_threshold=sum(place.low_stock_threshold for place in places),
+        is_low_stock=any(place.is_low_stock for place in places),
+        backorder_limit=levels[0].backorder_limit,
+        locations=places,
     )
 
 
-def reservation_out(hold: m.Hold) -> s.ReservationOut:
-    available = {level.product_id: level.available for level in hold.levels}
+def place_level(tenant_id: UUID, level: m.Level) -> s.PlaceLevel:
+    return s.PlaceLevel(
+        product_id=level.product_id,
+        location_id=level.location_id or tenant_id,
+        # What is owed at one location takes nothing from what is free at others.
+        quantity=max(level.available, 0),
+        on_hand=level.on_hand,
+        reserved=level.reserved,
+        incoming=level.incoming,
+        low_stock_threshold=level.low_stock_threshold,
+        is_low_stock=level.is_low,
+        sequence=level.sequence,
+    )
+
+
+def reservation_out(tenant_id: UUID, hold: m.Hold) -> s.ReservationOut:
+    available = {level.product_id: max(level.available, 0) for level in hold.levels}
     lines = [
         s.HeldLine(product_id=product, quantity=quantity, available=available[product])
         for product, quantity in hold.lines
@@ -124,6 +196,7 @@ def reservation_out(hold: m.Hold) -> s.ReservationOut:
     only: dict[str, Any] = lines[0].model_dump() if len(lines) == 1 else {}
     return s.ReservationOut(
         reservation_id=hold.reservation_id,
+        location_id=hold.location_id or tenant_id,
         status=hold.status,
         expires_at=moment(hold.expires_at_ms),
         created_at=moment(hold.created_at_ms),
@@ -138,15 +211,16 @@ def moment(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
-def _expect(reply: m.AnyReply, expected: type[R]) -> R:
-    if isinstance(reply, m.Refused):
-        raise _REFUSALS[reply.code](extra={"shortages": _shortages(reply.shortages)})
+def _expect(reply: Reply, expected: type[R]) -> R:
+    if isinstance(reply, Refused):
+        extra = {"shortages": _shortages(reply.shortages), **reply.facts}
+        raise _REFUSALS[reply.code](extra=extra)
     if not isinstance(reply, expected):
         raise TypeError(f"expected {expected.__name__}, was answered {type(reply).__name__}")
     return reply
 
 
-def _shortages(shortages: Iterable[m.Shortage]) -> list[dict[str, Any]]:
+def _shortages(shortages: Iterable[Shortage]) -> list[dict[str, Any]]:
     return [
         {
             "productId": str(shortage.product_id),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
@@ -107,6 +108,41 @@ def openapi(
         typer.echo(f"{description.COMMITTED.name} is current.")
     else:
         raise _fail(f"{description.COMMITTED.name} is not what the code says: run `make openapi`")
+
+
+@app.command()
+def drift(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Have the owner of each level bring it back")
+    ] = False,
+    business: Annotated[
+        UUID | None, typer.Option(help="Only this business (default: all of them)")
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Where Holdfast answers (default: this machine's copy)")
+    ] = None,
+) -> None:
+    """Compare every stock level with its ledger and the open holds.
+
+    Needs the database to run; with --repair the whole copy, which may be open for business.
+    Ends with 1 if anything differs in the end.
+    """
+    import asyncio
+
+    from cli.client import Unreachable
+    from cli.drift import look, look_and_repair
+    from core.errors import Unavailable
+
+    settings = get_settings()
+    address = url or f"http://127.0.0.1:{settings.port}"
+    work = look_and_repair(settings, business, address) if repair else look(settings, business)
+    try:
+        report = asyncio.run(work)
+    except (Unavailable, Unreachable) as error:
+        raise _fail(error) from error
+    typer.echo("\n".join(report.lines))
+    if report.left:
+        raise typer.Exit(1)
 
 
 def _fail(error: Exception | str) -> typer.Exit:

@@ -128,6 +128,11 @@ class NoOpenHold(Conflict):
     default_detail = "You hold less of this product than you want to release."
 
 
+class BundleHasNoStock(Conflict):
+    code, title = "bundle_has_no_stock", "A bundle has no stock"
+    default_detail = "A bundle has no stock of its own; change that of its parts."
+
+
 class StockChanged(Conflict):
     code, title = "stock_changed", "Stock has changed"
     default_detail = "The level is not what you expected; `onHand` and `sequence` say what it is."

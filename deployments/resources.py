@@ -78,7 +78,7 @@ def make_resources(settings: Settings, transport: Transport, process: str) -> Re
         clock=clock,
         edge=Edge(settings, db, redis, clock, process=process),
         bus=bus,
-        owners=ProductOwners(db),
+        owners=ProductOwners(db, clock),
         places=Places(db, clock),
         cards=cards,
         checks={

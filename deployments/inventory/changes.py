@@ -10,6 +10,9 @@ from fastapi import APIRouter, Depends, Response
 
 from actors.stock import model as m
 from core.errors import (
+    BundleHasNoStock,
+    ChooseVariant,
+    Conflict,
     FieldError,
     InsufficientStock,
     NotFound,
@@ -35,7 +38,14 @@ Manager = Annotated[Principal, Depends(require(MANAGEMENT))]
 Repairer = Annotated[Principal, Depends(require(MANAGEMENT | {Role.ADMIN}))]
 Key = Annotated[RequestKey, Depends(request_key)]
 
-_REFUSALS = responses(NotFound, InsufficientStock, StockLimitReached, StockChanged)
+_REFUSALS = responses(
+    NotFound,
+    ChooseVariant,
+    BundleHasNoStock,
+    InsufficientStock,
+    StockLimitReached,
+    StockChanged,
+)
 
 
 @router.post("/adjustments", responses=RECEIPT | _REFUSALS)
@@ -107,7 +117,9 @@ async def _change(
     return Envelope(data=[service.place_level(tenant_id, level) for level in reply.levels])
 
 
-@router.post("/counts", responses=RECEIPT | responses(NotFound, StockLimitReached))
+@router.post(
+    "/counts", responses=RECEIPT | responses(NotFound, BundleHasNoStock, StockLimitReached)
+)
 async def count(
     shared: Shared, principal: Manager, key: Key, body: s.CountBody, response: Response
 ) -> Envelope[list[s.PlaceLevel]]:
@@ -136,7 +148,7 @@ async def count(
     return Envelope(data=[service.place_level(tenant_id, level) for level in reply.levels])
 
 
-@router.post("/repairs", responses=RECEIPT | responses(NotFound))
+@router.post("/repairs", responses=RECEIPT | responses(NotFound, Conflict))
 async def repair(
     shared: Shared, principal: Repairer, key: Key, body: s.RepairBody, response: Response
 ) -> Envelope[s.RepairOut]:

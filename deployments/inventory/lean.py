@@ -77,7 +77,8 @@ def lean_handlers(shared: Resources) -> dict[tuple[str, str], LeanHandler]:
             return None
         key = key_of(context, raw, name)
         tenant_id = service.tenant_of(principal)
-        await shared.owners.check(tenant_id, (body.product_id,))
+        if await shared.owners.bundles(tenant_id, (body.product_id,)):
+            return None
         wanted = m.Reserve(
             uuid7(),
             (m.Line(body.product_id, body.quantity),),

@@ -1,41 +1,56 @@
-"""Which business a product belongs to: it never changes, so it is remembered."""
+"""Which business an item (a product or a variant) belongs to: it never changes, so it is
+remembered; and for a while what kind of item it is."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
+from typing import NamedTuple
 from uuid import UUID
 
-from core.errors import NotFound
-from store import catalog
+from core.clock import Clock
+from core.errors import ChooseVariant, NotFound
+from store import catalog, catalog_bundles
+from store.catalog_bundles import ItemKind
 from store.engine import PUBLIC, Database, Scope
 
 MAX_REMEMBERED = 200_000
+# So long a product that has got its first variant may go on being stocked itself elsewhere.
+KIND_REMEMBERED_SECONDS = 60.0
+
+
+class _Known(NamedTuple):
+    """`until`: so long, on the boot clock, the item is thought to be of this kind."""
+
+    tenant_id: UUID
+    kind: ItemKind
+    until: float
 
 
 class ProductOwners:
-    """Product to tenant, least recently used forgotten first."""
+    """Item to tenant, least recently used forgotten first."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, clock: Clock) -> None:
         self._db = db
-        self._known: OrderedDict[UUID, UUID] = OrderedDict()
+        self._clock = clock
+        self._known: OrderedDict[UUID, _Known] = OrderedDict()
         # By scope, only while somebody waits.
         self._questions: dict[Scope, _Question] = {}
 
     async def of(self, product_id: UUID) -> UUID:
-        """The tenant of a product that is, or was, in the public catalogue. Raises NotFound."""
-        if (tenant_id := self._known.get(product_id)) is None:
+        """The tenant of an item that is, or was, in the public catalogue. Raises NotFound."""
+        if (known := self._known.get(product_id)) is None:
             await self._learn([product_id], PUBLIC)
-            tenant_id = self._known.get(product_id)
-        if tenant_id is None:
+            known = self._known.get(product_id)
+        if known is None:
             raise NotFound("There is no such product.")
-        return tenant_id
+        return known.tenant_id
 
     async def of_any(self, product_id: UUID) -> UUID:
-        """The same for a product that has left the catalogue, too. Raises NotFound."""
+        """The same for an item that has left the catalogue, too. Raises NotFound."""
         if (known := self._known.get(product_id)) is not None:
-            return known
+            return known.tenant_id
         async with self._db.transaction(PUBLIC) as tx:
             tenant_id = await catalog.vendor_of(tx, product_id)
         if tenant_id is None:
@@ -43,14 +58,33 @@ class ProductOwners:
         return tenant_id
 
     async def check(self, tenant_id: UUID, product_ids: Iterable[UUID]) -> None:
-        """That all products are the tenant's own. Raises NotFound, as for what does not exist."""
+        """That all items are the tenant's own. Raises NotFound, as for what does not exist."""
         wanted = set(product_ids)
         unknown = [one for one in wanted if one not in self._known]
         if unknown:
             await self._learn(unknown, Scope(tenant_id=tenant_id))
         for product_id in wanted:
-            if self._known.get(product_id) != tenant_id:
+            known = self._known.get(product_id)
+            if known is None or known.tenant_id != tenant_id:
                 raise NotFound(f"There is no product {product_id} here.")
+
+    async def bundles(self, tenant_id: UUID, product_ids: Iterable[UUID]) -> frozenset[UUID]:
+        """That all items are the tenant's own and not products that have variants; those among
+        them that are bundles. Raises NotFound and ChooseVariant."""
+        wanted = set(product_ids)
+        now = self._clock.boot_seconds()
+        stale = [one for one in wanted if one in self._known and self._known[one].until <= now]
+        if stale:
+            await self._learn(stale, Scope(tenant_id=tenant_id))
+        await self.check(tenant_id, wanted)
+        found = set()
+        for product_id in wanted:
+            kind = self._known[product_id].kind
+            if kind == "parent":
+                raise ChooseVariant(extra={"productId": str(product_id)})
+            if kind == "bundle":
+                found.add(product_id)
+        return frozenset(found)
 
     async def _learn(self, product_ids: list[UUID], scope: Scope) -> None:
         question = self._questions.get(scope)
@@ -64,7 +98,15 @@ class ProductOwners:
 
     async def _look_up(self, product_ids: list[UUID], scope: Scope) -> None:
         async with self._db.transaction(scope) as tx:
-            self._known |= await catalog.tenant_of(tx, product_ids)
+            tenants = await catalog.tenant_of(tx, product_ids)
+            facts = await catalog_bundles.facts_of(tx, product_ids)
+        until = self._clock.boot_seconds() + KIND_REMEMBERED_SECONDS
+        for product_id, tenant_id in tenants.items():
+            fact = facts.get(product_id)
+            # One that is deleted has no facts; its stock is there all the same.
+            kind: ItemKind = fact.kind if fact is not None else "simple"
+            # A parent may lose its last variant at any time, so nobody counts on it.
+            self._known[product_id] = _Known(tenant_id, kind, 0.0 if kind == "parent" else until)
         while len(self._known) > MAX_REMEMBERED:
             self._known.popitem(last=False)
 

@@ -10,6 +10,8 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from actors.messages import Command
 from actors.stock import model as m
 from core.errors import (
+    BundleHasNoStock,
+    ChooseVariant,
     InsufficientStock,
     NoOpenHold,
     NotFound,
@@ -68,7 +70,10 @@ async def low_stock(
     return _page(data, query, total)
 
 
-@router.post("/add", responses=RECEIPT | responses(NotFound, StockLimitReached))
+@router.post(
+    "/add",
+    responses=RECEIPT | responses(NotFound, ChooseVariant, StockLimitReached, BundleHasNoStock),
+)
 async def add(
     shared: Shared, principal: Manager, key: Key, body: s.AddBody, response: Response
 ) -> Envelope[s.PlaceLevel]:
@@ -87,7 +92,8 @@ async def add(
 
 
 @router.post(
-    "/reserve", responses=RECEIPT | responses(NotFound, InsufficientStock, ProductDiscontinued)
+    "/reserve",
+    responses=RECEIPT | responses(NotFound, ChooseVariant, InsufficientStock, ProductDiscontinued),
 )
 async def reserve(
     shared: Shared, principal: Staff, key: Key, body: s.ReserveBody, response: Response
@@ -98,7 +104,9 @@ async def reserve(
     return Envelope(data=service.reservation_out(service.tenant_of(principal), hold))
 
 
-@router.post("/release", responses=RECEIPT | responses(NotFound, NoOpenHold))
+@router.post(
+    "/release", responses=RECEIPT | responses(NotFound, ChooseVariant, NoOpenHold, BundleHasNoStock)
+)
 async def release_oldest(
     shared: Shared, principal: Staff, key: Key, body: s.ReleaseBody, response: Response
 ) -> Envelope[s.ReleasedOut]:
@@ -201,7 +209,7 @@ async def release(
     return await _act(shared, principal, key, m.Release(reservation_id), response)
 
 
-@router.get("/{productId}", responses=responses(NotFound))
+@router.get("/{productId}", responses=responses(NotFound, ChooseVariant))
 async def level(
     shared: Shared,
     principal: Anyone,
@@ -212,7 +220,9 @@ async def level(
     return Envelope(data=await service.level(shared, principal, product_id, query.location_id))
 
 
-@router.put("/{productId}/terms", responses=RECEIPT | responses(NotFound))
+@router.put(
+    "/{productId}/terms", responses=RECEIPT | responses(NotFound, ChooseVariant, BundleHasNoStock)
+)
 async def terms(
     shared: Shared,
     principal: Manager,
@@ -229,7 +239,9 @@ async def terms(
     return Envelope(data=s.TermsOut(product_id=product_id, backorder_limit=reply.backorder_limit))
 
 
-@router.get("/{productId}/movements", responses=responses(NotFound))
+@router.get(
+    "/{productId}/movements", responses=responses(NotFound, ChooseVariant, BundleHasNoStock)
+)
 async def movements(
     shared: Shared,
     principal: Staff,

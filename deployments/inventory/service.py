@@ -12,6 +12,7 @@ from actors.messages import Command, Refused, Reply, Shortage
 from actors.runtime.wire import Receipt
 from actors.stock import model as m
 from core.errors import (
+    BundleHasNoStock,
     Conflict,
     FieldError,
     HoldfastError,
@@ -29,8 +30,12 @@ from core.errors import (
 from core.ids import uuid7
 from core.principal import Principal
 from core.request import RequestKey
+from deployments.catalog.bundles import available, expanded
 from deployments.inventory import schemas as s
 from deployments.resources import Resources
+from store import catalog_bundles
+from store.catalog_bundles import Component
+from store.engine import Scope
 
 Receipts = tuple[Receipt, ...]
 R = TypeVar("R", bound=Reply)
@@ -83,9 +88,11 @@ async def check(
     product_ids: Iterable[UUID],
     location_ids: Iterable[UUID | None] = (),
 ) -> UUID:
-    """The caller's business, whose own all of these are. Raises NotFound."""
+    """The caller's business, whose own all of these are, and the items such as have stock. Raises
+    NotFound, ChooseVariant or BundleHasNoStock."""
     tenant_id = tenant_of(principal)
-    await shared.owners.check(tenant_id, product_ids)
+    if bundles := await shared.owners.bundles(tenant_id, product_ids):
+        raise BundleHasNoStock(extra={"productId": str(min(bundles))})
     for location_id in set(location_ids):
         await shared.places.check(tenant_id, location_id)
     return tenant_id
@@ -94,14 +101,19 @@ async def check(
 async def reserve(
     shared: Resources, principal: Principal, key: RequestKey, body: s.ReserveBody
 ) -> tuple[m.Hold, Receipts]:
-    """Holds all lines or none."""
+    """Holds all lines or none; of a bundle, its parts."""
     if body.lines is not None:
         lines = tuple(m.Line(line.product_id, line.quantity) for line in body.lines)
     elif body.product_id is not None and body.quantity is not None:
         lines = (m.Line(body.product_id, body.quantity),)
     else:
         raise ValueError("a ReserveBody has one of two forms")
-    await check(shared, principal, (line.product_id for line in lines), [body.location_id])
+    tenant_id = tenant_of(principal)
+    await shared.places.check(tenant_id, body.location_id)
+    if await shared.owners.bundles(tenant_id, (line.product_id for line in lines)):
+        async with shared.db.transaction(Scope(tenant_id=tenant_id)) as tx:
+            parts, _ = await expanded(tx, lines)
+        lines = tuple(m.Line(*part) for part in parts)
     wanted = m.Reserve(uuid7(), lines, body.ttl_seconds * 1000, body.reference, body.location_id)
     return await command(shared, principal, key, wanted, m.Hold)
 
@@ -119,14 +131,22 @@ async def discontinue(
 async def level(
     shared: Resources, principal: Principal, product_id: UUID, location_id: UUID | None
 ) -> s.LevelOut:
-    """An item's level everywhere, or at one location. Raises NotFound."""
+    """An item's level everywhere, or at one location. Raises NotFound, ChooseVariant."""
     tenant_id = await shared.owners.of(product_id)
     if location_id is not None:
         await shared.places.check(tenant_id, location_id)
-    wanted = m.GetLevels((product_id,), location_id, everywhere=location_id is None)
+    if await shared.owners.bundles(tenant_id, [product_id]):
+        async with shared.db.transaction(Scope(tenant_id=tenant_id)) as tx:
+            parts = (await catalog_bundles.components_of(tx, [product_id])).get(product_id, ())
+        items = [product_id, *(part.item_id for part in parts)]
+    else:
+        parts, items = (), [product_id]
+    wanted = m.GetLevels(tuple(items), location_id, everywhere=location_id is None)
     found = (await ask(shared, principal, tenant_id, wanted, m.Levels)).levels
     if found[0].discontinued and principal.tenant_id != tenant_id:
         raise NotFound("There is no such product.")
+    if parts:
+        return bundle_level(tenant_id, product_id, parts, found)
     return level_out(tenant_id, found)
 
 
@@ -170,6 +190,21 @@ def level_out(tenant_id: UUID, levels: Sequence[m.Level]) -> s.LevelOut:
         backorder_limit=levels[0].backorder_limit,
         locations=places,
     )
+
+
+def bundle_level(
+    tenant_id: UUID, bundle_id: UUID, parts: Sequence[Component], levels: Sequence[m.Level]
+) -> s.LevelOut:
+    """What the parts at each location make: whole bundles on hand, and free."""
+    by_place: dict[UUID, dict[UUID, m.Level]] = {}
+    for level in levels:
+        by_place.setdefault(level.location_id or tenant_id, {})[level.product_id] = level
+    bundles = []
+    for location_id, there in by_place.items():
+        on_hand = available(parts, {one: level.on_hand for one, level in there.items()})
+        free = available(parts, {one: level.available for one, level in there.items()})
+        bundles.append(m.Level(bundle_id, on_hand, on_hand - free, 0, location_id=location_id))
+    return level_out(tenant_id, bundles)
 
 
 def place_level(tenant_id: UUID, level: m.Level) -> s.PlaceLevel:

@@ -11,6 +11,8 @@ from actors.messages import Command
 from actors.stock import model as m
 from actors.stock import transfers as t
 from core.errors import (
+    BundleHasNoStock,
+    ChooseVariant,
     FieldError,
     InsufficientStock,
     NotFound,
@@ -41,7 +43,11 @@ TransferId = Annotated[UUID, Path(alias="transferId")]
 Key = Annotated[RequestKey, Depends(request_key)]
 
 
-@router.post("/transfers", responses=RECEIPT | responses(NotFound, InsufficientStock))
+@router.post(
+    "/transfers",
+    responses=RECEIPT
+    | responses(NotFound, ChooseVariant, BundleHasNoStock, InsufficientStock, StockLimitReached),
+)
 async def start(
     shared: Shared, principal: Handler, key: Key, body: s.TransferBody, response: Response
 ) -> Envelope[s.TransferOut]:

@@ -8,51 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
 from core.ids import uuid7
-from core.principal import MANAGEMENT, STAFF, Role
+from core.principal import MANAGEMENT, Role
 from deployments.capabilities import CAPABILITIES
 from gateway.routing import HoldfastRoute, placed
+from tests.api import cases_inventory
+from tests.api.case import EVERYONE, PEOPLE, SIGNED_IN, WRITERS, Call, Case, RouteId, plain
 from tests.api.shop import Shop, done
 
-# Method and path; what stands in braces is called "id" here, whatever its name is there.
-RouteId = tuple[str, str]
-
 _BRACES = re.compile(r"\{[^}]*\}")
-
-EVERYONE = frozenset(Role)
-SIGNED_IN = EVERYONE - {Role.ANONYMOUS}
-PEOPLE = SIGNED_IN - {Role.SERVICE}
-WRITERS = MANAGEMENT | {Role.SERVICE}
-
-
-@dataclass
-class Call:
-    """A request: the id that stands in the path's braces, its body, and its query."""
-
-    id: str = ""
-    body: dict[str, Any] | None = None
-    query: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Case:
-    """A route as this suite knows it.
-
-    `may` are the roles that it is for. `make(shop)` is a good request about a new thing of the
-    shop's; with None about a thing that never was. `own` says that the thing is a business's own:
-    to the others it does not exist. `across` are roles that may act on any business's thing.
-    """
-
-    may: frozenset[Role]
-    make: Callable[[Shop | None], Awaitable[Call]]
-    about_a_thing: bool = True
-    own: bool = True
-    across: frozenset[Role] = frozenset()
-    statuses: frozenset[int] = frozenset({200, 201})
 
 
 def routes() -> Iterator[tuple[RouteId, HoldfastRoute]]:
@@ -67,13 +34,6 @@ def routes() -> Iterator[tuple[RouteId, HoldfastRoute]]:
 
 ROUTES = dict(routes())
 WITH_BODY = [one for one, route in ROUTES.items() if route.body_field is not None]
-
-
-def _plain(**call: Any) -> Callable[[Shop | None], Awaitable[Call]]:
-    async def make(_: Shop | None) -> Call:
-        return Call(**call)
-
-    return make
 
 
 async def _register(_: Shop | None) -> Call:
@@ -114,40 +74,6 @@ async def _import_products(shop: Shop | None) -> Call:
     return Call(body={"rows": [{"sku": f"I-{uuid4()}", "name": "Mug", "price": 4.5}]})
 
 
-async def _level(shop: Shop | None) -> Call:
-    return Call(await _product(shop))
-
-
-async def _line(shop: Shop | None) -> Call:
-    return Call(body={"productId": await _product(shop), "quantity": 2})
-
-
-async def _add(shop: Shop | None) -> Call:
-    body = (await _line(shop)).body or {}
-    return Call(body=body | {"lowStockThreshold": 4, "reference": "PO-7"})
-
-
-async def _reserve(shop: Shop | None) -> Call:
-    line = (await _line(shop)).body
-    return Call(body={"lines": [line], "ttlSeconds": 60, "reference": "basket 9"})
-
-
-async def _adjust(shop: Shop | None) -> Call:
-    lines = [{"productId": await _product(shop), "delta": 3}]
-    return Call(body={"lines": lines, "reason": "found", "reference": "count 7"})
-
-
-async def _hold(shop: Shop | None) -> Call:
-    if shop is None:
-        return Call(str(uuid7()))
-    hold = await shop.reserve(await shop.product(5), 2)
-    return Call(hold["reservationId"])
-
-
-async def _extend(shop: Shop | None) -> Call:
-    return Call((await _hold(shop)).id, {"ttlSeconds": 60})
-
-
 async def _key(shop: Shop | None) -> Call:
     if shop is None:
         return Call(str(uuid7()))
@@ -169,7 +95,7 @@ _ONCE = frozenset({200, 201, 401})
 
 def _open(make: Callable[[Shop | None], Awaitable[Call]] | None = None, **rest: Any) -> Case:
     """A route for everyone, about nothing in particular."""
-    return Case(EVERYONE, make or _plain(), about_a_thing=False, own=False, **rest)
+    return Case(EVERYONE, make or plain(), about_a_thing=False, own=False, **rest)
 
 
 CASES: dict[RouteId, Case] = {
@@ -178,13 +104,13 @@ CASES: dict[RouteId, Case] = {
     ("GET", "/metrics"): _open(),
     ("GET", "/.well-known/jwks.json"): _open(),
     ("POST", "/api/auth/register"): _open(_register),
-    ("POST", "/api/auth/login"): _open(_plain(body=_NOBODY), statuses=_ONCE),
-    ("POST", "/api/auth/refresh"): _open(_plain(body=_NO_TOKEN), statuses=_ONCE),
-    ("POST", "/api/auth/logout"): Case(PEOPLE, _plain(), about_a_thing=False),
-    ("GET", "/api/auth/me"): Case(SIGNED_IN, _plain(), about_a_thing=False),
+    ("POST", "/api/auth/login"): _open(plain(body=_NOBODY), statuses=_ONCE),
+    ("POST", "/api/auth/refresh"): _open(plain(body=_NO_TOKEN), statuses=_ONCE),
+    ("POST", "/api/auth/logout"): Case(PEOPLE, plain(), about_a_thing=False),
+    ("GET", "/api/auth/me"): Case(SIGNED_IN, plain(), about_a_thing=False),
     ("GET", "/api/auth/jwks"): _open(),
     ("POST", "/api/auth/service-keys"): Case(MANAGEMENT, _new_key, about_a_thing=False),
-    ("GET", "/api/auth/service-keys"): Case(MANAGEMENT, _plain(), about_a_thing=False),
+    ("GET", "/api/auth/service-keys"): Case(MANAGEMENT, plain(), about_a_thing=False),
     ("DELETE", "/api/auth/service-keys/{id}"): Case(MANAGEMENT, _key),
     ("GET", "/api/products"): _open(),
     ("GET", "/api/products/categories"): _open(),
@@ -197,18 +123,7 @@ CASES: dict[RouteId, Case] = {
     ("DELETE", "/api/products/{id}"): Case(
         WRITERS | {Role.ADMIN}, _get_product, across=frozenset({Role.ADMIN})
     ),
-    ("GET", "/api/inventory/status/low-stock"): _open(),
-    ("POST", "/api/inventory/add"): Case(MANAGEMENT, _add),
-    ("POST", "/api/inventory/reserve"): Case(STAFF, _reserve),
-    ("POST", "/api/inventory/release"): Case(STAFF, _line, statuses=frozenset({200, 409})),
-    ("POST", "/api/inventory/adjustments"): Case(MANAGEMENT, _adjust),
-    ("GET", "/api/inventory/reservations"): Case(STAFF, _plain(), about_a_thing=False),
-    ("GET", "/api/inventory/reservations/{id}"): Case(STAFF, _hold),
-    ("POST", "/api/inventory/reservations/{id}/confirm"): Case(STAFF, _hold),
-    ("POST", "/api/inventory/reservations/{id}/extend"): Case(STAFF, _extend),
-    ("POST", "/api/inventory/reservations/{id}/release"): Case(STAFF, _hold),
-    ("GET", "/api/inventory/{id}"): Case(EVERYONE, _level, own=False),
-    ("GET", "/api/inventory/{id}/movements"): Case(STAFF, _level),
+    **cases_inventory.CASES,
 }
 
 

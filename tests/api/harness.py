@@ -73,7 +73,7 @@ class InProcess:
         self.db = Database(self.settings.app_database_url)
         self.redis = Redis(self.redis_url or self.settings.effective_redis_url)
         self.clock = SystemClock()
-        self.owners = ProductOwners(self.db)
+        self.owners = ProductOwners(self.db, self.clock)
         self.places = Places(self.db, self.clock)
         self.bus = LazyBus(self.settings)
         self.cards = CardSales(self.db, self.bus, Sandbox(self.db), self.clock)  # type: ignore[arg-type]

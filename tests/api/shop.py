@@ -21,6 +21,10 @@ _NEW_LOCATION = """
 INSERT INTO locations (id, tenant_id, name, time_zone, currency)
 VALUES ($1, $1, 'Main', 'Europe/London', 'GBP')
 """
+_FURTHER_LOCATION = """
+INSERT INTO locations (id, tenant_id, name, time_zone, currency)
+VALUES ($1, $2, $1::text, 'Europe/London', 'GBP')
+"""
 _NEW_USER = "INSERT INTO users (id, name, email, password_hash, role) VALUES ($1, $2, $3, '', $4)"
 _NEW_MEMBER = "INSERT INTO memberships (tenant_id, user_id, role) VALUES ($1, $2, $3)"
 # What somebody is called in a business, and what they registered as.
@@ -98,6 +102,12 @@ class Shop:
                 body["lowStockThreshold"] = threshold
             done(await self.owner.post("/api/inventory/add", body))
         return product
+
+    async def location(self) -> UUID:
+        """A further location of the business."""
+        made = uuid7()
+        await self.rows(_FURTHER_LOCATION, made, self.tenant)
+        return made
 
     async def reserve(self, product: str, quantity: int = 1, **rest: Any) -> dict[str, Any]:
         body = {"productId": product, "quantity": quantity, **rest}

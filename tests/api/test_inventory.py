@@ -33,13 +33,17 @@ async def test_stock_comes_in_and_its_level_is_public(shop: Shop) -> None:
         "quantity": 12,
         "onHand": 12,
         "reserved": 0,
+        "incoming": 0,
         "lowStockThreshold": 5,
         "isLowStock": False,
     }
-    assert added == expected
+    there = {"locationId": str(shop.tenant), "sequence": 2}
+    assert added == expected | there
     await shop.reserve(product, 8)
     seen = done(await (await shop.anyone()).get(f"/api/inventory/{product}"))
-    assert seen == expected | {"quantity": 4, "reserved": 8, "isLowStock": True}
+    expected |= {"quantity": 4, "reserved": 8, "isLowStock": True}
+    at_it = expected | there | {"sequence": 3}
+    assert seen == expected | {"backorderLimit": 0, "locations": [at_it]}
 
 
 async def test_an_unknown_product_is_a_404_everywhere(shop: Shop) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from core.clock import SystemClock
 from core.errors import NotFound
 from deployments.inventory.owners import ProductOwners
 from store import catalog
@@ -32,7 +33,7 @@ def queries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 async def test_many_first_looks_are_few_queries(shop: Shop, queries: list[int]) -> None:
     products = [UUID(await shop.product()) for _ in range(12)]
     db = Database(shop.stack.settings.app_database_url)
-    owners = ProductOwners(db)
+    owners = ProductOwners(db, SystemClock())
     try:
         await asyncio.gather(*(owners.check(shop.tenant, [one]) for one in products))
         assert queries == [12] or (len(queries) == 2 and sum(queries) == 12)
@@ -48,7 +49,7 @@ async def test_many_first_looks_are_few_queries(shop: Shop, queries: list[int]) 
 async def test_who_hangs_up_takes_nobody_along(shop: Shop, queries: list[int]) -> None:
     first, second = UUID(await shop.product()), UUID(await shop.product())
     db = Database(shop.stack.settings.app_database_url)
-    owners = ProductOwners(db)
+    owners = ProductOwners(db, SystemClock())
     try:
         gone = asyncio.create_task(owners.check(shop.tenant, [first]))
         stays = asyncio.create_task(owners.check(shop.tenant, [second]))
@@ -65,7 +66,7 @@ async def test_a_database_out_of_reach_is_said_and_asked_again(shop: Shop) -> No
     settings = shop.stack.settings
     nowhere = Database(settings.app_database_url.replace("/holdfast?", "/nowhere?"))
     db = Database(settings.app_database_url)
-    owners = ProductOwners(nowhere)
+    owners = ProductOwners(nowhere, SystemClock())
     try:
         with pytest.raises(Exception, match=r"nowhere|unavailable|Unavailable"):
             await owners.check(shop.tenant, [product])

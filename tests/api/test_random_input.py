@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from core.ids import uuid7
 from core.principal import Role
 from gateway.errors import PROBLEM_JSON
-from tests.api.cases import CASES, WITH_BODY, RouteId
+from tests.api.case import RouteId
+from tests.api.cases import CASES, WITH_BODY
 from tests.stack import Stack
 
 bounded = settings(

@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from core.principal import STAFF, Role
-from tests.api.cases import CASES, ROUTES, Call, Case, RouteId, url
+from tests.api.case import Call, Case, RouteId
+from tests.api.cases import CASES, ROUTES, url
 from tests.api.shop import Caller, Shop, done, everything_of, open_shop, problem
 from tests.stack import Stack
 

@@ -8,8 +8,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from store.schema import wall
 
-revision = "0008_stock_transfers"
-down_revision = "0007_stock_per_location"
+revision = "0009_stock_transfers"
+down_revision = "0008_catalog_items"
 branch_labels = None
 depends_on = None
 

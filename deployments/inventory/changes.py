@@ -35,7 +35,7 @@ from gateway.schemas import Envelope
 router = APIRouter(route_class=HoldfastRoute, tags=["inventory"])
 
 Manager = Annotated[Principal, Depends(require(MANAGEMENT))]
-Repairer = Annotated[Principal, Depends(require(MANAGEMENT | {Role.ADMIN}))]
+Repairer = Annotated[Principal, Depends(require(MANAGEMENT | {Role.ADMIN}, tenant=False))]
 Key = Annotated[RequestKey, Depends(request_key)]
 
 _REFUSALS = responses(
@@ -154,8 +154,11 @@ async def repair(
 ) -> Envelope[s.RepairOut]:
     """Brings a level back to what its ledger and the open holds come to, should it ever differ.
     `holdfast drift` finds where that is needed."""
-    tenant_id = principal.tenant_id or await shared.owners.of_any(body.product_id)
-    await shared.owners.check(tenant_id, [body.product_id])
+    if principal.role is Role.ADMIN:
+        tenant_id = await shared.owners.of_any(body.product_id)
+    else:
+        tenant_id = service.tenant_of(principal)
+        await shared.owners.check(tenant_id, [body.product_id])
     # The location may be deleted by now; its level must be right all the same.
     wanted = m.Repair(body.product_id, body.reason, body.location_id)
     reply, receipts = await service.command(shared, principal, key, wanted, m.Repairs, tenant_id)

@@ -23,7 +23,7 @@ VALUES ($1, $1, 'Main', 'Europe/London', 'GBP')
 """
 _FURTHER_LOCATION = """
 INSERT INTO locations (id, tenant_id, name, time_zone, currency)
-VALUES ($1, $2, $1::text, 'Europe/London', 'GBP')
+VALUES ($1, $2, gen_random_uuid()::text, 'Europe/London', 'GBP')
 """
 _NEW_USER = "INSERT INTO users (id, name, email, password_hash, role) VALUES ($1, $2, $3, '', $4)"
 _NEW_MEMBER = "INSERT INTO memberships (tenant_id, user_id, role) VALUES ($1, $2, $3)"

@@ -8,8 +8,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from store.schema import wall
 
-revision = "0009_stock_transfers"
-down_revision = "0008_catalog_items"
+revision = "0011_stock_transfers"
+down_revision = "0010_card_payments"
 branch_labels = None
 depends_on = None
 

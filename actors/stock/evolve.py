@@ -76,7 +76,7 @@ def _threshold_set(stock: m.Stock | None, event: m.ThresholdSet) -> m.Stock:
 
 def _stocked(item: m.Item | None, event: m.Stocked) -> m.Item:
     item = item or _PLAIN
-    places = (*item.location_ids, event.location_id)
+    places = tuple(dict.fromkeys((*item.location_ids, event.location_id)))
     return replace(item, location_ids=places, sequence=item.sequence + 1)
 
 

@@ -83,7 +83,7 @@ async def _repair(client: Client, one: Difference) -> str:
                 return f"{_place(one)}: not repaired: {error.detail}"
             await asyncio.sleep(_PAUSE_SECONDS)
             continue
-        after = told["after"]
+        after = told["data"]["after"]
         return (
             f"{_place(one)}: the level is now {after['onHand']} on hand, {after['reserved']}"
             f" reserved, {after['incoming']} incoming"

@@ -239,9 +239,7 @@ async def terms(
     return Envelope(data=s.TermsOut(product_id=product_id, backorder_limit=reply.backorder_limit))
 
 
-@router.get(
-    "/{productId}/movements", responses=responses(NotFound, ChooseVariant, BundleHasNoStock)
-)
+@router.get("/{productId}/movements", responses=responses(NotFound))
 async def movements(
     shared: Shared,
     principal: Staff,
@@ -249,12 +247,14 @@ async def movements(
     query: Annotated[s.MovementQuery, Query()],
 ) -> Page[s.MovementOut]:
     """An item's ledger at a location, latest first: as it was recorded, or as things happened."""
-    tenant_id = await service.check(shared, principal, [product_id], [query.location_id])
+    tenant_id = service.tenant_of(principal)
+    await shared.owners.check(tenant_id, [product_id])
+    location_id = await shared.places.check(tenant_id, query.location_id)
     async with shared.db.transaction(Scope(tenant_id=tenant_id)) as tx:
         rows, total = await stored.movements(
             tx,
             product_id,
-            query.location_id or tenant_id,
+            location_id,
             by_occurrence=query.sort == "-occurredAt",
             offset=query.offset,
             limit=query.limit,

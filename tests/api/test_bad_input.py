@@ -101,7 +101,9 @@ def wrong_for(path: str, value: Any, nullable: frozenset[str]) -> Iterable[str]:
     name = path.rpartition(".")[2]
     if name not in NULLABLE | nullable:
         yield "null"
-    if isinstance(value, bool | int | float):
+    if isinstance(value, bool):
+        yield from (one for one in NO_NUMBER if one != "true")
+    elif isinstance(value, int | float):
         # A price is a decimal; anything else is whole.
         yield from (one for one in NO_NUMBER if name != "price" or one not in ("1.5",))
     elif isinstance(value, list):

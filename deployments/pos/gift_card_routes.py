@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Path, Response
+from fastapi import Query, Response
 
 from actors.till import messages as t
 from core.errors import NotFound
@@ -22,8 +22,6 @@ from deployments.pos.sale_routes import SELLING, begin, settled
 from deployments.resources import Resources, Shared
 from gateway.errors import responses
 from gateway.schemas import Envelope
-
-Code = Annotated[s.Code, Path(alias="code")]
 
 
 @router.post(
@@ -54,19 +52,21 @@ async def sell_gift_card(
     return Envelope(data=_issued(draft, code, answer.data))
 
 
-@router.get("/gift-cards/{code}", responses=responses(NotFound))
-async def get_gift_card(shared: Shared, principal: Till, code: Code) -> Envelope[a.GiftCardOut]:
+@router.get("/gift-cards/balance", responses=responses(NotFound))
+async def get_gift_card(
+    shared: Shared, principal: Till, query: Annotated[s.CodeQuery, Query()]
+) -> Envelope[a.GiftCardOut]:
     """What is on a card."""
-    found = await ask(shared, principal, t.GetCard(_id(principal, code)), t.CardState, "XXX")
-    return _card(shared, found)
+    asked = t.GetCard(_id(principal, query.code))
+    return _card(shared, await ask(shared, principal, asked, t.CardState, "XXX"))
 
 
-@router.post("/gift-cards/{code}/disable", responses=responses(NotFound))
+@router.post("/gift-cards/disable", responses=responses(NotFound))
 async def disable_gift_card(
-    shared: Shared, principal: Manager, key: Key, code: Code, response: Response
+    shared: Shared, principal: Manager, key: Key, body: s.CodeBody, response: Response
 ) -> Envelope[a.GiftCardOut]:
     """A lost or stolen card pays nothing any more. Its balance stays on it."""
-    wanted = t.DisableCard(_id(principal, code))
+    wanted = t.DisableCard(_id(principal, body.code))
     found, receipts = await send(shared, principal, key, wanted, t.CardState, "XXX")
     receipt(response, receipts)
     return _card(shared, found)

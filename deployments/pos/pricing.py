@@ -14,7 +14,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple
 
 from actors.till.model import MAX_AMOUNT_MINOR, PPM, Part, SaleLine
-from core.errors import ChooseVariant, FieldError, ValidationFailed
+from core.errors import ChooseVariant, FieldError, NotFound, ValidationFailed
 from core.money import to_minor
 from deployments.pos import schemas as s
 from deployments.pos.errors import CurrencyMismatch
@@ -53,7 +53,7 @@ def priced(
     discount: s.DiscountBody | None = None,
     tips: Decimal = Decimal(0),
 ) -> Ticket:
-    """Raises ValidationFailed naming the field, ChooseVariant, or CurrencyMismatch."""
+    """Raises NotFound or ValidationFailed, naming the field; ChooseVariant, CurrencyMismatch."""
     known = _by_name(items)
     wanted = [Wanted(body, _found(body, place, known)) for place, body in enumerate(bodies)]
     _check_parts(wanted)
@@ -141,7 +141,8 @@ def _found(body: s.LineBody, place: int, items: Names) -> SaleItem:
     field, kind, name = body.named
     item = items.get((kind, name))
     if item is None or (field == "variantId" and item.variant_id is None):
-        raise _bad(f"lines[{place}].{field}", "is nothing that is sold here")
+        named = FieldError(f"lines[{place}].{field}", "is nothing that is sold here")
+        raise NotFound("There is no such product here.", errors=[named])
     if item.kind == "parent":
         raise ChooseVariant(extra={"productId": str(item.product_id)})
     return item

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import Header, Query, Response
@@ -50,7 +51,7 @@ async def sale_receipt(
     says in what form; plain text if neither does."""
     sale = await read_sale(shared, principal, sale_id, query)
     terms = await terms_at(shared, tenant_of(principal), sale.location_id)
-    return _document(slips.sale_slip(sale, terms), query.format, accept)
+    return await _document(slips.sale_slip(sale, terms), query.format, accept)
 
 
 @router.get("/returns/{returnId}/receipt", response_class=Response, responses=DOCUMENT)
@@ -64,14 +65,14 @@ async def return_receipt(
     """The receipt of a return, as that of a sale."""
     made = await read_return(shared, principal, return_id)
     terms = await terms_at(shared, tenant_of(principal), made.location_id)
-    return _document(slips.return_slip(made, terms), query.format, accept)
+    return await _document(slips.return_slip(made, terms), query.format, accept)
 
 
-def _document(slip: slips.Slip, wanted: str | None, accept: str) -> Response:
+async def _document(slip: slips.Slip, wanted: str | None, accept: str) -> Response:
     form = wanted or _preferred(accept)
     content: str | bytes
     if form == "pdf":
-        content = slips.as_pdf(slip)
+        content = await asyncio.to_thread(slips.as_pdf, slip)
     else:
         content = slips.as_html(slip) if form == "html" else slips.as_text(slip)
     return Response(content, media_type=_TYPES[form])

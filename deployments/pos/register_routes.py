@@ -235,7 +235,7 @@ async def no_sale(
     principal: Till,
     key: Key,
     register_id: RegisterId,
-    body: s.NoSaleBody,
+    body: s.ReasonBody,
     response: Response,
 ) -> Envelope[a.CashOut]:
     """The drawer is opened without a sale; the report counts how often."""

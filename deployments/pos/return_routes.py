@@ -96,7 +96,7 @@ async def void(
     principal: Manager,
     key: Key,
     sale_id: SaleId,
-    body: s.VoidBody,
+    body: s.ReasonBody,
     response: Response,
 ) -> Envelope[a.ReturnOut]:
     """Takes a whole sale back in its own shift: all goods to the shelf, all money, tips too, to

@@ -73,8 +73,10 @@ class CashBody(CamelModel):
     reason: Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class NoSaleBody(CamelModel):
-    reason: Reason = None
+class ReasonBody(CamelModel):
+    """Why; for those who read the drawer's book."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class DiscountBody(CamelModel):
@@ -204,6 +206,14 @@ class GiftCardBody(CamelModel):
         return self
 
 
+class CodeBody(CamelModel):
+    code: Code
+
+
+class CodeQuery(QueryModel):
+    code: Code
+
+
 class BackBody(CamelModel):
     """Units of a line of the sale; `restock` puts them back on the shelf."""
 
@@ -240,10 +250,6 @@ class ReturnBody(CamelModel):
         if self.gift_card_code is not None and self.refund_to is not RefundTo.GIFT_CARD:
             raise ValueError("giftCardCode belongs to refundTo gift_card")
         return self
-
-
-class VoidBody(CamelModel):
-    reason: Reason = None
 
 
 class UnreceiptedLine(LineBody):

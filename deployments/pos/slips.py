@@ -10,8 +10,6 @@ from decimal import Decimal
 from html import escape
 from zoneinfo import ZoneInfo
 
-from fpdf import FPDF
-
 from core.money import exponent
 from deployments.pos import answers as a
 from store.business import TillTerms
@@ -104,7 +102,11 @@ def as_html(slip: Slip) -> str:
 
 
 def as_pdf(slip: Slip) -> bytes:
-    """One page as wide as a till's paper and as long as it needs to be."""
+    """One page as wide as a till's paper and as long as it needs to be. Takes milliseconds of the
+    processor: call it outside the event loop."""
+    # Here, because it is large and most processes never print.
+    from fpdf import FPDF
+
     lines = as_text(slip).splitlines()
     pdf = FPDF(unit="mm", format=(_PAPER_MM, 2 * _MARGIN_MM + _LINE_MM * (len(lines) + 1)))
     pdf.set_auto_page_break(False)

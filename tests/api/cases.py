@@ -15,7 +15,7 @@ from core.ids import uuid7
 from core.principal import MANAGEMENT, Role
 from deployments.capabilities import CAPABILITIES
 from gateway.routing import HoldfastRoute, placed
-from tests.api import cases_inventory
+from tests.api import cases_inventory, cases_pos
 from tests.api.case import EVERYONE, PEOPLE, SIGNED_IN, WRITERS, Call, Case, RouteId, plain
 from tests.api.shop import Shop, done
 
@@ -124,6 +124,7 @@ CASES: dict[RouteId, Case] = {
         WRITERS | {Role.ADMIN}, _get_product, across=frozenset({Role.ADMIN})
     ),
     **cases_inventory.CASES,
+    **cases_pos.CASES,
 }
 
 

@@ -13,6 +13,8 @@ from tests.api.shop import done, problem
 from tests.api.till_kit import TillShop, till_shop
 
 CASH = {"method": "cash", "amount": 20}
+WHY = {"reason": "wrong tea"}
+BALANCE, DISABLE = "/api/pos/gift-cards/balance", "/api/pos/gift-cards/disable"
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ async def test_money_goes_back_where_it_came_from_unless_a_manager_says_so(shop:
     assert credit["balance"] == 10
     repeated = done(await clerk.post(path, body | {"refundTo": "store_credit"}, "credit"))
     assert repeated["storeCredit"] == credit, "a lost answer loses no card"
-    card = done(await clerk.get(f"/api/pos/gift-cards/{credit['code']}"))
+    card = done(await clerk.get(BALANCE, params={"code": credit["code"]}))
     assert (card["balance"], card["status"]) == (10, "active")
     spent = {"method": "gift_card", "amount": 10, "code": credit["code"].lower()}
     done(await shop.sell(tea, payments=[spent]))
@@ -87,10 +89,10 @@ async def test_a_void_takes_everything_back_in_its_own_shift(shop: TillShop) -> 
     tea = await shop.product(5, 9)
     sale = done(await shop.sell(tea, 2, tips=1))
     path = f"/api/pos/sales/{sale['saleId']}/void"
-    problem(await shop.clerk(Role.CASHIER).post(path), 403)
-    made = done(await shop.owner.post(path, {"reason": "wrong tea"}))
+    problem(await shop.clerk(Role.CASHIER).post(path, WHY), 403)
+    made = done(await shop.owner.post(path, WHY))
     assert (made["void"], made["total"], made["tips"]) == (True, 11, 1)
-    problem(await shop.owner.post(path), 409, "already_returned")
+    problem(await shop.owner.post(path, WHY), 409, "already_returned")
     assert await shop.on_hand(tea) == 9
     report = await shop.report()
     assert (report["salesTotal"], report["returnsTotal"], report["tips"]) == (10, 10, 0)
@@ -100,7 +102,7 @@ async def test_a_void_takes_everything_back_in_its_own_shift(shop: TillShop) -> 
     done(await shop.owner.post(f"{closing}/close", {"counted": 105}))
     done(await shop.owner.post(closing, {"openingFloat": 50}))
     late_path = f"/api/pos/sales/{late['saleId']}/void"
-    problem(await shop.owner.post(late_path), 409, "void_too_late")
+    problem(await shop.owner.post(late_path, WHY), 409, "void_too_late")
 
 
 async def test_without_a_receipt_a_manager_takes_goods_back(shop: TillShop) -> None:
@@ -132,7 +134,7 @@ async def test_gift_cards_are_sold_spent_and_disabled(shop: TillShop) -> None:
     assert (report["salesTotal"], report["giftCardsSold"]) == (0, 25)
     paid = {"method": "gift_card", "amount": 1, "code": code}
     done(await shop.sell(tea, payments=[paid]))
-    found = done(await shop.owner.get(f"/api/pos/gift-cards/{code}"))
+    found = done(await shop.owner.get(BALANCE, params={"code": code}))
     assert (found["balance"], found["lastFour"]) == (24, code[-4:])
     stored = await shop.rows("SELECT to_jsonb(c) AS card FROM gift_cards c")
     assert code.replace("-", "") not in str(stored)
@@ -140,12 +142,12 @@ async def test_gift_cards_are_sold_spent_and_disabled(shop: TillShop) -> None:
     path = f"/api/pos/sales/{made['sale']['saleId']}/returns"
     back = {"registerId": shop.register, "lines": [{"number": 1, "quantity": 1}]}
     problem(await shop.owner.post(path, back), 409, "gift_card_used")
-    problem(await shop.clerk(Role.CASHIER).post(f"/api/pos/gift-cards/{code}/disable"), 403)
-    done(await shop.owner.post(f"/api/pos/gift-cards/{code}/disable"))
+    problem(await shop.clerk(Role.CASHIER).post(DISABLE, {"code": code}), 403)
+    done(await shop.owner.post(DISABLE, {"code": code}))
     problem(await shop.sell(tea, payments=[paid]), 409, "gift_card_disabled")
     unknown = paid | {"code": "0000-0000-0000-0000"}
     problem(await shop.sell(tea, payments=[unknown]), 409, "gift_card_not_found")
-    problem(await shop.owner.get("/api/pos/gift-cards/0000-0000-0000-0000"), 404)
+    problem(await shop.owner.get(BALANCE, params={"code": "0" * 16}), 404)
     again = body | {"code": code}
     problem(await shop.owner.post("/api/pos/gift-cards", again), 409, "gift_card_exists")
 
@@ -154,8 +156,8 @@ async def test_an_unused_gift_card_comes_back(shop: TillShop) -> None:
     body = {"registerId": shop.register, "amount": 25, "payments": [CASH | {"amount": 25}]}
     made = done(await shop.owner.post("/api/pos/gift-cards", body))
     path = f"/api/pos/sales/{made['sale']['saleId']}/void"
-    assert done(await shop.owner.post(path))["total"] == 25
-    card = done(await shop.owner.get(f"/api/pos/gift-cards/{made['giftCard']['code']}"))
+    assert done(await shop.owner.post(path, WHY))["total"] == 25
+    card = done(await shop.owner.get(BALANCE, params={"code": made["giftCard"]["code"]}))
     assert (card["balance"], card["status"]) == (0, "disabled")
 
 
@@ -169,7 +171,7 @@ async def test_the_drawers_book_and_the_reports(shop: TillShop) -> None:
     out = {"kind": "paid_out", "amount": 500, "reason": "milk"}
     assert problem(await shop.owner.post(moving, out), 409, "drawer_short")["expected"] == 120
     done(await shop.owner.post(moving, out | {"amount": 5}))
-    done(await shop.owner.post(f"{register}/no-sale"))
+    done(await shop.owner.post(f"{register}/no-sale", WHY))
     sale = done(await shop.sell(tea, 2, discount={"percent": 10}))
     x = await shop.report()
     assert (x["kind"], x["salesTotal"], x["discounts"]) == ("X", 10.8, 1.2)
@@ -210,7 +212,7 @@ async def test_receipts_in_three_forms(shop: TillShop) -> None:
     assert pdf.headers["content-type"] == "application/pdf"
     assert pdf.content.startswith(b"%PDF-")
     assert pdf.content.rstrip().endswith(b"%%EOF")
-    made = done(await shop.owner.post(f"/api/pos/sales/{sale['saleId']}/void"))
+    made = done(await shop.owner.post(f"/api/pos/sales/{sale['saleId']}/void", WHY))
     slip = await shop.owner.get(f"/api/pos/returns/{made['returnId']}/receipt")
     assert "Void, receipt 2" in slip.text
     problem(await shop.clerk(Role.CASHIER).get(path), 404)

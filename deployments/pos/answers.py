@@ -253,6 +253,14 @@ class CashOut(CamelModel):
     expected_cash: Amount
 
 
+class CashMovementOut(CamelModel):
+    kind: m.CashMove
+    amount: Amount
+    reason: str | None
+    created_by: str
+    occurred_at: datetime
+
+
 class ParkedOut(CamelModel):
     parked_id: UUID
     location_id: UUID

@@ -145,3 +145,13 @@ def returned(row: Row, lines: Rows, refunds: Rows) -> a.ReturnOut:
         void=row["void"],
         created_at=row["created_at"],
     )
+
+
+def cash_movement(row: Row, currency: str) -> a.CashMovementOut:
+    return a.CashMovementOut(
+        kind=m.CashMove(row["kind"]),
+        amount=from_minor(row["amount_minor"], currency),
+        reason=row["reason"],
+        created_by=row["created_by"],
+        occurred_at=row["occurred_at"],
+    )

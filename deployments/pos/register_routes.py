@@ -210,6 +210,22 @@ async def shift_report(shared: Shared, principal: Till, shift_id: ShiftId) -> En
     return Envelope(data=records.report(row))
 
 
+@router.get("/shifts/{shiftId}/cash-movements", responses=responses(NotFound))
+async def list_cash_movements(
+    shared: Shared,
+    principal: Till,
+    shift_id: ShiftId,
+    query: Annotated[PageQuery, Query()],
+) -> Page[a.CashMovementOut]:
+    """The drawer's book of a shift beside its sales, in order; a cashier's own only."""
+    async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
+        shift = await pos_reading.shift(tx, shift_id)
+        if shift is None or own_eyes(principal) not in (None, shift["opened_by"]):
+            raise NotFound("There is no such shift here.")
+        rows, total = await pos_reading.cash_movements(tx, shift_id, query.offset, query.limit)
+    return page([records.cash_movement(row, shift["currency"]) for row in rows], query, total)
+
+
 @router.post(
     "/registers/{registerId}/cash-movements",
     responses=responses(NotFound, NoShift, DrawerShort, AmountLimit),

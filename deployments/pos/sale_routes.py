@@ -99,7 +99,7 @@ async def sell(
     return await settled(shared, await shared.cards.drive(begun))
 
 
-@router.get("/sales")
+@router.get("/sales", responses=responses(NotFound))
 async def list_sales(
     shared: Shared, principal: Till, query: Annotated[s.SaleQuery, Query()]
 ) -> Page[a.SaleRow]:

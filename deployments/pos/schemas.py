@@ -288,7 +288,10 @@ class SaleQuery(PageQuery):
     register_id: UUID | None = None
     shift_id: UUID | None = None
     cashier: Annotated[str | None, Field(min_length=1, max_length=100)] = None
-    date: datetime.date | None = None
+    date: Annotated[
+        datetime.date | None,
+        Field(ge=datetime.date(1970, 1, 1), le=datetime.date(9998, 12, 31)),
+    ] = None
     receipt_number: Annotated[int | None, Field(ge=1, le=10**15)] = None
 
 

@@ -229,6 +229,7 @@ CASES: dict[RouteId, Case] = {
     ("POST", "/api/pos/registers/{id}/cash-movements"): _till(_cash),
     ("POST", "/api/pos/registers/{id}/no-sale"): _till(_no_sale),
     ("GET", "/api/pos/shifts/{id}/report"): _till(_shift, statuses=OWN_EYES),
+    ("GET", "/api/pos/shifts/{id}/cash-movements"): _till(_shift, statuses=OWN_EYES),
     ("POST", "/api/pos/quotes"): _till(_quote),
     ("POST", "/api/pos/sales"): _till(_sell),
     ("GET", "/api/pos/sales"): _till(plain(), about_a_thing=False),

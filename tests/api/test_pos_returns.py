@@ -191,6 +191,12 @@ async def test_the_drawers_book_and_the_reports(shop: TillShop) -> None:
     stored = done(await shop.owner.get(f"/api/pos/shifts/{z['shiftId']}/report"))
     assert stored == z
     assert done(await shop.owner.post(f"{register}/shifts/close", counted, "close-1")) == z
+    book = (await shop.owner.get(f"/api/pos/shifts/{z['shiftId']}/cash-movements")).json()["data"]
+    assert [(one["kind"], one["amount"]) for one in book] == [
+        ("paid_in", 20),
+        ("paid_out", 5),
+        ("no_sale", 0),
+    ]
     shifts = (await shop.owner.get(f"{register}/shifts")).json()["data"]
     assert [(one["number"], one["closedAt"] is None) for one in shifts] == [(2, True), (1, False)]
     problem(await shop.clerk(Role.CASHIER).get(f"/api/pos/shifts/{z['shiftId']}/report"), 404)

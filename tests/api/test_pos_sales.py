@@ -171,6 +171,8 @@ async def test_sales_are_listed_by_the_locations_day(shop: TillShop) -> None:
     assert await listed(date="2001-01-01") == []
     assert await listed(shiftId=sale["shiftId"], cashier=str(shop.owner.id)) == [sale["saleId"]]
     assert await listed(receiptNumber=2) == []
+    for day in ("9999-12-31", "0001-01-01", "tomorrow"):
+        problem(await shop.owner.get("/api/pos/sales", params={"date": day}), 400)
 
 
 async def test_a_parked_sale_is_taken_up_once(shop: TillShop) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from actors.runtime.family import Context, Decision, Key, View
+from actors.stock.levels import refuse
 from actors.till import messages as t
 from actors.till import model as m
-from actors.till.drawer import refuse
 from actors.till.evolve import evolve
 
 

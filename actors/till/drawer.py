@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from actors.messages import Refused
 from actors.runtime.family import Context, Decision, Key, View
+from actors.stock.levels import refuse
 from actors.till import messages as t
 from actors.till import model as m
 from actors.till.evolve import evolve
@@ -15,10 +15,6 @@ from actors.till.evolve import evolve
 
 def register_key(context: Context, register_id: UUID) -> Key:
     return Key(m.REGISTER, context.shard, context.tenant_id, register_id)
-
-
-def refuse(code: str, **facts: int | str) -> Decision:
-    return Decision(Refused(code, facts=facts), refused=True)
 
 
 def keys(command: Any, context: Context, view: View) -> Iterator[Key]:

@@ -8,11 +8,12 @@ from uuid import UUID
 
 from actors.messages import Refused
 from actors.runtime.family import Context, Decision, Key, View
+from actors.stock.levels import refuse
 from actors.till import goods
 from actors.till import messages as t
 from actors.till import model as m
 from actors.till.cards import card_key, why_not
-from actors.till.drawer import live_register, refuse, register_key
+from actors.till.drawer import live_register, register_key
 from actors.till.sell import issue, sale_key, taxes
 
 Events = list[tuple[Key, Any]]

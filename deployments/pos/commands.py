@@ -16,6 +16,9 @@ from deployments.inventory.service import tenant_of
 from deployments.pos.errors import REFUSALS
 from deployments.resources import Resources
 
+# For what has no amounts in it.
+NO_CURRENCY = "XXX"
+
 Receipts = tuple[Receipt, ...]
 R = TypeVar("R", bound=Reply)
 

@@ -11,12 +11,12 @@ from actors.till import messages as t
 from core.errors import NotFound
 from core.money import from_minor
 from core.principal import Principal
-from deployments.inventory.service import tenant_of
+from deployments.inventory.service import moment, tenant_of
 from deployments.pos import answers as a
 from deployments.pos import codes, selling
 from deployments.pos import schemas as s
 from deployments.pos import views as v
-from deployments.pos.commands import ask, send
+from deployments.pos.commands import NO_CURRENCY, ask, send
 from deployments.pos.router import Key, Manager, Till, receipt, router
 from deployments.pos.sale_routes import SELLING, begin, settled
 from deployments.resources import Resources, Shared
@@ -41,7 +41,7 @@ async def sell_gift_card(
     if token is None:
         made, receipts = await selling.sell(shared, principal, key, draft)
         receipt(response, receipts)
-        sale = v.sale_out(made.sale_id, made.sold, made.cashier, v.moment(made.at_ms))
+        sale = v.sale_out(made.sale_id, made.sold, made.cashier, moment(made.at_ms))
         return Envelope(data=_issued(draft, code, sale))
     begun = await shared.cards.begun(tenant_of(principal), key)
     if begun is None:
@@ -58,7 +58,7 @@ async def get_gift_card(
 ) -> Envelope[a.GiftCardOut]:
     """What is on a card."""
     asked = t.GetCard(_id(principal, query.code))
-    return _card(shared, await ask(shared, principal, asked, t.CardState, "XXX"))
+    return _card(shared, await ask(shared, principal, asked, t.CardState, NO_CURRENCY))
 
 
 @router.post("/gift-cards/disable", responses=responses(NotFound))
@@ -67,7 +67,7 @@ async def disable_gift_card(
 ) -> Envelope[a.GiftCardOut]:
     """A lost or stolen card pays nothing any more. Its balance stays on it."""
     wanted = t.DisableCard(_id(principal, body.code))
-    found, receipts = await send(shared, principal, key, wanted, t.CardState, "XXX")
+    found, receipts = await send(shared, principal, key, wanted, t.CardState, NO_CURRENCY)
     receipt(response, receipts)
     return _card(shared, found)
 
@@ -86,5 +86,5 @@ def _issued(draft: t.Sell, code: str, sale: a.SaleOut) -> a.IssuedOut:
     known = sale.lines[0].item_id == new.card_id
     amount = from_minor(draft.lines[0].total_minor, draft.currency)
     credit = a.CreditOut(code=code if known else None, last_four=new.last_four, balance=amount)
-    expires_at = None if new.expires_at_ms is None else v.moment(new.expires_at_ms)
+    expires_at = None if new.expires_at_ms is None else moment(new.expires_at_ms)
     return a.IssuedOut(gift_card=credit, expires_at=expires_at, sale=sale)

@@ -14,12 +14,12 @@ from core.ids import uuid7
 from core.money import from_minor, to_minor
 from core.principal import MANAGEMENT, Principal, Role
 from core.request import RequestKey
-from deployments.inventory.service import tenant_of
+from deployments.inventory.service import moment, tenant_of
 from deployments.pos import answers as a
 from deployments.pos import records
 from deployments.pos import schemas as s
 from deployments.pos import views as v
-from deployments.pos.commands import ask, location_of, send
+from deployments.pos.commands import NO_CURRENCY, ask, location_of, send
 from deployments.pos.errors import AmountLimit, DrawerShort, NoShift, NotYourShift, ShiftIsOpen
 from deployments.pos.router import (
     Key,
@@ -38,9 +38,6 @@ from gateway.errors import responses
 from gateway.schemas import Envelope, Message, Page, PageQuery
 from store import pos_reading
 from store.engine import Scope
-
-# For replies that name no amounts.
-_NO_CURRENCY = "XXX"
 
 
 @router.post("/registers", status_code=201, responses=responses(NotFound))
@@ -105,7 +102,7 @@ async def remove_register(
 ) -> Message:
     """Takes a register out of use. What it sold stays."""
     wanted = t.RemoveRegister(register_id)
-    await send(shared, principal, key, wanted, t.RegisterState, _NO_CURRENCY)
+    await send(shared, principal, key, wanted, t.RegisterState, NO_CURRENCY)
     return Message(message="Register removed")
 
 
@@ -163,7 +160,7 @@ async def close_shift(
     done, receipts = await send(shared, principal, key, wanted, t.ShiftResult, currency)
     receipt(response, receipts)
     closing = v.Closing(
-        principal.id, v.moment(done.closed_at_ms), done.counted_minor, counts, body.note
+        principal.id, moment(done.closed_at_ms), done.counted_minor, counts, body.note
     )
     return Envelope(data=v.report_out(register_id, done.shift, closing))
 
@@ -256,7 +253,7 @@ async def no_sale(
 ) -> Envelope[a.CashOut]:
     """The drawer is opened without a sale; the report counts how often."""
     wanted = t.MoveCash(register_id, m.CashMove.NO_SALE, 0, body.reason)
-    return await _moved(shared, principal, key, wanted, _NO_CURRENCY, response)
+    return await _moved(shared, principal, key, wanted, NO_CURRENCY, response)
 
 
 async def _register(
@@ -266,7 +263,7 @@ async def _register(
     wanted: t.PutRegister,
     response: Response,
 ) -> Envelope[a.RegisterOut]:
-    reply, receipts = await send(shared, principal, key, wanted, t.RegisterState, _NO_CURRENCY)
+    reply, receipts = await send(shared, principal, key, wanted, t.RegisterState, NO_CURRENCY)
     receipt(response, receipts)
     return Envelope(data=v.register_out(reply.register_id, reply.register))
 
@@ -294,7 +291,7 @@ async def _place(shared: Resources, principal: Principal, location_id: UUID | No
 
 async def _state(shared: Resources, principal: Principal, register_id: UUID) -> m.Register:
     asked = t.GetRegister(register_id)
-    found = await ask(shared, principal, asked, t.RegisterState, _NO_CURRENCY)
+    found = await ask(shared, principal, asked, t.RegisterState, NO_CURRENCY)
     return found.register
 
 

@@ -14,7 +14,7 @@ from core.ids import uuid7
 from core.money import from_minor
 from core.principal import MANAGEMENT, Principal
 from core.request import RequestKey
-from deployments.inventory.service import tenant_of
+from deployments.inventory.service import moment, tenant_of
 from deployments.pos import answers as a
 from deployments.pos import codes, records, selling
 from deployments.pos import errors as e
@@ -198,5 +198,5 @@ async def _returned(
     if code is not None and credit_minor:
         balance = from_minor(credit_minor, currency)
         credit = a.CreditOut(code=code, last_four=codes.last_four(code), balance=balance)
-    made = v.return_out(done.return_id, done.record, v.moment(done.at_ms), credit)
+    made = v.return_out(done.return_id, done.record, moment(done.at_ms), credit)
     return Envelope(data=made)

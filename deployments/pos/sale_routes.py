@@ -14,7 +14,7 @@ from actors.till import messages as t
 from core.errors import InsufficientStock, NotFound, ReservationExpired, ReservationNotOpen
 from core.principal import Principal
 from core.request import RequestKey
-from deployments.inventory.service import tenant_of
+from deployments.inventory.service import moment, tenant_of
 from deployments.pos import answers as a
 from deployments.pos import errors as e
 from deployments.pos import records, selling
@@ -208,4 +208,4 @@ async def _sold(
 ) -> Envelope[a.SaleOut]:
     made, receipts = await selling.sell(shared, principal, key, draft)
     receipt(response, receipts)
-    return Envelope(data=v.sale_out(made.sale_id, made.sold, made.cashier, v.moment(made.at_ms)))
+    return Envelope(data=v.sale_out(made.sale_id, made.sold, made.cashier, moment(made.at_ms)))

@@ -20,7 +20,7 @@ from deployments.inventory.service import tenant_of
 from deployments.pos import answers as a
 from deployments.pos import codes
 from deployments.pos import schemas as s
-from deployments.pos.commands import Receipts, ask, location_of, send
+from deployments.pos.commands import NO_CURRENCY, Receipts, ask, location_of, send
 from deployments.pos.errors import TotalChanged
 from deployments.pos.pricing import Ticket, priced
 from deployments.resources import Resources
@@ -78,7 +78,7 @@ async def shortages(
     wanted = dict(needs(lines))
     place = location_of(principal, basket.location_id)
     asked = stock.GetLevels(tuple(wanted), place)
-    reply = await ask(shared, principal, asked, stock.Levels, "XXX")
+    reply = await ask(shared, principal, asked, stock.Levels, NO_CURRENCY)
     return [
         a.PartsOut(
             product_id=level.product_id,

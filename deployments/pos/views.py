@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
 from actors.till import model as m
 from core.money import from_minor
+from deployments.inventory.service import moment
 from deployments.pos import answers as a
 from deployments.pos.pricing import Ticket
-
-
-def moment(ms: int) -> datetime:
-    """A point in time from ms since the epoch."""
-    return datetime.fromtimestamp(ms / 1000, UTC)
 
 
 def tax_rows(taxes: Mapping[int, tuple[int, int]], currency: str) -> list[a.TaxOut]:

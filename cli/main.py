@@ -145,6 +145,29 @@ def drift(
         raise typer.Exit(1)
 
 
+@app.command()
+def outbox(
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many events")] = 100,
+) -> None:
+    """Show the events that wait to go out, with the links of the mails that they ask for.
+
+    For the operator alone: a link lets whoever has it set a password or join a business.
+    """
+    import asyncio
+
+    from cli.outbox import lines
+    from core.errors import HoldfastError
+
+    async def show() -> None:
+        async for line in lines(get_settings(), limit):
+            typer.echo(line)
+
+    try:
+        asyncio.run(show())
+    except HoldfastError as error:
+        raise _fail(error.detail) from error
+
+
 def _fail(error: Exception | str) -> typer.Exit:
     typer.echo(f"holdfast: {error}", err=True)
     return typer.Exit(1)

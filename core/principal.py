@@ -31,6 +31,7 @@ class Principal:
     """`id` is a user's, a service key's, or `ip:<address>` for nobody in particular.
 
     `tenant_id` is the business that the caller acts for; None for shoppers and platform admins.
+    `rate_limit_per_second` is a service key's own limit; None is what every caller of its kind has.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Principal:
     tenant_id: UUID | None = None
     session_id: str | None = None
     scopes: frozenset[str] = field(default_factory=frozenset)
+    rate_limit_per_second: int | None = None
 
     @property
     def is_anonymous(self) -> bool:

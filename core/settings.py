@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     rate_limit: Literal["on", "off"] = "on"
     cors_origins: str = ""
     signing_key: str | None = None
+    web_url: str | None = None
     access_token_ttl_seconds: int = Field(default=900, ge=30, le=86_400)
     refresh_token_ttl_seconds: int = Field(default=30 * 86_400, ge=60, le=366 * 86_400)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -96,6 +97,11 @@ class Settings(BaseSettings):
         107 bytes (103 on macOS, whose own temporary folder takes 49) and Ray adds some 70 of
         its own. Whoever makes it checks that it is ours."""
         return Path(f"/tmp/hf-{self.instance}")  # noqa: S108
+
+    @property
+    def effective_web_url(self) -> str:
+        """Where links in mails lead to, without a slash at the end."""
+        return (self.web_url or f"http://127.0.0.1:{self.port}").rstrip("/")
 
     @property
     def owner_database_url(self) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from deployments.auth.routes import capability as auth
+from deployments.business.routes import capability as business
 from deployments.catalog.routes import capability as catalog
 from deployments.inventory.routes import capability as inventory
 from deployments.meta import capability as meta
 from deployments.pos.routes import capability as pos
+from deployments.users.routes import capability as users
 
-CAPABILITIES = (meta, auth, catalog, inventory, pos)
+CAPABILITIES = (meta, auth, users, business, catalog, inventory, pos)

@@ -3,6 +3,8 @@
 # No `from __future__ import annotations` here: FastAPI resolves the names in a signature by the
 # callable's globals, and an Access, being an object, has none.
 
+from uuid import UUID
+
 from fastapi import Request
 
 from core.errors import Forbidden, Unauthenticated
@@ -62,6 +64,13 @@ def require(roles: frozenset[Role], *, tenant: bool = True, scoped: bool = True)
     if Role.ANONYMOUS in roles:
         raise ValueError("a route for everyone takes `public`")
     return Access(roles, tenant=tenant, scoped=scoped)
+
+
+def tenant_of(principal: Principal) -> UUID:
+    """The business that the caller acts for. Raises Forbidden where there is none."""
+    if principal.tenant_id is None:
+        raise Forbidden("You do not act for a business.")
+    return principal.tenant_id
 
 
 PUBLIC_ACCESS = Access(frozenset(Role), tenant=False)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter
 
+from gateway.routing import HoldfastRoute
+
 
 @dataclass(frozen=True, slots=True)
 class Capability:
@@ -14,3 +16,10 @@ class Capability:
     name: str
     prefix: str
     router: APIRouter
+
+
+def joined(*routers: APIRouter) -> APIRouter:
+    """One router with the routes of several, in their order."""
+    return APIRouter(
+        route_class=HoldfastRoute, routes=[route for router in routers for route in router.routes]
+    )

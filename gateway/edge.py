@@ -10,6 +10,7 @@ from core.errors import Unauthenticated
 from core.principal import Principal
 from core.settings import Settings
 from gateway.keys import KeyRing
+from gateway.links import Links
 from gateway.passwords import Passwords
 from gateway.rate_limit import Limits, RateLimiter
 from gateway.revocations import RevocationWatcher
@@ -40,6 +41,7 @@ class Edge:
         self.settings = settings
         self.keys = KeyRing(settings)
         self.tokens = Tokens(settings, self.keys, clock)
+        self.links = Links(settings, self.keys)
         self.service_keys = ServiceKeys(db, self.tokens, clock)
         self.limiter = RateLimiter(redis, enabled=limited, limits=limits)
         self.throttle = Throttle(redis, clock, enabled=limited)

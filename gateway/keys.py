@@ -51,6 +51,12 @@ class KeyRing:
         self._scan(_SCAN_SECONDS)
         return next(reversed(self._keys.values()))
 
+    @property
+    def all(self) -> list[SigningKey]:
+        """Every key that is still trusted, the one that signs first."""
+        self._scan(_SCAN_SECONDS)
+        return list(reversed(self._keys.values()))
+
     def public(self, key_id: str) -> Ed25519PublicKey | None:
         """The public half of a known key. An unknown one may have been added since: look again,
         but not for everyone who makes one up."""

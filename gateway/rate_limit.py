@@ -99,6 +99,8 @@ class RateLimiter:
             self._take(principal.id, self._anonymous, "caller")
             return
         limit = self._service if principal.role is Role.SERVICE else self._user
+        if principal.rate_limit_per_second is not None:
+            limit = min(limit, principal.rate_limit_per_second * WINDOW_SECONDS)
         self._take(principal.id, limit, "caller")
         if principal.tenant_id is not None:
             self._take(principal.tenant_id.hex, self._tenant, "tenant")

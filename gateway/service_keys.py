@@ -104,6 +104,7 @@ class ServiceKeys:
             tenant_id=row.tenant_id,
             session_id=str(row.id),
             scopes=frozenset(row.scopes),
+            rate_limit_per_second=row.rate_limit_per_second,
         )
         self._tokens.remember(key.text, principal, row.id, expires_ms)
         return principal

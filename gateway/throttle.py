@@ -29,6 +29,9 @@ class Rule:
 LOGIN_PER_ACCOUNT = Rule("login-account", 10, 900)
 LOGIN_PER_ADDRESS = Rule("login-address", 300, 900)
 REGISTER_PER_ADDRESS = Rule("register-address", 300, 900)
+RESET_PER_ACCOUNT = Rule("reset-account", 5, 3600)
+RESET_PER_ADDRESS = Rule("reset-address", 60, 3600)
+LINK_PER_ADDRESS = Rule("link-address", 60, 900)
 REFRESH_PER_ADDRESS = Rule("refresh-address", 600, 900)
 
 

@@ -71,10 +71,11 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """`role` in the business: owner, manager, staff or cashier."""
+    """`role` in the business: owner, manager, staff or cashier; `name` is the business's."""
 
     tenant_id: UUID
     role: str
+    name: str
 
 
 async def add_user(tx: AsyncConnection, user: User) -> bool:
@@ -113,6 +114,21 @@ async def user_by_id(tx: AsyncConnection, user_id: UUID) -> User | None:
     return await _user(tx, users.c.id == user_id)
 
 
+async def hold_still(tx: AsyncConnection, user: User) -> bool:
+    """Whether a user is still as `user` says, and not disabled. If so, nobody changes password,
+    role or standing until `tx` ends."""
+    query = (
+        select(users.c.id)
+        .where(
+            users.c.id == user.id,
+            users.c.password_hash == user.password_hash,
+            users.c.disabled_at.is_(None),
+        )
+        .with_for_update(read=True)
+    )
+    return (await tx.execute(query)).first() is not None
+
+
 async def _user(tx: AsyncConnection, condition: ColumnElement[bool]) -> User | None:
     row = (
         await tx.execute(
@@ -138,11 +154,13 @@ async def set_password_hash(tx: AsyncConnection, user_id: UUID, password_hash: s
 
 
 async def memberships_of(tx: AsyncConnection, user_id: UUID) -> list[Membership]:
-    """The businesses that a user works for, the first joined first. The transaction's scope must
-    be that user's."""
+    """The businesses that a user works for and that are not deleted, the first joined first. The
+    transaction's scope must be that user's."""
+    businesses = business.businesses
     query = (
-        select(memberships.c.tenant_id, memberships.c.role)
-        .where(memberships.c.user_id == user_id)
+        select(memberships.c.tenant_id, memberships.c.role, businesses.c.name)
+        .join(businesses, businesses.c.id == memberships.c.tenant_id)
+        .where(memberships.c.user_id == user_id, businesses.c.deleted_at.is_(None))
         .order_by(memberships.c.created_at, memberships.c.tenant_id)
         .limit(MOST_MEMBERSHIPS)
     )

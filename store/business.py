@@ -4,8 +4,9 @@ by its id."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -21,6 +22,7 @@ from sqlalchemy import (
     insert,
     select,
     text,
+    update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -54,6 +56,33 @@ businesses = Table(
 
 
 @dataclass(frozen=True, slots=True)
+class Business:
+    """What a business says about itself. `currency` is the ISO 4217 code of its prices."""
+
+    id: UUID
+    name: str
+    legal_name: str | None
+    street: str | None
+    city: str | None
+    state: str | None
+    zip: str | None
+    country: str | None
+    email: str | None
+    phone: str | None
+    website: str | None
+    currency: str
+    plan: str
+    prices_include_tax: bool
+    settings: dict[str, Any]
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+_FIELDS = tuple(businesses.c[field.name] for field in fields(Business))
+
+
+@dataclass(frozen=True, slots=True)
 class TillTerms:
     """What a till at one location goes by. `rates` holds a rate for each tax class that has one
     at that moment; goods without a class are of `default_tax_class_id`."""
@@ -80,6 +109,42 @@ async def open_business(
     """A business on the default plan, and its main location. The scope must be the new tenant."""
     await tx.execute(insert(businesses).values(id=tenant_id, name=name, currency=currency))
     await add_main(tx, tenant_id, currency, time_zone)
+
+
+async def lock_business(tx: AsyncConnection, tenant_id: UUID) -> Business | None:
+    """The tenant's business, unless it is deleted; nobody else changes it, its people or its
+    master data until `tx` ends."""
+    query = (
+        select(*_FIELDS)
+        .where(businesses.c.id == tenant_id, businesses.c.deleted_at.is_(None))
+        .with_for_update(key_share=True)
+    )
+    row = (await tx.execute(query)).mappings().first()
+    return Business(**row) if row else None
+
+
+async def get(tx: AsyncConnection, tenant_id: UUID) -> Business | None:
+    """The tenant's business, unless it is deleted."""
+    query = select(*_FIELDS).where(businesses.c.id == tenant_id, businesses.c.deleted_at.is_(None))
+    row = (await tx.execute(query)).mappings().first()
+    return Business(**row) if row else None
+
+
+async def change(tx: AsyncConnection, tenant_id: UUID, values: Mapping[str, Any]) -> Business:
+    """Writes `values` and counts the version up."""
+    statement = (
+        update(businesses)
+        .where(businesses.c.id == tenant_id)
+        .values(**values, version=businesses.c.version + 1, updated_at=func.now())
+        .returning(*_FIELDS)
+    )
+    return Business(**(await tx.execute(statement)).mappings().one())
+
+
+async def has_goods(tx: AsyncConnection, tenant_id: UUID) -> bool:
+    """Whether the business has, or ever had, a product: then money has been put into figures."""
+    query = text("SELECT EXISTS (SELECT FROM products WHERE tenant_id = :tenant)")
+    return bool((await tx.execute(query, {"tenant": tenant_id})).scalar_one())
 
 
 async def business_currency(tx: AsyncConnection, tenant_id: UUID) -> str | None:

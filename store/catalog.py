@@ -177,6 +177,15 @@ async def remove(tx: AsyncConnection, product_id: UUID, at: datetime) -> None:
     )
 
 
+async def remove_all(tx: AsyncConnection, tenant_id: UUID, at: datetime) -> None:
+    """Marks all of a tenant's products as deleted."""
+    await tx.execute(
+        update(products)
+        .where(products.c.tenant_id == tenant_id, products.c.deleted_at.is_(None))
+        .values(deleted_at=at, updated_at=at, version=products.c.version + 1)
+    )
+
+
 async def get(tx: AsyncConnection, product_id: UUID) -> Product | None:
     """The product, or None if there is none in this scope that is not deleted."""
     return (await get_many(tx, [product_id])).get(product_id)

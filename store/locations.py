@@ -5,6 +5,8 @@ A business's first location is made with it and has its id: it is meant where no
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +31,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.schema import address_columns, metadata, moment
+from store.versioned import Rows
 
 MOST_LOCATIONS = 500
 MAIN_NAME = "Main"
@@ -86,7 +89,31 @@ async def live_ids(tx: AsyncConnection) -> frozenset[UUID]:
     return frozenset((await tx.execute(query)).scalars())
 
 
-async def location_row(tx: AsyncConnection, location_id: UUID) -> Any:
-    """The row of a location that is not deleted, or None."""
-    query = select(locations).where(locations.c.id == location_id, locations.c.deleted_at.is_(None))
-    return (await tx.execute(query)).first()
+@dataclass(frozen=True, slots=True)
+class Location:
+    """`opening_hours` is as `deployments.business.hours` writes it."""
+
+    id: UUID
+    name: str
+    street: str | None
+    city: str | None
+    state: str | None
+    zip: str | None
+    country: str | None
+    phone: str | None
+    time_zone: str
+    currency: str
+    receipt_header: str
+    receipt_footer: str
+    opening_hours: dict[str, Any]
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+rows = Rows(
+    locations,
+    Location,
+    order=(locations.c.created_at,),
+    unique={"uq_locations_name": "name"},
+)

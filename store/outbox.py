@@ -7,10 +7,11 @@ subject then commits second too, and the order per subject holds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.ids import uuid7
@@ -48,3 +49,26 @@ async def emit_all(tx: AsyncConnection, tenant_id: UUID, events: Sequence[Event]
         for event in events
     ]
     await tx.execute(insert(outbox), rows)
+
+
+class Waiting(NamedTuple):
+    """An event that has not been published yet. `tenant_id` is the business, or for what concerns
+    a person alone the user."""
+
+    event_id: UUID
+    tenant_id: UUID
+    type: str
+    subject: str
+    time: datetime
+
+
+async def waiting(tx: AsyncConnection, *, limit: int) -> list[Waiting]:
+    """What would go out next, of all tenants, oldest first. For the host role, which sees all."""
+    c = outbox.c
+    query = (
+        select(c.event_id, c.tenant_id, c.type, c.subject, c.time)
+        .where(c.published_at.is_(None))
+        .order_by(c.id)
+        .limit(limit)
+    )
+    return [Waiting(*row) for row in await tx.execute(query)]

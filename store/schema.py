@@ -64,6 +64,18 @@ def wall(op: Executor, table: str, *, app: str = "SELECT, INSERT, UPDATE, DELETE
     grant(op, table, app=app, host="SELECT, INSERT, UPDATE, DELETE")
 
 
+def wall_person(op: Executor, table: str, *, app: str = "SELECT, INSERT, UPDATE, DELETE") -> None:
+    """The same for what is a person's and no business's: the app role sees and writes only rows
+    whose `user_id` is the transaction's user."""
+    op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+    op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+    op.execute(
+        f"CREATE POLICY {table}_own ON {table} TO {APP_ROLE}"
+        f" USING (user_id = {USER}) WITH CHECK (user_id = {USER})"
+    )
+    grant(op, table, app=app)
+
+
 def grant(op: Executor, table: str, *, app: str = "", host: str = "") -> None:
     """Grants the two serving roles their rights on `table`; an empty string grants nothing."""
     for role, rights in ((APP_ROLE, app), (HOST_ROLE, host)):

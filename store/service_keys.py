@@ -15,6 +15,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ForeignKey,
+    Integer,
     LargeBinary,
     String,
     Table,
@@ -28,7 +29,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.business import businesses
+from core.errors import NotFound
+from store.business import lock_business
 from store.schema import metadata, moment
 from store.sessions import announce
 
@@ -47,7 +49,9 @@ service_keys = Table(
     moment("expires_at", nullable=True),
     moment("revoked_at", nullable=True),
     moment("last_used_at", nullable=True),
+    Column("rate_limit_per_second", Integer, comment="Null: what every service key may"),
     CheckConstraint("octet_length(hash) = 32", name="hash"),
+    CheckConstraint("rate_limit_per_second BETWEEN 1 AND 5000", name="rate_limit"),
     CheckConstraint("cardinality(scopes) BETWEEN 1 AND 50", name="scopes"),
 )
 
@@ -65,6 +69,7 @@ class ServiceKey:
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
+    rate_limit_per_second: int | None
 
 
 _KEY_COLUMNS = tuple(service_keys.c[name] for name in ServiceKey.__dataclass_fields__)
@@ -84,10 +89,12 @@ async def add_service_key(
     scopes: Sequence[str],
     created_by: UUID,
     expires_at: datetime | None,
+    rate_limit_per_second: int | None = None,
 ) -> ServiceKey | None:
     """The new key, or None if the business has MOST_SERVICE_KEYS live ones already. The lock on
-    the business orders two attempts at the last place."""
-    await tx.execute(select(businesses.c.id).where(businesses.c.id == tenant_id).with_for_update())
+    the business orders two attempts at the last place. Raises NotFound if it is deleted."""
+    if await lock_business(tx, tenant_id) is None:
+        raise NotFound("Your business does not exist any more.")
     live = select(func.count()).where(service_keys.c.revoked_at.is_(None))
     if (await tx.execute(live)).scalar_one() >= MOST_SERVICE_KEYS:
         return None
@@ -101,6 +108,7 @@ async def add_service_key(
             scopes=list(scopes),
             created_by=created_by,
             expires_at=expires_at,
+            rate_limit_per_second=rate_limit_per_second,
         )
         .returning(*_KEY_COLUMNS)
     )
@@ -109,6 +117,13 @@ async def add_service_key(
 
 async def service_key(tx: AsyncConnection, key_id: UUID) -> ServiceKey | None:
     query = select(*_KEY_COLUMNS).where(service_keys.c.id == key_id)
+    row = (await tx.execute(query)).first()
+    return _service_key(row) if row else None
+
+
+async def lock_service_key(tx: AsyncConnection, key_id: UUID) -> ServiceKey | None:
+    """The key; nobody else ends it until `tx` ends."""
+    query = select(*_KEY_COLUMNS).where(service_keys.c.id == key_id).with_for_update()
     row = (await tx.execute(query)).first()
     return _service_key(row) if row else None
 
@@ -140,6 +155,30 @@ async def revoke_service_key(tx: AsyncConnection, key_id: UUID) -> ServiceKey | 
         return None
     await announce(tx, [key_id])
     return _service_key(row)
+
+
+async def expire_service_key(tx: AsyncConnection, key_id: UUID, at: datetime) -> None:
+    """Makes a key end at `at`, if it would end later."""
+    c = service_keys.c
+    await tx.execute(
+        update(service_keys)
+        .where(c.id == key_id)
+        .values(expires_at=func.least(func.coalesce(c.expires_at, at), at))
+    )
+
+
+async def revoke_all(tx: AsyncConnection) -> list[UUID]:
+    """Ends every key of the tenant; their ids."""
+    statement = (
+        update(service_keys)
+        .where(service_keys.c.revoked_at.is_(None))
+        .values(revoked_at=func.now())
+        .returning(service_keys.c.id)
+    )
+    ids = list((await tx.execute(statement)).scalars())
+    if ids:
+        await announce(tx, ids)
+    return ids
 
 
 async def touch_service_key(tx: AsyncConnection, key_id: UUID) -> None:

@@ -32,7 +32,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.schema import metadata, moment
 
+MOST_LISTED = 200
 _SWEPT_AT_ONCE = 1_000
+_ENDED_AT_ONCE = 5_000
 
 sessions = Table(
     "sessions",
@@ -78,6 +80,18 @@ class Session:
     id: UUID
     user_id: UUID
     business_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A session that has not ended. `refreshed_at` is when it last got new tokens."""
+
+    id: UUID
+    business_id: UUID | None
+    user_agent: str
+    created_at: datetime
+    refreshed_at: datetime | None
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +184,60 @@ async def revoke_sessions(tx: AsyncConnection, session_ids: Sequence[UUID]) -> N
         .values(revoked_at=func.now())
     )
     await announce(tx, session_ids)
+
+
+async def end_where(
+    tx: AsyncConnection,
+    *,
+    user_id: UUID | None = None,
+    business_id: UUID | None = None,
+    except_id: UUID | None = None,
+) -> list[UUID]:
+    """Ends all live sessions of a user, in a business, or of a user in a business, but for
+    `except_id`; returns their ids. Raises ValueError if neither is named."""
+    if user_id is None and business_id is None:
+        raise ValueError("whose sessions?")
+    conditions = [sessions.c.revoked_at.is_(None), sessions.c.expires_at > func.now()]
+    for column, value in ((sessions.c.user_id, user_id), (sessions.c.business_id, business_id)):
+        if value is not None:
+            conditions.append(column == value)
+    if except_id is not None:
+        conditions.append(sessions.c.id != except_id)
+    query = select(sessions.c.id).where(*conditions).order_by(sessions.c.id)
+    ids = list((await tx.execute(query.with_for_update())).scalars())
+    for start in range(0, len(ids), _ENDED_AT_ONCE):
+        await revoke_sessions(tx, ids[start : start + _ENDED_AT_ONCE])
+    return ids
+
+
+async def live_sessions(tx: AsyncConnection, user_id: UUID) -> list[Live]:
+    """A user's sessions that have not ended, the one refreshed last first; MOST_LISTED at most."""
+    refreshed_at = (
+        select(func.max(refresh_tokens.c.issued_at))
+        .where(refresh_tokens.c.session_id == sessions.c.id)
+        .scalar_subquery()
+        .label("refreshed_at")
+    )
+    c = sessions.c
+    query = (
+        select(c.id, c.business_id, c.user_agent, c.created_at, refreshed_at, c.expires_at)
+        .where(c.user_id == user_id, c.revoked_at.is_(None), c.expires_at > func.now())
+        .order_by(refreshed_at.desc(), c.id)
+        .limit(MOST_LISTED)
+    )
+    return [Live(**row) for row in (await tx.execute(query)).mappings()]
+
+
+async def end_own(tx: AsyncConnection, user_id: UUID, session_id: UUID) -> bool:
+    """Ends a session of the user's; False if the user has no such live one."""
+    c = sessions.c
+    query = select(c.id).where(
+        c.id == session_id, c.user_id == user_id, c.revoked_at.is_(None), c.expires_at > func.now()
+    )
+    if (await tx.execute(query.with_for_update())).first() is None:
+        return False
+    await revoke_sessions(tx, [session_id])
+    return True
 
 
 async def announce(tx: AsyncConnection, ids: Sequence[UUID]) -> None:

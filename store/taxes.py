@@ -6,6 +6,7 @@ moment on, everywhere or at one location. Rates are parts per million: 20 % is 2
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    ColumnElement,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -26,11 +28,13 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    update,
 )
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.schema import metadata, moment
+from store.versioned import Rows
 
 MOST_CLASSES = 100
 MOST_RATES = 5_000
@@ -99,6 +103,61 @@ class Rate(NamedTuple):
 
     name: str
     rate_ppm: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaxClass:
+    """`is_default`: goods that name no class are of this one."""
+
+    id: UUID
+    name: str
+    is_default: bool
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TaxRate:
+    """`location_id` None: it holds wherever no rate of the location's own does."""
+
+    id: UUID
+    tax_class_id: UUID
+    location_id: UUID | None
+    name: str
+    rate_ppm: int
+    valid_from: datetime
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+classes = Rows(
+    tax_classes,
+    TaxClass,
+    order=(tax_classes.c.created_at,),
+    unique={"uq_tax_classes_name": "name", "uq_tax_classes_default": "isDefault"},
+)
+rates = Rows(
+    tax_rates,
+    TaxRate,
+    order=(tax_rates.c.tax_class_id, tax_rates.c.valid_from.desc()),
+    unique={"uq_tax_rates_moment": "validFrom"},
+)
+
+
+def of_class(tax_class_id: UUID) -> ColumnElement[bool]:
+    """What narrows a list of rates to one class."""
+    return tax_rates.c.tax_class_id == tax_class_id
+
+
+async def clear_default(tx: AsyncConnection) -> None:
+    """Makes room for another default class."""
+    await tx.execute(
+        update(tax_classes)
+        .where(tax_classes.c.is_default)
+        .values(is_default=False, version=tax_classes.c.version + 1)
+    )
 
 
 async def rates_at(

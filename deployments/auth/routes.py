@@ -6,56 +6,33 @@ log must not keep.
 
 from __future__ import annotations
 
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Request
 
 from core.errors import NotFound, Unauthenticated
-from core.principal import MANAGEMENT, Principal, Role
-from core.request import RequestKey
-from deployments.auth import service
+from core.principal import Role
+from deployments.auth import key_routes, people_routes, service, session_routes
+from deployments.auth.access import Anyone, Caller, In, Person
+from deployments.auth.keys import key_of_caller
 from deployments.auth.schemas import (
     CallerOut,
     Jwks,
     LoginIn,
     LoginOut,
-    NewServiceKeyOut,
     RefreshIn,
     RegisteredOut,
     RegisterIn,
-    ServiceKeyIn,
-    ServiceKeyOut,
     TokensOut,
     UserOut,
 )
-from gateway.access import PUBLIC_ACCESS, require
-from gateway.capability import Capability
+from gateway.capability import Capability, joined
 from gateway.context import context_of
 from gateway.errors import responses
-from gateway.idempotency import request_key
-from gateway.resources import Resources
 from gateway.routing import HoldfastRoute
-from gateway.schemas import Envelope, Message, Page, PageQuery, Pagination
-from store.commands import Recorded
+from gateway.schemas import Envelope, Message
 
 router = APIRouter(route_class=HoldfastRoute)
-
-PEOPLE = frozenset(Role) - {Role.ANONYMOUS, Role.SERVICE}
-
-
-async def _resources(request: Request) -> Resources:
-    found: Resources = request.app.state.resources
-    return found
-
-
-In = Annotated[Resources, Depends(_resources)]
-Key = Annotated[RequestKey, Depends(request_key)]
-Anyone = Annotated[Principal, Depends(PUBLIC_ACCESS)]
-Person = Annotated[Principal, Depends(require(PEOPLE, tenant=False))]
-# Who it is, a key may ask whatever it is for.
-Caller = Annotated[Principal, Depends(require(PEOPLE | {Role.SERVICE}, tenant=False, scoped=False))]
-Manager = Annotated[Principal, Depends(require(MANAGEMENT))]
 
 
 @router.post(
@@ -89,7 +66,7 @@ async def register(
     )
 
 
-@router.post("/login", summary="Sign in", responses=responses(Unauthenticated))
+@router.post("/login", summary="Sign in", responses=responses(Unauthenticated, NotFound))
 async def login(_: Anyone, resources: In, request: Request, body: LoginIn) -> LoginOut:
     """A session: an access token for some minutes, and a refresh token for the next one."""
     issued = await service.login(
@@ -100,6 +77,7 @@ async def login(_: Anyone, resources: In, request: Request, body: LoginIn) -> Lo
         email=body.email,
         password=body.password,
         user_agent=request.headers.get("user-agent", ""),
+        business_id=body.business_id,
     )
     user = issued.account.user
     return LoginOut(
@@ -146,7 +124,7 @@ async def logout(principal: Person, resources: In) -> Message:
 async def me(principal: Caller, resources: In) -> Envelope[CallerOut]:
     """The caller: a person, or a service key."""
     if principal.role is Role.SERVICE:
-        name, email = (await service.key_of_caller(resources.db, principal)).name, None
+        name, email = (await key_of_caller(resources.db, principal)).name, None
     else:
         user = await service.person(resources.db, principal)
         name, email = user.name, user.email
@@ -162,65 +140,14 @@ async def me(principal: Caller, resources: In) -> Envelope[CallerOut]:
     )
 
 
-@router.post(
-    "/service-keys",
-    summary="Create a service key",
-    status_code=201,
-    response_model=Envelope[NewServiceKeyOut],
-    responses=responses(service.TooManyKeys),
-)
-async def create_service_key(
-    principal: Manager, resources: In, key: Key, body: ServiceKeyIn
-) -> Response:
-    """A key for a machine that acts for your business, within its scopes. The secret is shown
-    in this answer and never again."""
-    recorded = await service.create_service_key(
-        resources.db,
-        resources.clock,
-        principal,
-        key,
-        name=body.name,
-        scopes=body.scopes,
-        expires_at=body.expires_at,
-    )
-    return _response(recorded)
-
-
-@router.get("/service-keys", summary="List service keys")
-async def list_service_keys(
-    principal: Manager, resources: In, query: Annotated[PageQuery, Query()]
-) -> Page[ServiceKeyOut]:
-    """The keys of your business, newest first, revoked ones too."""
-    keys, total = await service.list_service_keys(
-        resources.db, principal, page=query.page, limit=query.limit
-    )
-    return Page(
-        data=[ServiceKeyOut.of(key) for key in keys],
-        pagination=Pagination(page=query.page, limit=query.limit, total=total),
-    )
-
-
-@router.delete(
-    "/service-keys/{key_id}",
-    summary="Revoke a service key",
-    response_model=Envelope[ServiceKeyOut],
-    responses=responses(NotFound),
-)
-async def revoke_service_key(principal: Manager, resources: In, key: Key, key_id: UUID) -> Response:
-    """Ends a key for good, within seconds everywhere."""
-    return _response(
-        await service.revoke_service_key(resources.db, resources.edge, principal, key, key_id)
-    )
-
-
 @router.get("/jwks", summary="Public keys")
 async def jwks(_: Anyone, resources: In) -> Jwks:
     """The keys that access tokens are signed with (RFC 7517), for others to verify them."""
     return Jwks.model_validate(resources.edge.keys.jwks())
 
 
-def _response(recorded: Recorded) -> Response:
-    return Response(recorded.body, recorded.status, media_type="application/json")
-
-
-capability = Capability("auth", "/api/auth", router)
+capability = Capability(
+    "auth",
+    "/api/auth",
+    joined(router, session_routes.router, people_routes.router, key_routes.router),
+)

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
 from gateway.schemas import CamelModel, Moment
 from store.service_keys import ServiceKey
+from store.sessions import Live
 
 MAX_EMAIL_LENGTH = 254
 MAX_NAME_LENGTH = 255
@@ -82,6 +83,47 @@ class RegisteredOut(CamelModel):
 class LoginIn(CamelModel):
     email: Email
     password: GivenPassword
+    business_id: UUID | None = Field(
+        default=None, description="Where you work; by default the business you joined first"
+    )
+
+
+class PasswordChangeIn(CamelModel):
+    current_password: GivenPassword
+    new_password: NewPassword
+
+
+class ResetRequestIn(CamelModel):
+    email: Email
+
+
+class ResetIn(CamelModel):
+    token: Annotated[str, Field(min_length=1, max_length=200)]
+    password: NewPassword
+
+
+class SessionOut(CamelModel):
+    """`refreshedAt` is when the session last got new tokens; `isCurrent` is the one that asks."""
+
+    id: UUID
+    tenant_id: UUID | None
+    user_agent: str
+    created_at: datetime
+    refreshed_at: datetime | None
+    expires_at: datetime
+    is_current: bool
+
+    @classmethod
+    def of(cls, live: Live, current: str | None) -> SessionOut:
+        return cls(
+            id=live.id,
+            tenant_id=live.business_id,
+            user_agent=live.user_agent,
+            created_at=live.created_at,
+            refreshed_at=live.refreshed_at,
+            expires_at=live.expires_at,
+            is_current=str(live.id) == current,
+        )
 
 
 class UserOut(CamelModel):
@@ -127,6 +169,15 @@ class ServiceKeyIn(CamelModel):
         examples=[["inventory:write"]],
     )
     expires_at: Moment | None = None
+    rate_limit_per_second: Annotated[int, Field(ge=1, le=5_000)] | None = Field(
+        default=None, description="Requests per second, averaged over ten; 5000 by default"
+    )
+
+
+class RotationIn(CamelModel):
+    grace_seconds: Annotated[int, Field(ge=0, le=7 * 86_400)] = Field(
+        default=0, description="For how long the old key lives on, to within five minutes"
+    )
 
 
 class ServiceKeyOut(CamelModel):
@@ -137,6 +188,7 @@ class ServiceKeyOut(CamelModel):
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None = Field(description="To within five minutes")
+    rate_limit_per_second: int | None
 
     @classmethod
     def of(cls, key: ServiceKey) -> ServiceKeyOut:
@@ -148,6 +200,7 @@ class ServiceKeyOut(CamelModel):
             expires_at=key.expires_at,
             revoked_at=key.revoked_at,
             last_used_at=key.last_used_at,
+            rate_limit_per_second=key.rate_limit_per_second,
         )
 
 

@@ -1,4 +1,4 @@
-"""Signing up, in and out; the keys that machines use."""
+"""Signing up, in and out; sessions."""
 
 from __future__ import annotations
 
@@ -8,38 +8,35 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from pydantic import BaseModel
-
 from core.clock import Clock
 from core.errors import (
     Conflict,
     FieldError,
-    Forbidden,
     InvalidCredentials,
     NotFound,
     Unauthenticated,
-    ValidationFailed,
 )
 from core.ids import uuid7
 from core.money import exponent
 from core.principal import Principal, Role
 from core.request import RequestKey
-from deployments.auth.schemas import NewServiceKeyOut, ServiceKeyOut
-from gateway import service_keys as key_texts
+from gateway.answers import recorded
 from gateway.edge import Edge
-from gateway.schemas import Envelope
+from gateway.schemas import Message
 from gateway.throttle import (
     LOGIN_PER_ACCOUNT,
     LOGIN_PER_ADDRESS,
     REFRESH_PER_ADDRESS,
     REGISTER_PER_ADDRESS,
 )
-from store import auth, service_keys, sessions
+from store import auth, sessions
 from store.commands import Recorded, once
 from store.engine import Database, Scope
+from store.outbox import emit
 
 REFRESH_PREFIX = "hfr_"
 DEFAULT_CURRENCY = "USD"
+BUSINESS_CREATED = "business.profile.created.v1"
 
 
 class EmailTaken(Conflict):
@@ -48,11 +45,6 @@ class EmailTaken(Conflict):
 
     def __init__(self) -> None:
         super().__init__(errors=[FieldError("email", "is registered already")])
-
-
-class TooManyKeys(Conflict):
-    code, title = "too_many_service_keys", "Too many service keys"
-    default_detail = f"A business has at most {service_keys.MOST_SERVICE_KEYS} live service keys."
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +92,7 @@ async def register(
             await auth.add_business(
                 tx, tenant_id, business_name or name, currency or DEFAULT_CURRENCY, user.id
             )
+            await emit(tx, tenant_id, tenant_id, BUSINESS_CREATED, {"id": str(tenant_id)})
     return Account(user, role, tenant_id)
 
 
@@ -124,9 +117,12 @@ async def login(
     email: str,
     password: str,
     user_agent: str,
+    business_id: UUID | None = None,
 ) -> Issued:
-    """A new session. Raises InvalidCredentials, the same and after the same time whether the
-    account, the password or the permission is what lacks; TooManyRequests; Unavailable."""
+    """A new session, in the business `business_id` or else the one joined first. Raises
+    InvalidCredentials, the same and after the same time whether the account, the password or the
+    permission is what lacks; NotFound for a business that the user does not work for;
+    TooManyRequests; Unavailable."""
     await edge.throttle.attempt(LOGIN_PER_ADDRESS, address)
     await edge.throttle.attempt(LOGIN_PER_ACCOUNT, email, address)
     async with db.transaction(Scope()) as tx:
@@ -142,10 +138,13 @@ async def login(
     refresh_token = _new_refresh_token()
     expires_at = _refresh_expiry(edge, clock)
     async with db.transaction(Scope(user_id=user.id)) as tx:
+        # Who changes the password or closes the account meanwhile ends this session too.
+        if not await auth.hold_still(tx, user):
+            raise InvalidCredentials
         if better_hash is not None:
             await auth.set_password_hash(tx, user.id, better_hash)
         places = await auth.memberships_of(tx, user.id)
-        account = _account(user, places[0] if places else None)
+        account = _account(user, _chosen(places, business_id))
         await sessions.open_session(
             tx,
             session_id=session_id,
@@ -199,6 +198,47 @@ async def logout(db: Database, edge: Edge, principal: Principal) -> None:
     edge.tokens.revoke(session_id)
 
 
+async def own_sessions(db: Database, principal: Principal) -> list[sessions.Live]:
+    """The caller's sessions that have not ended, the one refreshed last first."""
+    async with db.transaction(Scope(user_id=UUID(principal.id))) as tx:
+        return await sessions.live_sessions(tx, UUID(principal.id))
+
+
+async def end_session(
+    db: Database, edge: Edge, principal: Principal, key: RequestKey, session_id: UUID
+) -> Recorded:
+    """Ends one of the caller's sessions. Raises NotFound for anybody else's."""
+    user_id = UUID(principal.id)
+
+    async def work() -> Recorded:
+        if not await sessions.end_own(tx, user_id, session_id):
+            raise NotFound("You have no such session.")
+        return recorded(200, Message(message="Session ended"))
+
+    async with db.transaction(Scope(tenant_id=user_id, user_id=user_id)) as tx:
+        answer = await once(tx, user_id, key, work)
+    edge.tokens.revoke(session_id)
+    return answer
+
+
+async def end_other_sessions(
+    db: Database, edge: Edge, principal: Principal, key: RequestKey
+) -> Recorded:
+    """Ends all sessions of the caller but this one."""
+    user_id, ended = UUID(principal.id), list[UUID]()
+
+    async def work() -> Recorded:
+        kept = UUID(principal.session_id) if principal.session_id else None
+        ended.extend(await sessions.end_where(tx, user_id=user_id, except_id=kept))
+        return recorded(200, Message(message="All other sessions ended"))
+
+    async with db.transaction(Scope(tenant_id=user_id, user_id=user_id)) as tx:
+        answer = await once(tx, user_id, key, work)
+    for session_id in ended:
+        edge.tokens.revoke(session_id)
+    return answer
+
+
 async def person(db: Database, principal: Principal) -> auth.User:
     """The user behind a principal. Raises Unauthenticated if the account is gone."""
     async with db.transaction(Scope(user_id=UUID(principal.id))) as tx:
@@ -208,97 +248,14 @@ async def person(db: Database, principal: Principal) -> auth.User:
     return user
 
 
-async def key_of_caller(db: Database, principal: Principal) -> service_keys.ServiceKey:
-    """The service key behind a principal. Raises Unauthenticated if it is gone."""
-    async with db.transaction(Scope(tenant_id=principal.tenant_id)) as tx:
-        key = await service_keys.service_key(tx, UUID(principal.id))
-    if key is None:
-        raise Unauthenticated("The service key is gone.")
-    return key
-
-
-async def create_service_key(
-    db: Database,
-    clock: Clock,
-    principal: Principal,
-    key: RequestKey,
-    *,
-    name: str,
-    scopes: list[str],
-    expires_at: datetime | None,
-) -> Recorded:
-    """A new key of the caller's business, with its secret. The command log keeps the answer
-    without it, so a repeat shows the key but not the secret. Raises TooManyKeys,
-    ValidationFailed, IdempotencyMismatch."""
-    if expires_at is not None and expires_at.timestamp() * 1000 <= clock.now_ms():
-        raise ValidationFailed([FieldError("expiresAt", "must be in the future")])
-    tenant_id = tenant_of(principal)
-    text = key_texts.mint(tenant_id, uuid7())
-    made: service_keys.ServiceKey | None = None
-
-    async def work() -> Recorded:
-        nonlocal made
-        made = await service_keys.add_service_key(
-            tx,
-            key_id=text.key_id,
-            tenant_id=tenant_id,
-            name=name,
-            key_hash=text.hash,
-            scopes=scopes,
-            created_by=UUID(principal.id),
-            expires_at=expires_at,
-        )
-        if made is None:
-            raise TooManyKeys
-        return _recorded(
-            201, Envelope(data=NewServiceKeyOut(key=ServiceKeyOut.of(made), secret=None))
-        )
-
-    async with db.transaction(Scope(tenant_id=tenant_id)) as tx:
-        recorded = await once(tx, tenant_id, key, work)
-    if made is None:
-        return recorded
-    return _recorded(
-        201, Envelope(data=NewServiceKeyOut(key=ServiceKeyOut.of(made), secret=text.text))
-    )
-
-
-async def list_service_keys(
-    db: Database, principal: Principal, *, page: int, limit: int
-) -> tuple[list[service_keys.ServiceKey], int]:
-    """One page of the keys of the caller's business, and how many there are."""
-    async with db.transaction(Scope(tenant_id=tenant_of(principal))) as tx:
-        return await service_keys.list_service_keys(tx, page=page, limit=limit)
-
-
-async def revoke_service_key(
-    db: Database, edge: Edge, principal: Principal, key: RequestKey, key_id: UUID
-) -> Recorded:
-    """Ends a key: here at once, on other replicas within seconds. Raises NotFound,
-    IdempotencyMismatch."""
-    tenant_id = tenant_of(principal)
-
-    async def work() -> Recorded:
-        revoked = await service_keys.revoke_service_key(tx, key_id)
-        if revoked is None:
-            raise NotFound
-        return _recorded(200, Envelope(data=ServiceKeyOut.of(revoked)))
-
-    async with db.transaction(Scope(tenant_id=tenant_id)) as tx:
-        recorded = await once(tx, tenant_id, key, work)
-    edge.tokens.revoke(key_id)
-    return recorded
-
-
-def tenant_of(principal: Principal) -> UUID:
-    """The business that the caller acts for. Raises Forbidden where there is none."""
-    if principal.tenant_id is None:
-        raise Forbidden("You do not act for a business.")
-    return principal.tenant_id
-
-
-def _recorded(status: int, answer: BaseModel) -> Recorded:
-    return Recorded(status, answer.model_dump_json(by_alias=True).encode())
+def _chosen(places: list[auth.Membership], business_id: UUID | None) -> auth.Membership | None:
+    """The business to sign in to: what is asked for is never believed, only looked for."""
+    if business_id is None:
+        return places[0] if places else None
+    found = next((place for place in places if place.tenant_id == business_id), None)
+    if found is None:
+        raise NotFound("You do not work for such a business.")
+    return found
 
 
 def _account(user: auth.User, membership: auth.Membership | None) -> Account:

@@ -15,7 +15,7 @@ from core.ids import uuid7
 from core.principal import MANAGEMENT, Role
 from deployments.capabilities import CAPABILITIES
 from gateway.routing import HoldfastRoute, placed
-from tests.api import cases_inventory, cases_pos
+from tests.api import cases_auth, cases_business, cases_inventory, cases_pos
 from tests.api.case import EVERYONE, PEOPLE, SIGNED_IN, WRITERS, Call, Case, RouteId, plain
 from tests.api.shop import Shop, done
 
@@ -84,7 +84,14 @@ async def _key(shop: Shop | None) -> Call:
 
 async def _new_key(_: Shop | None) -> Call:
     moment = "2100-01-01T00:00:00Z"
-    return Call(body={"name": "till", "scopes": ["inventory:write"], "expiresAt": moment})
+    return Call(
+        body={
+            "name": "till",
+            "scopes": ["inventory:write"],
+            "expiresAt": moment,
+            "rateLimitPerSecond": 50,
+        }
+    )
 
 
 # To sign in one needs an account; these tell a well-formed stranger that it is none.
@@ -123,6 +130,8 @@ CASES: dict[RouteId, Case] = {
     ("DELETE", "/api/products/{id}"): Case(
         WRITERS | {Role.ADMIN}, _get_product, across=frozenset({Role.ADMIN})
     ),
+    **cases_auth.CASES,
+    **cases_business.CASES,
     **cases_inventory.CASES,
     **cases_pos.CASES,
 }

@@ -222,3 +222,56 @@ async def test_many_requests_at_once_look_a_key_up_once(
         answers = await asyncio.gather(*(me(fresh.http, secret) for _ in range(40)))
         assert {answer.status_code for answer in answers} == {200}
         assert not fresh.resources.edge.service_keys._pending
+
+
+async def test_a_key_has_a_limit_of_its_own(embedded: Settings) -> None:
+    async with serving(embedded, ALL, peer="203.0.113.96") as limited:
+        boss = await session(limited.http, role="vendor")
+        _, slow = await new_key(limited, boss, rateLimitPerSecond=2)
+        _, fast = await new_key(limited, boss)
+        statuses = [(await me(limited.http, slow)).status_code for _ in range(25)]
+        # Counted over ten seconds. The first request looks the key up.
+        assert statuses == [200] * 20 + [429] * 5
+        assert (await me(limited.http, fast)).status_code == 200
+        assert (await me(limited.http, boss.token)).status_code == 200
+
+
+@pytest.mark.parametrize("limit", [0, 5001, "2", 1.5])
+async def test_a_limit_is_bounded(served: Served, owner: Session, limit: Any) -> None:
+    answer = await create(served, owner, rateLimitPerSecond=limit)
+    assert [item["field"] for item in answer.json()["errors"]] == ["rateLimitPerSecond"]
+
+
+async def rotate(
+    served: Served, owner: Session, key_id: str, grace: int = 0, key: str = ""
+) -> httpx.Response:
+    headers = owner.auth | ({"Idempotency-Key": key} if key else {})
+    body = {"graceSeconds": grace}
+    return await served.http.post(f"{URL}/{key_id}/rotate", json=body, headers=headers)
+
+
+async def test_a_rotated_key_gives_way_at_once(served: Served, owner: Session) -> None:
+    key_id, secret = await new_key(served, owner, rateLimitPerSecond=7)
+    assert (await me(served.http, secret)).status_code == 200
+    answer = await rotate(served, owner, key_id, key="r")
+    made = answer.json()["data"]
+    assert (answer.status_code, made["key"]["rateLimitPerSecond"]) == (201, 7)
+    assert (made["key"]["name"], made["key"]["scopes"]) == ("till 1", ["stock:write"])
+    assert (await me(served.http, secret)).status_code == 401
+    assert (await me(served.http, made["secret"])).status_code == 200
+    again = (await rotate(served, owner, key_id, key="r")).json()["data"]
+    assert again == made | {"secret": None}
+    ended = await rotate(served, owner, key_id)
+    assert (ended.status_code, ended.json()["code"]) == (409, "service_key_ended")
+
+
+async def test_in_the_grace_both_keys_are_good(served: Served, owner: Session) -> None:
+    key_id, secret = await new_key(served, owner)
+    made = (await rotate(served, owner, key_id, 2)).json()["data"]
+    for good in (secret, made["secret"]):
+        assert (await me(served.http, good)).status_code == 200
+    await asyncio.sleep(2.2)
+    assert (await me(served.http, secret)).status_code == 401
+    assert (await me(served.http, made["secret"])).status_code == 200
+    other = await session(served.http, role="vendor")
+    assert (await rotate(served, other, made["key"]["id"])).status_code == 404

@@ -96,7 +96,9 @@ async def test_without_a_tenant_no_tenant_s_row_is_seen(db: Database, scope: Sco
 async def test_a_user_finds_the_own_memberships_and_cannot_change_them(db: Database) -> None:
     (user, tenant_id), _ = await new_business(db), await new_business(db)
     async with db.transaction(Scope(user_id=user.id)) as tx:
-        assert await auth.memberships_of(tx, user.id) == [auth.Membership(tenant_id, "owner")]
+        assert await auth.memberships_of(tx, user.id) == [
+            auth.Membership(tenant_id, "owner", "Ann's")
+        ]
         changed = await tx.execute(text("UPDATE memberships SET role = 'cashier'"))
         assert changed.rowcount == 0
 

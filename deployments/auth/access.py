@@ -1,0 +1,29 @@
+"""What the routes of `/api/auth` depend on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from core.principal import MANAGEMENT, Principal, Role
+from core.request import RequestKey
+from gateway.access import PUBLIC_ACCESS, require
+from gateway.idempotency import request_key
+from gateway.resources import Resources
+
+PEOPLE = frozenset(Role) - {Role.ANONYMOUS, Role.SERVICE}
+
+
+async def _resources(request: Request) -> Resources:
+    found: Resources = request.app.state.resources
+    return found
+
+
+In = Annotated[Resources, Depends(_resources)]
+Key = Annotated[RequestKey, Depends(request_key)]
+Anyone = Annotated[Principal, Depends(PUBLIC_ACCESS)]
+Person = Annotated[Principal, Depends(require(PEOPLE, tenant=False))]
+# Who it is, a key may ask whatever it is for.
+Caller = Annotated[Principal, Depends(require(PEOPLE | {Role.SERVICE}, tenant=False, scoped=False))]
+Manager = Annotated[Principal, Depends(require(MANAGEMENT))]

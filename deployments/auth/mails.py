@@ -1,0 +1,42 @@
+"""Mails that events ask for: to whom, and the link that belongs into them.
+
+An event carries an id alone. Whoever sends the mail makes the link from the row and the server's
+key, as late as possible; so neither events nor the database hold anything to sign in with.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from uuid import UUID
+
+from deployments.auth.invitations import CREATED
+from deployments.auth.passwords import RESET_REQUESTED
+from gateway.links import Links
+from store import auth, invitations, password_resets
+from store.engine import Database, Scope
+from store.outbox import Waiting
+
+
+class Mail(NamedTuple):
+    to: str
+    link: str
+
+
+async def mail_for(db: Database, links: Links, event: Waiting) -> Mail | None:
+    """None for an event that asks for no mail, or whose link has ended meanwhile."""
+    if event.type == CREATED:
+        async with db.transaction(Scope(tenant_id=event.tenant_id)) as tx:
+            invited = await invitations.get(tx, UUID(event.subject))
+        if invited is None or not invited.open:
+            return None
+        token = links.token("invitation", invited.tenant_id, invited.id, invited.nonce)
+        return Mail(invited.email, links.url("invitation", token))
+    if event.type == RESET_REQUESTED:
+        async with db.transaction(Scope(user_id=event.tenant_id)) as tx:
+            asked = await password_resets.get(tx, UUID(event.subject))
+            user = await auth.user_by_id(tx, event.tenant_id)
+        if asked is None or user is None or not asked.open or user.disabled:
+            return None
+        token = links.token("password-reset", user.id, asked.id, asked.nonce)
+        return Mail(user.email, links.url("password-reset", token))
+    return None

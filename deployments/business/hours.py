@@ -1,0 +1,83 @@
+"""When a location is open: a week as it usually is, and days that are not as usual."""
+
+from __future__ import annotations
+
+from datetime import date
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+
+from gateway.schemas import CamelModel
+
+MAX_INTERVALS = 12
+MAX_EXCEPTIONS = 400
+
+Day = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+# Of the location's own clock. 24:00 is the end of a day: whoever is open past midnight has an
+# interval until 24:00 and one from 00:00 on the next day.
+TimeOfDay = Annotated[
+    str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$", max_length=5)
+]
+
+
+class Interval(CamelModel):
+    """`opens` comes before `closes`. Times of the location's own clock, `HH:MM`; 24:00 is the end
+    of the day."""
+
+    opens: TimeOfDay
+    closes: TimeOfDay
+
+
+def _ordered(intervals: list[Interval]) -> list[Interval]:
+    """Sorted. Texts of one length compare as the times do."""
+    found = sorted(intervals, key=lambda one: one.opens)
+    for one in found:
+        if one.opens >= one.closes:
+            raise ValueError(f"{one.opens}-{one.closes} ends before it begins")
+    for one, after in pairwise(found):
+        if after.opens < one.closes:
+            raise ValueError(f"{after.opens}-{after.closes} begins before {one.closes}")
+    return found
+
+
+Intervals = Annotated[list[Interval], Field(max_length=MAX_INTERVALS), AfterValidator(_ordered)]
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, str | date):
+        return value
+    raise ValueError("must be a day, such as 2026-12-25")
+
+
+class DayException(CamelModel):
+    """A day on which the week's hours do not count. Without intervals it is closed."""
+
+    on: Annotated[date, BeforeValidator(_text)] = Field(description="The day, such as 2026-12-25")
+    name: Annotated[str, StringConstraints(max_length=100)] = ""
+    intervals: Intervals = Field(default_factory=list)
+
+
+def _each_day_once(exceptions: list[DayException]) -> list[DayException]:
+    found = sorted(exceptions, key=lambda one: one.on)
+    for one, after in pairwise(found):
+        if one.on == after.on:
+            raise ValueError(f"{one.on} is given twice")
+    return found
+
+
+class OpeningHours(CamelModel):
+    """A day that the week leaves out is closed."""
+
+    week: dict[Day, Intervals] = Field(default_factory=dict)
+    exceptions: Annotated[
+        list[DayException], Field(max_length=MAX_EXCEPTIONS), AfterValidator(_each_day_once)
+    ] = Field(default_factory=list, description="Holidays and days with hours of their own")
+
+    def on(self, day: date) -> list[Interval]:
+        """The intervals of one day, in order; none if it is closed."""
+        for exception in self.exceptions:
+            if exception.on == day:
+                return exception.intervals
+        names: tuple[Day, ...] = Day.__args__  # type: ignore[attr-defined]
+        return self.week.get(names[day.weekday()], [])

@@ -1,0 +1,1 @@
+"""What people say about themselves, and what a platform's admins do to their accounts."""

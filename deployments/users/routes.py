@@ -1,0 +1,155 @@
+"""Service 2 of the marketplace plan: profiles, addresses, preferences; beyond it, what a
+platform's admins do to accounts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from core.errors import NotFound
+from core.principal import Principal, Role
+from core.request import RequestKey
+from deployments.auth.access import PEOPLE
+from deployments.resources import Shared
+from deployments.users import service
+from deployments.users.schemas import (
+    AccountOut,
+    AccountRoleIn,
+    AddressIn,
+    AddressOut,
+    ProfileChanges,
+    ProfileOut,
+    UserQuery,
+)
+from gateway.access import require
+from gateway.answers import response
+from gateway.capability import Capability
+from gateway.errors import responses
+from gateway.idempotency import request_key
+from gateway.routing import HoldfastRoute
+from gateway.schemas import Envelope, Message, Page, Pagination
+
+router = APIRouter(route_class=HoldfastRoute)
+
+Key = Annotated[RequestKey, Depends(request_key)]
+Person = Annotated[Principal, Depends(require(PEOPLE, tenant=False))]
+Admin = Annotated[Principal, Depends(require(frozenset({Role.ADMIN}), tenant=False))]
+
+
+@router.get("/profile", summary="Get your profile")
+async def get_profile(principal: Person, shared: Shared) -> Envelope[ProfileOut]:
+    """Your telephone number, addresses and preferences."""
+    return Envelope(data=await service.profile(shared.db, principal))
+
+
+@router.put("/profile", summary="Change your profile", response_model=Envelope[ProfileOut])
+async def change_profile(
+    principal: Person, shared: Shared, key: Key, body: ProfileChanges
+) -> Response:
+    """Replaces what the body gives; what it leaves out stays."""
+    return response(await service.change_profile(shared.db, principal, key, body.values()))
+
+
+@router.get("/addresses", summary="List your addresses")
+async def list_addresses(principal: Person, shared: Shared) -> Envelope[list[AddressOut]]:
+    """The default one first; at most 50."""
+    return Envelope(data=await service.addresses(shared.db, principal))
+
+
+@router.post(
+    "/address",
+    summary="Add an address",
+    status_code=201,
+    response_model=Envelope[AddressOut],
+    responses=responses(service.TooManyAddresses),
+)
+async def add_address(principal: Person, shared: Shared, key: Key, body: AddressIn) -> Response:
+    """The first one is your default; a later one that says so takes its place."""
+    return response(await service.add_address(shared.db, principal, key, body.values()))
+
+
+@router.put(
+    "/address/{address_id}",
+    summary="Change an address",
+    response_model=Envelope[AddressOut],
+    responses=responses(NotFound),
+)
+async def change_address(
+    principal: Person, shared: Shared, key: Key, address_id: UUID, body: AddressIn
+) -> Response:
+    """Replaces what the body gives; what it leaves out stays."""
+    return response(
+        await service.change_address(shared.db, principal, key, address_id, body.values())
+    )
+
+
+@router.delete(
+    "/address/{address_id}",
+    summary="Delete an address",
+    response_model=Message,
+    responses=responses(NotFound),
+)
+async def delete_address(principal: Person, shared: Shared, key: Key, address_id: UUID) -> Response:
+    """If it was your default, your oldest one is it now."""
+    return response(await service.remove_address(shared.db, principal, key, address_id))
+
+
+@router.get("", summary="List people")
+async def list_users(
+    _: Admin, shared: Shared, query: Annotated[UserQuery, Query()]
+) -> Page[AccountOut]:
+    """Everybody with an account, newest first."""
+    found, total = await service.page(shared.db, query)
+    return Page(data=found, pagination=Pagination(page=query.page, limit=query.limit, total=total))
+
+
+@router.get("/{user_id}", summary="Get a person", responses=responses(NotFound))
+async def get_user(_: Admin, shared: Shared, user_id: UUID) -> Envelope[AccountOut]:
+    return Envelope(data=await service.account(shared.db, user_id))
+
+
+@router.post(
+    "/{user_id}/disable",
+    summary="Disable an account",
+    response_model=Envelope[AccountOut],
+    responses=responses(NotFound, service.NotYourself),
+)
+async def disable_user(principal: Admin, shared: Shared, key: Key, user_id: UUID) -> Response:
+    """Nobody signs in to it any more, and its sessions end within seconds everywhere."""
+    return response(
+        await service.set_disabled(shared.db, shared.edge, principal, key, user_id, disabled=True)
+    )
+
+
+@router.post(
+    "/{user_id}/enable",
+    summary="Enable an account",
+    response_model=Envelope[AccountOut],
+    responses=responses(NotFound, service.NotYourself),
+)
+async def enable_user(principal: Admin, shared: Shared, key: Key, user_id: UUID) -> Response:
+    """Lets a disabled account sign in again."""
+    return response(
+        await service.set_disabled(shared.db, shared.edge, principal, key, user_id, disabled=False)
+    )
+
+
+@router.put(
+    "/{user_id}/role",
+    summary="Change what a person is on the platform",
+    response_model=Envelope[AccountOut],
+    responses=responses(NotFound, service.NotYourself),
+)
+async def change_user_role(
+    principal: Admin, shared: Shared, key: Key, user_id: UUID, body: AccountRoleIn
+) -> Response:
+    """Customer, vendor or platform admin; roles in a business are its owners' to give. The
+    person's sessions end."""
+    return response(
+        await service.set_role(shared.db, shared.edge, principal, key, user_id, body.role)
+    )
+
+
+capability = Capability("users", "/api/users", router)

@@ -1,0 +1,238 @@
+"""A person's own data; and what a platform's admins do to accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+from core.errors import Conflict, Forbidden, NotFound, Unauthenticated
+from core.ids import uuid7
+from core.principal import Principal, Role
+from core.request import RequestKey
+from deployments.users.schemas import AccountOut, AddressOut, ProfileOut, UserQuery
+from gateway.answers import recorded
+from gateway.edge import Edge
+from gateway.schemas import Envelope, Message
+from store import audit, sessions, users
+from store.commands import Recorded, once
+from store.engine import Database, Scope, Transaction
+from store.outbox import emit
+from store.users import Listed
+
+DISABLED = "auth.user.disabled.v1"
+ENABLED = "auth.user.enabled.v1"
+ROLE_CHANGED = "auth.user.role_changed.v1"
+
+
+class TooManyAddresses(Conflict):
+    code, title = "too_many_addresses", "Too many addresses"
+    default_detail = f"At most {users.MOST_ADDRESSES} addresses can be kept."
+
+
+class NotYourself(Conflict):
+    code, title = "not_yourself", "Not yourself"
+    default_detail = "An administrator cannot do this to the own account."
+
+
+async def profile(db: Database, principal: Principal) -> ProfileOut:
+    async with db.transaction(_own(principal)) as tx:
+        return await _profile(tx, UUID(principal.id))
+
+
+async def change_profile(
+    db: Database, principal: Principal, key: RequestKey, values: dict[str, Any]
+) -> Recorded:
+    """Raises Unauthenticated if the account is gone."""
+
+    async def work(tx: Transaction, user_id: UUID) -> Recorded:
+        if values:
+            await users.save_profile(tx, user_id, values)
+        return recorded(200, Envelope(data=await _profile(tx, user_id)))
+
+    return await _change(db, principal, key, work)
+
+
+async def addresses(db: Database, principal: Principal) -> list[AddressOut]:
+    async with db.transaction(_own(principal)) as tx:
+        return [AddressOut.of(one) for one in await users.addresses_of(tx, UUID(principal.id))]
+
+
+async def add_address(
+    db: Database, principal: Principal, key: RequestKey, values: dict[str, Any]
+) -> Recorded:
+    """The first address is the default one, whatever it says. Raises TooManyAddresses."""
+
+    async def work(tx: Transaction, user_id: UUID) -> Recorded:
+        present = await users.addresses_of(tx, user_id)
+        if len(present) >= users.MOST_ADDRESSES:
+            raise TooManyAddresses
+        given = values | ({} if present else {"is_default": True})
+        if given.get("is_default"):
+            await users.clear_default(tx, user_id)
+        made = await users.add_address(tx, user_id, uuid7(), given)
+        return recorded(201, Envelope(data=AddressOut.of(made)))
+
+    return await _change(db, principal, key, work)
+
+
+async def change_address(
+    db: Database, principal: Principal, key: RequestKey, address_id: UUID, values: dict[str, Any]
+) -> Recorded:
+    """Raises NotFound for anybody else's address."""
+
+    async def work(tx: Transaction, user_id: UUID) -> Recorded:
+        if values.get("is_default"):
+            await users.clear_default(tx, user_id)
+        after = await users.change_address(tx, user_id, address_id, values)
+        if after is None:
+            raise NotFound("You have no such address.")
+        return recorded(200, Envelope(data=AddressOut.of(after)))
+
+    return await _change(db, principal, key, work)
+
+
+async def remove_address(
+    db: Database, principal: Principal, key: RequestKey, address_id: UUID
+) -> Recorded:
+    """In the place of a default one the oldest left is it. Raises NotFound."""
+
+    async def work(tx: Transaction, user_id: UUID) -> Recorded:
+        gone = await users.remove_address(tx, user_id, address_id)
+        if gone is None:
+            raise NotFound("You have no such address.")
+        left = await users.addresses_of(tx, user_id)
+        if gone.is_default and left:
+            await users.change_address(tx, user_id, left[0].id, {"is_default": True})
+        return recorded(200, Message(message="Address deleted"))
+
+    return await _change(db, principal, key, work)
+
+
+async def page(db: Database, query: UserQuery) -> tuple[list[AccountOut], int]:
+    async with db.transaction(Scope()) as tx:
+        found, total = await users.page(
+            tx,
+            words=query.q,
+            role=query.role,
+            disabled=query.disabled,
+            limit=query.limit,
+            offset=query.offset,
+        )
+    return [AccountOut.of(one) for one in found], total
+
+
+async def account(db: Database, user_id: UUID) -> AccountOut:
+    """Raises NotFound."""
+    async with db.transaction(Scope()) as tx:
+        return AccountOut.of(_found(await users.get(tx, user_id)))
+
+
+async def set_disabled(
+    db: Database,
+    edge: Edge,
+    principal: Principal,
+    key: RequestKey,
+    user_id: UUID,
+    *,
+    disabled: bool,
+) -> Recorded:
+    """Closes an account, or opens it again. A closed one signs in nowhere; its sessions end, here
+    at once, elsewhere within seconds. Raises NotFound, NotYourself."""
+
+    async def work(tx: Transaction, before: Listed) -> bool:
+        if (before.disabled_at is not None) is disabled:
+            return False
+        await users.set_disabled(tx, user_id, disabled=disabled)
+        action = "user.disabled" if disabled else "user.enabled"
+        await audit.record(tx, UUID(principal.id), principal, action, user_id)
+        event = DISABLED if disabled else ENABLED
+        await emit(tx, UUID(principal.id), user_id, event, {"userId": str(user_id)})
+        return disabled
+
+    return await _govern(db, edge, principal, key, user_id, work)
+
+
+async def set_role(
+    db: Database, edge: Edge, principal: Principal, key: RequestKey, user_id: UUID, role: str
+) -> Recorded:
+    """Makes a person something else on the platform; their sessions end, so that none goes on
+    with the old role. Raises NotFound, NotYourself."""
+
+    async def work(tx: Transaction, before: Listed) -> bool:
+        if before.role == role:
+            return False
+        await users.set_role(tx, user_id, role)
+        changes = {"role": (before.role, role)}
+        await audit.record(tx, UUID(principal.id), principal, "user.role_changed", user_id, changes)
+        data = {"userId": str(user_id), "role": role}
+        await emit(tx, UUID(principal.id), user_id, ROLE_CHANGED, data)
+        return True
+
+    return await _govern(db, edge, principal, key, user_id, work)
+
+
+async def _govern(
+    db: Database,
+    edge: Edge,
+    principal: Principal,
+    key: RequestKey,
+    user_id: UUID,
+    work: Callable[[Transaction, Listed], Awaitable[bool]],
+) -> Recorded:
+    """Runs what an admin does to an account. `work` tells whether its sessions must end."""
+    if user_id == UUID(principal.id):
+        raise NotYourself
+    ended = list[UUID]()
+
+    async def whole() -> Recorded:
+        # An admin who was demoted a moment ago is none, whatever the token says. Locked in the
+        # order of their ids, so that of two who demote each other one comes second.
+        first, second = sorted((UUID(principal.id), user_id))
+        people = {one: await users.lock(tx, one) for one in (first, second)}
+        actor, subject = people[UUID(principal.id)], _found(people[user_id])
+        if actor is None or actor.role != Role.ADMIN or actor.disabled_at is not None:
+            raise Forbidden("You are no administrator any more.")
+        if await work(tx, subject):
+            ended.extend(await sessions.end_where(tx, user_id=user_id))
+        return recorded(200, Envelope(data=AccountOut.of(_found(await users.get(tx, user_id)))))
+
+    async with db.transaction(_own(principal)) as tx:
+        answer = await once(tx, UUID(principal.id), key, whole)
+    for session_id in ended:
+        edge.tokens.revoke(session_id)
+    return answer
+
+
+async def _change(
+    db: Database,
+    principal: Principal,
+    key: RequestKey,
+    work: Callable[[Transaction, UUID], Awaitable[Recorded]],
+) -> Recorded:
+    """Runs what a person does to the own data, one change after another."""
+    user_id = UUID(principal.id)
+
+    async def whole() -> Recorded:
+        if await users.lock(tx, user_id) is None:
+            raise Unauthenticated("The account is closed.")
+        return await work(tx, user_id)
+
+    async with db.transaction(_own(principal)) as tx:
+        return await once(tx, user_id, key, whole)
+
+
+async def _profile(tx: Transaction, user_id: UUID) -> ProfileOut:
+    found = await users.profile(tx, user_id)
+    return ProfileOut.of(user_id, found, await users.addresses_of(tx, user_id))
+
+
+def _own(principal: Principal) -> Scope:
+    """What is a person's alone goes by the user's id where a business's would stand."""
+    return Scope(tenant_id=UUID(principal.id), user_id=UUID(principal.id))
+
+
+def _found(listed: Listed | None) -> Listed:
+    if listed is None:
+        raise NotFound("There is no such person.")
+    return listed

@@ -1,0 +1,81 @@
+"""Who works for a business, within its scope. `store.auth` has the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.auth import memberships, users
+
+MOST_MEMBERS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """`role` in the business: owner, manager, staff or cashier."""
+
+    user_id: UUID
+    name: str
+    email: str
+    role: str
+    created_at: datetime
+
+
+_QUERY = select(
+    memberships.c.user_id,
+    users.c.name,
+    users.c.email,
+    memberships.c.role,
+    memberships.c.created_at,
+).join(users, users.c.id == memberships.c.user_id)
+
+
+async def get(tx: AsyncConnection, user_id: UUID) -> Member | None:
+    query = _QUERY.where(memberships.c.user_id == user_id)
+    row = (await tx.execute(query)).mappings().first()
+    return Member(**row) if row else None
+
+
+async def by_email(tx: AsyncConnection, email: str) -> Member | None:
+    row = (await tx.execute(_QUERY.where(users.c.email == email))).mappings().first()
+    return Member(**row) if row else None
+
+
+async def page(tx: AsyncConnection, *, limit: int, offset: int) -> tuple[list[Member], int]:
+    """One page of the members, the first joined first, and how many there are."""
+    query = (
+        _QUERY.order_by(memberships.c.created_at, memberships.c.user_id).limit(limit).offset(offset)
+    )
+    found = [Member(**row) for row in (await tx.execute(query)).mappings()]
+    return found, await count(tx)
+
+
+async def count(tx: AsyncConnection, role: str | None = None) -> int:
+    query = select(func.count()).select_from(memberships)
+    if role is not None:
+        query = query.where(memberships.c.role == role)
+    return int((await tx.execute(query)).scalar_one())
+
+
+async def add(tx: AsyncConnection, tenant_id: UUID, user_id: UUID, role: str) -> bool:
+    """False if that person is a member already; nothing is written then."""
+    statement = (
+        postgresql.insert(memberships)
+        .values(tenant_id=tenant_id, user_id=user_id, role=role)
+        .on_conflict_do_nothing()
+        .returning(memberships.c.user_id)
+    )
+    return (await tx.execute(statement)).first() is not None
+
+
+async def set_role(tx: AsyncConnection, user_id: UUID, role: str) -> None:
+    await tx.execute(update(memberships).where(memberships.c.user_id == user_id).values(role=role))
+
+
+async def remove(tx: AsyncConnection, user_id: UUID) -> None:
+    await tx.execute(delete(memberships).where(memberships.c.user_id == user_id))

@@ -55,11 +55,13 @@ class Unreachable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer; `body` is parsed JSON with decimals as `Decimal`, or None if it was not JSON."""
+    """An answer; `body` is parsed JSON with decimals as `Decimal`, or None if it was not JSON;
+    `content` is what came."""
 
     status: int
     body: Any
     headers: httpx.Headers
+    content: bytes = b""
 
     @property
     def ok(self) -> bool:
@@ -201,7 +203,7 @@ class Client:
             body = json.loads(response.content, parse_float=Decimal)
         except ValueError:
             body = None
-        return Reply(response.status_code, body, response.headers), None
+        return Reply(response.status_code, body, response.headers, response.content), None
 
     async def _renew(self, expired: str) -> bool:
         """A new access token, by refresh or else by signing in again. One task does it for all:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from core.settings import get_settings
+from cli import sign_in
 
 app = typer.Typer(no_args_is_help=True, help="Bring data in from files.")
 
@@ -21,24 +21,18 @@ def _group() -> None:
 def products(
     file: Annotated[Path, typer.Argument(help="CSV file with a header line", dir_okay=False)],
     mapping: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--map",
             help="field=Column pairs: name, sku, price; description, category, barcode, images,"
-            " stock. Example: name=Description,sku=StockCode,price=UnitPrice",
+            " stock. Example: name=Description,sku=StockCode,price=UnitPrice."
+            " Not needed for what `holdfast export` wrote",
         ),
-    ],
-    url: Annotated[
-        str | None, typer.Option(help="Where Holdfast answers (default: this machine's copy)")
     ] = None,
-    email: Annotated[str | None, typer.Option(help="Sign in as; asks for the password")] = None,
-    password: Annotated[
-        str | None, typer.Option(envvar="HOLDFAST_PASSWORD", help="Better left to the environment")
-    ] = None,
-    token: Annotated[
-        str | None,
-        typer.Option(envvar="HOLDFAST_TOKEN", help="Access token or service key, instead"),
-    ] = None,
+    url: sign_in.Url = None,
+    email: sign_in.Email = None,
+    password: sign_in.Password = None,
+    token: sign_in.Token = None,
     currency: Annotated[
         str | None, typer.Option(help="ISO 4217 code of the prices (default: the business' own)")
     ] = None,
@@ -47,9 +41,7 @@ def products(
     rejects: Annotated[
         Path | None, typer.Option(help="Report of rejects (default: FILE.rejects.csv)")
     ] = None,
-    patience: Annotated[
-        float, typer.Option(help="Seconds to wait for a server that does not answer", min=1)
-    ] = 60.0,
+    patience: sign_in.Patience = 60.0,
 ) -> None:
     """Imports products from FILE: creates what is new, changes what differs.
 
@@ -62,20 +54,18 @@ def products(
     from cli import import_run
     from cli.product_rows import FileUnreadable, open_products, parse_mapping
 
-    if not token and not email:
-        raise typer.BadParameter("give --email or --token")
-    if email and password is None:
-        password = typer.prompt("Password", hide_input=True)
+    caller = sign_in.caller(url, email, password, token, patience)
     try:
         source = open_products(
-            file, parse_mapping(mapping), encoding=encoding, delimiter=delimiter, currency=currency
+            file,
+            parse_mapping(mapping) if mapping else None,
+            encoding=encoding,
+            delimiter=delimiter,
+            currency=currency,
         )
     except FileUnreadable as error:
         typer.echo(f"holdfast: {error}", err=True)
         raise typer.Exit(2) from error
-    caller = import_run.Caller(
-        url or f"http://127.0.0.1:{get_settings().port}", token, email, password, patience
-    )
     try:
         import_run.run(caller, source, rejects or file.with_name(file.name + ".rejects.csv"))
     except import_run.Stopped as error:

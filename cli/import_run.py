@@ -7,7 +7,6 @@ import csv
 import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,23 +18,13 @@ from cli.client import ApiError, Client, Unreachable
 from cli.import_journal import ImportRunning, Journal, journal
 from cli.import_products import BATCH_BYTES, BATCH_ROWS, ImportReport, import_products
 from cli.product_rows import ProductFile, Reject
+from cli.sign_in import Caller
 
 _console = Console(stderr=True)
 
 
 class Stopped(Exception):
     """The import did not come to its end; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who imports, by e-mail and password or else by token, and for how long to be patient."""
-
-    url: str
-    token: str | None
-    email: str | None
-    password: str | None
-    patience_seconds: float
 
 
 def run(caller: Caller, source: ProductFile, rejects: Path) -> ImportReport:
@@ -53,11 +42,7 @@ def run(caller: Caller, source: ProductFile, rejects: Path) -> ImportReport:
 
 
 async def _run(caller: Caller, source: ProductFile) -> ImportReport:
-    async with Client(
-        caller.url, token=caller.token, patience_seconds=caller.patience_seconds
-    ) as client:
-        if caller.email:
-            await client.login(caller.email, caller.password or "")
+    async with caller.client() as client:
         who = (await client.get("/api/auth/me"))["data"]
         with _journal(source, f"{client.url} {who['tenantId']} {who['id']}") as notes:
             return await _with_bar(client, source, notes)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import typer
 
-from cli import admin, import_command
+from cli import admin, export_command, import_command
 from cli.demo.command import demo
 from core.settings import get_settings
 
@@ -175,6 +175,7 @@ def _fail(error: Exception | str) -> typer.Exit:
 
 app.command()(demo)
 app.add_typer(admin.app, name="admin")
+app.add_typer(export_command.app, name="export")
 app.add_typer(import_command.app, name="import")
 
 

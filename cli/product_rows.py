@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from actors.stock.model import MAX_QUANTITY
+from deployments.catalog.csv_format import COLUMNS, import_row
 
 REQUIRED = ("sku", "name", "price")
 FIELDS = (*REQUIRED, "description", "category", "barcode", "images", "stock")
 
 MAX_LINES = 2_000_000
 MAX_ROW_BYTES = 64 * 1024
+MAX_EXPORTED_BYTES = 1 << 20
 
 _ENCODINGS = ("utf-8", "cp1252", "latin-1")
 _BOMS = {
@@ -70,8 +72,9 @@ Row = ProductRow | Reject | Repeat
 
 @dataclass(frozen=True, slots=True)
 class ProductFile:
-    """A file whose columns are mapped to product fields. `mapping` is field to column index;
-    `sha256` is of its bytes, hexadecimal; `lines` is how many it has, header included."""
+    """A file whose columns are mapped to product fields. `mapping` is field to column index; if
+    it `is_exported`, it is one of ours, and the columns are those of an export. `sha256` is of its
+    bytes, hexadecimal; `lines` is how many it has, header included."""
 
     path: Path
     sha256: str
@@ -81,6 +84,7 @@ class ProductFile:
     header: tuple[str, ...]
     mapping: Mapping[str, int]
     currency: str | None = None
+    is_exported: bool = False
 
     def rows(self) -> Iterator[Row]:
         """Every row after the header, in order; blank lines are skipped."""
@@ -105,7 +109,8 @@ class ProductFile:
             row = self._parsed(line, cells)
         except ValueError as error:
             return Reject(line, str(error), cells)
-        said = hash((tuple(row.fields.items()), row.stock))
+        fields = repr(row.fields) if self.is_exported else tuple(row.fields.items())
+        said = hash((fields, row.stock))
         earlier, earlier_said = first.setdefault(row.fields["sku"], (line, said))
         if earlier == line:
             return row
@@ -116,8 +121,12 @@ class ProductFile:
     def _parsed(self, line: int, cells: tuple[str, ...]) -> ProductRow:
         if len(cells) != len(self.header):
             raise ValueError(f"has {len(cells)} cells; the header has {len(self.header)}")
-        if sum(len(cell) for cell in cells) * 4 > MAX_ROW_BYTES:
-            raise ValueError(f"is larger than {MAX_ROW_BYTES // 4} characters")
+        most = (MAX_EXPORTED_BYTES if self.is_exported else MAX_ROW_BYTES) // 4
+        if sum(len(cell) for cell in cells) > most:
+            raise ValueError(f"is larger than {most} characters")
+        if self.is_exported:
+            named = {column: cells[index] for column, index in self.mapping.items()}
+            return ProductRow(line, import_row(named), None, cells)
         values = {field: cells[index].strip() for field, index in self.mapping.items()}
         for field in REQUIRED:
             if not values[field]:
@@ -134,14 +143,14 @@ class ProductFile:
 
 def open_products(
     path: Path,
-    mapping: Mapping[str, str],
+    mapping: Mapping[str, str] | None,
     *,
     encoding: str | None = None,
     delimiter: str | None = None,
     currency: str | None = None,
 ) -> ProductFile:
     """Looks the file over once: its encoding and delimiter where not given, its columns, hash
-    and length. `mapping` is product field to column name.
+    and length. `mapping` is product field to column name; None for a file that was exported.
 
     Raises FileUnreadable for a file or a mapping that cannot work.
     """
@@ -157,8 +166,13 @@ def open_products(
         raise FileUnreadable(f"{path}: {error}") from error
     if lines > MAX_LINES:
         raise FileUnreadable(f"{path} has {lines} lines; at most {MAX_LINES} are taken. Split it.")
-    columns = _columns(header, mapping)
-    return ProductFile(path, sha256, lines, encoding, delimiter, header, columns, currency)
+    is_exported = mapping is None
+    if is_exported and set(header) != set(COLUMNS):
+        raise FileUnreadable(f"{path} is not what `holdfast export` writes: say --map")
+    columns = _columns(header, mapping or {column: column for column in COLUMNS})
+    return ProductFile(
+        path, sha256, lines, encoding, delimiter, header, columns, currency, is_exported
+    )
 
 
 def parse_mapping(text: str) -> dict[str, str]:

@@ -31,6 +31,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    or_,
     select,
     text,
     union_all,
@@ -46,6 +47,7 @@ from store.schema import metadata
 __all__ = [
     "Product",
     "add",
+    "backorder_limits",
     "by_skus",
     "get",
     "get_many",
@@ -53,8 +55,10 @@ __all__ = [
     "products",
     "remove",
     "replace",
+    "skus_of",
     "tenant_of",
     "vendor_of",
+    "with_variants",
 ]
 
 _LIVE = text("deleted_at IS NULL")
@@ -218,6 +222,52 @@ async def vendor_of(tx: AsyncConnection, item_id: UUID) -> UUID | None:
     vendor = func.product_vendor(item_id, type_=Uuid)
     found: UUID | None = (await tx.execute(select(vendor))).scalar_one()
     return found
+
+
+async def skus_of(tx: AsyncConnection, item_ids: Iterable[UUID]) -> dict[UUID, str]:
+    """The SKUs of products and variants, by id."""
+    wanted = literal(list(item_ids), ARRAY(Uuid))
+    query = union_all(
+        select(products.c.id, products.c.sku).where(products.c.id == func.any(wanted)),
+        select(variants.c.id, variants.c.sku).where(variants.c.id == func.any(wanted)),
+    )
+    return {row.id: row.sku for row in await tx.execute(query)}
+
+
+async def with_variants(tx: AsyncConnection, product_ids: Iterable[UUID]) -> list[UUID]:
+    """The ids themselves, and those of the products' variants: the live ones and, of a deleted
+    product, those that were deleted with it."""
+    ids = list(product_ids)
+    query = (
+        select(variants.c.id)
+        .join(products, products.c.id == variants.c.product_id)
+        .where(
+            products.c.id.in_(ids),
+            variants.c.deleted_at.is_not_distinct_from(products.c.deleted_at),
+        )
+    )
+    return [*ids, *(await tx.execute(query)).scalars()]
+
+
+async def backorder_limits(tx: AsyncConnection, item_ids: Iterable[UUID]) -> dict[UUID, int]:
+    """The limit of each live item, a variant's being its product's; of a product, those of its
+    variants too."""
+    wanted = literal(list(item_ids), ARRAY(Uuid))
+    live = products.c.deleted_at.is_(None)
+    own = select(products.c.id, products.c.backorder_limit).where(
+        products.c.id == func.any(wanted), live
+    )
+    of_variants = (
+        select(variants.c.id, products.c.backorder_limit)
+        .join(products, products.c.id == variants.c.product_id)
+        .where(
+            or_(products.c.id == func.any(wanted), variants.c.id == func.any(wanted)),
+            live,
+            variants.c.deleted_at.is_(None),
+        )
+    )
+    rows = await tx.execute(union_all(own, of_variants))
+    return {row.id: row.backorder_limit for row in rows}
 
 
 async def by_skus(tx: AsyncConnection, tenant_id: UUID, skus: Iterable[str]) -> dict[str, Product]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from operator import eq, ge, le
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -21,6 +22,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    tuple_,
     union_all,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -44,6 +46,7 @@ SORTS: Mapping[str, ColumnElement[Any]] = {
 }
 # Where one price facet ends and the next begins, in major units of whatever currency.
 PRICE_STEPS = (5, 10, 25, 50, 100, 250, 500, 1_000, 5_000)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STEPS_E4 = [step * 10_000 for step in PRICE_STEPS]
 
 
@@ -149,6 +152,46 @@ async def categories(tx: AsyncConnection, tenant_id: UUID | None = None) -> list
     if tenant_id is not None:
         query = query.where(products.c.tenant_id == tenant_id)
     return [(row.category, row.size) for row in await tx.execute(query)]
+
+
+class ExportPlace(NamedTuple):
+    """After which product a page of an export begins: bundles come last, then by age.
+    `created_at_us` is in microseconds since the epoch."""
+
+    is_bundle: bool
+    created_at_us: int
+    id: UUID
+
+    @classmethod
+    def of(cls, product: Product) -> ExportPlace:
+        since = product.created_at - _EPOCH
+        return cls(product.kind == "bundle", since // timedelta(microseconds=1), product.id)
+
+
+async def export_page(
+    tx: AsyncConnection, tenant_id: UUID, after: ExportPlace | None, limit: int
+) -> list[Product]:
+    """A tenant's products in the order of an export, from after `after` on."""
+    found: list[Product] = []
+    for is_bundle in (False, True):
+        if len(found) == limit or (after is not None and after.is_bundle > is_bundle):
+            continue
+        query = (
+            select(*FIELDS)
+            .where(
+                products.c.tenant_id == tenant_id,
+                products.c.deleted_at.is_(None),
+                products.c.kind == ("bundle" if is_bundle else "simple"),
+            )
+            .order_by(products.c.created_at, products.c.id)
+            .limit(limit - len(found))
+        )
+        if after is not None and after.is_bundle == is_bundle:
+            moment = _EPOCH + timedelta(microseconds=after.created_at_us)
+            place = tuple_(literal(moment), literal(after.id, Uuid))
+            query = query.where(tuple_(products.c.created_at, products.c.id) > place)
+        found += [product_of(row) for row in (await tx.execute(query)).mappings()]
+    return found
 
 
 def _counted(found: Any, kind: str, value: ColumnElement[Any]) -> Select[str, str, str, int]:

@@ -31,6 +31,24 @@ def with_ancestors(paths: Iterable[str]) -> list[str]:
     return sorted(found, key=found.__getitem__)
 
 
+def path_of(parent: Category | None, name: str) -> str:
+    return f"{parent.path}{SEPARATOR}{name}" if parent else name
+
+
+def depth_first(categories: Iterable[Category]) -> list[Category]:
+    """The trees in the order in which they are read: each category before those below it,
+    siblings by position and then name."""
+    below: dict[UUID | None, list[Category]] = {}
+    for category in sorted(categories, key=lambda one: (one.position, one.name), reverse=True):
+        below.setdefault(category.parent_id, []).append(category)
+    waiting, found = below.get(None, []), []
+    while waiting:
+        category = waiting.pop()
+        found.append(category)
+        waiting += below.get(category.id, ())
+    return found
+
+
 def parent_path(path: str) -> str | None:
     return path.rpartition(SEPARATOR)[0] or None
 

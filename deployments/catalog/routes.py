@@ -1,140 +1,194 @@
-"""Service 3 of the marketplace plan: products, and beyond it categories and bulk import."""
+"""Service 3 of the marketplace plan: products, and beyond it variants, categories, facets, import
+and export. What is imported registers its routes first: `/categories` comes before an id."""
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import Depends, Query, Response
 
-from core.errors import Conflict, NotFound
-from core.principal import MANAGEMENT, Principal, Role
-from core.request import RequestKey
+from core.errors import Conflict, NotFound, UsedInBundle
+from deployments.catalog import category_routes, terms, variant_routes
+from deployments.catalog.exporting import NEXT_HEADER, ExportQuery, Exports
+from deployments.catalog.import_schemas import ImportResult, ProductImport
+from deployments.catalog.importing import Imports
+from deployments.catalog.router import (
+    WRITERS,
+    Anyone,
+    Key,
+    ProductId,
+    Writer,
+    WriterOrAdmin,
+    capability,
+    response,
+    router,
+)
 from deployments.catalog.schemas import (
-    CategoryQuery,
-    CategorySize,
-    ImportResult,
+    CurrencyQuery,
+    Facets,
     NewProduct,
     ProductChanges,
-    ProductImport,
+    ProductDetail,
+    ProductFilters,
     ProductPage,
     ProductQuery,
-    ProductView,
 )
 from deployments.catalog.service import Catalog
-from deployments.inventory.service import discontinue
 from deployments.resources import Shared
-from gateway.access import PUBLIC_ACCESS, require
-from gateway.capability import Capability
 from gateway.errors import responses
-from gateway.idempotency import request_key
-from gateway.resources import Resources
-from gateway.routing import HoldfastRoute
 from gateway.schemas import Envelope, Message
-from store.commands import Recorded
+
+__all__ = ["WRITERS", "capability", "category_routes", "variant_routes"]
 
 
-async def _catalog(request: Request) -> Catalog:
-    resources: Resources = request.app.state.resources
-    return Catalog(resources.db, resources.clock)
+async def _catalog(shared: Shared) -> Catalog:
+    return Catalog(shared.db, shared.clock)
 
 
-router = APIRouter(route_class=HoldfastRoute, tags=["catalog"])
-
-ProductId = Annotated[UUID, Path(alias="productId")]
 Service = Annotated[Catalog, Depends(_catalog)]
-Key = Annotated[RequestKey, Depends(request_key)]
-Anyone = Annotated[Principal, Depends(PUBLIC_ACCESS)]
-# A service key needs the scope catalog:write: its business' other systems keep the catalogue.
-WRITERS = MANAGEMENT | {Role.SERVICE}
-Writer = Annotated[Principal, Depends(require(WRITERS))]
-# A platform admin acts for no business and may mend or take down any product.
-WriterOrAdmin = Annotated[Principal, Depends(require(WRITERS | {Role.ADMIN}, tenant=False))]
+
+
+class CsvResponse(Response):
+    media_type = "text/csv"
 
 
 @router.get("", summary="List products")
 async def list_products(
-    _: Anyone, service: Service, query: Annotated[ProductQuery, Query()]
+    principal: Anyone, service: Service, query: Annotated[ProductQuery, Query()]
 ) -> ProductPage:
     """Products of all businesses that are not deleted: filtered, sorted, a page at a time."""
-    return await service.page(query)
+    return await service.page(principal, query)
 
 
-@router.get("/categories", summary="List categories")
-async def list_categories(
-    _: Anyone, service: Service, query: Annotated[CategoryQuery, Query()]
-) -> Envelope[list[CategorySize]]:
-    """Categories in use with the number of products in each, most first; at most 500."""
-    return await service.categories(query.vendor_id)
+@router.get("/facets", summary="Count what products have in common")
+async def product_facets(
+    _: Anyone, service: Service, query: Annotated[ProductFilters, Query()]
+) -> Envelope[Facets]:
+    """Of the products that the same filters would list: how many there are by category, price,
+    option and vendor."""
+    return await service.facets(query)
+
+
+@router.get(
+    "/export",
+    summary="Export products",
+    response_class=CsvResponse,
+    responses={
+        200: {
+            "headers": {
+                NEXT_HEADER: {
+                    "description": "What `after` the next page takes; absent with the last",
+                    "schema": {"type": "string"},
+                }
+            }
+        }
+    },
+)
+async def export_products(
+    principal: Writer, shared: Shared, query: Annotated[ExportQuery, Query()]
+) -> Response:
+    """Your whole catalogue as CSV, a page at a time; the pages one after the other are a file
+    that imports to the same. What a spreadsheet would run is kept from it by an apostrophe."""
+    page = await Exports(shared.db, shared.clock).page(principal, query)
+    headers = {"Content-Disposition": 'attachment; filename="products.csv"'}
+    if page.following is not None:
+        headers[NEXT_HEADER] = page.following
+    return CsvResponse(page.text.encode(), headers=headers)
 
 
 @router.get("/{productId}", summary="Get a product", responses=responses(NotFound))
-async def get_product(_: Anyone, service: Service, product_id: ProductId) -> Envelope[ProductView]:
-    """One product, whoever sells it."""
-    return await service.get(product_id)
+async def get_product(
+    principal: Anyone,
+    service: Service,
+    product_id: ProductId,
+    query: Annotated[CurrencyQuery, Query()],
+) -> Envelope[ProductDetail]:
+    """One product with its variants, whoever sells it. Its business' management sees its cost."""
+    return await service.get(principal, product_id, query.currency)
 
 
 @router.post(
     "",
     summary="Create a product",
     status_code=201,
-    response_model=Envelope[ProductView],
+    response_model=Envelope[ProductDetail],
     responses=responses(Conflict),
 )
 async def create_product(
-    principal: Writer, service: Service, key: Key, body: NewProduct
+    principal: Writer, service: Service, shared: Shared, key: Key, body: NewProduct
 ) -> Response:
-    """Creates a product of your business."""
-    return _response(await service.create(principal, key, body))
+    """Creates a product of your business, at once with its variants, or a bundle with its
+    parts."""
+    recorded = await service.create(principal, key, body)
+    if body.backorder_limit:
+        made = UUID(json.loads(recorded.body)["data"]["id"])
+        await terms.set_backorder(shared, principal, key, [made])
+    return response(recorded)
 
 
 @router.post("/import", summary="Import products", response_model=Envelope[ImportResult])
 async def import_products(
-    principal: Writer, service: Service, key: Key, body: ProductImport
+    principal: Writer, shared: Shared, key: Key, body: ProductImport
 ) -> Response:
-    """Creates or changes up to 500 products, told apart by SKU. Each row has its own answer:
-    created, updated, unchanged, or rejected with the reasons. Fields that a row leaves out stay
-    as they are."""
-    return _response(await service.import_rows(principal, key, body))
+    """Creates or changes up to 500 products and variants, told apart by SKU. Each row has its own
+    answer: created, updated, unchanged, or rejected with the reasons. Fields that a row leaves
+    out stay as they are."""
+    recorded = await Imports(shared.db, shared.clock).import_rows(principal, key, body)
+    result = Envelope[ImportResult].model_validate_json(recorded.body).data
+    known, new = _limited(body, result)
+    await terms.set_backorder(shared, principal, key, known)
+    await terms.set_backorder(shared, principal, key, new, new=True)
+    return response(recorded)
 
 
 @router.put(
     "/{productId}",
     summary="Change a product",
-    response_model=Envelope[ProductView],
+    response_model=Envelope[ProductDetail],
     responses=responses(NotFound, Conflict),
 )
 async def change_product(
     principal: WriterOrAdmin,
     service: Service,
+    shared: Shared,
     key: Key,
     product_id: ProductId,
     body: ProductChanges,
 ) -> Response:
     """Replaces what the body gives; what it leaves out stays. With `version`, only if the
     product still has it."""
-    return _response(await service.change(principal, key, product_id, body))
+    recorded = await service.change(principal, key, product_id, body)
+    if "backorder_limit" in body.model_fields_set:
+        await terms.set_backorder(shared, principal, key, [product_id])
+    return response(recorded)
 
 
 @router.delete(
     "/{productId}",
     summary="Delete a product",
     response_model=Message,
-    responses=responses(NotFound),
+    responses=responses(NotFound, UsedInBundle),
 )
 async def delete_product(
     principal: WriterOrAdmin, service: Service, shared: Shared, key: Key, product_id: ProductId
 ) -> Response:
-    """Takes a product off the shelf: nothing more of it can be reserved, while open holds may
-    still be confirmed. Its SKU and barcode are free again; its history stays."""
+    """Takes a product and its variants off the shelf: nothing more of them can be reserved, while
+    open holds may still be confirmed. Their SKUs and barcodes are free again; their history
+    stays. What is part of a bundle is not deleted."""
     recorded = await service.delete(principal, key, product_id)
-    # After the row, and again at each repeat: a first try may have ended between the two.
-    await discontinue(shared, principal, key.step("discontinue"), product_id)
-    return _response(recorded)
+    await terms.discontinue(shared, principal, key, product_id)
+    return response(recorded)
 
 
-def _response(recorded: Recorded) -> Response:
-    return Response(recorded.body, recorded.status, media_type="application/json")
-
-
-capability = Capability("catalog", "/api/products", router)
+def _limited(body: ProductImport, result: ImportResult) -> tuple[list[UUID], list[UUID]]:
+    """Items whose backorder limit the stock's owner must hear of: those that were there and whose
+    row gives one, and new ones, which have none unless the catalogue says so."""
+    known, new = [], []
+    for row, outcome in zip(body.rows, result.rows, strict=True):
+        if outcome.id is not None and outcome.status == "created":
+            new.append(outcome.id)
+        elif outcome.id is not None and "backorderLimit" in row:
+            known.append(outcome.id)
+    return known, new

@@ -1,92 +1,122 @@
-"""Bodies, queries and answers of the catalogue."""
+"""Bodies, queries and answers about products and their variants."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from core.money import MAX_AMOUNT_MINOR, from_minor
-from deployments.catalog.category_rules import MAX_NAME, tidy_path
+from core.money import from_minor
+from deployments.catalog import fields as f
 from gateway.schemas import Amount, CamelModel, Page, PageQuery, QueryModel
 from store.catalog import Product
-from store.catalog_categories import MAX_DEPTH, SEPARATOR
+from store.catalog_bundles import MAX_COMPONENTS, Component
+from store.catalog_search import MAX_OPTION_FILTERS
+from store.catalog_variants import Variant
 
-MAX_IMPORT_ROWS = 500
-MAX_IMAGES = 20
-MAX_PATH = 512
-
-# Trimmed after the length was checked, so that the published bounds are exactly the real ones.
-Name = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=255, pattern=r"\S"),
-    AfterValidator(str.strip),
-]
-Description = Annotated[str, StringConstraints(max_length=10_000)]
-
-
-def _path(text: str) -> str:
-    path = tidy_path(text)
-    names = path.split(SEPARATOR)
-    if not all(names):
-        raise ValueError("must have a name on each side of every >")
-    if len(names) > MAX_DEPTH:
-        raise ValueError(f"must have at most {MAX_DEPTH} levels")
-    if len(path) > MAX_PATH or max(map(len, names)) > MAX_NAME:
-        raise ValueError(f"must have names of at most {MAX_NAME} characters")
-    return path
-
-
-Category = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=MAX_PATH, pattern=r"\S"),
-    AfterValidator(_path),
-    Field(description="A name at the top, or a path of up to 5 names: `Toys > Cars`"),
-]
-# Words with single spaces between: what looks the same is the same.
-Code = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^\S+( \S+)*$")]
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
-ImageUrl = Annotated[
-    str, StringConstraints(max_length=2048, pattern=r"^https?://[^\s/?#]+([/?#]\S*)?$")
-]
-PriceBound = Annotated[
-    Decimal,
-    Field(ge=0, le=MAX_AMOUNT_MINOR),
-    WithJsonSchema({"type": "number", "minimum": 0, "maximum": MAX_AMOUNT_MINOR}),
-]
+MAX_VARIANTS = 100
 Sort = Literal["createdAt", "-createdAt", "price", "-price", "name", "-name"]
 
 
-class _OptionalFields(CamelModel):
-    """What may be left out. Whether it was is told by `model_fields_set`: defaults come from
-    factories so that the published schema has none, and takes no null where none is meant."""
+class _ItemFields(CamelModel):
+    """What a product and a variant may both have. Whether a field was given is told by
+    `model_fields_set`: defaults come from factories so that the published schema has none, and
+    takes no null where none is meant."""
 
-    description: Description = Field(default_factory=str)
-    category: Category | None = None
-    images: list[ImageUrl] = Field(default_factory=list, max_length=MAX_IMAGES)
-    barcode: Code | None = Field(default=None, description="Unique in the business")
-    currency: Currency = Field(
+    barcode: f.Code | None = Field(default=None, description="Unique in the business")
+    images: f.Images = Field(default_factory=list)
+    image_alts: f.ImageAlts = Field(default_factory=dict)
+    prices: f.Prices = Field(default_factory=dict)
+    cost: f.Cost = None
+    tax_class_id: f.TaxClassId = None
+
+
+class ProductFields(_ItemFields):
+    """What of a product may be left out."""
+
+    description: f.Description = Field(default_factory=str)
+    category: f.Category | None = None
+    currency: f.Currency = Field(
         default_factory=str, description="ISO 4217; by default the business' own"
+    )
+    backorder_limit: f.BackorderLimit = Field(default_factory=int)
+
+
+class VariantFields(_ItemFields):
+    """What of a variant may be left out. Without a price it has the product's."""
+
+    price: Amount | None = Field(default=None, description="In the product's currency")
+    position: f.Position = Field(default_factory=int)
+
+
+class ComponentBody(CamelModel):
+    """So many of an item (a product without variants, or a variant) in each bundle."""
+
+    item_id: UUID
+    quantity: f.PartQuantity
+
+
+Components = Annotated[
+    list[ComponentBody],
+    Field(
+        min_length=1,
+        max_length=MAX_COMPONENTS,
+        description="The parts of a bundle: shared with others, and no bundles themselves",
+    ),
+]
+
+
+class NewVariant(VariantFields):
+    """A variant to create."""
+
+    options: f.Options
+    sku: f.Code = Field(default_factory=str, description="Unique in the business; made if absent")
+
+
+class VariantChanges(VariantFields):
+    """What to replace; what is left out stays."""
+
+    options: f.Options = Field(default_factory=dict)
+    sku: f.Code = Field(default_factory=str)
+    version: int | None = Field(
+        default=None,
+        ge=1,
+        le=2**31 - 1,
+        description="If given, the change is made only if the variant still has this version",
     )
 
 
-class NewProduct(_OptionalFields):
-    """A product to create. `price` may have as many decimals as its currency has."""
+class NewProduct(ProductFields):
+    """A product to create. `price` may have as many decimals as its currency has. A bundle has
+    `components` and no variants; its kind stays what it is."""
 
-    name: Name
+    name: f.Name
     price: Amount
-    sku: Code = Field(default_factory=str, description="Unique in the business; made if absent")
+    sku: f.Code = Field(default_factory=str, description="Unique in the business; made if absent")
+    kind: Literal["simple", "bundle"] = Field(default_factory=lambda: "simple")
+    variants: list[NewVariant] = Field(default_factory=list, max_length=MAX_VARIANTS)
+    components: Components = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> NewProduct:
+        if (self.kind == "bundle") != bool(self.components):
+            raise ValueError("a bundle, and nothing else, has components")
+        if self.kind == "bundle" and self.variants:
+            raise ValueError("a bundle has no variants")
+        return self
 
 
-class ProductChanges(_OptionalFields):
-    """What to replace; what is left out stays. A new `currency` needs a `price`."""
+class ProductChanges(ProductFields):
+    """What to replace; what is left out stays. A new `currency` needs a `price`, and a `cost` if
+    there is one."""
 
-    name: Name = Field(default_factory=str)
+    name: f.Name = Field(default_factory=str)
     price: Amount = Field(default_factory=Decimal)
-    sku: Code = Field(default_factory=str)
+    sku: f.Code = Field(default_factory=str)
+    components: Components = Field(default_factory=list)
     version: int | None = Field(
         default=None,
         ge=1,
@@ -95,76 +125,128 @@ class ProductChanges(_OptionalFields):
     )
 
 
-class ImportRow(_OptionalFields):
-    """One row of an import: the product with this SKU is created or changed."""
-
-    sku: Code
-    name: Name
-    price: Amount
-
-
-class ProductImport(CamelModel):
-    """Rows are judged one by one, so that a bad one does not keep the others out."""
-
-    rows: list[dict[str, Any]] = Field(
-        min_length=1,
-        max_length=MAX_IMPORT_ROWS,
-        description="Each with `sku`, `name`, `price`, and optionally `description`, `category`,"
-        " `images`, `barcode`, `currency`, as a new product has them",
-    )
-
-
-class RowError(CamelModel):
-    field: str
-    message: str
-
-
-class RowResult(CamelModel):
-    """What became of the row at the same place."""
-
-    sku: str | None
-    status: Literal["created", "updated", "unchanged", "rejected"]
-    id: UUID | None
-    errors: list[RowError]
-
-
-class ImportResult(CamelModel):
-    created: int
-    updated: int
-    unchanged: int
-    rejected: int
-    rows: list[RowResult]
-
-
-class ProductView(CamelModel):
-    """A product as everyone may see it. `vendorId` is the business that sells it."""
-
+class _ItemView(CamelModel):
     id: UUID
-    vendor_id: UUID
-    name: str
-    description: str
     price: Amount
-    currency: str
-    category: str | None
+    currency: str = Field(description="What `price` is in")
+    prices: dict[str, Amount] = Field(description="Prices in further currencies")
+    cost: Amount | None = Field(default=None, exclude_if=lambda value: value is None)
+    tax_class_id: UUID | None
     images: list[str]
+    image_alts: dict[str, str]
     sku: str
     barcode: str | None
     version: int
     created_at: datetime
     updated_at: datetime
 
+
+class VariantView(_ItemView):
+    """A variant as everyone may see it; `cost` is there for its business' management alone.
+    `taxClassId` is null where the product's counts."""
+
+    product_id: UUID
+    options: dict[str, str]
+    has_own_price: bool
+    position: int
+
     @classmethod
-    def of(cls, product: Product) -> ProductView:
+    def of(cls, variant: Variant, product: Product, currency: str | None = None) -> VariantView:
+        price_minor, shown = variant_price(variant, product, currency)
         return cls(
-            vendor_id=product.tenant_id,
-            price=from_minor(product.price_minor, product.currency),
-            **{name: getattr(product, name) for name in _SHOWN},
+            price=from_minor(price_minor, shown),
+            currency=shown,
+            prices=_amounts(variant.prices),
+            cost=_cost(variant.cost_minor, product.currency),
+            has_own_price=variant.price_minor is not None,
+            **{name: getattr(variant, name) for name in _SHOWN_OF_VARIANT},
         )
 
 
-_SHOWN = tuple(set(ProductView.model_fields) - {"vendor_id", "price"})
+class ProductView(_ItemView):
+    """A product as everyone may see it; `cost` is there for its business' management alone.
+    `vendorId` is the business that sells it. With variants, they are what is sold."""
+
+    vendor_id: UUID
+    name: str
+    description: str
+    category: str | None
+    kind: Literal["simple", "bundle"]
+    backorder_limit: int
+    variant_count: int
+
+    @classmethod
+    def of(
+        cls, product: Product, variant_count: int = 0, currency: str | None = None
+    ) -> ProductView:
+        return cls.model_validate(_shown(product, variant_count, currency))
+
+
+class ProductDetail(ProductView):
+    """A product with its variants and, of a bundle, its parts."""
+
+    variants: list[VariantView]
+    components: list[ComponentBody]
+
+    @classmethod
+    def whole(
+        cls,
+        product: Product,
+        variants: list[Variant],
+        components: tuple[Component, ...],
+        currency: str | None = None,
+    ) -> ProductDetail:
+        return cls(
+            variants=[VariantView.of(one, product, currency) for one in variants],
+            components=[ComponentBody(item_id=c.item_id, quantity=c.quantity) for c in components],
+            **_shown(product, len(variants), currency),
+        )
+
+
+_MADE = {"vendor_id", "price", "currency", "prices", "cost", "variant_count", "has_own_price"}
+_SHOWN = tuple(set(ProductView.model_fields) - _MADE)
+_SHOWN_OF_VARIANT = tuple(set(VariantView.model_fields) - _MADE)
 
 ProductPage = Page[ProductView]
+
+
+def product_price(product: Product, currency: str | None) -> tuple[int, str]:
+    """The price in minor units and its currency: the one that is asked for, where there is a
+    price in it, else the product's own."""
+    if currency in product.prices:
+        return product.prices[currency], currency
+    return product.price_minor, product.currency
+
+
+def variant_price(variant: Variant, product: Product, currency: str | None) -> tuple[int, str]:
+    """The same for a variant. The product's price in a currency counts for it unless it has a
+    price of its own."""
+    if currency in variant.prices:
+        return variant.prices[currency], currency
+    if variant.price_minor is not None:
+        return variant.price_minor, product.currency
+    return product_price(product, currency)
+
+
+def _shown(product: Product, variant_count: int, currency: str | None) -> dict[str, object]:
+    price_minor, shown = product_price(product, currency)
+    return {
+        "vendor_id": product.tenant_id,
+        "price": from_minor(price_minor, shown),
+        "currency": shown,
+        "prices": _amounts(product.prices),
+        "cost": _cost(product.cost_minor, product.currency),
+        "variant_count": variant_count,
+        **{name: getattr(product, name) for name in _SHOWN},
+    }
+
+
+def _amounts(prices: dict[str, int]) -> dict[str, Decimal]:
+    return {currency: from_minor(minor, currency) for currency, minor in sorted(prices.items())}
+
+
+def _cost(cost_minor: int | None, currency: str) -> Decimal | None:
+    return None if cost_minor is None else from_minor(cost_minor, currency)
 
 
 class CategorySize(CamelModel):
@@ -172,28 +254,81 @@ class CategorySize(CamelModel):
     products: int
 
 
-class CategoryQuery(QueryModel):
+class VendorQuery(QueryModel):
     vendor_id: UUID | None = Field(default=None, description="Only this business' products")
 
 
-class ProductQuery(PageQuery):
+class CurrencyQuery(QueryModel):
+    currency: f.Currency | None = Field(
+        default=None, description="Show prices in it, where there are any"
+    )
+
+
+OptionFilter = Annotated[str, StringConstraints(max_length=101, pattern=r"^[^\s:][^:]*:\S.*$")]
+
+
+class ProductFilters(QueryModel):
     """Which products. Prices compare as the numbers shown, so with prices in several currencies
     name the `currency` too."""
 
-    category: Category | None = Field(
+    category: f.Category | None = Field(
         default=None, description="A name or path, with all that is below it"
     )
-    min_price: PriceBound | None = None
-    max_price: PriceBound | None = None
-    currency: Currency | None = None
+    min_price: f.PriceBound | None = None
+    max_price: f.PriceBound | None = None
+    currency: f.Currency | None = Field(
+        default=None, description="Only what has a price in it; prices are then shown in it"
+    )
     q: str | None = Field(
         default=None,
         min_length=1,
         max_length=100,
-        description="Words that name, SKU or category hold, each at least as the beginning of a"
-        " word; at most 10,000 products are found",
+        description="Words that name, SKU or category hold, or SKU and options of a variant, each"
+        " at least as the beginning of a word; at most 10,000 products are found",
     )
     sku: str | None = Field(default=None, min_length=1, max_length=64)
     barcode: str | None = Field(default=None, min_length=1, max_length=64)
+    option: list[OptionFilter] = Field(
+        default_factory=list,
+        max_length=MAX_OPTION_FILTERS,
+        description="`name:value`; several must be true of one variant",
+    )
     vendor_id: UUID | None = Field(default=None, description="Only this business' products")
+
+    @field_validator("option")
+    @classmethod
+    def _each_name_once(cls, value: list[str]) -> list[str]:
+        names = [one.partition(":")[0] for one in value]
+        if len(set(names)) < len(names):
+            raise ValueError("must name each option once")
+        return value
+
+
+class ProductQuery(ProductFilters, PageQuery):
+    """Which products, in what order, and which page of them."""
+
     sort: Sort = "-createdAt"
+
+
+class FacetValue(CamelModel):
+    value: str
+    products: int
+
+
+class PriceFacet(CamelModel):
+    """Products from `minPrice` up to, and without, `maxPrice`; null is without bound."""
+
+    min_price: int | None
+    max_price: int | None
+    products: int
+
+
+class Facets(CamelModel):
+    """How many of the products found have what; most first, 50 of each at most. Counted are
+    10,000 products at most."""
+
+    counted: int
+    categories: list[FacetValue]
+    prices: list[PriceFacet]
+    options: dict[str, list[FacetValue]]
+    vendors: list[FacetValue]

@@ -1,104 +1,115 @@
-"""What the catalogue does: every write is one transaction with its event and its answer."""
+"""What is done with products: every write is one transaction with its event and its answer."""
 
 from __future__ import annotations
 
-from collections import Counter
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from uuid import UUID
 
-from core.clock import Clock
-from core.errors import Conflict, FieldError, NotFound
+from core.errors import FieldError, UsedInBundle, ValidationFailed
 from core.principal import Principal
 from core.request import RequestKey
 from deployments.catalog import categories
+from deployments.catalog.base import (
+    CatalogService,
+    business,
+    check_version,
+    found,
+    recorded,
+    sees_costs,
+)
 from deployments.catalog.rules import (
     CREATED,
     DELETED,
     UPDATED,
     Author,
-    Outcome,
-    Shelf,
     changed,
+    check_currency_kept,
+    check_options,
     created,
+    created_variant,
     event_data,
-    read_rows,
 )
 from deployments.catalog.schemas import (
     CategorySize,
-    ImportResult,
+    ComponentBody,
+    Facets,
+    FacetValue,
     NewProduct,
+    NewVariant,
+    PriceFacet,
     ProductChanges,
-    ProductImport,
+    ProductDetail,
+    ProductFilters,
     ProductQuery,
     ProductView,
-    RowError,
-    RowResult,
 )
 from gateway.schemas import Envelope, Message, Page, Pagination
-from store import catalog, catalog_items, catalog_search
-from store.business import business_currency
+from store import catalog, catalog_bundles, catalog_search, catalog_variants
 from store.catalog import Product
-from store.catalog_search import Filters
+from store.catalog_bundles import Component
+from store.catalog_search import PRICE_STEPS, Facet, Filters
+from store.catalog_variants import Variant
 from store.commands import Recorded, once
-from store.engine import PUBLIC, Database, Scope
-from store.outbox import Event, emit, emit_all
+from store.engine import PUBLIC, Scope, Transaction
+from store.outbox import emit
 
 
-class Catalog:
-    """The catalogue of all businesses. Reading is open to everyone; a write acts for the
-    principal's business, or as a platform admin for the business that has the product."""
+class Catalog(CatalogService):
+    """The catalogue of all businesses. Reading is open to everyone."""
 
-    def __init__(self, db: Database, clock: Clock) -> None:
-        self._db = db
-        self._clock = clock
-
-    async def page(self, query: ProductQuery) -> Page[ProductView]:
-        filters = Filters(
-            tenant_id=query.vendor_id,
-            category=query.category,
-            currency=query.currency,
-            min_price_e4=_e4(query.min_price, ROUND_CEILING),
-            max_price_e4=_e4(query.max_price, ROUND_FLOOR),
-            sku=query.sku,
-            barcode=query.barcode,
-            words=query.q,
-        )
-        async with self._db.transaction(PUBLIC) as tx:
-            found, total = await catalog_search.search(
-                tx, filters, query.sort, limit=query.limit, offset=query.offset
+    async def page(self, principal: Principal, query: ProductQuery) -> Page[ProductView]:
+        own = sees_costs(principal, query.vendor_id)
+        async with self._db.transaction(Scope(query.vendor_id) if own else PUBLIC) as tx:
+            products, total = await catalog_search.search(
+                tx, _filters(query), query.sort, limit=query.limit, offset=query.offset
             )
+            sizes = await catalog_variants.count_of_products(tx, [one.id for one in products])
         return Page(
-            data=[ProductView.of(product) for product in found],
+            data=[ProductView.of(one, sizes.get(one.id, 0), query.currency) for one in products],
             pagination=Pagination(page=query.page, limit=query.limit, total=total),
         )
 
+    async def facets(self, query: ProductFilters) -> Envelope[Facets]:
+        async with self._db.transaction(PUBLIC) as tx:
+            values, counted = await catalog_search.facets(tx, _filters(query))
+        return Envelope(data=_facets(values, counted))
+
     async def categories(self, vendor_id: UUID | None) -> Envelope[list[CategorySize]]:
         async with self._db.transaction(PUBLIC) as tx:
-            found = await catalog_search.categories(tx, vendor_id)
-        return Envelope(data=[CategorySize(category=name, products=n) for name, n in found])
+            used = await catalog_search.categories(tx, vendor_id)
+        return Envelope(data=[CategorySize(category=name, products=n) for name, n in used])
 
-    async def get(self, product_id: UUID) -> Envelope[ProductView]:
+    async def get(
+        self, principal: Principal, product_id: UUID, currency: str | None
+    ) -> Envelope[ProductDetail]:
         """Raises NotFound for what never was or is deleted."""
         async with self._db.transaction(PUBLIC) as tx:
-            product = await catalog.get(tx, product_id)
-        if product is None:
-            raise NotFound("There is no such product.")
-        return Envelope(data=ProductView.of(product))
+            product = found(await catalog.get(tx, product_id))
+            if not sees_costs(principal, product.tenant_id):
+                return await _detail(tx, product, currency)
+        # A second look, in which the policies show what it costs.
+        async with self._db.transaction(Scope(product.tenant_id)) as tx:
+            return await _detail(tx, found(await catalog.get(tx, product_id)), currency)
 
     async def create(self, principal: Principal, key: RequestKey, body: NewProduct) -> Recorded:
-        """Raises Conflict if another product has the SKU or barcode."""
-        tenant = _business(principal)
+        """Raises Conflict if another product or variant has a SKU or barcode."""
+        tenant = business(principal)
         async with self._db.transaction(Scope(tenant)) as tx:
 
             async def work() -> Recorded:
                 await catalog.lock_catalog(tx, tenant)
-                author = self._author(principal, tenant, await business_currency(tx, tenant))
+                author = await self.author(tx, principal, tenant)
                 product = created(body, author)
+                variants = _new_variants(body.variants, product, author)
+                parts = await _parts(tx, tenant, body.components)
                 await categories.ensure(tx, tenant, [product.category], author.now)
                 await catalog.add(tx, [product])
+                await catalog_variants.add(tx, variants)
+                await catalog_bundles.put_components(tx, tenant, {product.id: parts})
                 await emit(tx, tenant, product.id, CREATED, event_data(product))
-                return _answer(201, product)
+                return recorded(201, Envelope(data=ProductDetail.whole(product, variants, parts)))
 
             return await once(tx, tenant, key, work)
 
@@ -106,105 +117,132 @@ class Catalog:
         self, principal: Principal, key: RequestKey, product_id: UUID, body: ProductChanges
     ) -> Recorded:
         """Raises NotFound for another business' product too; Conflict if the version is not the
-        one that was asked for, or another product has the SKU or barcode."""
-        tenant = await self._owner(principal, product_id)
+        one that was asked for, or another product or variant has the SKU or barcode."""
+        tenant = await self.owner(principal, product_id)
         async with self._db.transaction(Scope(tenant)) as tx:
 
             async def work() -> Recorded:
                 await catalog.lock_catalog(tx, tenant)
-                before = _found(await catalog.get(tx, product_id))
-                if body.version is not None and body.version != before.version:
-                    raise _moved_on(before)
-                after = changed(before, body, self._now())
+                before = found(await catalog.get(tx, product_id))
+                check_version(body.version, before.version, "product")
+                after = changed(before, body, self.now())
+                variants = (await catalog_variants.of_products(tx, [product_id])).get(
+                    product_id, []
+                )
+                check_currency_kept(before, after, variants)
+                new_parts = await self._new_parts(tx, before, body)
+                if new_parts is not None and after is before:
+                    after = replace(before, version=before.version + 1, updated_at=self.now())
                 if after is not before:
                     await categories.ensure(tx, tenant, [after.category], after.updated_at)
                     await catalog.replace(tx, [after])
-                    await emit(tx, tenant, product_id, UPDATED, event_data(after, before))
-                return _answer(200, after)
+                    data = event_data(after, before)
+                    if new_parts is not None:
+                        await catalog_bundles.put_components(tx, tenant, {product_id: new_parts})
+                        data["changed"] = sorted([*data["changed"], "components"])
+                    await emit(tx, tenant, product_id, UPDATED, data)
+                return recorded(200, await _detail(tx, after, None))
 
             return await once(tx, tenant, key, work)
 
     async def delete(self, principal: Principal, key: RequestKey, product_id: UUID) -> Recorded:
-        """Raises NotFound for what is deleted already, and for another business' product."""
-        tenant = await self._owner(principal, product_id)
+        """Raises NotFound for what is deleted already, and for another business' product;
+        UsedInBundle if it, or a variant of it, is part of a bundle."""
+        tenant = await self.owner(principal, product_id)
         async with self._db.transaction(Scope(tenant)) as tx:
 
             async def work() -> Recorded:
                 await catalog.lock_catalog(tx, tenant)
-                product = _found(await catalog.get(tx, product_id))
-                await catalog.remove(tx, product_id, self._now())
+                product = found(await catalog.get(tx, product_id))
+                variants = await catalog_variants.of_products(tx, [product_id])
+                ids = [one.id for one in variants.get(product_id, [])]
+                await check_in_no_bundle(tx, [product_id, *ids])
+                now = self.now()
+                await catalog_variants.remove(tx, ids, now)
+                await catalog.remove(tx, product_id, now)
                 await emit(tx, tenant, product_id, DELETED, event_data(product))
-                return _recorded(200, Message(message="Product deleted"))
+                return recorded(200, Message(message="Product deleted"))
 
             return await once(tx, tenant, key, work)
 
-    async def import_rows(
-        self, principal: Principal, key: RequestKey, body: ProductImport
-    ) -> Recorded:
-        """Creates or changes a product per row, by SKU, all that can be in one transaction."""
-        tenant = _business(principal)
-        rows = read_rows(body.rows)
-        skus = {row.sku for row in rows if not isinstance(row, Outcome)}
-        barcodes = {row.barcode for row in rows if not isinstance(row, Outcome) and row.barcode}
-        async with self._db.transaction(Scope(tenant)) as tx:
-
-            async def work() -> Recorded:
-                await catalog.lock_catalog(tx, tenant)
-                author = self._author(principal, tenant, await business_currency(tx, tenant))
-                shelf = Shelf(
-                    await catalog.by_skus(tx, tenant, skus),
-                    await catalog_items.code_owners(tx, tenant, "barcode", barcodes),
-                )
-                outcomes = [
-                    row if isinstance(row, Outcome) else shelf.place(number, row, author)
-                    for number, row in enumerate(rows)
-                ]
-                paths = {o.product.category for o in outcomes if o.product}
-                await categories.ensure(tx, tenant, paths, author.now)
-                await catalog.add(tx, _products(outcomes, "created"))
-                await catalog.replace(tx, _products(outcomes, "updated"))
-                await emit_all(tx, tenant, _events(outcomes))
-                return _recorded(200, Envelope(data=_result(outcomes)))
-
-            return await once(tx, tenant, key, work)
-
-    async def _owner(self, principal: Principal, product_id: UUID) -> UUID:
-        """The business in whose name a product is written."""
-        if principal.tenant_id is not None:
-            return principal.tenant_id
-        async with self._db.transaction(PUBLIC) as tx:
-            owner = await catalog.vendor_of(tx, product_id)
-        if owner is None:
-            raise NotFound("There is no such product.")
-        return owner
-
-    def _author(self, principal: Principal, tenant: UUID, currency: str | None) -> Author:
-        if currency is None:
-            raise NotFound("Your business does not exist any more.")
-        return Author(tenant, UUID(principal.id), self._now(), currency)
-
-    def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
+    async def _new_parts(
+        self, tx: Transaction, product: Product, body: ProductChanges
+    ) -> tuple[Component, ...] | None:
+        """The parts that the body gives a bundle, if they are others than it has."""
+        if "components" not in body.model_fields_set:
+            return None
+        if product.kind != "bundle":
+            raise ValidationFailed([FieldError("components", "are a bundle's alone")])
+        parts = await _parts(tx, product.tenant_id, body.components)
+        had = await catalog_bundles.components_of(tx, [product.id])
+        return None if parts == had.get(product.id) else parts
 
 
-def _business(principal: Principal) -> UUID:
-    if principal.tenant_id is None:
-        raise RuntimeError("the route lets only members of a business through")
-    return principal.tenant_id
+async def check_in_no_bundle(tx: Transaction, item_ids: Sequence[UUID]) -> None:
+    """Raises UsedInBundle, naming the bundles, if any of the items is part of one."""
+    used = await catalog_bundles.bundles_with(tx, item_ids)
+    if used:
+        bundles = sorted({str(one) for bundles in used.values() for one in bundles})
+        raise UsedInBundle(extra={"bundleIds": bundles[:50]})
 
 
-def _found(product: Product | None) -> Product:
-    if product is None:
-        raise NotFound("There is no such product.")
-    return product
+async def _detail(
+    tx: Transaction, product: Product, currency: str | None
+) -> Envelope[ProductDetail]:
+    variants = (await catalog_variants.of_products(tx, [product.id])).get(product.id, [])
+    is_bundle = product.kind == "bundle"
+    parts = await catalog_bundles.components_of(tx, [product.id]) if is_bundle else {}
+    whole = ProductDetail.whole(product, variants, parts.get(product.id, ()), currency)
+    return Envelope(data=whole)
 
 
-def _moved_on(product: Product) -> Conflict:
-    message = f"is not the product's version, which is {product.version}"
-    return Conflict(
-        "The product has changed since you read it.",
-        errors=[FieldError("version", message)],
-        extra={"currentVersion": product.version},
+def _new_variants(bodies: Sequence[NewVariant], product: Product, author: Author) -> list[Variant]:
+    made: list[Variant] = []
+    for index, body in enumerate(bodies):
+        try:
+            check_options(body.options, made)
+            made.append(created_variant(body, product, author))
+        except ValidationFailed as error:
+            raise ValidationFailed(
+                [FieldError(f"variants[{index}].{e.field}", e.message) for e in error.errors]
+            ) from error
+    return made
+
+
+async def _parts(
+    tx: Transaction, tenant_id: UUID, bodies: Sequence[ComponentBody]
+) -> tuple[Component, ...]:
+    """The parts of a bundle. Raises ValidationFailed on `components[n].itemId`."""
+    facts = await catalog_bundles.facts_of(tx, [body.item_id for body in bodies]) if bodies else {}
+    seen: set[UUID] = set()
+    for index, body in enumerate(bodies):
+        fact = facts.get(body.item_id)
+        message = None
+        if body.item_id in seen:
+            message = "is in the bundle already"
+        elif fact is None or fact.tenant_id != tenant_id:
+            message = "is no product or variant of yours"
+        elif fact.kind == "bundle":
+            message = "is a bundle itself"
+        elif fact.kind == "parent":
+            message = "has variants: name one of them"
+        if message is not None:
+            raise ValidationFailed([FieldError(f"components[{index}].itemId", message)])
+        seen.add(body.item_id)
+    return tuple(Component(body.item_id, body.quantity) for body in bodies)
+
+
+def _filters(query: ProductFilters) -> Filters:
+    return Filters(
+        tenant_id=query.vendor_id,
+        category=query.category,
+        currency=query.currency,
+        min_price_e4=_e4(query.min_price, ROUND_CEILING),
+        max_price_e4=_e4(query.max_price, ROUND_FLOOR),
+        sku=query.sku,
+        barcode=query.barcode,
+        words=query.q,
+        options={name: value for name, _, value in (o.partition(":") for o in query.option)},
     )
 
 
@@ -212,42 +250,24 @@ def _e4(price: Decimal | None, rounding: str) -> int | None:
     return None if price is None else int(price.scaleb(4).to_integral_value(rounding))
 
 
-def _products(outcomes: list[Outcome], status: str) -> list[Product]:
-    return [o.product for o in outcomes if o.product is not None and o.status == status]
+def _facets(values: Sequence[Facet], counted: int) -> Facets:
+    def of_kind(kind: str) -> list[FacetValue]:
+        return [FacetValue(value=v.value, products=v.products) for v in values if v.kind == kind]
 
-
-def _events(outcomes: list[Outcome]) -> list[Event]:
-    return [
-        Event(o.product.id, UPDATED if o.before else CREATED, event_data(o.product, o.before))
-        for o in outcomes
-        if o.product is not None and o.status in ("created", "updated")
-    ]
-
-
-def _result(outcomes: list[Outcome]) -> ImportResult:
-    sizes = Counter(outcome.status for outcome in outcomes)
-    return ImportResult(
-        created=sizes["created"],
-        updated=sizes["updated"],
-        unchanged=sizes["unchanged"],
-        rejected=sizes["rejected"],
-        rows=[
-            RowResult(
-                sku=o.sku,
-                status=o.status,
-                id=o.product.id if o.product else None,
-                errors=[RowError(field=e.field, message=e.message) for e in o.errors],
-            )
-            for o in outcomes
+    options: dict[str, list[FacetValue]] = {}
+    for one in values:
+        if one.kind == "option":
+            shown = FacetValue(value=one.value, products=one.products)
+            options.setdefault(one.name, []).append(shown)
+    steps = (None, *PRICE_STEPS, None)
+    sizes = {int(one.value): one.products for one in values if one.kind == "price"}
+    return Facets(
+        counted=counted,
+        categories=of_kind("category"),
+        prices=[
+            PriceFacet(min_price=steps[step], max_price=steps[step + 1], products=size)
+            for step, size in sorted(sizes.items())
         ],
+        options=options,
+        vendors=of_kind("vendor"),
     )
-
-
-def _answer(status: int, product: Product) -> Recorded:
-    return _recorded(status, Envelope(data=ProductView.of(product)))
-
-
-def _recorded(
-    status: int, body: Envelope[ProductView] | Envelope[ImportResult] | Message
-) -> Recorded:
-    return Recorded(status, body.model_dump_json(by_alias=True).encode())

@@ -118,16 +118,6 @@ async def reserve(
     return await command(shared, principal, key, wanted, m.Hold)
 
 
-async def discontinue(
-    shared: Resources, principal: Principal, key: RequestKey, product_id: UUID
-) -> None:
-    """No new holds on a product that left the catalogue, whoever took it out. Its tenant is
-    asked of the catalogue, since a platform admin acts for none."""
-    tenant_id = await shared.owners.of_any(product_id)
-    wanted = m.SetItemTerms(product_id, discontinued=True)
-    await command(shared, principal, key, wanted, m.TermsReply, tenant_id)
-
-
 async def level(
     shared: Resources, principal: Principal, product_id: UUID, location_id: UUID | None
 ) -> s.LevelOut:

@@ -12,16 +12,10 @@ from pydantic import ValidationError
 
 from core.errors import ValidationFailed
 from core.ids import uuid7
-from deployments.catalog.rules import (
-    Author,
-    Outcome,
-    Shelf,
-    changed,
-    created,
-    event_data,
-    read_rows,
-)
-from deployments.catalog.schemas import ImportRow, NewProduct, ProductChanges, ProductView
+from deployments.catalog.import_rules import Outcome, Shelf, read_rows
+from deployments.catalog.import_schemas import ProductRow
+from deployments.catalog.rules import Author, changed, created, event_data
+from deployments.catalog.schemas import NewProduct, ProductChanges, ProductView
 from store.catalog import Product
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -123,7 +117,7 @@ def test_a_product_is_shown_with_an_exact_price() -> None:
 def placed(
     *rows: dict[str, Any], products: list[Product] | None = None, **barcodes: UUID
 ) -> list[Outcome]:
-    shelf = Shelf({p.sku: p for p in products or []}, dict(barcodes))
+    shelf = Shelf({p.sku: p for p in products or []}, barcodes=dict(barcodes))
     author = Author(AUTHOR.tenant_id, AUTHOR.user_id, LATER, "GBP")
     return [
         row if isinstance(row, Outcome) else shelf.place(number, row, author)
@@ -150,8 +144,8 @@ def test_each_row_of_an_import_has_its_own_outcome() -> None:
         "created", "unchanged", "updated", "rejected", "rejected", "rejected"
     ]  # fmt: skip
     assert [o.errors[0].field for o in outcomes[3:]] == ["price", "sku", "wrong"]
-    updated = outcomes[2].product
-    assert updated is not None
+    updated = outcomes[2].item
+    assert isinstance(updated, Product)
     assert (updated.id, updated.version, updated.price_minor) == (old.id, 2, 300)
 
 
@@ -173,5 +167,5 @@ def test_an_import_refuses_what_is_taken() -> None:
 
 
 def test_import_rows_take_exactly_what_they_declare() -> None:
-    given = ImportRow.model_validate(row("A", images=["http://x"]))
+    given = ProductRow.model_validate(row("A", images=["http://x"]))
     assert given.model_fields_set == {"sku", "name", "price", "images"}

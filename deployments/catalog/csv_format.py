@@ -1,0 +1,183 @@
+"""Products as lines of CSV: what an export writes, and an import reads back to exactly the same.
+
+A line is a product, or a variant that names its `parentSku`. Cells of several values are JSON,
+images URLs with spaces between. An empty cell is none.
+
+A cell of text that a spreadsheet would take for a formula is written with an apostrophe in front,
+and read without it: nothing runs in whoever opens the file, and nothing is lost on the way back.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from core.money import from_minor
+from store.catalog import Product
+from store.catalog_bundles import Component
+from store.catalog_variants import Variant
+
+COLUMNS = (
+    "sku",
+    "parentSku",
+    "kind",
+    "name",
+    "description",
+    "category",
+    "price",
+    "currency",
+    "prices",
+    "cost",
+    "taxClassId",
+    "barcode",
+    "images",
+    "imageAlts",
+    "options",
+    "components",
+    "position",
+    "backorderLimit",
+)
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
+_MARKED = re.compile(r"'+[=+\-@\t\r\n]")
+_to_json = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
+
+
+def lines(rows: Iterable[Mapping[str, str]], *, header: bool) -> str:
+    """The rows as CSV, on request with the header before them."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    if header:
+        writer.writerow(COLUMNS)
+    writer.writerows([_guarded(row.get(name, "")) for name in COLUMNS] for row in rows)
+    return text.getvalue()
+
+
+def product_row(
+    product: Product, parts: Iterable[Component], skus: Mapping[UUID, str]
+) -> dict[str, str]:
+    """A product's cells by column; `skus` are those of the parts."""
+    components = [{"sku": skus[part.item_id], "quantity": part.quantity} for part in parts]
+    return {
+        **_shared(product, product.currency),
+        "kind": product.kind,
+        "name": product.name,
+        "description": product.description,
+        "category": product.category or "",
+        "price": str(from_minor(product.price_minor, product.currency)),
+        "currency": product.currency,
+        "components": _json(components),
+        "backorderLimit": str(product.backorder_limit),
+    }
+
+
+def variant_row(variant: Variant, product: Product) -> dict[str, str]:
+    """A variant's cells by column."""
+    price_minor = variant.price_minor
+    return {
+        **_shared(variant, product.currency),
+        "parentSku": product.sku,
+        "kind": "variant",
+        "price": "" if price_minor is None else str(from_minor(price_minor, product.currency)),
+        "options": _json(variant.options),
+        "position": str(variant.position),
+    }
+
+
+def import_row(cells: Mapping[str, str]) -> dict[str, Any]:
+    """A row of the import out of cells by column. Raises ValueError with the reason."""
+    text = {name: _unguarded(cell) for name, cell in cells.items()}
+    row: dict[str, Any] = {
+        "sku": text["sku"],
+        "prices": _parsed(text, "prices", dict) or {},
+        "cost": _decimal(text, "cost"),
+        "taxClassId": text["taxClassId"] or None,
+        "barcode": text["barcode"] or None,
+        "images": text["images"].split(),
+        "imageAlts": _parsed(text, "imageAlts", dict) or {},
+    }
+    if text["parentSku"]:
+        return row | {
+            "parentSku": text["parentSku"],
+            "price": _decimal(text, "price"),
+            "options": _parsed(text, "options", dict) or {},
+            "position": _whole(text, "position"),
+        }
+    row |= {
+        "kind": text["kind"] or "simple",
+        "name": text["name"],
+        "description": text["description"],
+        "category": text["category"] or None,
+        "price": _decimal(text, "price"),
+        "backorderLimit": _whole(text, "backorderLimit"),
+    }
+    if text["currency"]:
+        row["currency"] = text["currency"]
+    if text["components"]:
+        row["components"] = _parsed(text, "components", list)
+    return row
+
+
+def _shared(item: Product | Variant, currency: str) -> dict[str, str]:
+    cost_minor = item.cost_minor
+    prices = {code: from_minor(minor, code) for code, minor in item.prices.items()}
+    return {
+        "sku": item.sku,
+        "prices": _json(prices),
+        "cost": "" if cost_minor is None else str(from_minor(cost_minor, currency)),
+        "taxClassId": str(item.tax_class_id or ""),
+        "barcode": item.barcode or "",
+        "images": " ".join(item.images),
+        "imageAlts": _json(item.image_alts),
+    }
+
+
+def _json(value: Any) -> str:
+    return _to_json(value).decode() if value else ""
+
+
+def _guarded(cell: str) -> str:
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def _unguarded(cell: str) -> str:
+    return cell[1:] if _MARKED.match(cell) else cell
+
+
+def _parsed(text: Mapping[str, str], name: str, kind: type) -> Any:
+    if not text[name]:
+        return None
+    try:
+        value = json.loads(text[name], parse_float=Decimal)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, kind):
+        raise ValueError(f"{name} is not the JSON that an export writes: {text[name][:40]!r}")
+    return value
+
+
+def _decimal(text: Mapping[str, str], name: str) -> Decimal | None:
+    if not text[name]:
+        return None
+    try:
+        value = Decimal(text[name])
+    except InvalidOperation:
+        value = Decimal("nan")
+    if not value.is_finite() or abs(value.adjusted()) > 30:
+        raise ValueError(f"{name} is not a number: {text[name][:40]!r}")
+    return value
+
+
+def _whole(text: Mapping[str, str], name: str) -> int:
+    cell = text[name] or "0"
+    if not (cell.isascii() and cell.isdigit() and len(cell) <= 10):
+        raise ValueError(f"{name} is not a whole number: {cell[:40]!r}")
+    return int(cell)

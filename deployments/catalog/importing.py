@@ -1,0 +1,123 @@
+"""The import of products: rows in, each with an answer of its own, in one transaction."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from uuid import UUID
+
+from core.principal import Principal
+from core.request import RequestKey
+from deployments.catalog import categories
+from deployments.catalog.base import CatalogService, business, recorded
+from deployments.catalog.import_rules import Outcome, Row, Shelf, read_rows, skus_in
+from deployments.catalog.import_schemas import ImportResult, ProductImport, RowError, RowResult
+from deployments.catalog.rules import (
+    CREATED,
+    UPDATED,
+    VARIANT_CREATED,
+    VARIANT_UPDATED,
+    event_data,
+    variant_event_data,
+)
+from gateway.schemas import Envelope
+from store import catalog, catalog_bundles, catalog_items, catalog_variants
+from store.catalog import Product
+from store.catalog_variants import Variant
+from store.commands import Recorded, once
+from store.engine import Scope, Transaction
+from store.outbox import Event, emit_all
+
+
+class Imports(CatalogService):
+    """Brings rows into the catalogue of the principal's business."""
+
+    async def import_rows(
+        self, principal: Principal, key: RequestKey, body: ProductImport
+    ) -> Recorded:
+        """Creates or changes an item per row, by SKU, all that can be in one transaction."""
+        tenant = business(principal)
+        rows = read_rows(body.rows)
+        async with self._db.transaction(Scope(tenant)) as tx:
+
+            async def work() -> Recorded:
+                await catalog.lock_catalog(tx, tenant)
+                author = await self.author(tx, principal, tenant)
+                shelf = await _shelf(tx, tenant, rows)
+                outcomes = [
+                    row if isinstance(row, Outcome) else shelf.place(number, row, author)
+                    for number, row in enumerate(rows)
+                ]
+                products = [o.item for o in outcomes if isinstance(o.item, Product)]
+                paths = {product.category for product in products}
+                await categories.ensure(tx, tenant, paths, author.now)
+                await _write(tx, tenant, outcomes)
+                await emit_all(tx, tenant, _events(outcomes))
+                return recorded(200, Envelope(data=_result(outcomes)))
+
+            return await once(tx, tenant, key, work)
+
+
+async def _shelf(tx: Transaction, tenant_id: UUID, rows: Sequence[Row | Outcome]) -> Shelf:
+    """What is there of all that the rows mention."""
+    skus = skus_in(rows)
+    barcodes = {row.barcode for row in rows if not isinstance(row, Outcome) and row.barcode}
+    products = await catalog.by_skus(tx, tenant_id, skus)
+    ids = [product.id for product in products.values()]
+    bundles = [product.id for product in products.values() if product.kind == "bundle"]
+    return Shelf(
+        products,
+        await catalog_variants.by_skus(tx, tenant_id, skus),
+        await catalog_items.code_owners(tx, tenant_id, "barcode", barcodes),
+        await catalog_variants.of_products(tx, ids),
+        await catalog_bundles.components_of(tx, bundles),
+        set(await catalog_bundles.bundles_with(tx, ids)),
+    )
+
+
+async def _write(tx: Transaction, tenant_id: UUID, outcomes: Sequence[Outcome]) -> None:
+    """Changes come before what is new, which may take what they gave up."""
+    products = [(o.status, o.item) for o in outcomes if isinstance(o.item, Product)]
+    variants = [(o.status, o.item) for o in outcomes if isinstance(o.item, Variant)]
+    await catalog.replace(tx, [product for status, product in products if status == "updated"])
+    await catalog.add(tx, [product for status, product in products if status == "created"])
+    await catalog_variants.replace(tx, [one for status, one in variants if status == "updated"])
+    await catalog_variants.add(tx, [one for status, one in variants if status == "created"])
+    parts = {o.item.id: o.parts for o in outcomes if o.item is not None and o.parts is not None}
+    await catalog_bundles.put_components(tx, tenant_id, parts)
+
+
+def _events(outcomes: Sequence[Outcome]) -> list[Event]:
+    events = []
+    for outcome in outcomes:
+        if outcome.status not in ("created", "updated"):
+            continue
+        item, before = outcome.item, outcome.before
+        if isinstance(item, Product) and not isinstance(before, Variant):
+            data = event_data(item, before)
+            if before is not None and outcome.parts is not None:
+                data["changed"] = sorted([*data["changed"], "components"])
+            events.append(Event(item.id, UPDATED if before else CREATED, data))
+        elif isinstance(item, Variant) and not isinstance(before, Product):
+            kind = VARIANT_UPDATED if before else VARIANT_CREATED
+            events.append(Event(item.id, kind, variant_event_data(item, before)))
+    return events
+
+
+def _result(outcomes: Sequence[Outcome]) -> ImportResult:
+    sizes = Counter(outcome.status for outcome in outcomes)
+    return ImportResult(
+        created=sizes["created"],
+        updated=sizes["updated"],
+        unchanged=sizes["unchanged"],
+        rejected=sizes["rejected"],
+        rows=[
+            RowResult(
+                sku=o.sku,
+                status=o.status,
+                id=o.item.id if o.item else None,
+                errors=[RowError(field=e.field, message=e.message) for e in o.errors],
+            )
+            for o in outcomes
+        ],
+    )

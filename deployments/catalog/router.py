@@ -1,0 +1,34 @@
+"""The router of the catalogue, and what its routes depend on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Response
+
+from core.principal import MANAGEMENT, Principal, Role
+from core.request import RequestKey
+from gateway.access import PUBLIC_ACCESS, require
+from gateway.capability import Capability
+from gateway.idempotency import request_key
+from gateway.routing import HoldfastRoute
+from store.commands import Recorded
+
+router = APIRouter(route_class=HoldfastRoute, tags=["catalog"])
+capability = Capability("catalog", "/api/products", router)
+
+ProductId = Annotated[UUID, Path(alias="productId")]
+VariantId = Annotated[UUID, Path(alias="variantId")]
+CategoryId = Annotated[UUID, Path(alias="categoryId")]
+Key = Annotated[RequestKey, Depends(request_key)]
+Anyone = Annotated[Principal, Depends(PUBLIC_ACCESS)]
+# A service key needs the scope catalog:write: its business' other systems keep the catalogue.
+WRITERS = MANAGEMENT | {Role.SERVICE}
+Writer = Annotated[Principal, Depends(require(WRITERS))]
+# A platform admin acts for no business and may mend or take down any product.
+WriterOrAdmin = Annotated[Principal, Depends(require(WRITERS | {Role.ADMIN}, tenant=False))]
+
+
+def response(recorded: Recorded) -> Response:
+    return Response(recorded.body, recorded.status, media_type="application/json")

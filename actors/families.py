@@ -6,18 +6,21 @@ from typing import Any
 
 from actors.composite import CompositeRules
 from actors.messages import Command
+from actors.purchasing.module import PURCHASING_MODULE
 from actors.runtime.family import Families, Family
 from actors.stock.module import STOCK_MODULE
 from actors.till.module import TILL_MODULE
-from store import inventory, pos_writing, transfers
+from store import inventory, pos_writing, purchasing, transfers
 from store.aggregates import AggregateLoader
 
 COMMERCE = "commerce"
 
 # A sale changes stock, a drawer and a gift card in one decision: all of them live here.
-commerce = CompositeRules((STOCK_MODULE, TILL_MODULE))
+commerce = CompositeRules((STOCK_MODULE, TILL_MODULE, PURCHASING_MODULE))
 
-_tables = AggregateLoader((inventory.TABLES, transfers.TABLES, pos_writing.TABLES))
+_tables = AggregateLoader(
+    (inventory.TABLES, transfers.TABLES, pos_writing.TABLES, purchasing.TABLES)
+)
 
 FAMILIES: Families = {COMMERCE: Family(COMMERCE, _tables, commerce)}
 

@@ -108,6 +108,21 @@ class UsedInBundle(Conflict):
     default_detail = "A bundle contains this; take it out of the bundle first."
 
 
+class PurchaseNotDraft(Conflict):
+    code, title = "purchase_not_draft", "Purchase order not a draft"
+    default_detail = "The purchase order has been placed or cancelled before."
+
+
+class PurchaseNotOpen(Conflict):
+    code, title = "purchase_not_open", "Purchase order not open"
+    default_detail = "The purchase order is not placed yet, or nothing of it is to come any more."
+
+
+class MoreThanOrdered(Conflict):
+    code, title = "more_than_ordered", "More than was ordered"
+    default_detail = "More came than is outstanding; `allowExcess` takes it all the same."
+
+
 class CategoryInUse(Conflict):
     code, title = "category_in_use", "Category in use"
     default_detail = "The category holds products or other categories."

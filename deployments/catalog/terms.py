@@ -8,10 +8,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from actors.families import COMMERCE, encode_command
-from actors.stock.model import SetItemTerms
+from actors.stock.model import SetItemTerms, TermsReply
 from core.principal import Principal
 from core.request import RequestKey
+from deployments.inventory import service
 from deployments.resources import Resources
 from store import catalog
 from store.engine import Scope
@@ -62,9 +62,9 @@ async def _send(
 ) -> None:
     turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def tell(item_id: UUID, command: SetItemTerms) -> None:
+    async def tell(item_id: UUID, wanted: SetItemTerms) -> None:
         async with turns:
             step = key.step(f"terms {item_id}")
-            await shared.bus.send(COMMERCE, tenant_id, principal.id, encode_command(command), step)
+            await service.command(shared, principal, step, wanted, TermsReply, tenant_id)
 
     await asyncio.gather(*(tell(item_id, command) for item_id, command in commands.items()))

@@ -22,7 +22,7 @@ from core.errors import (
 )
 from core.principal import MANAGEMENT, STAFF, Principal
 from core.request import RequestKey
-from deployments.inventory import changes, service, transfers
+from deployments.inventory import changes, purchasing_routes, service, transfers
 from deployments.inventory import schemas as s
 from deployments.inventory.receipts import RECEIPT, set_receipt
 from deployments.resources import Shared
@@ -46,7 +46,7 @@ ReservationId = Annotated[UUID, Path(alias="reservationId")]
 Key = Annotated[RequestKey, Depends(request_key)]
 
 # Before the routes whose paths end in an id.
-for part in (changes.router, transfers.router):
+for part in (changes.router, transfers.router, purchasing_routes.router):
     router.routes.extend(part.routes)
 
 

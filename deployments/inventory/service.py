@@ -17,9 +17,12 @@ from core.errors import (
     FieldError,
     HoldfastError,
     InsufficientStock,
+    MoreThanOrdered,
     NoOpenHold,
     NotFound,
     ProductDiscontinued,
+    PurchaseNotDraft,
+    PurchaseNotOpen,
     ReservationExpired,
     ReservationNotOpen,
     StockChanged,
@@ -55,6 +58,10 @@ _REFUSALS: dict[str, type[HoldfastError]] = {
     "stock_changed": StockChanged,
     "transfer_closed": TransferClosed,
     "moved_meanwhile": Conflict,
+    "not_in_purchase": Conflict,
+    "more_than_ordered": MoreThanOrdered,
+    "purchase_not_draft": PurchaseNotDraft,
+    "purchase_not_open": PurchaseNotOpen,
 }
 
 

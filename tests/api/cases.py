@@ -12,11 +12,18 @@ from typing import Any
 from uuid import uuid4
 
 from core.ids import uuid7
-from core.principal import MANAGEMENT, Role
+from core.principal import MANAGEMENT
 from deployments.capabilities import CAPABILITIES
 from gateway.routing import HoldfastRoute, placed
-from tests.api import cases_auth, cases_business, cases_inventory, cases_pos
-from tests.api.case import EVERYONE, PEOPLE, SIGNED_IN, WRITERS, Call, Case, RouteId, plain
+from tests.api import (
+    cases_auth,
+    cases_business,
+    cases_catalog,
+    cases_inventory,
+    cases_pos,
+    cases_purchasing,
+)
+from tests.api.case import EVERYONE, PEOPLE, SIGNED_IN, Call, Case, RouteId, plain
 from tests.api.shop import Shop, done
 
 _BRACES = re.compile(r"\{[^}]*\}")
@@ -44,34 +51,6 @@ async def _register(_: Shop | None) -> Call:
 
 async def _product(shop: Shop | None, stock: int = 5) -> str:
     return str(uuid4()) if shop is None else await shop.product(stock)
-
-
-async def _get_product(shop: Shop | None) -> Call:
-    return Call(await _product(shop))
-
-
-async def _change_product(shop: Shop | None) -> Call:
-    body = {
-        "name": "Lamp 2",
-        "price": 3.25,
-        "description": "Brighter",
-        "category": "Light",
-        "images": ["https://shop.example/lamp.png"],
-        "sku": f"L-{uuid4()}",
-        "barcode": f"B-{uuid4()}",
-        "currency": "GBP",
-        "version": 1,
-    }
-    return Call(await _product(shop), body)
-
-
-async def _create_product(shop: Shop | None) -> Call:
-    body = (await _change_product(None)).body or {}
-    return Call(body={name: value for name, value in body.items() if name != "version"})
-
-
-async def _import_products(shop: Shop | None) -> Call:
-    return Call(body={"rows": [{"sku": f"I-{uuid4()}", "name": "Mug", "price": 4.5}]})
 
 
 async def _key(shop: Shop | None) -> Call:
@@ -119,20 +98,11 @@ CASES: dict[RouteId, Case] = {
     ("POST", "/api/auth/service-keys"): Case(MANAGEMENT, _new_key, about_a_thing=False),
     ("GET", "/api/auth/service-keys"): Case(MANAGEMENT, plain(), about_a_thing=False),
     ("DELETE", "/api/auth/service-keys/{id}"): Case(MANAGEMENT, _key),
-    ("GET", "/api/products"): _open(),
-    ("GET", "/api/products/categories"): _open(),
-    ("GET", "/api/products/{id}"): Case(EVERYONE, _get_product, own=False),
-    ("POST", "/api/products"): Case(WRITERS, _create_product, about_a_thing=False),
-    ("POST", "/api/products/import"): Case(WRITERS, _import_products, about_a_thing=False),
-    ("PUT", "/api/products/{id}"): Case(
-        WRITERS | {Role.ADMIN}, _change_product, across=frozenset({Role.ADMIN})
-    ),
-    ("DELETE", "/api/products/{id}"): Case(
-        WRITERS | {Role.ADMIN}, _get_product, across=frozenset({Role.ADMIN})
-    ),
     **cases_auth.CASES,
     **cases_business.CASES,
+    **cases_catalog.CASES,
     **cases_inventory.CASES,
+    **cases_purchasing.CASES,
     **cases_pos.CASES,
 }
 

@@ -32,6 +32,8 @@ LISTS = [
     ("GET", "/api/inventory/status/low-stock"),
     ("GET", "/api/inventory/reservations"),
     ("GET", "/api/inventory/transfers"),
+    ("GET", "/api/inventory/suppliers"),
+    ("GET", "/api/inventory/purchase-orders"),
     ("GET", "/api/auth/service-keys"),
     ("GET", "/api/auth/members"),
     ("GET", "/api/auth/invitations"),
@@ -52,6 +54,7 @@ NULLABLE |= {"rateLimitPerSecond"}
 # Amounts are decimals; every other number is whole.
 DECIMALS = {"price", "amount", "tips", "openingFloat", "counted", "value", "percent"}
 DECIMALS |= {"expectedTotal"}
+DECIMALS |= {"cost", "EUR"}
 
 # JSON as it would be written, since some of it no serializer would write.
 NO_NUMBER = ['"1"', "true", "[]", "{}", "1.5", "NaN", "Infinity", "-Infinity", "1e400", "1e-400"]

@@ -48,6 +48,7 @@ AGGREGATES = (
     "reservations",
     "stock_movements",
     "stock_transfers",
+    "purchase_orders",
     *sorted(name for name in TABLES if name.startswith("pos_") and name != "pos_parked_sales"),
     "gift_cards",
     "gift_card_movements",
@@ -76,6 +77,10 @@ SPECIAL: dict[tuple[str, str], Any] = {
     ("pos_payments", "method"): "cash",
     ("gift_card_movements", "kind"): "issued",
     ("card_payments", "status"): "charging",
+    ("suppliers", "currency"): "EUR",
+    ("purchase_orders", "currency"): "EUR",
+    ("purchase_orders", "status"): "draft",
+    ("purchase_orders", "lines"): "[]",
     ("service_keys", "hash"): b"\0" * 32,
     ("service_keys", "scopes"): ["*"],
 }

@@ -1,0 +1,157 @@
+"""Purchase orders: states, commands, events and replies. Quantities are whole units, costs minor
+units of the order's currency, each of one unit.
+
+A draft moves nothing. An order that is placed counts as incoming at its location, line by line,
+until it is received or cancelled: incoming = sum over lines of quantity - received - cancelled.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from actors.messages import Command, Reply
+
+MAX_LINES = 500
+PURCHASE = "purchase"
+
+
+class PurchaseStatus(StrEnum):
+    DRAFT = "draft"
+    ORDERED = "ordered"
+    PARTLY_RECEIVED = "partly_received"
+    RECEIVED = "received"
+    CANCELLED = "cancelled"
+
+
+OPEN = frozenset({PurchaseStatus.ORDERED, PurchaseStatus.PARTLY_RECEIVED})
+
+
+class WantedLine(NamedTuple):
+    """What is asked of the supplier; an order has each item once."""
+
+    item_id: UUID
+    quantity: int
+    cost_minor: int
+
+
+class PurchaseLine(msgspec.Struct, frozen=True, array_like=True):
+    """A line as it stands. `received` may exceed `quantity` where more came and was kept."""
+
+    item_id: UUID
+    quantity: int
+    cost_minor: int
+    received: int = 0
+    cancelled: int = 0
+
+    @property
+    def outstanding(self) -> int:
+        """What is still to come."""
+        return max(self.quantity - self.received - self.cancelled, 0)
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What an order says besides its lines."""
+
+    supplier_id: UUID
+    location_id: UUID
+    currency: str
+    reference: str | None = None
+    expected_at_ms: int | None = None
+
+
+class Purchase(msgspec.Struct, frozen=True):
+    """A purchase order."""
+
+    terms: Terms
+    lines: tuple[PurchaseLine, ...]
+    status: PurchaseStatus
+    created_by: str
+    created_at_ms: int
+    ordered_at_ms: int | None = None
+    sequence: int = 0
+
+
+# --- commands ------------------------------------------------------------------------------
+
+
+class PutPurchase(Command, frozen=True):
+    """Writes a draft: a new one, or in place of what it said."""
+
+    purchase_id: UUID
+    terms: Terms
+    lines: tuple[WantedLine, ...]
+    is_new: bool
+
+
+class PlacePurchase(Command, frozen=True):
+    """The draft goes to the supplier: its goods are incoming."""
+
+    purchase_id: UUID
+
+
+class Delivered(NamedTuple):
+    item_id: UUID
+    quantity: int
+
+
+class ReceivePurchase(Command, frozen=True):
+    """Goods came: all lines, or none. More than is outstanding only with `allow_excess`."""
+
+    purchase_id: UUID
+    lines: tuple[Delivered, ...]
+    allow_excess: bool = False
+
+
+class CancelPurchase(Command, frozen=True):
+    """What has not come will not come."""
+
+    purchase_id: UUID
+
+
+class GetPurchase(Command, frozen=True):
+    purchase_id: UUID
+
+
+# --- events --------------------------------------------------------------------------------
+
+
+class Drafted(msgspec.Struct, frozen=True):
+    terms: Terms
+    lines: tuple[WantedLine, ...]
+    created_by: str
+    created_at_ms: int
+
+
+class Placed(msgspec.Struct, frozen=True):
+    at_ms: int
+
+
+class GoodsReceived(msgspec.Struct, frozen=True):
+    lines: tuple[Delivered, ...]
+
+
+class RestCancelled(msgspec.Struct, frozen=True):
+    pass
+
+
+# --- replies -------------------------------------------------------------------------------
+
+
+class PurchaseReply(Reply, frozen=True):
+    """An order as it now stands."""
+
+    purchase_id: UUID
+    terms: Terms
+    lines: tuple[PurchaseLine, ...]
+    status: PurchaseStatus
+    created_by: str
+    created_at_ms: int
+    ordered_at_ms: int | None
+
+
+# Refusals of purchasing: not_found, purchase_not_draft, purchase_not_open, not_in_purchase,
+# more_than_ordered, stock_limit.

@@ -15,11 +15,9 @@ from sqlalchemy import (
     Index,
     Integer,
     RowMapping,
-    Select,
     Table,
     Text,
     Uuid,
-    func,
     select,
     text,
 )
@@ -27,6 +25,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.aggregates import Columns, Read, Tables, Write, array_literal, ids_and_tenants
+from store.paging import page
 from store.schema import metadata
 
 stock_levels = Table(
@@ -186,15 +185,6 @@ async def list_reservations(
     if location_id is not None:
         query = query.where(reservations.c.location_id == location_id)
     return await page(tx, query, (reservations.c.id.desc(),), offset, limit)
-
-
-async def page(
-    tx: AsyncConnection, query: Select[Any], order: Sequence[Any], offset: int, limit: int
-) -> tuple[list[RowMapping], int]:
-    """A page of a query's rows, and how many there are in all."""
-    total = await tx.scalar(select(func.count()).select_from(query.subquery()))
-    rows = await tx.execute(query.order_by(*order).offset(offset).limit(limit))
-    return list(rows.mappings()), int(total or 0)
 
 
 # --- the shard hosts' side ---------------------------------------------------------------

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Select, delete, func, insert, or_, select
+from sqlalchemy import RowMapping, delete, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.paging import page
 from store.pos import (
     pos_cash_movements,
     pos_parked_sales,
@@ -53,7 +54,7 @@ async def registers(
     query = select(pos_registers).where(~pos_registers.c.removed)
     if location_id is not None:
         query = query.where(pos_registers.c.location_id == location_id)
-    return await _page(tx, query, (pos_registers.c.name, pos_registers.c.id), offset, limit)
+    return await page(tx, query, (pos_registers.c.name, pos_registers.c.id), offset, limit)
 
 
 async def shifts(
@@ -67,7 +68,7 @@ async def shifts(
     query = select(pos_shifts).where(pos_shifts.c.register_id == register_id)
     if opened_by is not None:
         query = query.where(pos_shifts.c.opened_by == opened_by)
-    return await _page(tx, query, (pos_shifts.c.number.desc(),), offset, limit)
+    return await page(tx, query, (pos_shifts.c.number.desc(),), offset, limit)
 
 
 async def shift(tx: AsyncConnection, shift_id: UUID) -> RowMapping | None:
@@ -80,7 +81,7 @@ async def cash_movements(
 ) -> tuple[Rows, int]:
     """What was put into a shift's drawer or taken out of it beside sales, in order."""
     query = select(pos_cash_movements).where(pos_cash_movements.c.shift_id == shift_id)
-    return await _page(tx, query, (pos_cash_movements.c.sequence,), offset, limit)
+    return await page(tx, query, (pos_cash_movements.c.sequence,), offset, limit)
 
 
 async def sales(
@@ -104,7 +105,7 @@ async def sales(
         query = query.where(c.created_at < filters.until)
     if filters.seen_by is not None and not (filters.receipt_number and filters.register_id):
         query = query.where(_seen_by(filters.seen_by))
-    return await _page(tx, query, (c.created_at.desc(), c.id.desc()), offset, limit)
+    return await page(tx, query, (c.created_at.desc(), c.id.desc()), offset, limit)
 
 
 async def sale(
@@ -128,7 +129,7 @@ async def sale(
 async def returns_of(tx: AsyncConnection, sale_id: UUID, offset: int, limit: int) -> Any:
     """The returns of a sale, oldest first."""
     query = select(pos_returns).where(pos_returns.c.sale_id == sale_id)
-    return await _page(tx, query, (pos_returns.c.created_at, pos_returns.c.id), offset, limit)
+    return await page(tx, query, (pos_returns.c.created_at, pos_returns.c.id), offset, limit)
 
 
 async def returned(tx: AsyncConnection, return_id: UUID) -> tuple[RowMapping, Rows, Rows] | None:
@@ -161,7 +162,7 @@ async def parked(
     if location_id is not None:
         query = query.where(pos_parked_sales.c.location_id == location_id)
     order = (pos_parked_sales.c.parked_at, pos_parked_sales.c.id)
-    return await _page(tx, query, order, offset, limit)
+    return await page(tx, query, order, offset, limit)
 
 
 async def unpark(tx: AsyncConnection, parked_id: UUID) -> RowMapping | None:
@@ -182,11 +183,3 @@ def _seen_by(cashier: str) -> Any:
 async def _of(tx: AsyncConnection, table: Any, condition: Any) -> Rows:
     query = select(table).where(condition).order_by(table.c.number).limit(MOST_LINES)
     return list((await tx.execute(query)).mappings())
-
-
-async def _page(
-    tx: AsyncConnection, query: Select[Any], order: Sequence[Any], offset: int, limit: int
-) -> tuple[Rows, int]:
-    total = await tx.scalar(select(func.count()).select_from(query.subquery()))
-    rows = await tx.execute(query.order_by(*order).offset(offset).limit(limit))
-    return list(rows.mappings()), int(total or 0)

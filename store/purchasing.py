@@ -18,7 +18,6 @@ from sqlalchemy import (
     Index,
     Integer,
     RowMapping,
-    Select,
     String,
     Table,
     Text,
@@ -38,6 +37,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from core.errors import Conflict, FieldError
 from store.aggregates import Read, Tables, Write, array_literal
 from store.engine import sqlstate
+from store.paging import page
 from store.schema import metadata, moment
 
 MAX_SUPPLIED_ITEMS = 1_000
@@ -180,7 +180,7 @@ async def list_suppliers(
     """By name, and how many there are."""
     query = select(*_SUPPLIER).where(suppliers.c.deleted_at.is_(None))
     order = (func.lower(suppliers.c.name), suppliers.c.id)
-    rows, total = await _page(tx, query, order, offset, limit)
+    rows, total = await page(tx, query, order, offset, limit)
     return [Supplier(**row) for row in rows], total
 
 
@@ -221,15 +221,7 @@ async def list_purchase_orders(
         query = query.where(purchase_orders.c.supplier_id == supplier_id)
     if item_id is not None:
         query = query.where(purchase_orders.c.item_ids.contains([item_id]))
-    return await _page(tx, query, (purchase_orders.c.id.desc(),), offset, limit)
-
-
-async def _page(
-    tx: AsyncConnection, query: Select[Any], order: Sequence[Any], offset: int, limit: int
-) -> tuple[list[RowMapping], int]:
-    total = await tx.scalar(select(func.count()).select_from(query.subquery()))
-    rows = await tx.execute(query.order_by(*order).offset(offset).limit(limit))
-    return list(rows.mappings()), int(total or 0)
+    return await page(tx, query, (purchase_orders.c.id.desc(),), offset, limit)
 
 
 async def _named(tx: AsyncConnection, statement: Any) -> None:

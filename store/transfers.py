@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.aggregates import Read, Tables, Write, array_literal
-from store.inventory import page
+from store.paging import page
 from store.schema import metadata
 
 stock_transfers = Table(

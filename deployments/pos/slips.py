@@ -44,7 +44,12 @@ def sale_slip(sale: a.SaleOut, terms: TillTerms) -> Slip:
             words = "incl." if sale.prices_include_tax else "plus"
             rows.append((f"  {words} tax {_percent(tax.rate)} of {money(tax.net)}", money(tax.tax)))
     rows.append(("", ""))
-    rows += [(_METHODS[paid.method], money(paid.amount)) for paid in sale.payments]
+    change = sale.change
+    for paid in sale.payments:
+        # As it was handed over: what is handed back has its own line.
+        handed = paid.amount + (change if paid.method == "cash" else Decimal(0))
+        change = Decimal(0) if paid.method == "cash" else change
+        rows.append((_METHODS[paid.method], money(handed)))
     if sale.change:
         rows.append(("Change given", money(sale.change)))
     if sale.refunded:

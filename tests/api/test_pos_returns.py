@@ -212,6 +212,8 @@ async def test_receipts_in_three_forms(shop: TillShop) -> None:
     assert "Receipt 1" in plain.text
     assert "2 x Assam <strong> 茶 at 6.00" in plain.text
     assert max(map(len, plain.text.splitlines())) <= 42
+    cash = [line.split() for line in plain.text.splitlines() if line.startswith(("Cash", "Change"))]
+    assert cash == [["Cash", "20.00"], ["Change", "given", "4.60"]]
     page = await shop.owner.get(path, headers={"Accept": "text/html,*/*"})
     assert "Assam &lt;strong&gt;" in page.text
     pdf = await shop.owner.get(path, params={"format": "pdf"})

@@ -281,6 +281,47 @@ async def test_low_stock_is_per_location(shop: Shop) -> None:
     assert done(await shop.owner.get(f"{path}?locationId={shop.tenant}")) == []
 
 
+# --- bundles and variants --------------------------------------------------------------------
+
+
+async def bundle_of(shop: Shop, *parts: tuple[str, int]) -> str:
+    """A product that is made of others. Its row is turned before anybody looks at it."""
+    bundle = await shop.product()
+    await shop.rows("UPDATE products SET kind = 'bundle' WHERE id = $1", UUID(bundle))
+    for position, (part, quantity) in enumerate(parts):
+        await shop.rows(
+            "INSERT INTO bundle_components VALUES ($1, $2, $3, $4, $5)",
+            UUID(bundle),
+            UUID(part),
+            shop.tenant,
+            quantity,
+            position,
+        )
+    return bundle
+
+
+async def test_a_bundle_is_held_by_its_parts(shop: Shop) -> None:
+    tea, cup, barn = await shop.product(10), await shop.product(3), await shop.location()
+    done(await shop.owner.post(ADD, line(cup, 2, locationId=str(barn))))
+    bundle = await bundle_of(shop, (tea, 3), (cup, 1))
+    assert await at(shop, bundle) == (3, 3, 0, 0)  # the barn has cups and no tea
+    hold = await shop.reserve(bundle, 2)
+    assert {one["productId"]: one["quantity"] for one in hold["lines"]} == {tea: 6, cup: 2}
+    assert await at(shop, bundle) == (1, 3, 2, 0)
+    refused = problem(await shop.owner.post(RESERVE, line(bundle, 2)), 409, "insufficient_stock")
+    assert {one["productId"] for one in refused["shortages"]} == {tea, cup}
+    # A bundle and one of its parts in one order are judged together.
+    lines = [line(bundle, 1), line(tea, 2)]
+    refused = problem(await shop.owner.post(RESERVE, {"lines": lines}), 409, "insufficient_stock")
+    assert refused["shortages"] == [{"productId": tea, "requested": 5, "available": 4}]
+    for path in (ADD, f"{BASE}/release"):
+        problem(await shop.owner.post(path, line(bundle, 1)), 409, "bundle_has_no_stock")
+    counted = {"lines": [{"productId": bundle, "counted": 1}]}
+    problem(await shop.owner.post(COUNTS, counted), 409, "bundle_has_no_stock")
+    done(await shop.owner.post(f"{BASE}/reservations/{hold['reservationId']}/confirm"))
+    assert await at(shop, tea) == (4, 4, 0, 0)
+
+
 # --- drift -----------------------------------------------------------------------------------
 
 

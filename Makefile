@@ -18,7 +18,7 @@ install: $(INSTALLED) ## Build the environment; every other command does so by i
 run: $(INSTALLED) ## Start everything and print the addresses; Ctrl-C stops all of it
 	@$(BIN)/holdfast up
 
-demo: $(INSTALLED) ## Sell a real shop's goods against a running copy, and prove the stock exact
+demo: $(INSTALLED) ## A shop's day against a running copy, proved to the unit and the penny
 	@$(BIN)/holdfast demo
 
 test: $(INSTALLED) ## Run the tests, on real servers

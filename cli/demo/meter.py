@@ -25,22 +25,27 @@ def show_nothing(stage: str, done: int, total: int, note: str) -> None:
 class Phase:
     """Figures of one stage.
 
-    Latencies are of reservations that succeeded, in milliseconds from the first try to the
-    answer, so outages are in them; the rate is up to the last of these. `repeated` requests were
-    sent again because their outcome was unknown: `errors` of them after a 5xx, the others after
-    no answer of the API's. `waited` were sent again because a rate limit asked for patience;
-    `hung_up` and `sent_twice` on purpose.
+    Latencies and rate are of all sales but those by a card that the sandbox is silent on: in
+    milliseconds from the first try to the answer, so outages are in them, and up to the last.
+    Cards were `settled_later` whose outcome was unknown at first, and `declined` that came to
+    nothing.
+    `repeated` requests were sent again because their outcome was unknown: `errors` of them after
+    a 5xx, the others after no answer of the API's. `waited` were sent again because a rate limit
+    asked for patience; `hung_up` and `sent_twice` on purpose.
     """
 
     name: str
-    reservations: int
+    sales: int
+    returns: int
     units: int
     seconds: float
-    reservations_per_second: float
+    sales_per_second: float
     p50_ms: float
     p99_ms: float
     longest_ms: float
     refused: int
+    declined: int
+    settled_later: int
     repeated: int
     errors: int
     waited: int
@@ -54,40 +59,52 @@ class Meter:
 
     name: str
     latencies: list[float] = field(default_factory=list)
+    sales: int = 0
     units: int = 0
+    returns: int = 0
     refused: int = 0
+    declined: int = 0
+    settled_later: int = 0
     hung_up: int = 0
     sent_twice: int = 0
     began: float = field(default_factory=time.monotonic)
     _last: float = 0.0
 
-    def reserved(self, began: float) -> None:
-        """A reservation that was asked for at `began`, monotonic seconds, is acknowledged."""
+    def sold(self, units: int) -> None:
+        """A sale is acknowledged, however long it took."""
+        self.sales += 1
+        self.units += units
+
+    def timed(self, began: float) -> None:
+        """One that was asked for at `began`, monotonic seconds, is acknowledged now."""
         self._last = time.monotonic()
         self.latencies.append(self._last - began)
 
     @property
     def rate(self) -> float:
-        """Reservations per second, up to the last one."""
+        """Sales per second, up to the last that was timed."""
         return len(self.latencies) / max(self._last - self.began, 1e-3)
 
     @property
     def note(self) -> str:
-        return f"{len(self.latencies)} at {self.rate:.0f}/s, {self.refused} refused"
+        return f"{self.sales} at {self.rate:.0f}/s, {self.refused} refused"
 
     def phase(self, repeated: int, errors: int, waited: int) -> Phase:
         """The figures as of now."""
         ordered = sorted(self.latencies)
         return Phase(
             name=self.name,
-            reservations=len(ordered),
+            sales=self.sales,
+            returns=self.returns,
             units=self.units,
             seconds=round(time.monotonic() - self.began, 3),
-            reservations_per_second=round(self.rate, 1),
+            sales_per_second=round(self.rate, 1),
             p50_ms=percentile_ms(ordered, 0.50),
             p99_ms=percentile_ms(ordered, 0.99),
             longest_ms=percentile_ms(ordered, 1.0),
             refused=self.refused,
+            declined=self.declined,
+            settled_later=self.settled_later,
             repeated=repeated,
             errors=errors,
             waited=waited,
@@ -114,9 +131,10 @@ class Report:
     email: str
     password: str
     clients: int
+    registers: int
     products: int = 0
     invoices: int = 0
-    returns: int = 0
+    cancellations: int = 0
     rounds: int = 0
     rejects: list[Reject] = field(default_factory=list)
     renamed: dict[str, list[str]] = field(default_factory=dict)

@@ -13,11 +13,15 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
-from actors.stock.model import MAX_LINES, MAX_QUANTITY
+from actors.stock.model import MAX_QUANTITY
+from cli.demo.documents import minor
 from cli.product_rows import FileUnreadable, ProductFile, ProductRow, Reject, Repeat, Row
 
 MAPPING = {"sku": "StockCode", "name": "Description", "price": "UnitPrice"}
 BEST_SELLERS = 10
+# What a till sells at once.
+MAX_SALE_LINES = 500
+MAX_LINE_QUANTITY = 100_000
 MAX_REFERENCE_LENGTH = 40
 _COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "UnitPrice")
 # Of the data set's own description: goods have five digits, and letters for a variant.
@@ -49,8 +53,9 @@ class Invoice:
 
     @property
     def fits(self) -> bool:
-        """Whether one reservation holds it."""
-        return len(self.units) <= MAX_LINES and max(self.units.values()) <= MAX_QUANTITY
+        """Whether it is one sale."""
+        few = len(self.units) <= MAX_SALE_LINES
+        return few and max(self.units.values()) <= MAX_LINE_QUANTITY
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,13 @@ class Retail:
             rows.append(ProductRow(line.number, fields, stock or None, line.source))
         rows.sort(key=lambda row: row.line)
         yield from rows
+
+    def prices_minor(self, skus: Iterable[str]) -> dict[str, int]:
+        """What goods cost, by SKU: as the first line of each has it."""
+        first: dict[str, Decimal] = {}
+        for line in self.lines:
+            first.setdefault(line.sku, line.price)
+        return {sku: minor(first[sku]) for sku in skus}
 
     def renamed(self) -> dict[str, list[str]]:
         """SKUs that the file describes in several ways: the one that counts, then the others."""

@@ -8,10 +8,12 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cli.demo.day import plan_day
 from cli.demo.meter import Report, Show, show_nothing
+from cli.demo.reading import prove
 from cli.demo.retail import MAPPING, Retail, best_sellers, plan_stock, units_sold
 from cli.demo.shop import open_shop
-from cli.demo.stages import flash_sale, prove, replay, stock_shelves
+from cli.demo.stages import close_up, flash_sale, sell_day, stock_shelves
 from cli.product_rows import FileUnreadable, open_products
 
 SAMPLE = Path(__file__).parents[1] / "data" / "online_retail_sample.csv"
@@ -19,13 +21,15 @@ SAMPLE = Path(__file__).parents[1] / "data" / "online_retail_sample.csv"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`invoices` takes only the first so many of the file, `rounds` replays them so often,
-    `flash_units` is how many of each best seller the flash sale gets at most (None: as many as
-    one round sold). A step is sent again for `patience_seconds`, a run lasts `most_seconds`."""
+    """`clients` customers at once buy at `registers` tills. `invoices` takes only the first so
+    many of the file, `rounds` replays them so often, `flash_units` is how many of each best seller
+    the flash sale gets at most (None: as many as one round sold). A step is sent again for
+    `patience_seconds`, a run lasts `most_seconds`."""
 
     url: str = "http://127.0.0.1:8000"
     file: Path = SAMPLE
     clients: int = 200
+    registers: int = 6
     rounds: int = 10
     invoices: int | None = None
     flash_units: int | None = None
@@ -34,7 +38,7 @@ class Options:
 
     def quick(self) -> Options:
         """A short run: a few invoices, fewer clients, little to fight over."""
-        return replace(self, clients=min(self.clients, 40), rounds=1, invoices=25, flash_units=20)
+        return replace(self, clients=min(self.clients, 40), rounds=2, invoices=25, flash_units=20)
 
 
 async def run_demo(options: Options, show: Show = show_nothing) -> Report:
@@ -53,18 +57,24 @@ async def run_demo(options: Options, show: Show = show_nothing) -> Report:
     run = secrets.token_hex(4)
     async with (
         asyncio.timeout(options.most_seconds),
-        open_shop(options.url, run, options.clients, options.patience_seconds) as shop,
+        open_shop(
+            options.url, run, options.clients, options.registers, options.patience_seconds
+        ) as shop,
     ):
-        report = Report(run, shop.url, shop.email, shop.password, options.clients)
+        report = Report(
+            run, shop.url, shop.email, shop.password, options.clients, options.registers
+        )
         imported = await stock_shelves(shop, retail, opening, source.sha256, show)
         invoices = retail.invoices(shop.products)
         report.products = len(shop.products)
-        report.returns = sum(invoice.is_return for invoice in invoices)
-        report.invoices, report.rounds = len(invoices) - report.returns, options.rounds
+        report.cancellations = sum(invoice.is_return for invoice in invoices)
+        report.invoices, report.rounds = len(invoices) - report.cancellations, options.rounds
         report.rejects, report.renamed = imported.rejects, retail.renamed()
-        report.phases.append(await replay(shop, invoices, options.rounds, show))
+        plan = plan_day(invoices, options.rounds, options.registers)
+        report.phases.append(await sell_day(shop, plan, options.clients, show))
         hot = [sku for sku in best_sellers(sold) if sku in shop.products]
-        report.phases.append(await flash_sale(shop, hot, show))
+        report.phases.append(await flash_sale(shop, hot, options.clients, show))
+        await close_up(shop, show)
         report.proof = await prove(shop, hot, show)
     report.seconds = round(time.monotonic() - began, 1)
     return report

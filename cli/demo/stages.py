@@ -1,22 +1,22 @@
-"""The stages of the demo: import, replay, flash sale, and the reading of the proof."""
+"""The stages of the demo's day: goods come in, invoices are sold, the flash sale, closing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import asyncio
+from collections.abc import Mapping, Sequence
 
+from cli.demo.day import Back, DrawerMove, Job, Purchase
+from cli.demo.documents import Sale, major
 from cli.demo.meter import Meter, Phase, Show
-from cli.demo.proof import Level, Movement, Proof
-from cli.demo.retail import Invoice, Retail
-from cli.demo.shop import Manner, Shop, Till, checked, crowd
+from cli.demo.reading import read_level
+from cli.demo.retail import Retail
+from cli.demo.sellers import Till
+from cli.demo.sending import Refused, crowd
+from cli.demo.shop import Shop
+from cli.demo.tenders import Tender, bill_of
 from cli.import_products import ImportReport, import_products
 
 MOST_UNITS_AT_ONCE = 3
-SENT_TWICE_SHARE = 0.10
-HUNG_UP_SHARE = 0.05
-_PAGE = 100
-
-Job = tuple[str, Invoice]
 
 
 async def stock_shelves(
@@ -34,139 +34,116 @@ async def stock_shelves(
         shop.owner, retail.products(opening), run=shop.run, source=source, progress=progress
     )
     shop.products = report.product_ids
+    prices = retail.prices_minor(shop.products)
     for sku, product_id in shop.products.items():
+        shop.prices_minor[product_id] = prices[sku]
         shop.books.opened(product_id, opening.get(sku, 0))
     return report
 
 
-async def replay(shop: Shop, invoices: Sequence[Invoice], rounds: int, show: Show) -> Phase:
-    """Sells what each invoice says, or takes it back, in the file's order, many at once."""
-    meter = Meter("Replay")
-    jobs = _jobs(invoices, rounds)
-    total, done = len(invoices) * rounds, 0
+async def sell_day(shop: Shop, plan: Sequence[Job], clients: int, show: Show) -> Phase:
+    """Many clients work through the plan, in its order, each at the register of what it takes."""
+    meter = Meter("The day")
+    todo, done = iter(plan), 0
+    sold: dict[str, asyncio.Future[Sale]] = {
+        job.reference: asyncio.get_running_loop().create_future()
+        for job in plan
+        if isinstance(job, Purchase)
+    }
 
-    async def work(till: Till) -> None:
+    async def work() -> None:
         nonlocal done
-        for reference, invoice in jobs:
-            await _replay_one(shop, till, reference, invoice, meter)
+        for job in todo:
+            await _do(shop, job, sold, meter)
             done += 1
 
     def tick() -> None:
-        show(meter.name, done, total, shop.note(meter))
+        show(meter.name, done, len(plan), shop.note(meter))
 
-    await crowd((work(till) for till in shop.tills), tick)
+    await crowd((work() for _ in range(clients)), tick)
     return shop.phase(meter)
 
 
-def _jobs(invoices: Sequence[Invoice], rounds: int) -> Iterator[Job]:
-    for number in range(1, rounds + 1):
-        for invoice in invoices:
-            yield invoice.number if rounds == 1 else f"{invoice.number}/{number}", invoice
+async def _do(shop: Shop, job: Job, sold: Mapping[str, asyncio.Future[Sale]], meter: Meter) -> None:
+    match job:
+        case Purchase():
+            await _sell(shop, job, sold[job.reference], meter)
+        case Back():
+            till = shop.tills[job.purchase.register]
+            future = sold[job.purchase.reference]
+            await asyncio.wait([future])
+            if not future.cancelled():
+                units = shop.units(job.units)
+                await till.take_back(job, future.result(), units, meter, till.sender.manner())
+        case DrawerMove():
+            await shop.tills[job.register].move_cash(job)
+        case _:
+            await shop.put_back(shop.units(job.units), job.reference)
 
 
-async def _replay_one(
-    shop: Shop, till: Till, reference: str, invoice: Invoice, meter: Meter
-) -> None:
-    units = {shop.products[sku]: count for sku, count in invoice.units.items()}
-    if invoice.is_return:
-        await shop.give_back(units, reference)
-    elif refused := await till.sell(units, reference, meter):
+async def _sell(shop: Shop, job: Purchase, future: asyncio.Future[Sale], meter: Meter) -> None:
+    till = shop.tills[job.register]
+    bill = bill_of(shop.units(job.units), shop.prices_minor, job.discount_percent)
+    sale = await till.sell(job.reference, bill, job.tender, meter, till.sender.manner())
+    if isinstance(sale, Refused):
         # The shelves were stocked for every order that the invoices may come in.
-        shop.books.faults.append(f"{reference} was refused, {refused.available} available")
+        shop.books.faults.append(f"{job.reference} was refused, {sale.available} available")
+        future.cancel()
+    else:
+        future.set_result(sale)
 
 
-async def flash_sale(shop: Shop, skus: Sequence[str], show: Show) -> Phase:
-    """Every till buys one to three of the best sellers, again and again, until each of these
-    was refused to it with nothing left."""
+async def flash_sale(shop: Shop, skus: Sequence[str], clients: int, show: Show) -> Phase:
+    """Every client buys one to three of the best sellers, again and again, until each of these
+    was refused to it with nothing left. Half of them stand at the registers, half are in the web:
+    they fight over the same shelf."""
     meter = Meter("Flash sale")
     products = [shop.products[sku] for sku in skus]
     total = 0
     for product_id in products:
-        total += (await _level(shop.tills[0], product_id)).quantity
-
-    async def work(number: int, till: Till) -> None:
-        wanted = set(products)
-        purchase = 0
-        while wanted:
-            product_id = till.random.choice(sorted(wanted))
-            units = till.random.randint(1, MOST_UNITS_AT_ONCE)
-            while units:
-                purchase += 1
-                reference = f"flash-{number}-{purchase}"
-                refused = await till.sell({product_id: units}, reference, meter, _manner(till))
-                units = refused.available[product_id] if refused else 0
-                if refused and not units:
-                    wanted.discard(product_id)
+        total += (await read_level(shop.pages[0], product_id)).quantity
 
     def tick() -> None:
         show(meter.name, meter.units, total, shop.note(meter))
 
-    await crowd((work(number, till) for number, till in enumerate(shop.tills)), tick)
+    await crowd((_fight(shop, number, products, meter) for number in range(clients)), tick)
     return shop.phase(meter)
 
 
-def _manner(till: Till) -> Manner:
-    draw = till.random.random()
-    if draw < SENT_TWICE_SHARE:
-        return Manner.TWICE
-    return Manner.HANGS_UP if draw < SENT_TWICE_SHARE + HUNG_UP_SHARE else Manner.PLAIN
+async def _fight(shop: Shop, number: int, products: Sequence[str], meter: Meter) -> None:
+    place, at_till = divmod(number, 2)
+    till, page = shop.tills[place % len(shop.tills)], shop.pages[place % len(shop.pages)]
+    random = page.sender.random
+    wanted = set(products)
+    purchase = 0
+    while wanted:
+        product_id = random.choice(sorted(wanted))
+        units = random.randint(1, MOST_UNITS_AT_ONCE)
+        while units:
+            purchase += 1
+            reference = f"flash-{number}-{purchase}"
+            if at_till:
+                refused = await _buy_at(till, shop, product_id, units, reference, meter)
+            else:
+                manner = page.sender.manner()
+                refused = await page.sell({product_id: units}, reference, meter, manner)
+            units = refused.available[product_id] if refused else 0
+            if refused and not units:
+                wanted.discard(product_id)
 
 
-async def prove(shop: Shop, sold_out: Sequence[str], show: Show) -> Proof:
-    """Reads every level and every ledger from the API and holds them against the books."""
-    proof = Proof()
-    gone = {shop.products[sku] for sku in sold_out}
-    todo = iter(shop.products.items())
-    total = len(shop.products)
-
-    async def work(till: Till) -> None:
-        for sku, product_id in todo:
-            level = await _level(till, product_id)
-            ledger, length = await _ledger(till, product_id)
-            proof.add(sku, shop.books.accounts[product_id], level, ledger)
-            if len(ledger) != length:
-                proof.found([f"{sku}: the ledger has {length} lines, {len(ledger)} were given"])
-            if product_id in gone and level.quantity:
-                proof.found([f"{sku}: refused as sold out, but {level.quantity} are left"])
-
-    def tick() -> None:
-        show("Proof", proof.products, total, f"{proof.movements} ledger lines")
-
-    await crowd((work(till) for till in shop.tills), tick)
-    body = await shop.owner.get("/api/inventory/reservations", status="open", limit=1)
-    if held := body["pagination"]["total"]:
-        proof.found([f"{held} reservations are still open"])
-    proof.found(shop.books.faults)
-    return proof
+async def _buy_at(
+    till: Till, shop: Shop, product_id: str, units: int, reference: str, meter: Meter
+) -> Refused | None:
+    bill = bill_of({product_id: units}, shop.prices_minor)
+    sold = await till.sell(reference, bill, Tender.CASH, meter, till.sender.manner())
+    return sold if isinstance(sold, Refused) else None
 
 
-async def _level(till: Till, product_id: str) -> Level:
-    data = checked(await till.client.request("GET", f"/api/inventory/{product_id}"))
-    return Level(data["quantity"], data["onHand"], data["reserved"])
-
-
-async def _ledger(till: Till, product_id: str) -> tuple[list[Movement], int]:
-    """All of a product's ledger, oldest first, and how many lines it says that it has."""
-    path = f"/api/inventory/{product_id}/movements"
-    lines: list[Movement] = []
-    page = 0
-    while True:
-        page += 1
-        body = await till.client.get(path, page=page, limit=_PAGE)
-        lines += [_movement(row) for row in body["data"]]
-        total: int = body["pagination"]["total"]
-        if len(body["data"]) < _PAGE or len(lines) >= total:
-            return lines[::-1], total
-
-
-def _movement(row: Mapping[str, Any]) -> Movement:
-    return Movement(
-        row["sequence"],
-        row["kind"],
-        row["onHandDelta"],
-        row["reservedDelta"],
-        row["onHandAfter"],
-        row["reservedAfter"],
-        row["reason"],
-        row["reservationId"],
-    )
+async def close_up(shop: Shop, show: Show) -> None:
+    """Each cashier counts the drawer and closes the shift."""
+    for done, till in enumerate(shop.tills):
+        show("Closing", done, len(shop.tills), "")
+        await till.close()
+    cash = sum(book.cash_minor for book in shop.books.tills.values())
+    show("Closing", len(shop.tills), len(shop.tills), f"{major(cash):,.2f} counted")

@@ -3,197 +3,135 @@ a dishonest one is found out."""
 
 from __future__ import annotations
 
-import json
-import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Any
 
 import httpx
 import pytest
 
 from cli.client import ApiError, Client
+from cli.demo import sellers
+from cli.demo.day import plan_day
 from cli.demo.meter import Meter, show_nothing
+from cli.demo.proof import Proof
+from cli.demo.reading import prove
 from cli.demo.retail import Invoice
-from cli.demo.shop import Answers, Manner, Refused, Shop, Till
-from cli.demo.stages import flash_sale, prove, replay
+from cli.demo.sending import Manner, Refused
+from cli.demo.shop import Shop
+from cli.demo.stages import close_up, flash_sale, sell_day
+from cli.demo.tenders import Tender, bill_of
+from tests.unit.demo_shop import ShopInMemory, shop_at
 
-OPENING = {"lamp": 40, "mug": 60}
-Answer = tuple[int, dict[str, Any]]
-
-
-class Inventory:
-    """Stock as the API keeps it. `weak` is what it gets wrong: doubles, loses, oversells."""
-
-    def __init__(self, weak: str = "", trouble: float = 0.0) -> None:
-        self.weak = weak
-        self.trouble = trouble
-        self.random = random.Random(7)
-        self.known: dict[str, Answer] = {}
-        self.holds: dict[str, dict[str, int]] = {}
-        self.ledger: dict[str, list[dict[str, Any]]] = {}
-        self.level = {product: Counter[str]() for product in OPENING}
-        for product, units in OPENING.items():
-            self.move(product, "received", units, 0)
-
-    def move(self, product: str, kind: str, units: int, held: int, **more: str) -> None:
-        level = self.level[product]
-        level["onHand"] += units
-        level["reserved"] += held
-        lines = self.ledger.setdefault(product, [])
-        line = {
-            "sequence": len(lines) + 1,
-            "kind": kind,
-            "onHandDelta": units,
-            "reservedDelta": held,
-            "onHandAfter": level["onHand"],
-            "reservedAfter": level["reserved"],
-            "reason": None,
-            "reservationId": None,
-        }
-        lines.append(line | more)
-
-    def serve(self, request: httpx.Request) -> httpx.Response:
-        before, after = (self.random.random() < self.trouble for _ in range(2))
-        if before:
-            raise httpx.ConnectError("refused")
-        status, body = self.answer(request)
-        if after:
-            if self.random.random() < 0.5:
-                raise httpx.ReadError("reset")
-            return httpx.Response(503, json={"code": "unavailable"})
-        return httpx.Response(status, json=body)
-
-    def answer(self, request: httpx.Request) -> Answer:
-        *_, name, action = request.url.path.split("/")
-        if request.method == "GET":
-            return self.read(name, action, request.url.params)
-        key = request.headers["Idempotency-Key"]
-        if key not in self.known or self.weak == "doubles":
-            body = json.loads(request.content or "{}")
-            write: Callable[[str, dict[str, Any]], Answer] = getattr(self, action)
-            self.known[key] = write(name, body)
-        return self.known[key]
-
-    def read(self, name: str, action: str, params: httpx.QueryParams) -> Answer:
-        if action == "reservations":
-            return 200, {"data": [], "pagination": {"total": len(self.holds)}}
-        if action == "movements":
-            page, limit = int(params["page"]), int(params["limit"])
-            lines = self.ledger[name][::-1]
-            data = lines[(page - 1) * limit : page * limit]
-            return 200, {"data": data, "pagination": {"total": len(lines)}}
-        level = self.level[action]
-        available = level["onHand"] - level["reserved"]
-        return 200, {"data": {**level, "quantity": available, "reserved": level["reserved"]}}
-
-    def reserve(self, _: str, body: dict[str, Any]) -> Answer:
-        short = []
-        for line in body["lines"]:
-            level = self.level[line["productId"]]
-            available = level["onHand"] - level["reserved"]
-            if available < line["quantity"] and self.weak != "oversells":
-                short.append({"productId": line["productId"], "available": available})
-        if short or (self.weak == "oversells" and sum(map(len, self.ledger.values())) > 400):
-            shortages = short or [{**body["lines"][0], "available": 0}]
-            return 409, {"code": "insufficient_stock", "shortages": shortages}
-        number = f"r{self.random.getrandbits(60)}"
-        self.holds[number] = {one["productId"]: one["quantity"] for one in body["lines"]}
-        for product, units in self.holds[number].items():
-            self.move(product, "reserved", 0, units, reservationId=number)
-        return 200, {"data": {"reservationId": number, "lines": body["lines"]}}
-
-    def confirm(self, number: str, _: dict[str, Any]) -> Answer:
-        for product, units in self.holds.pop(number, {}).items():
-            lost = self.weak == "loses" and self.random.random() < 0.05
-            kind = "released" if lost else "confirmed"
-            self.move(product, kind, 0 if lost else -units, -units, reservationId=number)
-        return 200, {"data": {"reservationId": number}}
-
-    def adjustments(self, _: str, body: dict[str, Any]) -> Answer:
-        for line in body["lines"]:
-            self.move(line["productId"], "adjusted", line["delta"], 0, reason=body["reason"])
-        return 200, {"data": []}
-
-
-@asynccontextmanager
-async def shop_at(inventory: Inventory, tills: int = 8) -> AsyncIterator[Shop]:
-    async with httpx.AsyncClient(transport=httpx.MockTransport(inventory.serve)) as http:
-        answers = Answers()
-        http.event_hooks = {"response": [answers.count]}
-
-        def client() -> Client:
-            return Client("http://shop", http=http, patience_seconds=30)
-
-        shop = Shop("http://shop", "run", "a@b.test", "secret", client(), answers)
-        shop.products = {product.upper(): product for product in OPENING}
-        for product, units in OPENING.items():
-            shop.books.opened(product, units)
-        shop.tills = [Till(shop, client(), f"seed-{number}") for number in range(tills)]
-        yield shop
-
+CLIENTS = 8
 
 INVOICES = [
-    Invoice("1", False, Counter(LAMP=2, MUG=3)),
+    Invoice("1", False, Counter(LAMP=1, MUG=2)),
     Invoice("C2", True, Counter(MUG=1)),
     Invoice("3", False, Counter(LAMP=1)),
 ]
+ROUNDS = 16
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sellers, "_ASK_AGAIN_SECONDS", 0.01)
+
+
+async def whole_day(shop: Shop) -> Proof:
+    plan = plan_day(INVOICES, ROUNDS, len(shop.tills))
+    await sell_day(shop, plan, CLIENTS, show_nothing)
+    await flash_sale(shop, ["LAMP", "MUG"], CLIENTS, show_nothing)
+    await close_up(shop, show_nothing)
+    return await prove(shop, ["LAMP", "MUG"], show_nothing)
 
 
 @pytest.mark.parametrize("trouble", [0.0, 0.15])
 async def test_an_honest_shop_passes(trouble: float) -> None:
-    async with shop_at(Inventory(trouble=trouble)) as shop:
-        replayed = await replay(shop, INVOICES, 4, show_nothing)
-        sale = await flash_sale(shop, ["LAMP", "MUG"], show_nothing)
+    async with shop_at(ShopInMemory(trouble=trouble)) as shop:
+        plan = plan_day(INVOICES, ROUNDS, len(shop.tills))
+        day = await sell_day(shop, plan, CLIENTS, show_nothing)
+        flash = await flash_sale(shop, ["LAMP", "MUG"], CLIENTS, show_nothing)
+        await close_up(shop, show_nothing)
         proof = await prove(shop, ["LAMP", "MUG"], show_nothing)
     assert proof.holds, proof.faults
-    assert (replayed.reservations, replayed.units, replayed.refused) == (8, 24, 0)
-    assert (proof.opening, proof.returned, proof.stock) == (100, 4, 0)
-    assert sale.units == 100 + 4 - 24
-    assert sale.refused >= 2 * len(shop.tills)
-    assert sale.sent_twice > 0
-    repeated = replayed.repeated + sale.repeated
+    assert (day.sales, day.returns, day.units) == (32, 16, 64)
+    assert (day.refused, day.declined, day.settled_later) == (0, 2, 1)
+    stock = proof.stock
+    assert (stock.opening, stock.returned, stock.adjusted, stock.stock) == (100, 16, 0, 0)
+    assert flash.units == 100 + 16 - 64
+    assert flash.refused >= 2 * CLIENTS
+    assert day.sent_twice + flash.sent_twice > 0
+    repeated = day.repeated + flash.repeated
     assert (repeated > 0) == (trouble > 0)
-    assert (0 < replayed.errors + sale.errors < repeated) == (trouble > 0)
+    assert (0 < day.errors + flash.errors < repeated) == (trouble > 0)
+    assert (proof.gift_cards, proof.card_payments, proof.card_sales) == (3, 13, 11)
+    receipts = sum(till.receipts for till in proof.tills)
+    assert receipts == sum(till.sales + till.returns for till in proof.tills)
+    assert all(till.expected_minor == till.counted_minor for till in proof.tills)
 
 
-@pytest.mark.parametrize("weak", ["doubles", "loses", "oversells"])
-async def test_a_dishonest_shop_is_found_out(weak: str) -> None:
-    async with shop_at(Inventory(weak, trouble=0.05)) as shop:
-        await replay(shop, INVOICES, 4, show_nothing)
-        await flash_sale(shop, ["LAMP", "MUG"], show_nothing)
-        proof = await prove(shop, ["LAMP", "MUG"], show_nothing)
+@pytest.mark.parametrize(
+    ("weak", "fault"),
+    [
+        ("doubles", ""),
+        ("loses", "the ledger has 0"),
+        ("oversells", ""),
+        ("overtaxes", "receipt of"),
+        ("rounds", "gave back"),
+        ("skips", "there is no receipt 5 of"),
+        ("miscounts", "the Z report has paid in"),
+        ("shortchanges", "gift card"),
+        ("forgets returns", "brought back"),
+    ],
+)
+async def test_a_dishonest_shop_is_found_out(weak: str, fault: str) -> None:
+    async with shop_at(ShopInMemory(weak, trouble=0.05)) as shop:
+        proof = await whole_day(shop)
     assert not proof.holds
+    assert any(fault in one for one in proof.faults)
 
 
 async def test_a_refused_invoice_is_a_contradiction() -> None:
-    async with shop_at(Inventory()) as shop:
-        await replay(shop, [Invoice("9", False, Counter(LAMP=41))], 1, show_nothing)
+    async with shop_at(ShopInMemory()) as shop:
+        plan = plan_day([Invoice("9", False, Counter(LAMP=41))], 1, 1)
+        await sell_day(shop, plan, 1, show_nothing)
+        await close_up(shop, show_nothing)
         proof = await prove(shop, [], show_nothing)
     assert proof.faults == ["9 was refused, {'lamp': 40} available"]
 
 
 async def test_sold_out_with_something_left_is_a_contradiction() -> None:
-    async with shop_at(Inventory()) as shop:
+    async with shop_at(ShopInMemory()) as shop:
+        await close_up(shop, show_nothing)
         proof = await prove(shop, ["LAMP"], show_nothing)
     assert proof.faults == ["LAMP: refused as sold out, but 40 are left"]
 
 
-async def test_a_till_is_told_what_is_left() -> None:
-    async with shop_at(Inventory(), tills=1) as shop:
+async def test_goods_that_were_never_sold_come_back_as_an_adjustment() -> None:
+    async with shop_at(ShopInMemory()) as shop:
+        plan = plan_day([Invoice("C1", True, Counter(MUG=3))], 1, 1)
+        day = await sell_day(shop, plan, 1, show_nothing)
+        await close_up(shop, show_nothing)
+        proof = await prove(shop, [], show_nothing)
+    assert proof.holds, proof.faults
+    assert (day.returns, proof.stock.adjusted, proof.stock.stock) == (0, 3, 103)
+
+
+async def test_till_and_page_are_told_what_is_left() -> None:
+    async with shop_at(ShopInMemory()) as shop:
         meter = Meter("Stage")
-        till = shop.tills[0]
-        assert await till.sell({"lamp": 39}, "a", meter, Manner.TWICE) is None
-        assert await till.sell({"lamp": 3, "mug": 1}, "b", meter) == Refused({"lamp": 1})
-        assert await till.sell({"lamp": 1}, "c", meter, Manner.HANGS_UP) is None
+        page, till = shop.pages[0], shop.tills[0]
+        bill = bill_of({"lamp": 3}, shop.prices_minor)
+        assert await page.sell({"lamp": 39}, "a", meter, Manner.TWICE) is None
+        refused = await till.sell("b", bill, Tender.CARD, meter, Manner.TWICE)
+        assert refused == Refused({"lamp": 1})
+        assert await page.sell({"lamp": 1}, "c", meter, Manner.HANGS_UP) is None
     assert (meter.units, meter.refused, meter.sent_twice) == (40, 1, 2)
 
 
 async def test_another_error_ends_the_run() -> None:
-    async with shop_at(Inventory(), tills=1) as shop:
+    async with shop_at(ShopInMemory(), tills=1) as shop:
         refuse = httpx.MockTransport(lambda _: httpx.Response(403, json={"code": "forbidden"}))
         async with httpx.AsyncClient(transport=refuse) as http:
-            shop.tills[0].client = Client("http://shop", http=http)
+            shop.tills[0].sender.client = Client("http://shop", http=http)
             with pytest.raises(ApiError, match="403 forbidden"):
-                await replay(shop, INVOICES, 1, show_nothing)
+                await sell_day(shop, plan_day(INVOICES, 1, 1), 2, show_nothing)

@@ -97,8 +97,6 @@ async def _made(shop: Shop | None, kind: str, body: dict[str, object]) -> str:
 
 
 _CHANGED = frozenset({200, 409})
-# Who deletes first closes it for the others.
-_GONE = frozenset({200, 404})
 
 CASES: dict[RouteId, Case] = {
     ("GET", "/api/business"): Case(STAFF, plain(), about_a_thing=False),
@@ -109,7 +107,7 @@ CASES: dict[RouteId, Case] = {
         statuses=_CHANGED,
         nullable=frozenset({"email"}),
     ),
-    ("DELETE", "/api/business"): Case(OWNERS, plain(), about_a_thing=False, statuses=_GONE),
+    ("DELETE", "/api/business"): Case(OWNERS, plain(), about_a_thing=False),
     ("GET", "/api/business/locations"): Case(STAFF, plain(), about_a_thing=False),
     ("POST", "/api/business/locations"): Case(MANAGEMENT, _create_location, about_a_thing=False),
     ("GET", "/api/business/locations/{id}"): Case(STAFF, _get_location),

@@ -182,12 +182,13 @@ async def remove(tx: AsyncConnection, product_id: UUID, at: datetime) -> None:
 
 
 async def remove_all(tx: AsyncConnection, tenant_id: UUID, at: datetime) -> None:
-    """Marks all of a tenant's products as deleted."""
-    await tx.execute(
-        update(products)
-        .where(products.c.tenant_id == tenant_id, products.c.deleted_at.is_(None))
-        .values(deleted_at=at, updated_at=at, version=products.c.version + 1)
-    )
+    """Marks all of a tenant's products as deleted, with their variants."""
+    for table in (variants, products):
+        await tx.execute(
+            update(table)
+            .where(table.c.tenant_id == tenant_id, table.c.deleted_at.is_(None))
+            .values(deleted_at=at, updated_at=at, version=table.c.version + 1)
+        )
 
 
 async def get(tx: AsyncConnection, product_id: UUID) -> Product | None:

@@ -21,7 +21,7 @@ from deployments.catalog.rules import (
     variant_event_data,
 )
 from gateway.schemas import Envelope
-from store import catalog, catalog_bundles, catalog_items, catalog_variants
+from store import audit, catalog, catalog_bundles, catalog_items, catalog_variants
 from store.catalog import Product
 from store.catalog_variants import Variant
 from store.commands import Recorded, once
@@ -53,6 +53,9 @@ class Imports(CatalogService):
                 await categories.ensure(tx, tenant, paths, author.now)
                 await _write(tx, tenant, outcomes)
                 await emit_all(tx, tenant, _events(outcomes))
+                sizes = Counter(outcome.status for outcome in outcomes)
+                changes = {name: (None, sizes[name]) for name in ("created", "updated")}
+                await audit.record(tx, tenant, principal, "catalog.imported", tenant, changes)
                 return recorded(200, Envelope(data=_result(outcomes)))
 
             return await once(tx, tenant, key, work)

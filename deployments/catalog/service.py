@@ -46,7 +46,7 @@ from deployments.catalog.schemas import (
     ProductView,
 )
 from gateway.schemas import Envelope, Message, Page, Pagination
-from store import catalog, catalog_bundles, catalog_search, catalog_variants
+from store import audit, catalog, catalog_bundles, catalog_search, catalog_variants
 from store.catalog import Product
 from store.catalog_bundles import Component
 from store.catalog_search import PRICE_STEPS, Facet, Filters
@@ -54,6 +54,8 @@ from store.catalog_variants import Variant
 from store.commands import Recorded, once
 from store.engine import PUBLIC, Scope, Transaction
 from store.outbox import emit
+
+_AUDITED = ("sku", "barcode", "category", "price_minor", "currency", "cost_minor", "tax_class_id")
 
 
 class Catalog(CatalogService):
@@ -109,6 +111,7 @@ class Catalog(CatalogService):
                 await catalog_variants.add(tx, variants)
                 await catalog_bundles.put_components(tx, tenant, {product.id: parts})
                 await emit(tx, tenant, product.id, CREATED, event_data(product))
+                await note(tx, principal, "product.created", None, product)
                 return recorded(201, Envelope(data=ProductDetail.whole(product, variants, parts)))
 
             return await once(tx, tenant, key, work)
@@ -141,6 +144,7 @@ class Catalog(CatalogService):
                         await catalog_bundles.put_components(tx, tenant, {product_id: new_parts})
                         data["changed"] = sorted([*data["changed"], "components"])
                     await emit(tx, tenant, product_id, UPDATED, data)
+                    await note(tx, principal, "product.updated", before, after)
                 return recorded(200, await _detail(tx, after, None))
 
             return await once(tx, tenant, key, work)
@@ -161,6 +165,7 @@ class Catalog(CatalogService):
                 await catalog_variants.remove(tx, ids, now)
                 await catalog.remove(tx, product_id, now)
                 await emit(tx, tenant, product_id, DELETED, event_data(product))
+                await audit.record(tx, tenant, principal, "product.deleted", product_id)
                 return recorded(200, Message(message="Product deleted"))
 
             return await once(tx, tenant, key, work)
@@ -176,6 +181,17 @@ class Catalog(CatalogService):
         parts = await _parts(tx, product.tenant_id, body.components)
         had = await catalog_bundles.components_of(tx, [product.id])
         return None if parts == had.get(product.id) else parts
+
+
+async def note(
+    tx: Transaction, principal: Principal, action: str, before: Product | None, after: Product
+) -> None:
+    """Tells the audit log what became of a product."""
+    if before is None:
+        changes = {name: (None, getattr(after, name)) for name in ("name", *_AUDITED)}
+    else:
+        changes = audit.changed(before, after, ("name", "description", *_AUDITED))
+    await audit.record(tx, after.tenant_id, principal, action, after.id, changes)
 
 
 async def check_in_no_bundle(tx: Transaction, item_ids: Sequence[UUID]) -> None:

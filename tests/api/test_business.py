@@ -336,6 +336,24 @@ async def test_owners_read_who_changed_what(served: Served, owner: Session) -> N
     assert branch["id"] not in (await call(served, other, "GET", "/audit-log")).text
 
 
+async def test_products_are_in_the_audit_log(served: Served, owner: Session) -> None:
+    body = {"name": "Assam", "price": 4.25}
+    made = await served.http.post("/api/products", json=body, headers=owner.auth)
+    product = made.json()["data"]["id"]
+    url = f"/api/products/{product}"
+    for body in ({"price": 4.5}, {"price": 4.5}):
+        await served.http.put(url, json=body, headers=owner.auth)
+    rows = {"rows": [{"sku": "I-1", "name": "Mug", "price": 4.5}]}
+    done = await served.http.post("/api/products/import", json=rows, headers=owner.auth)
+    assert done.status_code == 200, done.text
+    found = (await call(served, owner, "GET", f"/audit-log?subjectId={product}")).json()["data"]
+    assert [one["action"] for one in found] == ["product.updated", "product.created"]
+    assert found[0]["changes"] == {"price_minor": [425, 450]}
+    path = "/audit-log?action=catalog.imported"
+    (imported,) = (await call(served, owner, "GET", path)).json()["data"]
+    assert imported["changes"] == {"created": [None, 1], "updated": [None, 0]}
+
+
 async def test_a_deleted_business_is_closed_to_everyone(served: Served, owner: Session) -> None:
     email = owner.user["email"]
     product = await served.http.post(

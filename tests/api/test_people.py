@@ -210,6 +210,18 @@ async def test_a_link_that_is_no_more_tells_nothing(served: Served, owner: Sessi
     ]
 
 
+async def test_an_invitation_counts_while_who_made_it_might_make_it(
+    served: Served, owner: Session
+) -> None:
+    """However the inviter came to be less: here nothing has ended the invitation itself."""
+    manager = await member(served, owner, "manager")
+    pending = await invited(served, manager, new_address(), "manager")
+    for role, status in (("staff", 404), ("manager", 200)):
+        change = "UPDATE memberships SET role = '{}' WHERE user_id = '{}' RETURNING role"
+        await rows(served, owner, change.format(role, manager.user["id"]))
+        assert (await accept(served, pending["token"])).status_code == status
+
+
 async def test_inviting_tells_nothing_about_accounts(served: Served, owner: Session) -> None:
     known = (await session(served.http)).user["email"]
     answers = [await invited(served, owner, email) for email in (known, new_address())]

@@ -20,7 +20,7 @@ from core.settings import Settings
 from deployments.auth import passwords
 from gateway import keys, revocations
 from gateway.links import Links, parse
-from store import auth, sessions
+from store import auth, password_resets, sessions
 from store.engine import Database, Scope
 from tests.api.harness import Served, serving
 from tests.api.people import PASSWORD, Session, login, me, new_address, refresh, session, session_of
@@ -175,6 +175,20 @@ async def test_a_reset_link_is_good_for_one_use(served: Served, ann: Session) ->
     assert await mailed(served, ann.user["email"]) == []
 
 
+async def test_of_two_who_bring_one_link_at_once_one_sets_a_password(
+    served: Served, ann: Session
+) -> None:
+    """In slow motion: both have come as far as the account's row, which somebody holds."""
+    token, hold = await token_for(served, ann.user["email"]), "SELECT FROM users WHERE id = :u"
+    async with served.resources.db.transaction(Scope()) as tx:
+        await tx.execute(text(f"{hold} FOR UPDATE"), {"u": UUID(ann.user["id"])})
+        pending = [asyncio.create_task(reset(served, token, f"{NEW} {n}")) for n in range(2)]
+        await asyncio.sleep(1)
+        assert not any(one.done() for one in pending)
+    statuses = [(await one).status_code for one in pending]
+    assert sorted(statuses) == [200, 404]
+
+
 async def test_reset_links_that_are_no_more_all_answer_alike(served: Served, ann: Session) -> None:
     email = ann.user["email"]
     used = await token_for(served, email)
@@ -196,8 +210,17 @@ async def test_reset_links_that_are_no_more_all_answer_alike(served: Served, ann
     assert (await reset(served, other)).status_code == 200
 
 
-async def test_asking_tells_nothing_about_accounts(served: Served, ann: Session) -> None:
-    """Neither by what it says nor by how long it takes."""
+async def test_asking_tells_nothing_about_accounts(
+    served: Served, ann: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither by what it says nor by how long it takes, also where the database is slow."""
+    add = password_resets.add
+
+    async def add_slowly(*arguments: Any) -> None:
+        await asyncio.sleep(0.2)
+        await add(*arguments)
+
+    monkeypatch.setattr(password_resets, "add", add_slowly)
 
     async def asked(email: str) -> tuple[float, httpx.Response]:
         began = time.monotonic()

@@ -6,11 +6,17 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from uuid import UUID
+
+import pytest
 
 from actors.messages import Refused
 from actors.till import messages as t
 from actors.till import model as m
+from actors.till import sell
+from core.errors import Conflict
 from core.ids import uuid7
+from tests.runtime import sabotage
 from tests.runtime.clients import Request
 from tests.runtime.conftest import LONG
 from tests.runtime.kit import Cluster, Faults, Urls, running
@@ -34,7 +40,8 @@ async def _killing(cluster: Cluster, rng: random.Random, trade: Trade) -> int:
     return kills
 
 
-async def test_sales_under_kills_leave_the_books_in_step(urls: Urls, rng: random.Random) -> None:
+async def _traded(urls: Urls, rng: random.Random) -> tuple[Trade, int]:
+    """Clerks sell and take back while hosts are killed; how many were."""
     faults = Faults(rng, lose_request=0.01, lose_answer=0.03, repeat=0.05, max_delay_seconds=0.01)
     async with running(urls, 2, faults=faults) as cluster:
         trade = await Trade.open(cluster, rng, registers=3, units=400)
@@ -42,14 +49,61 @@ async def test_sales_under_kills_leave_the_books_in_step(urls: Urls, rng: random
         kills = await _killing(cluster, rng, trade)
         await asyncio.gather(*clerks)
         await cluster.settled()
-    sold, returned = len(trade.sold), len(trade.returned)
-    print(f"{kills} kills, {sold} sales, {returned} returns")
+    print(f"{kills} kills, {len(trade.sold)} sales, {len(trade.returned)} returns")
+    return trade, kills
+
+
+async def _as_answered(urls: Urls, trade: Trade) -> bool:
+    """What was answered is there, and nothing else is."""
+    sales, returns = await ids(urls, "pos_sales"), await ids(urls, "pos_returns")
+    return {sale.sale_id for sale in trade.sold} == sales and {
+        one.return_id for one in trade.returned
+    } == returns
+
+
+async def test_sales_under_kills_leave_the_books_in_step(urls: Urls, rng: random.Random) -> None:
+    trade, kills = await _traded(urls, rng)
     assert kills >= SECONDS / 2
-    assert sold > 50
+    assert len(trade.sold) > 50
     assert not await audit(urls)
-    # What was answered is there, and nothing else is.
-    assert {sale.sale_id for sale in trade.sold} == await ids(urls, "pos_sales")
-    assert {one.return_id for one in trade.returned} == await ids(urls, "pos_returns")
+    assert await _as_answered(urls, trade)
+
+
+async def test_a_lost_sale_is_caught_without(
+    urls: Urls, rng: random.Random, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sabotage.answers_first(monkeypatch)
+    trade, _ = await _traded(urls, rng)
+    assert not await _as_answered(urls, trade)
+
+
+async def test_the_database_keeps_a_card_from_going_below_zero_without_the_rule(
+    urls: Urls, rng: random.Random, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The CHECK is the last line of defence."""
+    monkeypatch.setattr(sell, "_bad_card", lambda *arguments: None)
+    async with running(urls, 1) as cluster:
+        trade = await Trade.open(cluster, rng, registers=1, units=100)
+        card = await _issued(trade, 100)
+        sale = trade.sale()
+        due = sum(one.total_minor for one in sale.lines)
+        tenders = (t.Tender(m.Method.GIFT_CARD, due, card_id=card),)
+        with pytest.raises(Conflict):
+            await trade.shop.do(_with(sale, tenders))
+    assert not await audit(urls)
+
+
+async def _issued(trade: Trade, amount_minor: int) -> UUID:
+    """A new gift card, sold for cash."""
+    card = uuid7()
+    line = m.SaleLine(card, card, "Gift card", "", 1, amount_minor, 0, 0, 0, amount_minor, (), card)
+    cash = (t.Tender(m.Method.CASH, amount_minor),)
+    place, new = trade.shop.tenant_id, (t.NewCard(card, "WXYZ"),)
+    made = await trade.shop.do(
+        t.Sell(uuid7(), trade.registers[0], place, "EUR", (line,), cash, new_cards=new)
+    )
+    assert isinstance(made, t.SaleMade)
+    return card
 
 
 async def test_a_thousand_redemptions_spend_exactly_the_balance(
@@ -57,17 +111,7 @@ async def test_a_thousand_redemptions_spend_exactly_the_balance(
 ) -> None:
     async with running(urls, 2) as cluster:
         trade = await Trade.open(cluster, rng, registers=2, units=10_000)
-        card = uuid7()
-        line = m.SaleLine(
-            card, card, "Gift card", "", 1, BALANCE_MINOR, 0, 0, 0, BALANCE_MINOR, (), card
-        )
-        cash = (t.Tender(m.Method.CASH, BALANCE_MINOR),)
-        place = trade.shop.tenant_id
-        new = (t.NewCard(card, "WXYZ"),)
-        issued = await trade.shop.do(
-            t.Sell(uuid7(), trade.registers[0], place, "EUR", (line,), cash, new_cards=new)
-        )
-        assert isinstance(issued, t.SaleMade)
+        card = await _issued(trade, BALANCE_MINOR)
         wanted = []
         for _ in range(REDEMPTIONS):
             sale = trade.sale()

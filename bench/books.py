@@ -52,11 +52,17 @@ class NotExact(Exception):
 
 
 def read(running: Running, ground: Ground) -> Books:
-    """The books once nothing moves any more: what was under way when the load ended is done."""
+    """The books of holds once nothing moves any more. Raises NotExact."""
     query = _HOLDFAST if running.contender.kind == "holdfast" else _BASELINE
+    return Books(*settled(running, ground, query))
 
-    async def work(connection: asyncpg.Connection) -> Books:
-        return Books(*await connection.fetchrow(query))
+
+def settled(running: Running, ground: Ground, query: str) -> tuple[int, ...]:
+    """The one row of figures that `query` gives once it stays the same: what was under way when
+    the load ended is done. Raises NotExact."""
+
+    async def work(connection: asyncpg.Connection) -> tuple[int, ...]:
+        return tuple(await connection.fetchrow(query))
 
     deadline = time.monotonic() + _SETTLE_TIMEOUT_SECONDS
     before = ground.run(running.database, work)

@@ -11,7 +11,7 @@ import asyncpg
 import httpx
 from rich.console import Console
 
-from bench import books, goods, load, table
+from bench import books, goods, load, sale_books, table
 from bench.contenders import (
     HOLDFAST,
     Contender,
@@ -50,6 +50,7 @@ class Plan:
     engine_calls: tuple[int, ...] = (1, 2)
     connections: int = 64
     commit_delay_us: int = 0
+    scenarios: tuple[load.Scenario, ...] = load.SCENARIOS
 
 
 QUICK = Plan(rounds=2, warm_up_seconds=1, seconds=1, engine_seconds=0.3, engine_calls=(1,))
@@ -89,8 +90,11 @@ class Competition:
                     self._break_off(contender, number, error)
 
     def _visit(self, contender: Contender, number: int) -> None:
+        scenarios = list(self._scenarios(contender))
+        if not scenarios:
+            return
         with serving(contender, self._ground, self._home, self._port) as running:
-            for scenario, keyed in _scenarios(contender):
+            for scenario, keyed in scenarios:
                 self._measure(running, number, scenario, keyed)
             if contender is HOLDFAST:
                 self._compare_with_api(running)
@@ -101,25 +105,48 @@ class Competition:
         self.samples.append(nothing)
         self._console.print(f"[red]VOID: {contender.title} {fault}[/red]")
 
-    def _measure(self, running: Running, number: int, scenario: load.Goods, keyed: bool) -> None:
-        plan = self._plan
-        wanted = load.Load(scenario, keyed, f"{number}-{keyed:d}-{scenario[:2]}", number)
-        before = books.read(running, self._ground)
+    def _scenarios(self, contender: Contender) -> Iterator[tuple[load.Scenario, bool]]:
+        for scenario in self._plan.scenarios:
+            if scenario in load.SALES and contender.durable_sale is None:
+                continue
+            yield scenario, True
+            # Only Holdfast looks at keys; without one it need not look whether it knows the
+            # command.
+            if contender is HOLDFAST and scenario in ("hot", "spread"):
+                yield scenario, False
+
+    def _measure(self, running: Running, number: int, scenario: load.Scenario, keyed: bool) -> None:
+        wanted = load.Load(
+            scenario, keyed, f"{number}-{keyed:d}-{scenario.replace(' ', '-')}", number
+        )
+        check = self._open_books(running, wanted)
         ready = self._prepare(running, wanted)
         clock = CpuClock(running.groups())
-        answers = self._load(running, wanted, plan.seconds)
+        answers = self._load(running, wanted, self._plan.seconds)
         spent = clock.spent()
-        after = books.read(running, self._ground)
+        fault = ready.fault or _fault(lambda: check(ready.granted + answers.granted))
+        self._note(running, number, wanted, answers, spent, fault)
+
+    def _open_books(self, running: Running, wanted: load.Load) -> Callable[[int], None]:
+        """The books before a measurement. What it returns looks at them afterwards, given how
+        many answers were a yes, and raises NotExact."""
         # At the end of each of two loads every connection has a request under way that nobody
         # waits for. Where the goods are sold out, those too must be refused.
-        unheard = 0 if scenario == "sold out" else 2 * plan.connections
-        granted = ready.granted + answers.granted
-        fault = ready.fault or _fault(lambda: books.check(running, before, after, granted, unheard))
-        self._note(running, number, wanted, answers, spent, fault)
+        unheard = 0 if wanted.scenario == "sold out" else 2 * self._plan.connections
+        ground = self._ground
+        if wanted.sells:
+            sales = sale_books.read(running, ground)
+            return lambda granted: sale_books.check(
+                sales, sale_books.read(running, ground), granted, unheard
+            )
+        holds = books.read(running, ground)
+        return lambda granted: books.check(
+            running, holds, books.read(running, ground), granted, unheard
+        )
 
     def _prepare(self, running: Running, wanted: load.Load) -> _Ready:
         """Warms up; or sells the goods out, exactly."""
-        if wanted.goods == "sold out":
+        if wanted.scenario == "sold out":
             fault = _fault(lambda: books.sell_out(running, self._token))
             return _Ready(goods.FEW, fault)
         warm_up = replace(wanted, run=f"warm-{wanted.run}", seed=wanted.seed + 1_000)
@@ -134,7 +161,7 @@ class Competition:
         spent: dict[str, float],
         fault: str | None,
     ) -> None:
-        sold_out = wanted.goods == "sold out"
+        sold_out = wanted.scenario == "sold out"
         proper = answers.refused if sold_out else answers.granted
         wrong = answers.granted if sold_out else answers.refused
         if fault is None and (wrong or not proper):
@@ -142,7 +169,7 @@ class Competition:
         sample = Sample(
             round=number,
             contender=running.contender.name,
-            scenario=wanted.goods,
+            scenario=wanted.scenario,
             keyed=wanted.keyed,
             per_second=proper / answers.seconds,
             p50_ms=answers.p50_ms,
@@ -153,7 +180,7 @@ class Competition:
         )
         self.samples.append(sample)
         self._console.print(
-            f"round {number + 1}  {table.title(sample.row):34} {wanted.goods:9}"
+            f"round {number + 1}  {table.title(sample.row):34} {wanted.scenario:11}"
             f" {sample.per_second:8,.0f}/s  p99 {sample.p99_ms:6.1f} ms"
             + (f"  [red]VOID: {fault}[/red]" if fault else "")
         )
@@ -168,14 +195,6 @@ class Competition:
         if fault:
             self.samples[-1] = replace(self.samples[-1], fault=fault)
             self._console.print(f"[red]VOID: {fault}[/red]")
-
-
-def _scenarios(contender: Contender) -> Iterator[tuple[load.Goods, bool]]:
-    for scenario in ("hot", "spread", "sold out"):
-        yield scenario, True
-        # Only Holdfast looks at keys; without one it need not look whether it knows the command.
-        if contender is HOLDFAST and scenario != "sold out":
-            yield scenario, False
 
 
 def _fault(work: Callable[[], None]) -> str | None:

@@ -29,11 +29,13 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """`module` is a baseline's; Holdfast has none. `durable` says what an answer has written."""
+    """`module` is a baseline's; Holdfast has none. `durable` says what a reservation's answer has
+    written, `durable_sale` what a sale's has; those without it sell nothing."""
 
     name: str
     title: str
     durable: str
+    durable_sale: str | None = None
     module: str | None = None
     workers: int = 2
     kind: Kind = "baseline"
@@ -43,29 +45,37 @@ HOLDFAST = Contender(
     "holdfast",
     "Holdfast",
     "level, hold, ledger, command log, outbox",
+    "levels, sale, lines, payment, drawer, receipt, ledger, command log, outbox",
     kind="holdfast",
 )
-CONDITIONAL = Contender(
-    "conditional", "conditional UPDATE", "level, hold", "bench.baselines.conditional"
-)
+_SALE = "levels, sale, lines, payment, drawer"
 CONTENDERS = (
     HOLDFAST,
-    CONDITIONAL,
+    Contender(
+        "conditional",
+        "conditional UPDATE",
+        "level, hold",
+        _SALE,
+        module="bench.baselines.conditional",
+    ),
     Contender(
         "one_statement",
         "conditional UPDATE, one statement",
         "level, hold",
-        "bench.baselines.one_statement",
+        module="bench.baselines.one_statement",
     ),
-    Contender("orm", "ORM, FOR UPDATE", "level, hold", "bench.baselines.orm"),
+    Contender("orm", "ORM, FOR UPDATE", "level, hold", _SALE, module="bench.baselines.orm"),
     Contender(
-        "redis_counter", "Redis counter", "hold (level in Redis)", "bench.baselines.redis_counter"
+        "redis_counter",
+        "Redis counter",
+        "hold (level in Redis)",
+        module="bench.baselines.redis_counter",
     ),
     Contender(
         "group_commit",
         "group commit in one process",
         "level, hold, ledger, command log, outbox",
-        "bench.baselines.group_commit",
+        module="bench.baselines.group_commit",
         workers=1,
         kind="holdfast",
     ),

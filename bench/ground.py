@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 
 import asyncpg
 
-from bench import goods
+from bench import goods, tills
 from cli.home import HomeLock
 from core.settings import Settings
 from store import migrate
@@ -51,6 +51,7 @@ class Ground:
 
         self.run("postgres", work)
         self.run(_TEMPLATES["baseline"], goods.stock_baseline)
+        self.run(_TEMPLATES["baseline"], tills.open_baseline)
         migrate.upgrade(self.url(_TEMPLATES["holdfast"]))
         self.run(_TEMPLATES["holdfast"], goods.stock_holdfast)
         for name in _TEMPLATES.values():

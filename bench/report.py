@@ -11,7 +11,7 @@ from typing import Any
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One contender's answers to one scenario in one round. `per_second` counts only what the
-    scenario is about: holds granted, or refusals where the goods are sold out.
+    scenario is about: holds granted, sales made, or refusals where the goods are sold out.
     `cpu_us` is CPU time per request in microseconds, by part. `fault` says why it is void."""
 
     round: int
@@ -136,6 +136,15 @@ def goals(slow_disk: bool) -> list[tuple[str, Cell, Cell, float | None]]:
         (f"{scenario}: ours / {rival}", (us, scenario), (rival, scenario), goal)
         for scenario, some in rivals.items()
         for rival, goal in (some | others).items()
+    ]
+    sales: dict[str, dict[str, float | None]] = {
+        "sale hot": {"conditional": 3.0, "orm": None},
+        "sale spread": {"conditional": None, "orm": None},
+    }
+    pairs += [
+        (f"{scenario}: ours / {rival}", (us, scenario), (rival, scenario), goal)
+        for scenario, some in sales.items()
+        for rival, goal in some.items()
     ]
     pairs.append(("ours: hot / spread", (us, "hot"), (us, "spread"), 0.8))
     pairs.append(("ours: sold out / hot", (us, "sold out"), (us, "hot"), 2.0))

@@ -1,4 +1,4 @@
-"""The benchmark of reservations over HTTP: `make bench`, or `python -m bench.run --help`.
+"""The benchmark of reservations and sales over HTTP: `make bench`, or `python -m bench.run --help`.
 
 All contenders in one run, over the same Postgres, one after the other and round after round, so
 that noise hits all alike. See `bench/README.md`.
@@ -93,12 +93,17 @@ def _write(
 
 def _name(started: datetime, plan: Plan, *, quick: bool) -> str:
     delay = f"-{plan.commit_delay_us}us" if plan.commit_delay_us else ""
-    return f"{started:%Y-%m-%d}-reserve{delay}{'-quick' if quick else ''}"
+    return f"{started:%Y-%m-%d}{delay}{'-quick' if quick else ''}"
 
 
 def _chosen(names: str) -> list[Contender]:
     wanted = [name for name in names.split(",") if name]
     return [one for one in CONTENDERS if not wanted or one.name in wanted]
+
+
+def _scenarios(names: str) -> tuple[load.Scenario, ...]:
+    wanted = [name for name in names.split(",") if name]
+    return tuple(one for one in load.SCENARIOS if not wanted or one in wanted)
 
 
 def _plan(options: argparse.Namespace) -> Plan:
@@ -108,6 +113,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         "engine_seconds": options.engine_seconds,
         "connections": options.connections,
         "commit_delay_us": options.commit_delay,
+        "scenarios": _scenarios(options.scenarios),
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     return replace(QUICK if options.quick else FULL, **chosen)
@@ -115,7 +121,7 @@ def _plan(options: argparse.Namespace) -> Plan:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench.run", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="about three minutes, noisy")
+    parser.add_argument("--quick", action="store_true", help="about five minutes, noisy")
     parser.add_argument(
         "--commit-delay",
         type=int,
@@ -124,6 +130,9 @@ def _options() -> argparse.Namespace:
     )
     names = ", ".join(contender.name for contender in CONTENDERS)
     parser.add_argument("--only", default="", help=f"some contenders, by comma: {names}")
+    parser.add_argument(
+        "--scenarios", default="", help=f"some scenarios, by comma: {', '.join(load.SCENARIOS)}"
+    )
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=int, help="of each measurement")
     parser.add_argument("--engine-seconds", type=float, help="0 leaves the shard host out")

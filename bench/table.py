@@ -9,16 +9,24 @@ from rich.table import Table
 
 from bench.contenders import CONTENDERS
 from bench.engine import CALL_SIZES, EngineRun
+from bench.load import SALES
 from bench.report import Line, Ratio, Sample, Spread
 
-_TITLES = {contender.name: contender.title for contender in CONTENDERS}
-_DURABLE = {contender.name: contender.durable for contender in CONTENDERS}
+_CONTENDERS = {contender.name: contender for contender in CONTENDERS}
 
 
 def title(row: str) -> str:
     """A row's name as people read it."""
     name, comma, rest = row.partition(",")
-    return _TITLES.get(name, name) + comma + rest
+    return (_CONTENDERS[name].title if name in _CONTENDERS else name) + comma + rest
+
+
+def _durable(row: str, scenario: str) -> str | None:
+    """What an answer has written."""
+    contender = _CONTENDERS[row.partition(",")[0]]
+    if scenario in SALES:
+        return contender.durable_sale
+    return "nothing" if scenario == "sold out" else contender.durable
 
 
 def show(
@@ -36,7 +44,8 @@ def show(
 
 
 def _requests(scenario: str, lines: Iterable[Line]) -> Table:
-    table = Table(title=f"Reserve, {scenario}", title_justify="left")
+    job = f"A {scenario}, three lines" if scenario in SALES else f"Reserve, {scenario}"
+    table = Table(title=job, title_justify="left")
     table.add_column("contender")
     for name in ("requests/s", "min to max", "p50 ms", "p99 ms", "errors"):
         table.add_column(name, justify="right")
@@ -49,7 +58,7 @@ def _requests(scenario: str, lines: Iterable[Line]) -> Table:
             f"{line.p50_ms.median:.1f}",
             f"{line.p99_ms.median:.1f}",
             str(line.errors),
-            "nothing" if scenario == "sold out" else _DURABLE[line.row.partition(",")[0]],
+            _durable(line.row, scenario),
         )
     return table
 

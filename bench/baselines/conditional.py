@@ -7,8 +7,10 @@ from dataclasses import astuple
 import asyncpg
 from fastapi import FastAPI
 
+from bench.baselines import conditional_sale
 from bench.baselines.http import Hold, make_app
 from bench.baselines.pool import INSERT_HOLD, open_pool
+from bench.baselines.selling import Basket, Sold
 from core.settings import Settings, get_settings
 
 TAKE = (
@@ -19,7 +21,7 @@ TAKE = (
 
 
 class ConditionalUpdate:
-    """See `bench.baselines.http.Shop`."""
+    """See `bench.baselines.http.Shop` and `bench.baselines.selling.Till`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -40,7 +42,11 @@ class ConditionalUpdate:
                 await connection.execute(INSERT_HOLD, *astuple(hold))
         return available
 
+    async def sell(self, basket: Basket) -> Sold | None:
+        return await conditional_sale.sell(self._pool, basket)
+
 
 def app() -> FastAPI:
     settings = get_settings()
-    return make_app(ConditionalUpdate(settings), settings)
+    shop = ConditionalUpdate(settings)
+    return make_app(shop, settings, till=shop)

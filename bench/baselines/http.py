@@ -11,9 +11,11 @@ from uuid import UUID
 
 from fastapi import Depends, FastAPI, Header, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
+from bench.baselines.selling import Till, add_sales
+from bench.baselines.wire import Camel, refusal
+from bench.tills import CURRENCY
 from core.clock import SystemClock
 from core.errors import Unauthenticated
 from core.garbage import collect_seldom
@@ -26,18 +28,14 @@ from gateway.tokens import Tokens
 PATH = "/api/inventory/reserve"
 
 
-class _Camel(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
-
-
-class ReserveBody(_Camel):
+class ReserveBody(Camel):
     product_id: UUID
     quantity: Annotated[int, Field(ge=1, le=1_000_000)]
     ttl_seconds: Annotated[int, Field(ge=1, le=604_800)] = 900
     reference: Annotated[str | None, Field(max_length=200)] = None
 
 
-class Reserved(_Camel):
+class Reserved(Camel):
     reservation_id: UUID
     status: Literal["open"] = "open"
     product_id: UUID
@@ -46,7 +44,7 @@ class Reserved(_Camel):
     expires_at: datetime
 
 
-class Envelope(_Camel):
+class Envelope(Camel):
     success: Literal[True] = True
     data: Reserved
 
@@ -77,8 +75,8 @@ class Shop(Protocol):
         ...
 
 
-def make_app(shop: Shop, settings: Settings | None = None) -> FastAPI:
-    """The application of one worker."""
+def make_app(shop: Shop, settings: Settings | None = None, till: Till | None = None) -> FastAPI:
+    """The application of one worker. With a `till` it sells, too."""
     settings = settings or get_settings()
     tokens = Tokens(settings, KeyRing(settings), SystemClock())
 
@@ -119,7 +117,7 @@ def make_app(shop: Shop, settings: Settings | None = None) -> FastAPI:
         hold = _hold(body, principal)
         available = await shop.reserve(hold)
         if available is None:
-            return _refusal()
+            return refusal()
         reserved = Reserved(
             reservation_id=hold.id,
             product_id=hold.product_id,
@@ -128,6 +126,9 @@ def make_app(shop: Shop, settings: Settings | None = None) -> FastAPI:
             expires_at=hold.expires_at,
         )
         return Envelope(data=reserved)
+
+    if till is not None:
+        add_sales(app, till, caller, CURRENCY)
 
     @app.get("/ready")
     async def ready() -> dict[str, bool]:
@@ -149,17 +150,4 @@ def _hold(body: ReserveBody, principal: Principal) -> Hold:
         principal.id,
         now,
         now + timedelta(seconds=body.ttl_seconds),
-    )
-
-
-def _refusal() -> Response:
-    return JSONResponse(
-        {
-            "success": False,
-            "code": "insufficient_stock",
-            "status": 409,
-            "detail": "There is not enough of it.",
-        },
-        409,
-        media_type="application/problem+json",
     )

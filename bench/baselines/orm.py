@@ -3,48 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
-from uuid import UUID
 
 from fastapi import FastAPI
-from sqlalchemy import BigInteger, DateTime, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from bench.baselines import orm_sale
 from bench.baselines.http import Hold, make_app
+from bench.baselines.orm_rows import HoldRow, Stock
 from bench.baselines.pool import SIZE
+from bench.baselines.selling import Basket, Sold
 from core.settings import Settings, get_settings
 
 
-class Base(DeclarativeBase):
-    type_annotation_map = {datetime: DateTime(timezone=True)}
-
-
-class Stock(Base):
-    __tablename__ = "stock"
-
-    product_id: Mapped[UUID] = mapped_column(primary_key=True)
-    tenant_id: Mapped[UUID]
-    on_hand: Mapped[int] = mapped_column(BigInteger)
-    reserved: Mapped[int] = mapped_column(BigInteger)
-
-
-class HoldRow(Base):
-    __tablename__ = "holds"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    tenant_id: Mapped[UUID]
-    product_id: Mapped[UUID]
-    quantity: Mapped[int]
-    status: Mapped[str]
-    reference: Mapped[str | None]
-    created_by: Mapped[str]
-    created_at: Mapped[datetime]
-    expires_at: Mapped[datetime]
-
-
 class Orm:
-    """See `bench.baselines.http.Shop`."""
+    """See `bench.baselines.http.Shop` and `bench.baselines.selling.Till`."""
 
     def __init__(self, settings: Settings) -> None:
         self._engine: AsyncEngine = create_async_engine(
@@ -73,7 +46,12 @@ class Orm:
             session.add(HoldRow(**asdict(hold), status="open"))
         return available - hold.quantity
 
+    async def sell(self, basket: Basket) -> Sold | None:
+        async with self._sessions.begin() as session:
+            return await orm_sale.sell(session, basket)
+
 
 def app() -> FastAPI:
     settings = get_settings()
-    return make_app(Orm(settings), settings)
+    shop = Orm(settings)
+    return make_app(shop, settings, till=shop)

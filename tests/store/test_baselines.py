@@ -1,4 +1,4 @@
-"""Each baseline does the job that it is compared by: a reservation is durable, none is oversold."""
+"""Each baseline does the job that it is compared by: what it answers is durable and exact."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import asyncpg
 import httpx
 import pytest
 
-from bench import goods
+from bench import goods, sale_books, tills
 from bench.baselines.conditional import ConditionalUpdate
 from bench.baselines.group_commit import GroupCommit
 from bench.baselines.http import PATH, Shop, make_app
 from bench.baselines.one_statement import OneStatement
 from bench.baselines.orm import Orm
 from bench.baselines.redis_counter import RedisCounter, load_counters
+from bench.baselines.selling import PATH as SALES
+from bench.books import NotExact
 from core.clock import SystemClock
 from core.principal import Role
 from core.settings import Settings
@@ -32,6 +34,11 @@ SHOPS: dict[str, Callable[[Settings], Shop]] = {
     "redis_counter": RedisCounter,
     "group_commit": GroupCommit,
 }
+SELLING: dict[str, Callable[[Settings], ConditionalUpdate | Orm]] = {
+    "conditional": ConditionalUpdate,
+    "orm": Orm,
+}
+sellers = pytest.mark.parametrize("shop_name", SELLING, indirect=True)
 
 
 @pytest.fixture
@@ -63,6 +70,7 @@ def stock(settings: Settings, name: str) -> None:
                 await goods.stock_holdfast(connection)
             else:
                 await goods.stock_baseline(connection)
+                await tills.open_baseline(connection)
         finally:
             await connection.close()
         if name == "redis_counter":
@@ -82,8 +90,13 @@ def shop_name(request: pytest.FixtureRequest, settings: Settings) -> str:
 
 @pytest.fixture
 async def client(settings: Settings, shop_name: str) -> AsyncIterator[httpx.AsyncClient]:
-    shop = SHOPS[shop_name](settings)
-    app = make_app(shop, settings)
+    shop: Shop
+    if shop_name in SELLING:
+        shop = seller = SELLING[shop_name](settings)
+        app = make_app(shop, settings, till=seller)
+    else:
+        shop = SHOPS[shop_name](settings)
+        app = make_app(shop, settings)
     await shop.start()
     try:
         transport = httpx.ASGITransport(app)
@@ -143,3 +156,115 @@ async def test_a_token_is_asked_for(client: httpx.AsyncClient, authorization: st
     sent = {"Authorization": authorization} if authorization else {}
     answer = await client.post(PATH, json=body, headers=sent)
     assert answer.status_code == 401
+
+
+def basket(*products: int, register: int = 0, cash: float = tills.TENDERED) -> dict[str, object]:
+    """One unit of each product, or as many as the product is named."""
+    return {
+        "registerId": str(tills.register_id(register)),
+        "lines": [
+            {"productId": str(goods.product_id(product)), "quantity": count}
+            for product, count in Counter(products).items()
+        ],
+        "payments": [{"method": "cash", "amount": cash}],
+    }
+
+
+async def sale_figures(settings: Settings, change: str | None = None) -> sale_books.SaleBooks:
+    """The books of the till; after a `change` to the database, if there is one."""
+    connection = await asyncpg.connect(settings.owner_database_url)
+    try:
+        if change:
+            await connection.execute(change)
+        row = await connection.fetchrow(sale_books.QUERIES["baseline"])
+        return sale_books.SaleBooks(*row)
+    finally:
+        await connection.close()
+
+
+@sellers
+async def test_a_sale_is_answered_and_durable(
+    client: httpx.AsyncClient, settings: Settings
+) -> None:
+    before = await sale_figures(settings)
+    assert before == sale_books.SaleBooks(0, 0, 0, 0, 0, 0, 0, 0)
+    known = headers(settings)
+    for number, body in enumerate([basket(5, 4, 3), basket(3, 4, 5)], 1):
+        answer = await client.post(SALES, json=body, headers=known)
+        assert answer.status_code == 201, answer.text
+        data = answer.json()["data"]
+        assert (data["receiptNumber"], data["status"]) == (number, "completed")
+        assert (data["total"], data["tax"], data["tendered"], data["change"]) == (3, 0.51, 5, 2)
+        assert [line["tax"] for line in data["lines"]] == [0.17] * 3
+        assert data["payments"] == [{"number": 1, "method": "cash", "amount": 3}]
+    sale_books.check(before, await sale_figures(settings), granted=2, unheard=0)
+
+
+@sellers
+async def test_a_crowd_buys_what_there_is_and_receipts_have_no_gaps(
+    client: httpx.AsyncClient, settings: Settings
+) -> None:
+    """Lines come in any order, and some ask for more than there is: nobody waits for ever, and
+    the refused leave nothing behind, no number either."""
+    few = goods.product_id(goods.SOLD_OUT)
+    await sale_figures(settings, f"UPDATE stock SET on_hand = 20 WHERE product_id = '{few}'")
+    known = headers(settings)
+    orders = [(1, 2, 3), (3, 1, 2), (2, 3, 1), (3, 2, 1)]
+    answers = await asyncio.gather(
+        *(
+            client.post(SALES, json=basket(*orders[one % 4], register=one % 3), headers=known)
+            for one in range(32)
+        )
+    )
+    assert Counter(answer.status_code for answer in answers) == {201: 20, 409: 12}
+    given: dict[str, list[int]] = {}
+    for answer in answers:
+        if answer.status_code == 201:
+            data = answer.json()["data"]
+            given.setdefault(data["registerId"], []).append(data["receiptNumber"])
+    assert all(sorted(one) == list(range(1, len(one) + 1)) for one in given.values())
+
+
+@sellers
+@pytest.mark.parametrize(
+    "body",
+    [
+        basket(2, 3, 4, cash=2.99),
+        basket(2, 3, 4, register=tills.REGISTERS),
+        basket(2, 3, goods.FIRST_OF_MANY + goods.MANY),
+        basket(2, 3, 4) | {"payments": [{"method": "external", "amount": 5}]},
+    ],
+    ids=["too little cash", "no such register", "no such product", "change that is not cash"],
+)
+async def test_what_cannot_be_sold_leaves_nothing(
+    client: httpx.AsyncClient, settings: Settings, body: dict[str, object]
+) -> None:
+    answer = await client.post(SALES, json=body, headers=headers(settings))
+    assert answer.status_code == 409, answer.text
+    assert await sale_figures(settings) == sale_books.SaleBooks(0, 0, 0, 0, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("shop_name", ["conditional"], indirect=True)
+async def test_books_that_are_not_exact_are_noticed(
+    client: httpx.AsyncClient, settings: Settings
+) -> None:
+    known = headers(settings)
+    before = await sale_figures(settings)
+    for register in (0, 0, 1):
+        await client.post(SALES, json=basket(2, 3, 4, register=register), headers=known)
+    after = await sale_figures(settings)
+    sale_books.check(before, after, granted=3, unheard=0)
+    sale_books.check(before, after, granted=2, unheard=1)
+    for granted, unheard in ((4, 5), (2, 0)):
+        with pytest.raises(NotExact, match="sales were answered"):
+            sale_books.check(before, after, granted, unheard)
+    for change, fault in {
+        "UPDATE stock SET on_hand = on_hand - 1": "products whose level",
+        "UPDATE registers SET drawer_minor = drawer_minor + 1": "drawers that do not",
+        "UPDATE registers SET next_receipt_number = next_receipt_number + 1": "have gaps",
+        "UPDATE sales SET receipt_number = 7 WHERE receipt_number = 2": "have gaps",
+        "UPDATE payments SET amount_minor = amount_minor - 1": "do not add up",
+        "DELETE FROM sale_lines WHERE number = 3": "sales, 6 units",
+    }.items():
+        with pytest.raises(NotExact, match=fault):
+            sale_books.check(before, await sale_figures(settings, change), 3, 0)

@@ -121,7 +121,7 @@ class Competition:
         )
         check = self._open_books(running, wanted)
         ready = self._prepare(running, wanted)
-        clock = CpuClock(running.groups())
+        clock = CpuClock(running.groups)
         answers = self._load(running, wanted, self._plan.seconds)
         spent = clock.spent()
         fault = ready.fault or _fault(lambda: check(ready.granted + answers.granted))

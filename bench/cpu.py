@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import psutil
 
@@ -39,26 +39,28 @@ def tree(pid: int) -> list[psutil.Process]:
 
 
 class CpuClock:
-    """CPU seconds since it was made, by group. The load generator counts as a child of ours that
-    has ended."""
+    """CPU seconds since it was made, by group. What ended meanwhile counts through its parent, so
+    that a worker of Postgres that comes or goes is neither forgotten nor taken off. The load
+    generator is a child of ours that has ended."""
 
-    def __init__(self, groups: Group) -> None:
+    def __init__(self, groups: Callable[[], Group]) -> None:
         self._groups = groups
         self._started = self._read()
 
     def spent(self) -> dict[str, float]:
-        return {name: seconds - self._started[name] for name, seconds in self._read().items()}
+        return {
+            name: seconds - self._started.get(name, 0.0) for name, seconds in self._read().items()
+        }
 
     def _read(self) -> dict[str, float]:
-        seconds: dict[str, float] = {}
-        for name, processes in self._groups.items():
-            seconds[name] = 0.0
-            for process in processes:
-                try:
-                    times = process.cpu_times()
-                except psutil.Error:
-                    continue
-                seconds[name] += times.user + times.system
+        seconds = {name: sum(map(_seconds, some)) for name, some in self._groups().items()}
         ours = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds["load"] = ours.ru_utime + ours.ru_stime
-        return seconds
+        return seconds | {"load": ours.ru_utime + ours.ru_stime}
+
+
+def _seconds(process: psutil.Process) -> float:
+    """Of the process and of its children that have ended."""
+    try:
+        return float(sum(process.cpu_times()[:4]))
+    except psutil.Error:
+        return 0.0

@@ -54,6 +54,7 @@ class Ground:
         self.run(_TEMPLATES["baseline"], tills.open_baseline)
         migrate.upgrade(self.url(_TEMPLATES["holdfast"]))
         self.run(_TEMPLATES["holdfast"], goods.stock_holdfast)
+        self.run(_TEMPLATES["holdfast"], tills.open_holdfast)
         for name in _TEMPLATES.values():
             self.run(name, _analyze)
 

@@ -114,3 +114,47 @@ async def open_baseline(connection: asyncpg.Connection) -> None:
         "INSERT INTO registers VALUES ($1, $2, $3, 1, 0)",
         [(register_id(one), goods.TENANT, shift_id(one)) for one in range(REGISTERS)],
     )
+
+
+async def open_holdfast(connection: asyncpg.Connection) -> None:
+    """Opens the tills of the business that `goods.stock_holdfast` has made, as its own commands
+    would have: a main location, a rate of tax for everything, registers with open shifts. Nothing
+    may run on this database meanwhile."""
+    await connection.execute(
+        "UPDATE businesses SET prices_include_tax = true, currency = $2 WHERE id = $1",
+        goods.TENANT,
+        CURRENCY,
+    )
+    await connection.execute(
+        "INSERT INTO locations (id, tenant_id, name, time_zone, currency)"
+        " VALUES ($1, $1, 'Main', 'UTC', $2)",
+        goods.TENANT,
+        CURRENCY,
+    )
+    await connection.execute(
+        "INSERT INTO tax_classes (id, tenant_id, name, is_default) VALUES ($1, $2, 'All', true)",
+        TAX_CLASS,
+        goods.TENANT,
+    )
+    await connection.execute(
+        "INSERT INTO tax_rates (id, tenant_id, tax_class_id, name, rate_ppm, valid_from)"
+        " VALUES ($1, $2, $1, 'VAT', $3, '2000-01-01Z')",
+        TAX_CLASS,
+        goods.TENANT,
+        TAX_RATE_PPM,
+    )
+    await connection.executemany(
+        "INSERT INTO pos_registers (id, tenant_id, location_id, name, discount_limit_percent,"
+        " next_receipt_number, shifts, shift_id, removed, sequence, updated_at)"
+        " VALUES ($1, $2, $2, 'Till', 20, 1, 1, $3, false, 2, now())",
+        [(register_id(one), goods.TENANT, shift_id(one)) for one in range(REGISTERS)],
+    )
+    await connection.executemany(
+        "INSERT INTO pos_shifts (id, tenant_id, register_id, location_id, number, opened_by,"
+        " opened_at, opening_float_minor, currency, expected_minor, totals)"
+        " VALUES ($1, $2, $3, $2, 1, $4, now(), 0, $5, 0, '{}')",
+        [
+            (shift_id(one), goods.TENANT, register_id(one), str(goods.USER), CURRENCY)
+            for one in range(REGISTERS)
+        ],
+    )

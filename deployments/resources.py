@@ -21,6 +21,7 @@ from core.settings import Settings
 from deployments.business.places import Places
 from deployments.inventory.owners import ProductOwners
 from deployments.pos.card_sales import CardSales, CardWorker
+from deployments.pos.price_book import PriceBook
 from deployments.pos.provider import Sandbox
 from gateway.edge import Edge
 from store import leases
@@ -47,6 +48,7 @@ class Resources:
     owners: ProductOwners
     places: Places
     cards: CardSales
+    price_book: PriceBook
     checks: dict[str, Check] = field(default_factory=dict)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -81,6 +83,7 @@ def make_resources(settings: Settings, transport: Transport, process: str) -> Re
         owners=ProductOwners(db, clock),
         places=Places(db, clock),
         cards=cards,
+        price_book=PriceBook(db),
         checks={
             "postgres": partial(_postgres_is_well, db),
             "redis": redis.ping,

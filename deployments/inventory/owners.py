@@ -3,14 +3,14 @@ remembered; and for a while what kind of item it is."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 from uuid import UUID
 
 from core.clock import Clock
 from core.errors import ChooseVariant, NotFound
+from deployments.gathering import Gathering
 from store import catalog, catalog_bundles
 from store.catalog_bundles import ItemKind
 from store.engine import PUBLIC, Database, Scope
@@ -35,13 +35,12 @@ class ProductOwners:
         self._db = db
         self._clock = clock
         self._known: OrderedDict[UUID, _Known] = OrderedDict()
-        # By scope, only while somebody waits.
-        self._questions: dict[Scope, _Question] = {}
+        self._unknown: Gathering[Scope, UUID, None] = Gathering(self._look_up)
 
     async def of(self, product_id: UUID) -> UUID:
         """The tenant of an item that is, or was, in the public catalogue. Raises NotFound."""
         if (known := self._known.get(product_id)) is None:
-            await self._learn([product_id], PUBLIC)
+            await self._unknown.ask(PUBLIC, [product_id])
             known = self._known.get(product_id)
         if known is None:
             raise NotFound("There is no such product.")
@@ -62,7 +61,7 @@ class ProductOwners:
         wanted = set(product_ids)
         unknown = [one for one in wanted if one not in self._known]
         if unknown:
-            await self._learn(unknown, Scope(tenant_id=tenant_id))
+            await self._unknown.ask(Scope(tenant_id=tenant_id), unknown)
         for product_id in wanted:
             known = self._known.get(product_id)
             if known is None or known.tenant_id != tenant_id:
@@ -75,7 +74,7 @@ class ProductOwners:
         now = self._clock.boot_seconds()
         stale = [one for one in wanted if one in self._known and self._known[one].until <= now]
         if stale:
-            await self._learn(stale, Scope(tenant_id=tenant_id))
+            await self._unknown.ask(Scope(tenant_id=tenant_id), stale)
         await self.check(tenant_id, wanted)
         found = set()
         for product_id in wanted:
@@ -86,17 +85,8 @@ class ProductOwners:
                 found.add(product_id)
         return frozenset(found)
 
-    async def _learn(self, product_ids: list[UUID], scope: Scope) -> None:
-        question = self._questions.get(scope)
-        if question is None:
-            question = self._questions[scope] = _Question(lambda ids: self._look_up(ids, scope))
-        try:
-            await question.ask(product_ids)
-        finally:
-            if question.is_idle and self._questions.get(scope) is question:
-                del self._questions[scope]
-
-    async def _look_up(self, product_ids: list[UUID], scope: Scope) -> None:
+    async def _look_up(self, scope: Scope, wanted: set[UUID]) -> None:
+        product_ids = list(wanted)
         async with self._db.transaction(scope) as tx:
             tenants = await catalog.tenant_of(tx, product_ids)
             facts = await catalog_bundles.facts_of(tx, product_ids)
@@ -109,38 +99,3 @@ class ProductOwners:
             self._known[product_id] = _Known(tenant_id, kind, 0.0 if kind == "parent" else until)
         while len(self._known) > MAX_REMEMBERED:
             self._known.popitem(last=False)
-
-
-class _Question:
-    """While one query is under way, all that is asked meanwhile gathers for the next: thousands
-    of first looks at thousands of products then cost a few queries."""
-
-    def __init__(self, look_up: Callable[[list[UUID]], Awaitable[None]]) -> None:
-        self._look_up = look_up
-        self._gathered: set[UUID] = set()
-        self._next: asyncio.Task[None] | None = None
-        self._turn = asyncio.Lock()
-
-    @property
-    def is_idle(self) -> bool:
-        return self._next is None and not self._turn.locked()
-
-    async def ask(self, product_ids: Iterable[UUID]) -> None:
-        """Returns when all of them were looked up. Raises what the query raised."""
-        self._gathered.update(product_ids)
-        if self._next is None:
-            self._next = asyncio.create_task(self._answer())
-            self._next.add_done_callback(_retrieved)
-        # One who hangs up must not take the others' answer along.
-        await asyncio.shield(self._next)
-
-    async def _answer(self) -> None:
-        async with self._turn:
-            wanted, self._gathered, self._next = list(self._gathered), set(), None
-            await self._look_up(wanted)
-
-
-def _retrieved(task: asyncio.Task[None]) -> None:
-    """Marks its error as seen: perhaps nobody waits any more."""
-    if not task.cancelled():
-        task.exception()

@@ -18,6 +18,7 @@ from core.errors import ChooseVariant, FieldError, NotFound, ValidationFailed
 from core.money import to_minor
 from deployments.pos import schemas as s
 from deployments.pos.errors import CurrencyMismatch
+from deployments.pos.price_book import Name
 from store.business import TillTerms
 from store.catalog_bundles import SaleItem
 
@@ -48,14 +49,14 @@ class Ticket:
 
 def priced(
     bodies: Sequence[s.LineBody],
-    items: Sequence[SaleItem],
+    items: Mapping[Name, SaleItem],
     terms: TillTerms,
     discount: s.DiscountBody | None = None,
     tips: Decimal = Decimal(0),
 ) -> Ticket:
-    """Raises NotFound or ValidationFailed, naming the field; ChooseVariant, CurrencyMismatch."""
-    known = _by_name(items)
-    wanted = [Wanted(body, _found(body, place, known)) for place, body in enumerate(bodies)]
+    """`items` by their names, perhaps among others. Raises NotFound or ValidationFailed, naming the
+    field; ChooseVariant, CurrencyMismatch."""
+    wanted = [Wanted(body, _found(body, place, items)) for place, body in enumerate(bodies)]
     _check_parts(wanted)
     currency = terms.currency
     listed, own = [], []
@@ -125,19 +126,7 @@ def _line(wanted: Wanted, discount_minor: int, terms: TillTerms) -> SaleLine:
     )
 
 
-Names = Mapping[tuple[str, object], SaleItem]
-
-
-def _by_name(items: Sequence[SaleItem]) -> Names:
-    named: dict[tuple[str, object], SaleItem] = {}
-    for item in items:
-        named["id", item.item_id] = named["sku", item.sku] = item
-        if item.barcode is not None:
-            named["barcode", item.barcode] = item
-    return named
-
-
-def _found(body: s.LineBody, place: int, items: Names) -> SaleItem:
+def _found(body: s.LineBody, place: int, items: Mapping[Name, SaleItem]) -> SaleItem:
     field, kind, name = body.named
     item = items.get((kind, name))
     if item is None or (field == "variantId" and item.variant_id is None):

@@ -24,7 +24,7 @@ from deployments.pos.commands import NO_CURRENCY, Receipts, ask, location_of, se
 from deployments.pos.errors import TotalChanged
 from deployments.pos.pricing import Ticket, priced
 from deployments.resources import Resources
-from store import business, catalog_bundles
+from store import business
 from store.business import TillTerms
 from store.engine import Scope
 
@@ -42,18 +42,11 @@ async def ticket(
     """What a basket costs at a location now. Raises NotFound for a location that is not there,
     and what `priced` raises."""
     tenant_id = tenant_of(principal)
-    async with shared.db.transaction(Scope(tenant_id)) as tx:
-        terms = await business.till_terms(tx, location_id or tenant_id)
-        if terms is None:
-            raise NotFound("There is no such location here.")
-        items = await catalog_bundles.sale_items(
-            tx,
-            {one for line in lines if (one := line.product_id or line.variant_id) is not None},
-            {line.sku for line in lines if line.sku is not None},
-            {line.barcode for line in lines if line.barcode is not None},
-            currency=terms.currency,
-        )
-    return priced(lines, items, terms, discount, tips)
+    names = {line.named[1:] for line in lines}
+    found = await shared.price_book.prices(tenant_id, location_id or tenant_id, names)
+    if found is None:
+        raise NotFound("There is no such location here.")
+    return priced(lines, found.items, found.terms, discount, tips)
 
 
 async def basket_ticket(shared: Resources, principal: Principal, basket: s.Basket) -> Ticket:

@@ -18,6 +18,7 @@ from deployments import auth, meta
 from deployments.business.places import Places
 from deployments.inventory.owners import ProductOwners
 from deployments.pos.card_sales import CardSales
+from deployments.pos.price_book import PriceBook
 from deployments.pos.provider import Sandbox
 from gateway.app import create_app
 from gateway.capability import Capability
@@ -75,6 +76,7 @@ class InProcess:
         self.clock = SystemClock()
         self.owners = ProductOwners(self.db, self.clock)
         self.places = Places(self.db, self.clock)
+        self.price_book = PriceBook(self.db)
         self.bus = LazyBus(self.settings)
         self.cards = CardSales(self.db, self.bus, Sandbox(self.db), self.clock)  # type: ignore[arg-type]
         self.edge = Edge(

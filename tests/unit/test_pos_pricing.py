@@ -14,6 +14,7 @@ from actors.till.model import PPM
 from core.errors import ChooseVariant, NotFound, ValidationFailed
 from deployments.pos import schemas as s
 from deployments.pos.errors import CurrencyMismatch
+from deployments.pos.price_book import by_name
 from deployments.pos.pricing import priced, spread, tax_of
 from store.business import TillTerms
 from store.catalog_bundles import Component, SaleItem
@@ -85,7 +86,7 @@ def test_a_ticket_adds_up(
         for one, (price, quantity, off) in zip(items, wanted, strict=True)
     ]
     whole = s.DiscountBody(percent=percent)
-    ticket = priced(lines, items, terms(included=included), whole, Decimal("0.50"))
+    ticket = priced(lines, by_name(items), terms(included=included), whole, Decimal("0.50"))
     left = sum(price * n - min(off, price * n) for price, n, off in wanted)
     off = int((left * percent / 100).to_integral_value(ROUND_HALF_UP))
     tax = sum(one.tax_minor for one in ticket.lines)
@@ -99,25 +100,25 @@ def test_what_a_ticket_refuses() -> None:
     tea, other = item(100), item(100, currency="USD")
     parent = item(100, kind="parent")
     with pytest.raises(NotFound) as unknown:
-        priced([line(tea), line(item(1))], [tea], terms())
+        priced([line(tea), line(item(1))], by_name([tea]), terms())
     assert unknown.value.errors[0].field == "lines[1].productId"
     with pytest.raises(ChooseVariant):
-        priced([line(parent)], [parent], terms())
+        priced([line(parent)], by_name([parent]), terms())
     with pytest.raises(CurrencyMismatch):
-        priced([line(other)], [other], terms())
+        priced([line(other)], by_name([other]), terms())
     with pytest.raises(ValidationFailed) as too_much:
-        priced([line(tea, discount={"amount": Decimal("1.01")})], [tea], terms())
+        priced([line(tea, discount={"amount": Decimal("1.01")})], by_name([tea]), terms())
     assert too_much.value.errors[0].field == "lines[0].discount.amount"
     with pytest.raises(ValidationFailed) as too_fine:
-        priced([line(tea)], [tea], terms(), tips=Decimal("0.001"))
+        priced([line(tea)], by_name([tea]), terms(), tips=Decimal("0.001"))
     assert too_fine.value.errors[0].field == "tips"
 
 
 def test_a_bundle_remembers_its_parts() -> None:
     parts = (Component(uuid4(), 2), Component(uuid4(), 1))
     box = item(500, kind="bundle", components=parts)
-    sold = priced([line(box, 3)], [box], terms()).lines[0]
+    sold = priced([line(box, 3)], by_name([box]), terms()).lines[0]
     assert sold.parts == parts
     many = item(500, kind="bundle", components=(Component(uuid4(), 1_000),))
     with pytest.raises(ValidationFailed):
-        priced([line(many, 1_001)], [many], terms())
+        priced([line(many, 1_001)], by_name([many]), terms())

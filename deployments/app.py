@@ -19,9 +19,10 @@ from core.garbage import collect_seldom
 from core.settings import get_settings
 from core.telemetry import configure_logging
 from deployments.capabilities import CAPABILITIES
-from deployments.inventory.lean import lean_handlers
+from deployments.inventory import lean as lean_inventory
 from deployments.keeper import KeeperReplica
 from deployments.own_address import listen_on_own_address
+from deployments.pos import lean as lean_pos
 from deployments.resources import make_resources
 from gateway.app import create_app
 
@@ -83,8 +84,7 @@ def _make_app(only: str | None) -> FastAPI:
     mounted = next((one for one in CAPABILITIES if one.name == only), None)
     process = f"replica-{mounted.name if mounted else 'api'}-{os.getpid()}"
     resources = make_resources(settings, RayTransport(), process)
-    app = create_app(
-        settings, CAPABILITIES, resources, mounted=mounted, lean=lean_handlers(resources)
-    )
+    lean = lean_inventory.lean_handlers(resources) | lean_pos.lean_handlers(resources)
+    app = create_app(settings, CAPABILITIES, resources, mounted=mounted, lean=lean)
     collect_seldom()
     return app

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Annotated
 
 from fastapi import Header, Request
@@ -13,6 +14,7 @@ from gateway.context import RequestContext, context_of
 
 HEADER = "Idempotency-Key"
 MAX_LENGTH = 255
+_PLAIN = re.compile(rf"[\x20-\x7e]{{1,{MAX_LENGTH}}}")
 
 IdempotencyKey = Annotated[
     str | None,
@@ -32,6 +34,11 @@ IdempotencyKey = Annotated[
 async def request_key(request: Request, idempotency_key: IdempotencyKey = None) -> RequestKey:
     """What every mutation depends on: `key: Annotated[RequestKey, Depends(request_key)]`."""
     return key_of(context_of(request.scope), await request.body(), idempotency_key)
+
+
+def is_plain(idempotency_key: str | None) -> bool:
+    """Whether a header that FastAPI has not looked at is good, or absent."""
+    return idempotency_key is None or _PLAIN.fullmatch(idempotency_key) is not None
 
 
 def key_of(context: RequestContext, body: bytes, idempotency_key: str | None) -> RequestKey:

@@ -7,7 +7,6 @@ A differential test holds the two to the same answers.
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -23,11 +22,10 @@ from deployments.inventory.schemas import DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS
 from deployments.resources import Resources
 from gateway.access import require
 from gateway.context import RequestContext
-from gateway.idempotency import MAX_LENGTH, key_of
+from gateway.idempotency import is_plain, key_of
 from gateway.middleware import Answer, LeanHandler
 
 _ACCESS = require(STAFF)
-_PLAIN_KEY = re.compile(rf"[\x20-\x7e]{{1,{MAX_LENGTH}}}")
 _NAMES = (b'"productId"', b'"quantity"', b'"ttlSeconds"', b'"reference"')
 
 
@@ -73,7 +71,7 @@ def lean_handlers(shared: Resources) -> dict[tuple[str, str], LeanHandler]:
         principal = _ACCESS.authorize(context, "inventory")
         body = _plain_body(raw)
         name = context.idempotency_key
-        if body is None or context.query or (name is not None and not _PLAIN_KEY.fullmatch(name)):
+        if body is None or context.query or not is_plain(name):
             return None
         key = key_of(context, raw, name)
         tenant_id = service.tenant_of(principal)

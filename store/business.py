@@ -170,6 +170,7 @@ async def till_terms(
             businesses.c.prices_include_tax,
             locations.c.receipt_header,
             locations.c.receipt_footer,
+            default_class().label("default_tax_class_id"),
         )
         .join(businesses, businesses.c.id == locations.c.tenant_id)
         .where(locations.c.id == location_id, locations.c.deleted_at.is_(None))
@@ -177,8 +178,4 @@ async def till_terms(
     row = (await tx.execute(query)).mappings().first()
     if row is None:
         return None
-    return TillTerms(
-        **row,
-        default_tax_class_id=await default_class(tx),
-        rates=await rates_at(tx, location_id, at),
-    )
+    return TillTerms(**row, rates=await rates_at(tx, location_id, at))

@@ -20,6 +20,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    ScalarSelect,
     String,
     Table,
     UniqueConstraint,
@@ -185,9 +186,11 @@ async def rates_at(
     return {row.tax_class_id: Rate(row.name, row.rate_ppm) for row in rows}
 
 
-async def default_class(tx: AsyncConnection) -> UUID | None:
-    """The class of goods that name none; None if the business has said nothing."""
-    query = select(tax_classes.c.id).where(
-        tax_classes.c.is_default, tax_classes.c.deleted_at.is_(None)
+def default_class() -> ScalarSelect[UUID]:
+    """The class of goods that name none, as a column of a query under the tenant's scope; null if
+    the business has said nothing."""
+    return (
+        select(tax_classes.c.id)
+        .where(tax_classes.c.is_default, tax_classes.c.deleted_at.is_(None))
+        .scalar_subquery()
     )
-    return (await tx.execute(query)).scalar_one_or_none()

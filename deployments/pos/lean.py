@@ -1,5 +1,5 @@
-"""A sale without FastAPI: its routing and dependencies took more of a replica's time than the
-sale. Bodies, rules and answers are those of `sale_routes`.
+"""A sale without FastAPI, whose layers took more samples of a replica's profile than the handler
+that they wrap. Bodies, rules and answers are those of `sale_routes`.
 
 It takes only what it can answer with a sale or a refusal of one. A request that is wrong in its
 form, and one that is paid by card, is left to the FastAPI twin. A differential test holds the two

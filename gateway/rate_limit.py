@@ -90,6 +90,8 @@ class RateLimiter:
         self._windows: dict[str, _Window] = {}
         self._untold: set[str] = set()
         self._hurry = asyncio.Event()
+        # Two rounds at once would tell the same requests twice.
+        self._round = asyncio.Lock()
 
     def check(self, principal: Principal) -> None:
         """Counts one request of `principal` and of its tenant. Raises Limited."""
@@ -147,10 +149,11 @@ class RateLimiter:
 
     async def reconcile(self) -> None:
         """One round. Raises RedisUnavailable; what was not told is told in a later round."""
-        index = int(self._time_s() // WINDOW_SECONDS)
-        keys = list(self._untold)[:MOST_TOLD_PER_ROUND]
-        for start in range(0, len(keys), _TOLD_AT_ONCE):
-            await self._tell(index, keys[start : start + _TOLD_AT_ONCE])
+        async with self._round:
+            index = int(self._time_s() // WINDOW_SECONDS)
+            keys = list(self._untold)[:MOST_TOLD_PER_ROUND]
+            for start in range(0, len(keys), _TOLD_AT_ONCE):
+                await self._tell(index, keys[start : start + _TOLD_AT_ONCE])
 
     async def _tell(self, index: int, keys: list[str]) -> None:
         told: dict[str, tuple[_Window, int]] = {}

@@ -16,35 +16,8 @@ _to_json = msgspec.json.Encoder().encode
 
 def _sold(change: Change, rows: Rows) -> None:
     event: m.Sold = change.event
-    sale, context, tenant = event.sale, change.context, change.key.tenant_id
-    total = sum(line.total_minor for line in sale.lines)
-    tax = sum(line.tax_minor for line in sale.lines)
-    discount = sum(line.discount_minor for line in sale.lines)
-    rows["pos_sales"].append(
-        (
-            change.key.id,
-            tenant,
-            sale.location_id,
-            sale.register_id,
-            sale.shift_id,
-            sale.receipt_number,
-            sale.status.value,
-            sale.currency,
-            total,
-            tax,
-            discount,
-            sale.tips_minor,
-            event.tendered_minor,
-            event.change_minor,
-            event.prices_include_tax,
-            event.customer_id,
-            event.note,
-            event.reservation_id,
-            context.principal,
-            context.now_ms,
-            sale.sequence,
-        )
-    )
+    sale, tenant = event.sale, change.key.tenant_id
+    rows["pos_sales"].append(_sale_row(change, event))
     for number, line in enumerate(sale.lines):
         rows["pos_sale_lines"].append(
             (
@@ -78,54 +51,62 @@ def _sold(change: Change, rows: Rows) -> None:
             )
         )
     _receipt(change, sale, "sale", rows)
-    _tell(
-        change,
-        rows,
-        "pos.sale.completed.v1",
-        {
-            **_document("saleId", change, sale),
-            "customerId": event.customer_id,
-            "totalMinor": total,
-            "taxMinor": tax,
-            "discountMinor": discount,
-            "tipsMinor": sale.tips_minor,
-            "lines": [
-                {
-                    "itemId": line.item_id,
-                    "productId": line.product_id,
-                    "quantity": line.quantity,
-                    "totalMinor": line.total_minor,
-                }
-                for line in sale.lines
-                if line.card_id is None
-            ],
-        },
+    _tell(change, rows, "pos.sale.completed.v1", _sale_told(change, event))
+
+
+def _sale_row(change: Change, event: m.Sold) -> tuple[Any, ...]:
+    sale, context = event.sale, change.context
+    return (
+        change.key.id,
+        change.key.tenant_id,
+        sale.location_id,
+        sale.register_id,
+        sale.shift_id,
+        sale.receipt_number,
+        sale.status.value,
+        sale.currency,
+        sum(line.total_minor for line in sale.lines),
+        sum(line.tax_minor for line in sale.lines),
+        sum(line.discount_minor for line in sale.lines),
+        sale.tips_minor,
+        event.tendered_minor,
+        event.change_minor,
+        event.prices_include_tax,
+        event.customer_id,
+        event.note,
+        event.reservation_id,
+        context.principal,
+        context.now_ms,
+        sale.sequence,
     )
+
+
+def _sale_told(change: Change, event: m.Sold) -> dict[str, Any]:
+    sale = event.sale
+    return {
+        **_document("saleId", change, sale),
+        "customerId": event.customer_id,
+        "totalMinor": sum(line.total_minor for line in sale.lines),
+        "taxMinor": sum(line.tax_minor for line in sale.lines),
+        "discountMinor": sum(line.discount_minor for line in sale.lines),
+        "tipsMinor": sale.tips_minor,
+        "lines": [
+            {
+                "itemId": line.item_id,
+                "productId": line.product_id,
+                "quantity": line.quantity,
+                "totalMinor": line.total_minor,
+            }
+            for line in sale.lines
+            if line.card_id is None
+        ],
+    }
 
 
 def _returned(change: Change, rows: Rows) -> None:
     record: m.ReturnMade = change.event
-    context, tenant = change.context, change.key.tenant_id
-    tax = sum(line.tax_minor for line in record.lines)
-    rows["pos_returns"].append(
-        (
-            change.key.id,
-            tenant,
-            record.sale_id,
-            record.location_id,
-            record.register_id,
-            record.shift_id,
-            record.receipt_number,
-            record.currency,
-            record.total_minor,
-            tax,
-            record.tips_minor,
-            record.reason,
-            record.void,
-            context.principal,
-            context.now_ms,
-        )
-    )
+    tenant = change.key.tenant_id
+    rows["pos_returns"].append(_return_row(change, record))
     for number, line in enumerate(record.lines):
         rows["pos_return_lines"].append(
             (
@@ -145,44 +126,68 @@ def _returned(change: Change, rows: Rows) -> None:
             )
         )
     for number, refund in enumerate(record.refunds):
-        rows["pos_refunds"].append(
-            (
-                change.key.id,
-                number,
-                tenant,
-                refund.method.value,
-                refund.amount_minor,
-                refund.payment,
-                refund.card_id,
-                refund.reference,
-            )
-        )
-        if refund.method is m.Method.CARD:
-            # Money that the provider still has to give back; a worker sees to it.
-            rows["card_refunds"].append(
-                (
-                    change.key.id,
-                    number,
-                    tenant,
-                    refund.reference,
-                    refund.amount_minor,
-                    record.currency,
-                    context.now_ms,
-                )
-            )
+        _refunded(change, record, number, refund, rows)
     _receipt(change, record, "return", rows)
-    lines = [
-        {
-            "itemId": line.sold.item_id,
-            "quantity": line.quantity,
-            "restock": line.restock,
-            "totalMinor": line.total_minor,
-        }
-        for line in record.lines
-    ]
-    document = _document("returnId", change, record) | {"saleId": record.sale_id, "lines": lines}
-    document |= {"totalMinor": record.total_minor, "taxMinor": tax, "void": record.void}
-    _tell(change, rows, "pos.sale.returned.v1", document)
+    _tell(change, rows, "pos.sale.returned.v1", _return_told(change, record))
+
+
+def _return_row(change: Change, record: m.ReturnMade) -> tuple[Any, ...]:
+    return (
+        change.key.id,
+        change.key.tenant_id,
+        record.sale_id,
+        record.location_id,
+        record.register_id,
+        record.shift_id,
+        record.receipt_number,
+        record.currency,
+        record.total_minor,
+        sum(line.tax_minor for line in record.lines),
+        record.tips_minor,
+        record.reason,
+        record.void,
+        change.context.principal,
+        change.context.now_ms,
+    )
+
+
+def _refunded(
+    change: Change, record: m.ReturnMade, number: int, refund: m.Refund, rows: Rows
+) -> None:
+    place = (change.key.id, number, change.key.tenant_id)
+    rows["pos_refunds"].append(
+        (
+            *place,
+            refund.method.value,
+            refund.amount_minor,
+            refund.payment,
+            refund.card_id,
+            refund.reference,
+        )
+    )
+    if refund.method is m.Method.CARD:
+        # Money that the provider still has to give back; a worker sees to it.
+        owed = (refund.reference, refund.amount_minor, record.currency, change.context.now_ms)
+        rows["card_refunds"].append((*place, *owed))
+
+
+def _return_told(change: Change, record: m.ReturnMade) -> dict[str, Any]:
+    return {
+        **_document("returnId", change, record),
+        "saleId": record.sale_id,
+        "lines": [
+            {
+                "itemId": line.sold.item_id,
+                "quantity": line.quantity,
+                "restock": line.restock,
+                "totalMinor": line.total_minor,
+            }
+            for line in record.lines
+        ],
+        "totalMinor": record.total_minor,
+        "taxMinor": sum(line.tax_minor for line in record.lines),
+        "void": record.void,
+    }
 
 
 def _sale(change: Change, rows: Rows) -> None:

@@ -6,6 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterable
 from typing import Generic, TypeVar
 
+from core.errors import Unavailable
+
+LONGEST_SECONDS = 10.0
+
 K = TypeVar("K", bound=Hashable)
 W = TypeVar("W", bound=Hashable)
 R = TypeVar("R")
@@ -14,7 +18,8 @@ R = TypeVar("R")
 class Gathering(Generic[K, W, R]):
     """Asks `look_up(key, wanted)` for many at once: while one query about a key is under way, all
     that is asked about it meanwhile gathers for the next. Thousands of questions then cost a few
-    queries, and each answer was read after its question was put."""
+    queries, and each answer was read after its question was put. A query that takes longer than
+    LONGEST_SECONDS raises Unavailable."""
 
     def __init__(self, look_up: Callable[[K, set[W]], Awaitable[R]]) -> None:
         self._look_up = look_up
@@ -57,7 +62,12 @@ class _Queue(Generic[K, W, R]):
     async def _answer(self) -> R:
         async with self._turn:
             wanted, self._gathered, self._next = self._gathered, set(), None
-            return await self._look_up(self._key, wanted)
+            try:
+                # A database that falls silent must not hold up whoever asks after it is back.
+                async with asyncio.timeout(LONGEST_SECONDS):
+                    return await self._look_up(self._key, wanted)
+            except TimeoutError as error:
+                raise Unavailable from error
 
 
 def _retrieved(task: asyncio.Task[R]) -> None:

@@ -1,0 +1,44 @@
+"""Look-ups that share queries."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from core.errors import Unavailable
+from deployments import gathering
+from deployments.gathering import Gathering
+
+
+async def test_what_is_asked_meanwhile_shares_the_next_query() -> None:
+    asked: list[set[int]] = []
+
+    async def look_up(key: str, wanted: set[int]) -> set[int]:
+        asked.append(wanted)
+        await asyncio.sleep(0.01)
+        return wanted
+
+    questions = Gathering(look_up)
+    first = asyncio.create_task(questions.ask("shop", [1]))
+    await asyncio.sleep(0.005)
+    rest = await asyncio.gather(*(questions.ask("shop", [one]) for one in range(2, 9)))
+    assert await first == {1}
+    assert asked == [{1}, set(range(2, 9))]
+    assert all(found == asked[1] for found in rest)
+
+
+async def test_a_query_that_does_not_end_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "LONGEST_SECONDS", 0.05)
+    silent = True
+
+    async def look_up(key: str, wanted: set[int]) -> set[int]:
+        if silent:
+            await asyncio.sleep(60)
+        return wanted
+
+    questions = Gathering(look_up)
+    with pytest.raises(Unavailable):
+        await questions.ask("shop", [1])
+    silent = False
+    assert await asyncio.wait_for(questions.ask("shop", [2]), 1) == {2}

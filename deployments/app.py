@@ -21,9 +21,9 @@ from core.telemetry import configure_logging
 from deployments.capabilities import CAPABILITIES
 from deployments.inventory import lean as lean_inventory
 from deployments.keeper import KeeperReplica
-from deployments.own_address import listen_on_own_address
 from deployments.pos import lean as lean_pos
 from deployments.resources import make_resources
+from deployments.serve_replica import listen_on_own_address, match_routes_once
 from gateway.app import create_app
 
 KEEPER = "keeper"
@@ -74,6 +74,7 @@ class _Replica:
     def __init__(self, keeper: DeploymentHandle[Any] | None = None) -> None:
         """Takes the keeper only so that Serve starts it with the application."""
         listen_on_own_address()
+        match_routes_once()
         # Serve makes a line for each request, and only then sees that nobody wants it.
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
 

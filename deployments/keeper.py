@@ -10,7 +10,7 @@ from actors.runtime.remote import RayHosts
 from core.clock import SystemClock
 from core.settings import get_settings
 from core.telemetry import configure_logging
-from deployments.own_address import listen_on_own_address
+from deployments.serve_replica import listen_on_own_address
 from store.keeping import KeeperStore
 from store.metrics import MetricsPublisher
 from store.redis import Redis

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -431,6 +432,22 @@ async def test_a_caller_over_the_limit_is_told_to_wait(embedded: Settings) -> No
         assert (await served.http.get("/health")).status_code == 200
         known = await served.http.get("/api/trial/open", headers=bearer(served, Role.CUSTOMER))
         assert known.status_code == 429  # proving who one is counts against the address first
+
+
+async def test_two_rounds_at_once_tell_once(embedded: Settings) -> None:
+    limits = Limits(anonymous=2)
+    async with (
+        serving(embedded, ALL, limits=limits, peer="198.51.100.11") as one,
+        serving(embedded, ALL, limits=limits, peer="198.51.100.11") as other,
+    ):
+        for _ in range(9):
+            assert (await one.http.get("/api/trial/open")).status_code == 200
+        limiter = one.resources.edge.limiter
+        await asyncio.gather(limiter.reconcile(), limiter.reconcile(), limiter.reconcile())
+        assert (await other.http.get("/api/trial/open")).status_code == 200
+        await other.resources.edge.limiter.reconcile()
+        passed = [(await other.http.get("/api/trial/open")).status_code for _ in range(15)]
+        assert passed.count(200) == 10
 
 
 async def test_replicas_share_a_limit(embedded: Settings) -> None:

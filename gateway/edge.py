@@ -43,7 +43,7 @@ class Edge:
         self.tokens = Tokens(settings, self.keys, clock)
         self.links = Links(settings, self.keys)
         self.service_keys = ServiceKeys(db, self.tokens, clock)
-        self.limiter = RateLimiter(redis, enabled=limited, limits=limits)
+        self.limiter = RateLimiter(redis, clock, enabled=limited, limits=limits)
         self.throttle = Throttle(redis, clock, enabled=limited)
         self.passwords = Passwords()
         self.metrics = MetricsPublisher(redis, process)

@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from core.clock import Clock
 from core.errors import TooManyRequests
 from core.principal import Principal, Role
 from core.telemetry import RATE_LIMIT_OPEN, RATE_LIMITED
@@ -74,14 +73,14 @@ class RateLimiter:
     def __init__(
         self,
         redis: Redis,
+        clock: Clock,
         *,
         enabled: bool = True,
         limits: Limits | None = None,
-        time_s: Callable[[], float] = time.time,
     ) -> None:
         self._redis = redis
         self._enabled = enabled
-        self._time_s = time_s
+        self._clock = clock
         limits = limits or Limits()
         self._anonymous = limits.anonymous * WINDOW_SECONDS
         self._user = limits.user * WINDOW_SECONDS
@@ -113,7 +112,7 @@ class RateLimiter:
             self._take(f"ip:{address}", self._anonymous, "caller")
 
     def _take(self, key: str, limit: int, scope: str) -> None:
-        now = self._time_s()
+        now = self._clock.now_ms() / 1000
         index = int(now // WINDOW_SECONDS)
         window = self._windows.get(key)
         if window is None:
@@ -150,7 +149,7 @@ class RateLimiter:
     async def reconcile(self) -> None:
         """One round. Raises RedisUnavailable; what was not told is told in a later round."""
         async with self._round:
-            index = int(self._time_s() // WINDOW_SECONDS)
+            index = int(self._clock.now_ms() / 1000 // WINDOW_SECONDS)
             keys = list(self._untold)[:MOST_TOLD_PER_ROUND]
             for start in range(0, len(keys), _TOLD_AT_ONCE):
                 await self._tell(index, keys[start : start + _TOLD_AT_ONCE])

@@ -12,7 +12,7 @@ import httpx
 from fastapi import FastAPI
 
 from actors.runtime.bus import Decided
-from core.clock import SystemClock
+from core.clock import Clock, SystemClock
 from core.settings import Settings
 from deployments import auth, meta
 from deployments.business.places import Places
@@ -69,11 +69,11 @@ class InProcess:
     checks: Mapping[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
     redis_url: str | None = None
     process: str = "replica-test"
+    clock: Clock = field(default_factory=SystemClock)
 
     def __post_init__(self) -> None:
         self.db = Database(self.settings.app_database_url)
         self.redis = Redis(self.redis_url or self.settings.effective_redis_url)
-        self.clock = SystemClock()
         self.owners = ProductOwners(self.db, self.clock)
         self.places = Places(self.db, self.clock)
         self.price_book = PriceBook(self.db)

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from core.ids import uuid7
+from tests.waiting import eventually
 
 PASSWORD = "correct horse"
 
@@ -61,3 +62,12 @@ async def refresh(http: httpx.AsyncClient, refresh_token: str) -> httpx.Response
 
 async def me(http: httpx.AsyncClient, token: str) -> httpx.Response:
     return await http.get("/api/auth/me", headers=bearer(token))
+
+
+async def turned_away(http: httpx.AsyncClient, token: str) -> None:
+    """Returns once a replica has heard that the token is good no more."""
+
+    async def refused() -> bool:
+        return (await me(http, token)).status_code == 401
+
+    await eventually(refused)

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from core.errors import Conflict
 from core.settings import Settings
 from deployments.auth import service
-from gateway import keys, revocations
+from gateway import keys
 from gateway.throttle import LOGIN_PER_ACCOUNT
 from store.engine import Database, Scope
 from tests.api.harness import Served, serving
@@ -29,7 +29,9 @@ from tests.api.people import (
     register,
     session,
     session_of,
+    turned_away,
 )
+from tests.clock import StandingClock
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -154,10 +156,11 @@ async def test_nobody_learns_who_has_an_account(served: Served) -> None:
 
 
 async def test_guessing_is_slowed_down_per_account_and_address(embedded: Settings) -> None:
+    clock = StandingClock()
     async with (
-        serving(embedded, peer="198.51.100.20") as guesser,
-        serving(embedded, peer="198.51.100.20", process="replica-2") as same_on_other_replica,
-        serving(embedded, peer="198.51.100.21") as owner,
+        serving(embedded, peer="198.51.100.20", clock=clock) as guesser,
+        serving(embedded, peer="198.51.100.20", clock=clock) as same_on_other_replica,
+        serving(embedded, peer="198.51.100.21", clock=clock) as owner,
     ):
         email = new_address()
         await register(owner.http, email=email)
@@ -184,7 +187,9 @@ async def test_who_proves_the_password_starts_afresh(embedded: Settings) -> None
 
 async def test_guessing_is_slowed_down_without_redis_too(embedded: Settings) -> None:
     nowhere = "unix:///nowhere/redis.sock"
-    async with serving(embedded, redis_url=nowhere, peer="198.51.100.23") as served:
+    async with serving(
+        embedded, redis_url=nowhere, peer="198.51.100.23", clock=StandingClock()
+    ) as served:
         email = new_address()
         assert (await register(served.http, email=email)).status_code == 201
         answers = [
@@ -264,18 +269,18 @@ async def test_signing_out_is_heard_of_on_other_replicas(embedded: Settings) -> 
         who = await session(one.http)
         assert (await me(other.http, who.token)).status_code == 200
         await one.http.post("/api/auth/logout", headers=who.auth)
-        await asyncio.sleep(revocations.INTERVAL_SECONDS + 0.5)
-        assert (await me(other.http, who.token)).status_code == 401
+        await turned_away(other.http, who.token)
     async with serving(settings) as started_later:
         assert (await me(started_later.http, who.token)).status_code == 401
 
 
 async def test_an_expired_token_is_refused_though_it_was_remembered(embedded: Settings) -> None:
     settings = embedded.model_copy(update={"access_token_ttl_seconds": 1, "rate_limit": "off"})
-    async with serving(settings) as served:
+    clock = StandingClock()
+    async with serving(settings, clock=clock) as served:
         who = await session(served.http)
         assert (await me(served.http, who.token)).status_code == 200
-        await asyncio.sleep(2.0)
+        clock.pass_seconds(2)
         assert (await me(served.http, who.token)).status_code == 401
         # And is no hindrance to signing in again with it still attached.
         answer = await served.http.post(

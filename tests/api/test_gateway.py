@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
-import httpx
 import pytest
 import pytest_asyncio
 
@@ -17,19 +15,11 @@ from core.principal import Role
 from core.settings import Settings
 from core.telemetry import REGISTRY
 from gateway import middleware
-from gateway.context import RequestContext
 from gateway.errors import PROBLEM_JSON
-from gateway.idempotency import key_of
-from gateway.middleware import Answer
-from gateway.rate_limit import Limits
-from tests.api import trial
-from tests.api.harness import BASE, Served, serving
+from tests.api.gateway_kit import ALL, BASKET, PRODUCT, bearer, fields, problem
+from tests.api.harness import Served, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-ALL = (*BASE, trial.capability)
-PRODUCT = "01a1f834-14e8-728c-ad00-07d2f4ba597c"
-BASKET = {"lines": [{"productId": PRODUCT, "quantity": 1}]}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -37,28 +27,6 @@ async def served(embedded: Settings) -> AsyncIterator[Served]:
     settings = embedded.model_copy(update={"rate_limit": "off"})
     async with serving(settings, ALL) as one:
         yield one
-
-
-def bearer(served: Served, role: Role, tenant: UUID | None = None) -> dict[str, str]:
-    token = served.resources.edge.tokens.issue(uuid7(), role, tenant, uuid7())
-    return {"Authorization": f"Bearer {token}"}
-
-
-def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """The document of a refusal, which must have the shape that all refusals have."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == PROBLEM_JSON
-    document: dict[str, Any] = answer.json()
-    assert document["success"] is False
-    assert (document["status"], document["code"]) == (status, code)
-    assert document["requestId"] == answer.headers["x-request-id"]
-    assert document["title"]
-    assert document["detail"]
-    return document
-
-
-def fields(answer: httpx.Response) -> list[str]:
-    return [item["field"] for item in problem(answer, 400, "validation_failed")["errors"]]
 
 
 # What every answer has ------------------------------------------------------------------------
@@ -322,154 +290,6 @@ async def test_what_takes_too_long_is_given_up(
     answer = await served.http.get("/api/trial/slow")
     problem(answer, 503, "unavailable")
     assert answer.headers["retry-after"] == "1"
-
-
-# Idempotency keys -----------------------------------------------------------------------------
-
-
-async def post_keyed(
-    served: Served,
-    key: str | None,
-    *,
-    body: dict[str, Any] | None = None,
-    path: str = "/api/trial/keyed/1",
-    auth: dict[str, str] | None = None,
-) -> dict[str, Any]:
-    headers = (auth or {}) | ({} if key is None else {"Idempotency-Key": key})
-    answer = await served.http.post(path, json=body or BASKET, headers=headers)
-    data: dict[str, Any] = answer.json()["data"]
-    return data
-
-
-async def test_the_same_key_is_the_same_command(served: Served) -> None:
-    ann, bob = bearer(served, Role.CUSTOMER), bearer(served, Role.CUSTOMER)
-    first = await post_keyed(served, "k", auth=ann)
-    assert first == await post_keyed(served, "k", auth=ann)
-    assert first["clientSupplied"] is True
-    assert first["lastsMs"] == 30_000
-    for other in (
-        await post_keyed(served, "k2", auth=ann),
-        await post_keyed(served, "k", auth=bob),
-        await post_keyed(served, "k", auth=bearer(served, Role.CUSTOMER, uuid7())),
-        await post_keyed(served, "k", auth=ann, path="/api/trial/bare"),
-    ):
-        assert other["commandId"] != first["commandId"]
-
-
-async def test_another_body_path_or_query_is_another_fingerprint(served: Served) -> None:
-    first = await post_keyed(served, "k")
-    for other in (
-        await post_keyed(served, "k", body=BASKET | {"gift": True}),
-        await post_keyed(served, "k", path="/api/trial/keyed/2"),
-        await post_keyed(served, "k", path="/api/trial/keyed/1?x=1"),
-    ):
-        assert other["commandId"] == first["commandId"]
-        assert other["fingerprint"] != first["fingerprint"]
-
-
-async def test_without_a_key_each_is_its_own(served: Served) -> None:
-    first, second = await post_keyed(served, None), await post_keyed(served, None)
-    assert first["clientSupplied"] is False
-    assert first["commandId"] != second["commandId"]
-
-
-@pytest.mark.parametrize("key", ["", "x" * 256, "ä", "a\tb"])
-async def test_an_odd_key_is_refused(served: Served, key: str) -> None:
-    headers = [(b"Idempotency-Key", key.encode("latin-1"))]
-    answer = await served.http.post("/api/trial/bare", headers=headers)
-    assert fields(answer) == ["Idempotency-Key"]
-
-
-async def test_a_mounted_application_makes_the_same_commands(
-    served: Served, embedded: Settings
-) -> None:
-    auth = bearer(served, Role.CUSTOMER)
-    whole = await post_keyed(served, "k", auth=auth)
-    async with serving(embedded, ALL, create={"mounted": trial.capability}) as mounted:
-        transport = httpx.ASGITransport(mounted.app, root_path="/api/trial")
-        async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as http:
-            headers = auth | {"Idempotency-Key": "k"}
-            answer = await http.post("/api/trial/keyed/1", json=BASKET, headers=headers)
-            assert answer.json()["data"] == whole
-            problem(await http.get("/api/trial/nowhere"), 404, "not_found")
-            problem(await http.get("/openapi.json"), 404, "not_found")
-
-
-async def test_a_lean_route_shares_everything(embedded: Settings) -> None:
-    async def lean(context: RequestContext, body: bytes) -> Answer:
-        if body == b"no":
-            raise ValueError(trial.SECRET)
-        key = key_of(context, body, context.idempotency_key)
-        return Answer(200, json.dumps({"data": {"commandId": str(key.command_id)}}).encode())
-
-    async with serving(embedded, ALL) as plain:
-        auth = bearer(plain, Role.CUSTOMER)
-        twin = await post_keyed(plain, "k", path="/api/trial/bare", auth=auth)
-    table = {("POST", "/api/trial/bare"): lean}
-    async with serving(embedded, ALL, create={"lean": table, "max_body_bytes": 200}) as served:
-        found = await post_keyed(served, "k", path="/api/trial/bare", auth=auth)
-        assert found["commandId"] == twin["commandId"]
-        url, kind = "/api/trial/bare", {"Content-Type": "application/json"}
-        failed = await served.http.post(url, content=b"no", headers=kind)
-        problem(failed, 500, "internal_error")
-        big = await served.http.post(url, content=b"x" * 201, headers=kind)
-        problem(big, 413, "payload_too_large")
-        problem(await served.http.get(url), 405, "method_not_allowed")
-
-
-# Limits ---------------------------------------------------------------------------------------
-
-
-async def test_a_caller_over_the_limit_is_told_to_wait(embedded: Settings) -> None:
-    async with serving(embedded, ALL, limits=Limits(anonymous=1), peer="198.51.100.9") as served:
-        answers = [await served.http.get("/api/trial/open") for _ in range(25)]
-        refused = [answer for answer in answers if answer.status_code == 429]
-        assert len(refused) == 15
-        problem(refused[0], 429, "rate_limited")
-        assert int(refused[0].headers["retry-after"]) >= 1
-        assert refused[0].headers["ratelimit-limit"] == "10"
-        assert refused[0].headers["ratelimit-remaining"] == "0"
-        assert (await served.http.get("/health")).status_code == 200
-        known = await served.http.get("/api/trial/open", headers=bearer(served, Role.CUSTOMER))
-        assert known.status_code == 429  # proving who one is counts against the address first
-
-
-async def test_two_rounds_at_once_tell_once(embedded: Settings) -> None:
-    limits = Limits(anonymous=2)
-    async with (
-        serving(embedded, ALL, limits=limits, peer="198.51.100.11") as one,
-        serving(embedded, ALL, limits=limits, peer="198.51.100.11") as other,
-    ):
-        for _ in range(9):
-            assert (await one.http.get("/api/trial/open")).status_code == 200
-        limiter = one.resources.edge.limiter
-        await asyncio.gather(limiter.reconcile(), limiter.reconcile(), limiter.reconcile())
-        assert (await other.http.get("/api/trial/open")).status_code == 200
-        await other.resources.edge.limiter.reconcile()
-        passed = [(await other.http.get("/api/trial/open")).status_code for _ in range(15)]
-        assert passed.count(200) == 10
-
-
-async def test_replicas_share_a_limit(embedded: Settings) -> None:
-    limits = Limits(anonymous=2)
-    async with (
-        serving(embedded, ALL, limits=limits, peer="198.51.100.10") as one,
-        serving(embedded, ALL, limits=limits, peer="198.51.100.10") as other,
-    ):
-        for _ in range(15):
-            assert (await one.http.get("/api/trial/open")).status_code == 200
-        await one.resources.edge.limiter.reconcile()
-        assert (await other.http.get("/api/trial/open")).status_code == 200
-        await other.resources.edge.limiter.reconcile()
-        passed = [(await other.http.get("/api/trial/open")).status_code for _ in range(10)]
-        assert passed.count(200) == 4
-
-
-async def test_a_dead_redis_takes_nothing_down(embedded: Settings) -> None:
-    nowhere = "unix:///nowhere/redis.sock"
-    async with serving(embedded, ALL, redis_url=nowhere, limits=Limits(anonymous=1)) as served:
-        answers = [(await served.http.get("/api/trial/open")).status_code for _ in range(12)]
-        assert answers == [200] * 10 + [429] * 2
 
 
 # What is written about it ---------------------------------------------------------------------

@@ -234,7 +234,7 @@ async def test_a_hold_that_nobody_touches_comes_back(
                 assert now >= due
                 break
             assert found["status"] == "open"
-            assert now < due + timedelta(seconds=3)
+            assert now < due + timedelta(seconds=20)
             await asyncio.sleep(0.2)
         level = done(await http.get(f"/api/inventory/{hold['productId']}"))
         assert (level["quantity"], level["reserved"]) == (3, 0)

@@ -33,7 +33,7 @@ async def _reserved(urls: Urls, product: UUID) -> int:
         await owner.close()
 
 
-async def _until_free(urls: Urls, product: UUID, timeout_seconds: float = 5) -> None:
+async def _until_free(urls: Urls, product: UUID, timeout_seconds: float = 30) -> None:
     async with asyncio.timeout(timeout_seconds):
         while await _reserved(urls, product):
             await asyncio.sleep(0.05)

@@ -13,6 +13,7 @@ from core.settings import Settings
 from store import metrics
 from store.metrics import MetricsPublisher, exposition
 from store.redis import Redis, RedisUnavailable
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -79,7 +80,10 @@ async def test_the_publisher_survives_redis_and_comes_back(redis: Redis) -> None
     await asyncio.sleep(0.2)
     assert not task.done()
     publisher._redis = redis
-    await asyncio.sleep(0.3)
+
+    async def told() -> bool:
+        text = await exposition(redis, "replica-1", registry=registry(2))
+        return samples(text, "shop_sold_total") == {"host-1": 1, "replica-1": 2}
+
+    await eventually(told)
     task.cancel()
-    text = await exposition(redis, "replica-1", registry=registry(2))
-    assert samples(text, "shop_sold_total") == {"host-1": 1, "replica-1": 2}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,27 +15,17 @@ from core.principal import Role
 from gateway import tokens as module
 from gateway.keys import KeyRing
 from gateway.tokens import Tokens
+from tests.clock import StandingClock
 from tests.conftest import fresh_settings
 
 
-class FakeClock:
-    def __init__(self) -> None:
-        self.ms = time.time_ns() // 1_000_000
-
-    def now_ms(self) -> int:
-        return self.ms
-
-    def boot_seconds(self) -> float:
-        return self.ms / 1000
+@pytest.fixture
+def clock() -> StandingClock:
+    return StandingClock()
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def tokens(tmp_path: Path, clock: FakeClock) -> Tokens:
+def tokens(tmp_path: Path, clock: StandingClock) -> Tokens:
     settings = fresh_settings(tmp_path, access_token_ttl_seconds=900)
     return Tokens(settings, KeyRing(settings), clock)
 
@@ -57,7 +46,9 @@ def test_a_token_proves_what_it_was_issued_for(tokens: Tokens) -> None:
     assert jwt.get_unverified_header(issue(tokens))["alg"] == "EdDSA"
 
 
-def test_it_is_remembered_until_it_expires_and_no_longer(tokens: Tokens, clock: FakeClock) -> None:
+def test_it_is_remembered_until_it_expires_and_no_longer(
+    tokens: Tokens, clock: StandingClock
+) -> None:
     token = issue(tokens)
     assert tokens.recall(token) is None
     tokens.verify(token)
@@ -92,7 +83,9 @@ def test_what_is_remembered_is_bounded(tokens: Tokens, monkeypatch: pytest.Monke
     assert tokens.is_revoked(SESSION)
 
 
-def test_a_shorter_lifetime_holds_for_older_tokens_too(tmp_path: Path, clock: FakeClock) -> None:
+def test_a_shorter_lifetime_holds_for_older_tokens_too(
+    tmp_path: Path, clock: StandingClock
+) -> None:
     long = fresh_settings(tmp_path, access_token_ttl_seconds=86_400)
     short = fresh_settings(tmp_path, access_token_ttl_seconds=60)
     token = issue(Tokens(long, KeyRing(long), clock))
@@ -127,7 +120,7 @@ def test_a_token_that_says_the_wrong_things_is_refused(
         tokens.verify(forged(tokens, **changes))
 
 
-def test_no_other_signature_is_taken(tokens: Tokens, tmp_path: Path, clock: FakeClock) -> None:
+def test_no_other_signature_is_taken(tokens: Tokens, tmp_path: Path, clock: StandingClock) -> None:
     token = issue(tokens)
     claims = jwt.decode(token, options={"verify_signature": False})
     key_id = jwt.get_unverified_header(token)["kid"]

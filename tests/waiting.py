@@ -1,0 +1,18 @@
+"""Waits for what happens in its own time, as long as a busy machine may need."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+PATIENCE_SECONDS = 30.0
+_LOOK_AGAIN_SECONDS = 0.05
+
+
+async def eventually(
+    holds: Callable[[], Awaitable[bool]], seconds: float = PATIENCE_SECONDS
+) -> None:
+    """Returns as soon as `holds` does. Raises TimeoutError when it has not for `seconds`."""
+    async with asyncio.timeout(seconds):
+        while not await holds():
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)

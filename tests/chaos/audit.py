@@ -31,7 +31,7 @@ FROM reservations WHERE tenant_id = ANY($1) AND expires_at - created_at < interv
 _SHORT_AND_OPEN = f"SELECT count(*) {_SHORT} AND status = 'open'"
 _EXPIRED = f"SELECT count(*) {_SHORT} AND status = 'expired'"
 _LAST_DUE = f"SELECT extract(epoch FROM max(expires_at) - now())::float8 + 30 {_SHORT}"
-SWEEP_SECONDS = 5.0
+SWEEP_SECONDS = 20.0
 
 # Each finds what contradicts itself.
 CONTRADICTIONS = {

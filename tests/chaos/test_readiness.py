@@ -96,6 +96,6 @@ async def test_without_valkey_it_goes_on(victim: Stack, figures: list[str]) -> N
             assert (await readiness(http))[1]["status"] == "degraded"
             assert (await http.get("/metrics")).status_code == 200
         figures.append(f"Valkey stopped: slowest reservation {slowest * 1000:.0f} ms")
-        assert slowest < 2
+        assert slowest < 10
         assert await until(http, "redis", "ok", 15) == 200
         assert await shop.level(product) == (80, 100, 20)

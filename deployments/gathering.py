@@ -31,18 +31,25 @@ class Gathering(Generic[K, W, R]):
         what it raised."""
         queue = self._queues.get(key)
         if queue is None:
-            queue = self._queues[key] = _Queue(key, self._look_up)
-        try:
-            return await queue.ask(wanted)
-        finally:
-            if queue.is_idle and self._queues.get(key) is queue:
-                del self._queues[key]
+            queue = self._queues[key] = _Queue(key, self._look_up, self._forget_idle)
+        return await queue.ask(wanted)
+
+    def _forget_idle(self, key: K) -> None:
+        """Not left to those who ask: the last of them may have hung up."""
+        if self._queues[key].is_idle:
+            del self._queues[key]
 
 
 class _Queue(Generic[K, W, R]):
-    def __init__(self, key: K, look_up: Callable[[K, set[W]], Awaitable[R]]) -> None:
+    def __init__(
+        self,
+        key: K,
+        look_up: Callable[[K, set[W]], Awaitable[R]],
+        answered: Callable[[K], None],
+    ) -> None:
         self._key = key
         self._look_up = look_up
+        self._answered = answered
         self._gathered: set[W] = set()
         self._next: asyncio.Task[R] | None = None
         self._turn = asyncio.Lock()
@@ -55,7 +62,7 @@ class _Queue(Generic[K, W, R]):
         self._gathered.update(wanted)
         if self._next is None:
             self._next = asyncio.create_task(self._answer())
-            self._next.add_done_callback(_retrieved)
+            self._next.add_done_callback(self._done)
         # One who hangs up must not take the others' answer along.
         return await asyncio.shield(self._next)
 
@@ -69,8 +76,7 @@ class _Queue(Generic[K, W, R]):
             except TimeoutError as error:
                 raise Unavailable from error
 
-
-def _retrieved(task: asyncio.Task[R]) -> None:
-    """Marks its error as seen: perhaps nobody waits any more."""
-    if not task.cancelled():
-        task.exception()
+    def _done(self, task: asyncio.Task[R]) -> None:
+        if not task.cancelled():
+            task.exception()  # Seen: perhaps nobody waits any more.
+        self._answered(self._key)

@@ -23,7 +23,11 @@ from deployments.inventory import lean as lean_inventory
 from deployments.keeper import KeeperReplica
 from deployments.pos import lean as lean_pos
 from deployments.resources import make_resources
-from deployments.serve_replica import listen_on_own_address, match_routes_once
+from deployments.serve_replica import (
+    listen_on_own_address,
+    match_routes_once,
+    serve_directly,
+)
 from gateway.app import create_app
 
 KEEPER = "keeper"
@@ -31,6 +35,7 @@ REPLICA_CPUS = 0.2
 KEEPER_CPUS = 0.05
 MAX_ONGOING_REQUESTS = 1_000
 MAX_QUEUED_REQUESTS = 4_000
+LEAN_ROUTES = frozenset({lean_inventory.ROUTE, lean_pos.ROUTE})
 
 
 def build(args: dict[str, Any]) -> serve.Application:
@@ -75,6 +80,7 @@ class _Replica:
         """Takes the keeper only so that Serve starts it with the application."""
         listen_on_own_address()
         match_routes_once()
+        serve_directly(LEAN_ROUTES)
         # Serve makes a line for each request, and only then sees that nobody wants it.
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
 

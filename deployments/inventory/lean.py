@@ -25,6 +25,7 @@ from gateway.context import RequestContext
 from gateway.idempotency import is_plain, key_of
 from gateway.middleware import Answer, LeanHandler
 
+ROUTE = ("POST", "/api/inventory/reserve")
 _ACCESS = require(STAFF)
 _NAMES = (b'"productId"', b'"quantity"', b'"ttlSeconds"', b'"reference"')
 
@@ -90,7 +91,7 @@ def lean_handlers(shared: Resources) -> dict[tuple[str, str], LeanHandler]:
         )
         return Answer(200, _encode(_Answer(True, _reservation(tenant_id, hold))), headers)
 
-    return {("POST", "/api/inventory/reserve"): reserve}
+    return {ROUTE: reserve}
 
 
 def _plain_body(raw: bytes) -> _Body | None:

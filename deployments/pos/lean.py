@@ -26,6 +26,7 @@ from gateway.idempotency import is_plain, key_of
 from gateway.middleware import Answer, LeanHandler
 from gateway.schemas import Envelope
 
+ROUTE = ("POST", "/api/pos/sales")
 _ACCESS = require(STAFF)
 _BODY = TypeAdapter(s.SaleBody)
 _ANSWER = TypeAdapter(Envelope[a.SaleOut])
@@ -52,7 +53,7 @@ def lean_handlers(shared: Resources) -> dict[tuple[str, str], LeanHandler]:
         )
         return Answer(201, _ANSWER.dump_json(Envelope(data=sale), by_alias=True), headers)
 
-    return {("POST", "/api/pos/sales"): sell}
+    return {ROUTE: sell}
 
 
 def _plain_body(raw: bytes) -> s.SaleBody | None:

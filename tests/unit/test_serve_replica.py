@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from deployments.serve_replica import match_routes_once
+from deployments.serve_replica import match_routes_once, serve_directly
 
 
 async def _answer(request: Request) -> Response:
@@ -34,3 +36,57 @@ def test_serve_does_not_look_for_the_route(monkeypatch: pytest.MonkeyPatch) -> N
     assert _route_of("/things/7") == "/things/{id}"
     match_routes_once()
     assert _route_of("/things/7") == "/"
+
+
+class _Way:
+    """A replica of Serve's that notes who was asked, and what was under way then."""
+
+    def __init__(self, *, prefix: str = "/", full: bool = False) -> None:
+        self._route_prefix = prefix
+        self._semaphore = SimpleNamespace(locked=lambda: full)
+        self.under_way = 0
+        self.asked: list[tuple[str, str, int]] = []
+
+    @asynccontextmanager
+    async def _start_request(self, metadata: Any) -> AsyncIterator[None]:
+        # What Serve goes by to count a request.
+        assert metadata.is_direct_ingress
+        assert metadata.protocol == "HTTP"
+        assert not metadata._reserved_slot_token
+        self.under_way += 1
+        yield
+        self.under_way -= 1
+
+    async def _user_callable_asgi_app(self, scope: Any, receive: Any, send: Any) -> None:
+        self.asked.append(("application", scope["root_path"], self.under_way))
+
+    async def serves(self, scope: Any, receive: Any, send: Any) -> None:
+        self.asked.append(("serve", scope["root_path"], self.under_way))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "way", "expected"),
+    [
+        ("POST", "/things", _Way(), ("application", "", 1)),
+        ("POST", "/things", _Way(prefix="/things"), ("application", "/things", 1)),
+        ("POST", "/things", _Way(full=True), ("serve", "", 0)),
+        ("GET", "/things", _Way(), ("serve", "", 0)),
+        ("POST", "/things/7", _Way(), ("serve", "", 0)),
+    ],
+)
+async def test_lean_routes_go_straight_to_the_application_and_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    path: str,
+    way: _Way,
+    expected: tuple[str, str, int],
+) -> None:
+    kind = serve_replica.Replica
+    assert hasattr(kind, "_start_request")  # Serve's own way of counting, which is gone through
+    monkeypatch.setattr(kind, "_direct_ingress_asgi", _Way.serves)
+    serve_directly({("POST", "/things")})
+    scope = {"type": "http", "method": method, "path": path, "root_path": ""}
+    answer: Any = kind._direct_ingress_asgi
+    await answer(way, scope, None, None)
+    assert way.asked == [expected]
+    assert way.under_way == 0

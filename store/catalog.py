@@ -56,7 +56,6 @@ __all__ = [
     "remove",
     "replace",
     "skus_of",
-    "tenant_of",
     "vendor_of",
     "with_variants",
 ]
@@ -203,18 +202,6 @@ async def get_many(tx: AsyncConnection, product_ids: Iterable[UUID]) -> dict[UUI
     )
     found = (product_of(row) for row in (await tx.execute(query)).mappings())
     return {product.id: product for product in found}
-
-
-async def tenant_of(tx: AsyncConnection, item_ids: Iterable[UUID]) -> dict[UUID, UUID]:
-    """Item (product or variant) to tenant, for those that this scope shows; a tenant's scope
-    shows it its deleted ones too, the public one does not. The answer for an id never changes:
-    cache it."""
-    wanted = literal(list(item_ids), ARRAY(Uuid))
-    query = union_all(
-        select(products.c.id, products.c.tenant_id).where(products.c.id == func.any(wanted)),
-        select(variants.c.id, variants.c.tenant_id).where(variants.c.id == func.any(wanted)),
-    )
-    return {row.id: row.tenant_id for row in await tx.execute(query)}
 
 
 async def vendor_of(tx: AsyncConnection, item_id: UUID) -> UUID | None:

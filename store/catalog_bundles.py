@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import (
     CheckConstraint,
     Column,
@@ -96,6 +97,15 @@ SELECT v.id, v.tenant_id, v.product_id, 'variant'
 FROM product_variants v WHERE v.id = ANY(:ids) AND v.deleted_at IS NULL
 """)  # noqa: S608 - our own text
 
+# One that is deleted has its tenant still, and counts as simple: its stock is there all the same.
+_OWNERS = f"""
+SELECT p.id, p.tenant_id, CASE WHEN p.deleted_at IS NULL THEN {_KIND} ELSE 'simple' END
+FROM products p WHERE p.id = ANY($1::uuid[])
+UNION ALL
+SELECT v.id, v.tenant_id, CASE WHEN v.deleted_at IS NULL THEN 'variant' ELSE 'simple' END
+FROM product_variants v WHERE v.id = ANY($1::uuid[])
+"""  # noqa: S608 - our own text
+
 # Codes are looked up first, so that each kind of look-up walks its own index.
 _SALE_ITEMS = text(f"""
 WITH wanted AS MATERIALIZED (
@@ -120,6 +130,20 @@ LEFT JOIN item_prices c ON c.item_id = v.id AND c.currency = :currency
 LEFT JOIN item_prices d ON d.item_id = p.id AND d.currency = :currency
 WHERE v.deleted_at IS NULL AND p.deleted_at IS NULL
 """)  # noqa: S608 - our own text
+
+
+class ItemOwner(NamedTuple):
+    """Whose an item is, and what. The tenant never changes."""
+
+    tenant_id: UUID
+    kind: ItemKind
+
+
+async def owners_of(lookup: asyncpg.Connection, item_ids: Iterable[UUID]) -> dict[UUID, ItemOwner]:
+    """Of the items (products or variants) that this scope shows, by id: a tenant's scope shows it
+    its deleted ones too, the public one does not."""
+    rows = await lookup.fetch(_OWNERS, list(item_ids))
+    return {row[0]: ItemOwner(row[1], row[2]) for row in rows}
 
 
 async def facts_of(tx: AsyncConnection, item_ids: Iterable[UUID]) -> dict[UUID, ItemFacts]:

@@ -8,18 +8,22 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from core.errors import Unavailable
+from store.lookups import LookupPool
 
 # What the rooms above pass between the store's functions, without knowing what it is.
 Transaction = AsyncConnection
 
 POOL_SIZE = 8
 STATEMENT_TIMEOUT_MS = 10_000
+
+_GONE = ("08", "53", "57")  # classes of SQLSTATE: the server or the connection, not the statement
 
 _SET_SCOPE = text(
     "SELECT set_config('holdfast.tenant_id', :tenant, true),"
@@ -37,6 +41,15 @@ class Scope:
     user_id: UUID | None = None
     audience: Literal["", "public"] = ""
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """By name, as policies read them."""
+        return {
+            "holdfast.tenant_id": str(self.tenant_id or ""),
+            "holdfast.user_id": str(self.user_id or ""),
+            "holdfast.audience": self.audience,
+        }
+
 
 PUBLIC = Scope(audience="public")
 
@@ -45,6 +58,12 @@ class Database:
     """A bounded pool of connections under row-level security."""
 
     def __init__(self, url: str, *, pool_size: int = POOL_SIZE) -> None:
+        server_settings = {
+            "application_name": "holdfast-app",
+            "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+            "idle_in_transaction_session_timeout": "10000",
+        }
+        self._lookups = LookupPool(url, server_settings, STATEMENT_TIMEOUT_MS // 1000)
         self._engine = create_async_engine(
             url.replace("postgresql://", "postgresql+asyncpg://", 1),
             pool_size=pool_size,
@@ -52,14 +71,7 @@ class Database:
             pool_timeout=5,
             pool_pre_ping=True,
             hide_parameters=True,  # an error's text ends up in logs, and these hold secrets
-            connect_args={
-                "timeout": 5,
-                "server_settings": {
-                    "application_name": "holdfast-app",
-                    "statement_timeout": str(STATEMENT_TIMEOUT_MS),
-                    "idle_in_transaction_session_timeout": "10000",
-                },
-            },
+            connect_args={"timeout": 5, "server_settings": server_settings},
         )
 
     @asynccontextmanager
@@ -83,7 +95,21 @@ class Database:
         except (OSError, PoolTimeout, InterfaceError, TimeoutError) as error:
             raise Unavailable from error
         except DBAPIError as error:
-            if error.connection_invalidated or sqlstate(error)[:2] in ("08", "53", "57"):
+            if error.connection_invalidated or sqlstate(error)[:2] in _GONE:
+                raise Unavailable from error
+            raise
+
+    @asynccontextmanager
+    async def lookup(self, scope: Scope) -> AsyncIterator[asyncpg.Connection]:
+        """A transaction in `scope` that only reads, in half of the round trips, for the few
+        look-ups that most requests wait for. Raises Unavailable as `transaction` does."""
+        try:
+            async with self._lookups.transaction(scope.settings) as connection:
+                yield connection
+        except (OSError, asyncpg.InterfaceError, TimeoutError) as error:
+            raise Unavailable from error
+        except asyncpg.PostgresError as error:
+            if (error.sqlstate or "")[:2] in _GONE:
                 raise Unavailable from error
             raise
 
@@ -97,6 +123,7 @@ class Database:
 
     async def close(self) -> None:
         await self._engine.dispose()
+        await self._lookups.close()
 
 
 def sqlstate(error: DBAPIError) -> str:

@@ -86,15 +86,10 @@ class ProductOwners:
         return frozenset(found)
 
     async def _look_up(self, scope: Scope, wanted: set[UUID]) -> None:
-        product_ids = list(wanted)
-        async with self._db.transaction(scope) as tx:
-            tenants = await catalog.tenant_of(tx, product_ids)
-            facts = await catalog_bundles.facts_of(tx, product_ids)
+        async with self._db.lookup(scope) as lookup:
+            owners = await catalog_bundles.owners_of(lookup, wanted)
         until = self._clock.boot_seconds() + KIND_REMEMBERED_SECONDS
-        for product_id, tenant_id in tenants.items():
-            fact = facts.get(product_id)
-            # One that is deleted has no facts; its stock is there all the same.
-            kind: ItemKind = fact.kind if fact is not None else "simple"
+        for product_id, (tenant_id, kind) in owners.items():
             # A parent may lose its last variant at any time, so nobody counts on it.
             self._known[product_id] = _Known(tenant_id, kind, 0.0 if kind == "parent" else until)
         while len(self._known) > MAX_REMEMBERED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,7 +12,8 @@ import pytest
 from core.clock import SystemClock
 from core.errors import NotFound
 from deployments.inventory.owners import ProductOwners
-from store import catalog
+from store import catalog_bundles
+from store.catalog_bundles import ItemOwner
 from store.engine import Database
 from tests.api.shop import Shop
 
@@ -20,13 +22,13 @@ from tests.api.shop import Shop
 def queries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many products each query was about."""
     asked: list[int] = []
-    tenant_of = catalog.tenant_of
+    owners_of = catalog_bundles.owners_of
 
-    async def counted(tx: Any, product_ids: list[UUID]) -> dict[UUID, UUID]:
+    async def counted(lookup: Any, product_ids: Collection[UUID]) -> dict[UUID, ItemOwner]:
         asked.append(len(product_ids))
-        return await tenant_of(tx, product_ids)
+        return await owners_of(lookup, product_ids)
 
-    monkeypatch.setattr(catalog, "tenant_of", counted)
+    monkeypatch.setattr(catalog_bundles, "owners_of", counted)
     return asked
 
 

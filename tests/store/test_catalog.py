@@ -17,8 +17,9 @@ from core.errors import Conflict
 from core.ids import uuid7
 from core.settings import Settings
 from deployments.catalog import categories
-from store import catalog, catalog_items, catalog_search, outbox
+from store import catalog, catalog_bundles, catalog_items, catalog_search, outbox
 from store.catalog import Product, products
+from store.catalog_bundles import ItemOwner
 from store.catalog_search import Filters
 from store.engine import PUBLIC, Database, Scope
 from store.runtime import outbox as outbox_table
@@ -93,6 +94,11 @@ async def found(tx: AsyncConnection, sort: str = "createdAt", **filters: object)
     return [one.sku for one in page]
 
 
+async def owners(db: Database, scope: Scope, *item_ids: UUID) -> dict[UUID, ItemOwner]:
+    async with db.lookup(scope) as lookup:
+        return await catalog_bundles.owners_of(lookup, item_ids)
+
+
 async def test_app_role_without_scope_sees_and_writes_nothing(db: Database) -> None:
     tenant = await new_tenant(db)
     mine = product(tenant, "A")
@@ -100,11 +106,11 @@ async def test_app_role_without_scope_sees_and_writes_nothing(db: Database) -> N
     async with db.transaction(Scope()) as tx:
         assert (await tx.execute(select(func.count()).select_from(products))).scalar_one() == 0
         assert await catalog.get(tx, mine.id) is None
-        assert await catalog.tenant_of(tx, [mine.id]) == {}
         assert await catalog.vendor_of(tx, mine.id) is None
         assert await found(tx, words="Thing") == []
         hidden = "SELECT search_products(to_tsquery('simple', 'thing'), NULL, 10)"
         assert (await tx.execute(text(hidden))).all() == []
+    assert await owners(db, Scope(), mine.id) == {}
     with pytest.raises(DBAPIError, match="row-level security"):
         async with db.transaction(Scope()) as tx:
             await catalog.add(tx, [product(tenant, "B")])
@@ -119,14 +125,15 @@ async def test_public_sees_only_what_is_not_deleted_and_changes_nothing(db: Data
     async with db.transaction(PUBLIC) as tx:
         assert await found(tx, tenant_id=tenant) == ["KEPT"]
         assert await found(tx, tenant_id=tenant, words="thing") == ["KEPT"]
-        assert await catalog.tenant_of(tx, [kept.id, gone.id]) == {kept.id: tenant}
         assert await catalog.vendor_of(tx, gone.id) == tenant
         statement = select(products.c.id).where(products.c.id == gone.id)
         assert (await tx.execute(statement)).all() == []
         await catalog.replace(tx, [replace(kept, name="Taken over")])
     async with db.transaction(Scope(tenant)) as tx:
         assert (await catalog.get_many(tx, [kept.id, gone.id])) == {kept.id: kept}
-        assert len(await catalog.tenant_of(tx, [kept.id, gone.id])) == 2
+    assert await owners(db, PUBLIC, kept.id, gone.id) == {kept.id: (tenant, "simple")}
+    assert len(await owners(db, Scope(tenant), kept.id, gone.id)) == 2
+    assert await owners(db, Scope(await new_tenant(db)), kept.id, gone.id) == {}
 
 
 async def test_tenants_are_walls(db: Database) -> None:

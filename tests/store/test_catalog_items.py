@@ -148,9 +148,6 @@ async def test_an_item_as_a_till_takes_it(db: Database) -> None:
         assert (prices["M"], prices["L"]) == ((120, "EUR"), (150, "GBP"))
         (plain,) = await catalog_bundles.sale_items(tx, barcodes=["78"])
         assert (plain.price_minor, plain.currency) == (100, "GBP")
-        assert await catalog.tenant_of(tx, [medium.id, pen.id]) == dict.fromkeys(
-            (medium.id, pen.id), tenant
-        )
         lines = [(gift.id, 3), (pen.id, 1)]
         expanded, sold = await bundles.expanded(tx, lines)
         assert dict(expanded) == {pen.id: 7, large.id: 3}
@@ -158,6 +155,10 @@ async def test_an_item_as_a_till_takes_it(db: Database) -> None:
         with pytest.raises(Conflict, match="has variants"):
             await bundles.expanded(tx, [(shirt.id, 1)])
         assert bundles.available(parts, {pen.id: 9, large.id: 3}) == 3
+    async with db.lookup(Scope(tenant)) as lookup:
+        whose = await catalog_bundles.owners_of(lookup, [shirt.id, gift.id, medium.id, pen.id])
+    kinds = {shirt.id: "parent", gift.id: "bundle", medium.id: "variant", pen.id: "simple"}
+    assert whose == {item: (tenant, kind) for item, kind in kinds.items()}
     async with db.transaction(Scope(await new_tenant(db))) as tx:
         assert await catalog_bundles.sale_items(tx, [pen.id], ["PEN"], ["77"]) == []
 

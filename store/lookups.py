@@ -1,0 +1,67 @@
+"""What requests ask the database most often, without what makes a transaction comfortable.
+
+A transaction of `store.engine` costs four round trips besides its statements, and each statement
+passes through SQLAlchemy: for a look-up by id that is most of the time it takes. Here it is two,
+and statements go to the driver as they stand. The scope is the same, and so is who may see what.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+_POOL_SIZE = 4
+_CONNECT_TIMEOUT_SECONDS = 5
+
+
+class LookupPool:
+    """A bounded pool of connections that only read, opened when they are needed. Raises the
+    driver's own errors."""
+
+    def __init__(self, url: str, server_settings: dict[str, str], timeout_seconds: int) -> None:
+        self._options: dict[str, Any] = {
+            "dsn": url,
+            "min_size": 0,
+            "max_size": _POOL_SIZE,
+            "timeout": _CONNECT_TIMEOUT_SECONDS,
+            "command_timeout": timeout_seconds,
+            "server_settings": server_settings,
+            "reset": _nothing,
+        }
+        self._pool: asyncpg.Pool | None = None
+        self._opening = asyncio.Lock()
+
+    @asynccontextmanager
+    async def transaction(self, scope: dict[str, str]) -> AsyncIterator[asyncpg.Connection]:
+        """A transaction that reads. `scope` holds settings by name, as plain text without
+        quotes."""
+        pool = await self._opened()
+        async with pool.acquire(timeout=_CONNECT_TIMEOUT_SECONDS) as connection:
+            try:
+                settings = "".join(f"SET LOCAL {name} = '{scope[name]}';" for name in scope)
+                # One message, one round trip.
+                await connection.execute(f"BEGIN READ ONLY; {settings}")
+                yield connection
+                await connection.execute("COMMIT")
+            except BaseException:
+                # Nobody knows what it would still bring; and a roll-back might wait for it.
+                connection.terminate()
+                raise
+
+    async def _opened(self) -> asyncpg.Pool:
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(**self._options)
+        return self._pool
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            self._pool.terminate()
+
+
+async def _nothing(connection: asyncpg.Connection) -> None:
+    """The transaction's end has undone its settings: no round trip to reset them again."""

@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass, replace
 from uuid import UUID, uuid5
 
+from core.ids import uuid7
+
 
 @dataclass(frozen=True, slots=True)
 class RequestKey:
@@ -27,6 +29,10 @@ class RequestKey:
     def step(self, name: str) -> RequestKey:
         """The key of a further command that the same request causes: the same at each repeat."""
         return replace(self, command_id=uuid5(self.command_id, name), client_supplied=True)
+
+    def anew(self) -> RequestKey:
+        """The key of a further command that is decided again at each repeat of the request."""
+        return replace(self, command_id=uuid7(), client_supplied=False)
 
 
 def command_id(tenant: str, principal: str, method: str, route: str, key: str) -> UUID:

@@ -212,6 +212,16 @@ async def vendor_of(tx: AsyncConnection, item_id: UUID) -> UUID | None:
     return found
 
 
+async def product_of_item(tx: AsyncConnection, item_id: UUID) -> UUID | None:
+    """The product that an item of the tenant's is, or is a variant of, deleted or not."""
+    query = union_all(
+        select(products.c.id).where(products.c.id == item_id),
+        select(variants.c.product_id).where(variants.c.id == item_id),
+    )
+    found: UUID | None = (await tx.execute(query)).scalar_one_or_none()
+    return found
+
+
 async def skus_of(tx: AsyncConnection, item_ids: Iterable[UUID]) -> dict[UUID, str]:
     """The SKUs of products and variants, by id."""
     wanted = literal(list(item_ids), ARRAY(Uuid))

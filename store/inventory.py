@@ -69,6 +69,13 @@ stock_items = Table(
     Column("backorder_limit", BigInteger, nullable=False),
     Column("sequence", BigInteger, nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
+    Column(
+        "parent",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="Has variants: takes in and promises nothing itself",
+    ),
     CheckConstraint("backorder_limit >= 0", name="backorder_limit_not_negative"),
 )
 
@@ -139,6 +146,16 @@ async def low_stock(
         query = query.where(stock_levels.c.location_id == location_id)
     order = (available, stock_levels.c.product_id, stock_levels.c.location_id)
     return await page(tx, query, order, offset, limit)
+
+
+async def parent_sequence(tx: AsyncConnection, product_id: UUID) -> int | None:
+    """The sequence of an item of the tenant's that its owner holds for a parent; None if it is
+    none there."""
+    query = select(stock_items.c.sequence).where(
+        stock_items.c.product_id == product_id, stock_items.c.parent
+    )
+    found: int | None = (await tx.execute(query)).scalar_one_or_none()
+    return found
 
 
 _discontinued = (
@@ -221,7 +238,7 @@ ON product_id = k.id AND location_id = k.location AND tenant_id = k.tenant"""
 # Every level has been preceded by its item; where it has levels is told by the levels.
 _LOAD_ITEMS = """
 SELECT k.n, discontinued, backorder_limit, ARRAY(SELECT location_id FROM stock_levels l
-  WHERE l.product_id = i.product_id ORDER BY location_id), sequence
+  WHERE l.product_id = i.product_id ORDER BY location_id), sequence, parent
 FROM stock_items i JOIN unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k(id, tenant, n)
 ON i.product_id = k.id AND i.tenant_id = k.tenant"""
 
@@ -280,12 +297,12 @@ WHERE status = 'open' AND shard = ANY($1::int[])
 
 _WRITE_ITEMS = """
 INSERT INTO stock_items AS i (product_id, tenant_id, discontinued, backorder_limit, sequence,
-  updated_at)
-SELECT a, b, c, d, e, to_timestamp(f / 1000.0) FROM unnest($1::uuid[], $2::uuid[], $3::bool[],
-  $4::bigint[], $5::bigint[], $6::bigint[]) AS r(a, b, c, d, e, f)
+  updated_at, parent)
+SELECT a, b, c, d, e, to_timestamp(f / 1000.0), g FROM unnest($1::uuid[], $2::uuid[], $3::bool[],
+  $4::bigint[], $5::bigint[], $6::bigint[], $7::bool[]) AS r(a, b, c, d, e, f, g)
 ON CONFLICT (product_id) DO UPDATE SET discontinued = excluded.discontinued,
   backorder_limit = excluded.backorder_limit, sequence = excluded.sequence,
-  updated_at = excluded.updated_at"""
+  updated_at = excluded.updated_at, parent = excluded.parent"""
 
 _WRITE_LEVELS = """
 INSERT INTO stock_levels AS s (product_id, location_id, tenant_id, on_hand, reserved, incoming,

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from actors.purchasing import model as p
 from actors.runtime.family import Context, Decision, Key, View
 from actors.stock import model as stock
-from actors.stock.levels import Events, Slot, line_keys, refuse, slots, stocked
+from actors.stock.levels import Events, Slot, line_keys, parent, refuse, slots, stocked
 
 
 def purchase_key(context: Context, purchase_id: UUID) -> Key:
@@ -55,6 +55,8 @@ def place(view: View, command: p.PlacePurchase, context: Context) -> Decision:
     if order.status is not p.PurchaseStatus.DRAFT:
         return refuse("purchase_not_draft")
     chosen = slots(view, context, order.terms.location_id, _outstanding(order))
+    if refused := parent(chosen):
+        return Decision(refused, refused=True)
     events: Events = [(key, p.Placed(context.now_ms))]
     for slot in chosen:
         events += _move(slot, "ordered", key.id, incoming=slot.quantity)
@@ -77,8 +79,11 @@ def receive(view: View, command: p.ReceivePurchase, context: Context) -> Decisio
             left = outstanding[item_id]
             return refuse("more_than_ordered", productId=str(item_id), outstanding=left)
     lines = [stock.Line(item_id, quantity) for item_id, quantity in wanted.items()]
+    chosen = slots(view, context, order.terms.location_id, lines)
+    if refused := parent(chosen):
+        return Decision(refused, refused=True)
     events: Events = [(key, p.GoodsReceived(command.lines))]
-    for slot in slots(view, context, order.terms.location_id, lines):
+    for slot in chosen:
         if (slot.stock.on_hand if slot.stock else 0) + slot.quantity > stock.MAX_ON_HAND:
             return refuse("stock_limit", productId=str(slot.key.id))
         arrived = min(slot.quantity, outstanding[slot.key.id])

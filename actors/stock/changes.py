@@ -12,6 +12,7 @@ from actors.stock.evolve import EVENTS, after
 from actors.stock.levels import (
     Events,
     dated,
+    everywhere,
     item_key,
     level,
     location_of,
@@ -30,6 +31,8 @@ def _add_stock(view: View, command: m.AddStock, context: Context) -> Decision:
     if stock.on_hand + command.quantity > m.MAX_ON_HAND:
         return refuse("stock_limit")
     item = view.get(item_key(context, command.product_id)) or _PLAIN
+    if item.parent:
+        return refuse("choose_variant", productId=str(key.id))
     events: Events = []
     if known is None:
         events.append(stocked(key))
@@ -59,6 +62,8 @@ def _adjust(view: View, command: m.Adjust, context: Context) -> Decision:
         if changed := _expectation(number, line, key, before[key] or _NEW):
             return changed
         item = view.get(item_key(context, key.id)) or _PLAIN
+        if item.parent:
+            return refuse("choose_variant", productId=str(key.id))
         for event in _line_events(command, line, now[key], item):
             if now[key] is None:
                 events.append(stocked(key))
@@ -160,9 +165,7 @@ def _level_keys(command: m.GetLevels, context: Context, view: View) -> list[Key]
         if not command.everywhere:
             keys.append(stock_key(context, product_id, command.location_id))
             continue
-        item = view.get(item_key(context, product_id)) or _PLAIN
-        places = {context.tenant_id: None, **dict.fromkeys(item.location_ids)}
-        keys += [stock_key(context, product_id, place) for place in places]
+        keys += everywhere(view, context, product_id)
     return keys
 
 

@@ -68,6 +68,8 @@ def _count(view: View, command: m.Count, context: Context) -> Decision:
         if key in levels:
             return refuse("counted_twice", productId=str(key.id))
         item = view.get(item_key(context, key.id)) or _PLAIN
+        if item.parent:
+            return refuse("choose_variant", productId=str(key.id))
         known: m.Stock | None = view.get(key)
         stock = known or _NEW
         at_ms = min(line.counted_at_ms, context.now_ms)

@@ -82,7 +82,17 @@ def _stocked(item: m.Item | None, event: m.Stocked) -> m.Item:
 
 def _terms_set(item: m.Item | None, event: m.TermsSet) -> m.Item:
     item = item or _PLAIN
-    return m.Item(event.discontinued, event.backorder_limit, item.location_ids, item.sequence + 1)
+    return replace(
+        item,
+        discontinued=event.discontinued,
+        backorder_limit=event.backorder_limit,
+        sequence=item.sequence + 1,
+    )
+
+
+def _parent_set(item: m.Item | None, event: m.ParentSet) -> m.Item:
+    item = item or _PLAIN
+    return replace(item, parent=event.parent, sequence=item.sequence + 1)
 
 
 def _opened(_: None, event: m.Opened) -> m.Reservation:
@@ -110,6 +120,7 @@ EVENTS: dict[type, Callable[[Any, Any], Any]] = {
     m.ThresholdSet: _threshold_set,
     m.Stocked: _stocked,
     m.TermsSet: _terms_set,
+    m.ParentSet: _parent_set,
     m.Opened: _opened,
     m.Closed: lambda held, event: _next(held, status=event.status),
     m.Extended: lambda held, event: _next(held, expires_at_ms=event.expires_at_ms),

@@ -37,6 +37,13 @@ def item_key(context: Context, product_id: UUID) -> Key:
     return Key(m.ITEM, context.shard, context.tenant_id, product_id)
 
 
+def everywhere(view: View, context: Context, product_id: UUID) -> list[Key]:
+    """The levels of an item that is loaded; the main location's first, there or not."""
+    item: m.Item = view.get(item_key(context, product_id)) or _PLAIN
+    places = {context.tenant_id: None, **dict.fromkeys(item.location_ids)}
+    return [stock_key(context, product_id, place) for place in places]
+
+
 def line_keys(context: Context, location_id: UUID | None, lines: Iterable[m.Line]) -> Iterator[Key]:
     """What must be loaded before `slots` are looked up."""
     for product_id, _ in lines:
@@ -92,6 +99,14 @@ def shortages(wanted: Iterable[Slot]) -> list[Shortage]:
 def discontinued(wanted: Iterable[Slot]) -> bool:
     """Whether any of the items takes no new holds."""
     return any(slot.item.discontinued for slot in wanted)
+
+
+def parent(wanted: Iterable[Slot]) -> Refused | None:
+    """A refusal if any of the items has variants: then these are what is stocked and sold."""
+    for slot in wanted:
+        if slot.item.parent:
+            return Refused("choose_variant", facts={"productId": str(slot.key.id)})
+    return None
 
 
 def moves(

@@ -72,12 +72,14 @@ class Stock(msgspec.Struct, frozen=True):
 
 
 class Item(msgspec.Struct, frozen=True):
-    """What holds for an item at all locations. `location_ids`: where it has a level."""
+    """What holds for an item at all locations. `location_ids`: where it has a level. `parent`: it
+    has variants, so nothing comes in, is promised or leaves under its own name."""
 
     discontinued: bool = False
     backorder_limit: int = 0
     location_ids: tuple[UUID, ...] = ()
     sequence: int = 0
+    parent: bool = False
 
 
 class Reservation(msgspec.Struct, frozen=True):
@@ -208,6 +210,22 @@ class SetItemTerms(Command, frozen=True):
     backorder_limit: int | None = None
 
 
+class BecomeParents(Command, frozen=True):
+    """Products that are about to get their first variant: from then on each is a parent. One that
+    has anything on hand, reserved or incoming stays what it is; the reply is its levels. What is
+    a parent already gets a new sequence all the same, so that no earlier BecomeSimple counts."""
+
+    product_ids: tuple[UUID, ...]
+
+
+class BecomeSimple(Command, frozen=True):
+    """A product without variants, no parent any more. Refused unless the item is still at
+    `sequence`."""
+
+    product_id: UUID
+    sequence: int
+
+
 class GetLevels(Command, frozen=True):
     """Levels of items: at one location, or with `everywhere` at each where there is one (the main
     one at least)."""
@@ -278,6 +296,12 @@ class Stocked(msgspec.Struct, frozen=True):
 class TermsSet(msgspec.Struct, frozen=True):
     discontinued: bool
     backorder_limit: int
+
+
+class ParentSet(msgspec.Struct, frozen=True):
+    """The item has got its first variant, or has lost its last."""
+
+    parent: bool
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -365,5 +389,5 @@ class Repairs(Reply, frozen=True):
 
 
 # Refusals of stock: insufficient_stock, not_found, not_open, reservation_expired, no_open_hold,
-# stock_limit, product_discontinued, stock_changed, moved_meanwhile.
+# stock_limit, product_discontinued, stock_changed, moved_meanwhile, choose_variant.
 AnyReply = Levels | Hold | Freed | TermsReply | Repairs | Refused

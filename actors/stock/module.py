@@ -7,7 +7,7 @@ from typing import Any
 
 from actors.composite import Module
 from actors.runtime.family import Timer
-from actors.stock import changes, counts, project, reservations, transfers
+from actors.stock import changes, counts, parents, project, reservations, transfers
 from actors.stock import model as m
 from actors.stock.evolve import EVENTS
 
@@ -17,8 +17,8 @@ def _stock(row: Sequence[Any]) -> m.Stock:
 
 
 def _item(row: Sequence[Any]) -> m.Item:
-    discontinued, backorder_limit, location_ids, sequence = row
-    return m.Item(discontinued, backorder_limit, tuple(location_ids), sequence)
+    discontinued, backorder_limit, location_ids, sequence, parent = row
+    return m.Item(discontinued, backorder_limit, tuple(location_ids), sequence, parent)
 
 
 def _reservation(row: Sequence[Any]) -> m.Reservation:
@@ -45,7 +45,11 @@ def _expiry(row: Sequence[Any]) -> Timer:
 
 
 STOCK_MODULE = Module(
-    commands=changes.COMMANDS | counts.COMMANDS | reservations.COMMANDS | transfers.COMMANDS,
+    commands=changes.COMMANDS
+    | counts.COMMANDS
+    | parents.COMMANDS
+    | reservations.COMMANDS
+    | transfers.COMMANDS,
     replies=(m.Levels, m.Hold, m.Freed, m.TermsReply, m.Repairs, transfers.TransferReply),
     events=EVENTS | transfers.EVENTS,
     states={

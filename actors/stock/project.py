@@ -113,6 +113,7 @@ def item(change: Change, rows: Rows) -> None:
             terms.backorder_limit,
             terms.sequence,
             change.context.now_ms,
+            terms.parent,
         )
     )
 

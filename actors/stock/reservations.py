@@ -19,6 +19,7 @@ from actors.stock.levels import (
     levels_after,
     line_keys,
     moves,
+    parent,
     refuse,
     shortages,
     slots,
@@ -65,7 +66,7 @@ def close(view: View, context: Context, reservation_id: UUID, kind: str) -> Clos
         return Closing([], (), refuse("not_open"))
     chosen = slots(view, context, held.location_id, held.lines)
     late = held.status is m.Status.EXPIRED
-    if late and discontinued(chosen):
+    if late and (discontinued(chosen) or parent(chosen)):
         return Closing([], (), refuse("reservation_expired"))
     if late and (short := shortages(chosen)):
         return Closing([], (), refuse("reservation_expired", short))
@@ -80,6 +81,8 @@ def close(view: View, context: Context, reservation_id: UUID, kind: str) -> Clos
 def _reserve(view: View, command: m.Reserve, context: Context) -> Decision:
     lines = joined(command.lines)
     chosen = slots(view, context, command.location_id, lines)
+    if refused := parent(chosen):
+        return Decision(refused, refused=True)
     if discontinued(chosen):
         return refuse("product_discontinued")
     if short := shortages(chosen):

@@ -25,6 +25,7 @@ from actors.stock.levels import (
     levels_after,
     line_keys,
     moves,
+    parent,
     refuse,
     shortages,
     slots,
@@ -107,6 +108,8 @@ def _start(view: View, command: StartTransfer, context: Context) -> Decision:
     lines = joined(command.lines)
     source = slots(view, context, command.from_location_id, lines)
     target = slots(view, context, command.to_location_id, lines)
+    if refused := parent(source):
+        return Decision(refused, refused=True)
     if short := shortages(source):
         return refuse("insufficient_stock", short)
     if any(

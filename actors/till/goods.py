@@ -9,7 +9,7 @@ from uuid import UUID
 from actors.messages import Refused
 from actors.runtime.family import Context, Decision, Key, View
 from actors.stock import model as stock
-from actors.stock.levels import joined, line_keys, moves, refuse, shortages, slots
+from actors.stock.levels import joined, line_keys, moves, parent, refuse, shortages, slots
 from actors.stock.reservations import close, hold_keys, reservation_key
 from actors.till import messages as t
 from actors.till import model as m
@@ -58,6 +58,8 @@ def take(
     them, the rest from what is available."""
     if reservation_id is None:
         chosen = slots(view, context, location_id, lines)
+        if refused := parent(chosen):
+            return refused
         if short := shortages(chosen):
             return Refused("insufficient_stock", tuple(short))
         return moves(chosen, "sold", -1, reference=reference)
@@ -78,7 +80,10 @@ def take(
     rest = tuple(stock.Line(one, quantity) for one, quantity in left.items() if quantity)
     # What an open hold has promised is not available; what an expired one held is again.
     late = held.status is stock.Status.EXPIRED
-    if short := shortages(slots(view, context, location_id, lines if late else rest)):
+    chosen = slots(view, context, location_id, lines if late else rest)
+    if refused := parent(chosen):
+        return refused
+    if short := shortages(chosen):
         return Refused("insufficient_stock", tuple(short))
     more = moves(slots(view, context, location_id, rest), "sold", -1, reference=reference)
     return [*closing.events, *more]
@@ -87,8 +92,11 @@ def take(
 def give_back(
     view: View, context: Context, location_id: UUID, lines: Lines, reference: str
 ) -> Events | Refused:
-    """The events by which goods are on the shelf again."""
+    """The events by which goods are on the shelf again. Those of a product that has variants by
+    now must come back as one of them, which only the caller can tell."""
     chosen = slots(view, context, location_id, lines)
+    if refused := parent(chosen):
+        return refused
     for slot in chosen:
         if (slot.stock.on_hand if slot.stock else 0) + slot.quantity > stock.MAX_ON_HAND:
             return Refused("stock_limit", facts={"productId": str(slot.key.id)})

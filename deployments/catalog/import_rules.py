@@ -53,8 +53,8 @@ class Outcome:
 @dataclass(slots=True)
 class Shelf:
     """What an import finds, and goes on to put there itself: products and variants by SKU, which
-    item has each barcode, the variants of each product, the parts of each bundle, and the items
-    that are `used` as parts."""
+    item has each barcode, the variants of each product, the parts of each bundle, the items that
+    are `used` as parts, and those of `new_parents` that are `stocked` themselves."""
 
     products: dict[str, Product]
     variants: dict[str, Variant] = field(default_factory=dict)
@@ -62,7 +62,19 @@ class Shelf:
     siblings: dict[UUID, list[Variant]] = field(default_factory=dict)
     parts: dict[UUID, tuple[Component, ...]] = field(default_factory=dict)
     used: set[UUID] = field(default_factory=set)
+    stocked: set[UUID] = field(default_factory=set)
     seen: dict[str, int] = field(default_factory=dict)
+
+    def new_parents(self, rows: Iterable[Row | Outcome]) -> list[UUID]:
+        """Products that are there and would get their first variant. Asked before any row is
+        placed."""
+        named = {row.parent_sku for row in rows if isinstance(row, VariantRow)}
+        found = (self.products[sku] for sku in sorted(named & self.products.keys()))
+        return [
+            product.id
+            for product in found
+            if product.kind == "simple" and not self.siblings.get(product.id)
+        ]
 
     def place(self, number: int, row: Row, author: Author) -> Outcome:
         """Decides on one row, `number` places after the first."""
@@ -115,6 +127,8 @@ class Shelf:
         if before is None:
             if parent.kind == "bundle" or parent.id in self.used:
                 raise _wrong("parentSku", "is a bundle, or part of one: it has no variants")
+            if parent.id in self.stocked:
+                raise _wrong("parentSku", "has stock of its own: bring it to zero first")
             if len(siblings) >= MAX_VARIANTS:
                 raise _wrong("parentSku", f"has {MAX_VARIANTS} variants already")
         elif before.product_id != parent.id:

@@ -6,12 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from uuid import UUID
 
+from actors.runtime.bus import CommandBus
+from core.clock import Clock
 from core.principal import Principal
 from core.request import RequestKey
 from deployments.catalog import categories
 from deployments.catalog.base import CatalogService, business, recorded
 from deployments.catalog.import_rules import Outcome, Row, Shelf, read_rows, skus_in
 from deployments.catalog.import_schemas import ImportResult, ProductImport, RowError, RowResult
+from deployments.catalog.parents import become_parents
 from deployments.catalog.rules import (
     CREATED,
     UPDATED,
@@ -25,12 +28,16 @@ from store import audit, catalog, catalog_bundles, catalog_items, catalog_varian
 from store.catalog import Product
 from store.catalog_variants import Variant
 from store.commands import Recorded, once
-from store.engine import Scope, Transaction
+from store.engine import Database, Scope, Transaction
 from store.outbox import Event, emit_all
 
 
 class Imports(CatalogService):
     """Brings rows into the catalogue of the principal's business."""
+
+    def __init__(self, db: Database, clock: Clock, bus: CommandBus) -> None:
+        super().__init__(db, clock)
+        self._bus = bus
 
     async def import_rows(
         self, principal: Principal, key: RequestKey, body: ProductImport
@@ -44,6 +51,9 @@ class Imports(CatalogService):
                 await catalog.lock_catalog(tx, tenant)
                 author = await self.author(tx, principal, tenant)
                 shelf = await _shelf(tx, tenant, rows)
+                if parents := shelf.new_parents(rows):
+                    stocked = await become_parents(self._bus, principal, key, tenant, parents)
+                    shelf.stocked.update(stocked)
                 outcomes = [
                     row if isinstance(row, Outcome) else shelf.place(number, row, author)
                     for number, row in enumerate(rows)

@@ -135,7 +135,7 @@ async def import_products(
     """Creates or changes up to 500 products and variants, told apart by SKU. Each row has its own
     answer: created, updated, unchanged, or rejected with the reasons. Fields that a row leaves
     out stay as they are."""
-    recorded = await Imports(shared.db, shared.clock).import_rows(principal, key, body)
+    recorded = await Imports(shared.db, shared.clock, shared.bus).import_rows(principal, key, body)
     result = Envelope[ImportResult].model_validate_json(recorded.body).data
     known, new = _limited(body, result)
     await terms.set_backorder(shared, principal, key, known)

@@ -8,6 +8,7 @@ from fastapi import Depends, Query, Response
 
 from core.errors import Conflict, NotFound, UsedInBundle
 from deployments.catalog import terms
+from deployments.catalog.parents import ProductHasStock
 from deployments.catalog.router import (
     Anyone,
     Key,
@@ -25,7 +26,7 @@ from gateway.schemas import Envelope, Message
 
 
 async def _variants(shared: Shared) -> Variants:
-    return Variants(shared.db, shared.clock)
+    return Variants(shared.db, shared.clock, shared.bus)
 
 
 Service = Annotated[Variants, Depends(_variants)]
@@ -60,7 +61,7 @@ async def get_variant(
     summary="Create a variant",
     status_code=201,
     response_model=Envelope[VariantView],
-    responses=responses(NotFound, Conflict, UsedInBundle),
+    responses=responses(NotFound, Conflict, UsedInBundle, ProductHasStock),
 )
 async def create_variant(
     principal: WriterOrAdmin,
@@ -71,7 +72,7 @@ async def create_variant(
     body: NewVariant,
 ) -> Response:
     """Adds a variant to a product. From its first variant on, a product is not stocked or sold
-    itself: move its stock before."""
+    itself; it gets none while it has stock of its own, holds, or goods on their way."""
     recorded = await service.create(principal, key, product_id, body)
     await terms.set_backorder(shared, principal, key, [product_id], new=True)
     return response(recorded)

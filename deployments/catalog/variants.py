@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from actors.runtime.bus import CommandBus
+from core.clock import Clock
 from core.errors import Conflict
 from core.principal import Principal
 from core.request import RequestKey
@@ -14,6 +16,7 @@ from deployments.catalog.base import (
     recorded,
     sees_costs,
 )
+from deployments.catalog.parents import check_stockless, free_if_simple
 from deployments.catalog.rules import (
     VARIANT_CREATED,
     VARIANT_DELETED,
@@ -30,12 +33,16 @@ from store import catalog, catalog_variants
 from store.catalog import Product
 from store.catalog_variants import Variant
 from store.commands import Recorded, once
-from store.engine import PUBLIC, Scope, Transaction
+from store.engine import PUBLIC, Database, Scope, Transaction
 from store.outbox import emit
 
 
 class Variants(CatalogService):
     """The variants of products. Reading is open to everyone."""
+
+    def __init__(self, db: Database, clock: Clock, bus: CommandBus) -> None:
+        super().__init__(db, clock)
+        self._bus = bus
 
     async def of_product(
         self, principal: Principal, product_id: UUID, currency: str | None
@@ -65,7 +72,8 @@ class Variants(CatalogService):
         self, principal: Principal, key: RequestKey, product_id: UUID, body: NewVariant
     ) -> Recorded:
         """Raises NotFound for another business' product too; UsedInBundle if the product itself
-        is part of a bundle, as it will no longer be sold itself."""
+        is part of a bundle, ProductHasStock if it has stock of its own: from its first variant on
+        it is not sold itself."""
         tenant = await self.owner(principal, product_id)
         async with self._db.transaction(Scope(tenant)) as tx:
 
@@ -84,6 +92,8 @@ class Variants(CatalogService):
                 check_options(body.options, siblings)
                 author = await self.author(tx, principal, tenant)
                 variant = created_variant(body, product, author)
+                if not siblings:
+                    await check_stockless(self._bus, principal, key, tenant, product_id)
                 await catalog_variants.add(tx, [variant])
                 await emit(tx, tenant, variant.id, VARIANT_CREATED, variant_event_data(variant))
                 return recorded(201, Envelope(data=VariantView.of(variant, product)))
@@ -126,7 +136,9 @@ class Variants(CatalogService):
                 await emit(tx, tenant, variant_id, VARIANT_DELETED, variant_event_data(variant))
                 return recorded(200, Message(message="Variant deleted"))
 
-            return await once(tx, tenant, key, work)
+            answer = await once(tx, tenant, key, work)
+        await free_if_simple(self._db, self._bus, principal, key, tenant, variant_id)
+        return answer
 
 
 async def _with_product(tx: Transaction, variant_id: UUID) -> tuple[Variant, Product]:

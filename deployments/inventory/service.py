@@ -13,6 +13,7 @@ from actors.runtime.wire import Receipt
 from actors.stock import model as m
 from core.errors import (
     BundleHasNoStock,
+    ChooseVariant,
     Conflict,
     FieldError,
     HoldfastError,
@@ -33,6 +34,7 @@ from core.errors import (
 from core.ids import uuid7
 from core.principal import Principal
 from core.request import RequestKey
+from deployments.catalog import parents
 from deployments.catalog.bundles import available, expanded
 from deployments.inventory import schemas as s
 from deployments.resources import Resources
@@ -58,6 +60,7 @@ _REFUSALS: dict[str, type[HoldfastError]] = {
     "stock_changed": StockChanged,
     "transfer_closed": TransferClosed,
     "moved_meanwhile": Conflict,
+    "choose_variant": ChooseVariant,
     "not_in_purchase": Conflict,
     "more_than_ordered": MoreThanOrdered,
     "purchase_not_draft": PurchaseNotDraft,
@@ -78,7 +81,9 @@ async def command(
     tenant_id = tenant_id or tenant_of(principal)
     body = encode_command(wanted)
     decided = await shared.bus.send(COMMERCE, tenant_id, principal.id, body, key)
-    return _expect(decode_reply(decided.reply), expected), decided.receipts
+    reply = decode_reply(decided.reply)
+    await parents.settle(shared.db, shared.bus, principal, key, tenant_id, reply)
+    return _expect(reply, expected), decided.receipts
 
 
 async def ask(

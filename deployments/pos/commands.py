@@ -12,6 +12,7 @@ from core.errors import HoldfastError
 from core.money import from_minor
 from core.principal import Principal
 from core.request import RequestKey
+from deployments.catalog import parents
 from deployments.inventory.service import tenant_of
 from deployments.pos.errors import REFUSALS
 from deployments.resources import Resources
@@ -33,10 +34,11 @@ async def send(
 ) -> tuple[R, Receipts]:
     """Has the owner decide. Raises the error that stands for a refusal (its amounts in
     `currency`), or what the bus raises."""
-    decided = await shared.bus.send(
-        COMMERCE, tenant_of(principal), principal.id, encode_command(wanted), key
-    )
-    return expect(decode_reply(decided.reply), expected, currency), decided.receipts
+    tenant_id = tenant_of(principal)
+    decided = await shared.bus.send(COMMERCE, tenant_id, principal.id, encode_command(wanted), key)
+    reply = decode_reply(decided.reply)
+    await parents.settle(shared.db, shared.bus, principal, key, tenant_id, reply)
+    return expect(reply, expected, currency), decided.receipts
 
 
 async def ask(

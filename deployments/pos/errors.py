@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.errors import (
+    ChooseVariant,
     Conflict,
     Forbidden,
     HoldfastError,
@@ -187,6 +188,7 @@ _ALL: tuple[type[HoldfastError], ...] = (
     InsufficientStock,
     StockLimitReached,
     ReservationExpired,
+    ChooseVariant,
     NotFound,
 )
 REFUSALS: dict[str, type[HoldfastError]] = {kind.code: kind for kind in _ALL} | {

@@ -163,9 +163,9 @@ class SimStore:
                 row = database.levels.get((key.id, location_of(key)))
                 found[key] = row and (*row[3:10], row[10])
             elif key.kind == m.ITEM and key.id in database.items:
-                _, _, discontinued, backorder_limit, sequence, _ = database.items[key.id]
+                _, _, discontinued, backorder_limit, sequence, _, parent = database.items[key.id]
                 places = [place for product, place in database.levels if product == key.id]
-                found[key] = (discontinued, backorder_limit, places, sequence)
+                found[key] = (discontinued, backorder_limit, places, sequence, parent)
             elif key.kind == m.RESERVATION and key.id in database.reservations:
                 found[key] = _reservation(database.reservations[key.id])
         return {key: row for key, row in found.items() if row is not None}

@@ -82,6 +82,21 @@ def test_a_bundle_leaves_and_comes_back_in_parts(bench: TillBench) -> None:
     assert (bench.stock(TEA).on_hand, bench.stock(CUP).on_hand) == (2, 4)
 
 
+def test_a_product_with_variants_is_neither_sold_nor_put_back_on_the_shelf(
+    bench: TillBench,
+) -> None:
+    sale = bench.sell(line(TEA, 5))
+    bench.run(stock.SetItemTerms(TEA, backorder_limit=5))
+    assert bench.run(stock.BecomeParents((TEA,))).levels == ()
+    choose = Refused("choose_variant", facts={"productId": str(TEA)})
+    assert bench.sell(line(TEA, 1)) == choose
+    back = t.Return(uuid7(), sale.sale_id, REGISTER, (t.Back(0, 1),))
+    assert bench.run(back) == choose
+    back = t.Return(uuid7(), sale.sale_id, REGISTER, (t.Back(0, 1, False),))
+    assert isinstance(bench.run(back), t.ReturnDone)
+    assert bench.stock(TEA).on_hand == 0
+
+
 def test_goods_come_back_where_they_are_brought(bench: TillBench) -> None:
     bench.run(t.PutRegister(BRANCH_REGISTER, BRANCH, "Branch", 20, create=True))
     bench.run(t.OpenShift(BRANCH_REGISTER, uuid7(), 5_000, CURRENCY))

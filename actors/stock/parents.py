@@ -1,0 +1,56 @@
+"""The rules of products that get variants: none does while it has stock of its own. Pure.
+
+The owner of the stock decides, in the order in which it decides on everything that moves stock.
+Whoever writes a product's first variant asks before, and holds the lock of the catalogue from
+before the asking to the commit (`deployments/catalog/parents.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from actors.composite import Rule
+from actors.runtime.family import Context, Decision, Key, View
+from actors.stock import model as m
+from actors.stock.levels import Events, everywhere, item_key, level, refuse
+
+_PLAIN = m.Item()
+
+
+def _become_parents(view: View, command: m.BecomeParents, context: Context) -> Decision:
+    events: Events = []
+    stocked: list[m.Level] = []
+    for product_id in dict.fromkeys(command.product_ids):
+        key = item_key(context, product_id)
+        item = view.get(key) or _PLAIN
+        levels = [level(one, view.get(one), item) for one in everywhere(view, context, product_id)]
+        left = [one for one in levels if one.on_hand or one.reserved or one.incoming]
+        if left:
+            stocked += left
+        else:
+            events.append((key, m.ParentSet(True)))
+    return Decision(m.Levels(tuple(stocked)), events, tuple(key for key, _ in events))
+
+
+def _become_simple(view: View, command: m.BecomeSimple, context: Context) -> Decision:
+    key = item_key(context, command.product_id)
+    item = view.get(key) or _PLAIN
+    if item.sequence != command.sequence:
+        return refuse("moved_meanwhile")
+    return Decision(m.Levels(()), [(key, m.ParentSet(False))], (key,))
+
+
+def _parents_keys(command: m.BecomeParents, context: Context, view: View) -> Iterator[Key]:
+    for product_id in command.product_ids:
+        yield item_key(context, product_id)
+        yield from everywhere(view, context, product_id)
+
+
+def _simple_keys(command: m.BecomeSimple, context: Context, view: View) -> Iterator[Key]:
+    yield item_key(context, command.product_id)
+
+
+COMMANDS: dict[type, Rule] = {
+    m.BecomeParents: Rule(_parents_keys, _become_parents),
+    m.BecomeSimple: Rule(_simple_keys, _become_simple),
+}

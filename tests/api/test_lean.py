@@ -62,12 +62,15 @@ BODIES = [
 
 
 def comparable(answer: httpx.Response) -> tuple[Any, ...]:
-    """What must not depend on the way: status, body and headers but for ids, times and dates."""
+    """What must not depend on the way: status, body and headers but for ids, times and dates. A
+    time on the second is shorter than others, and so is its answer."""
     headers = {
         name: _VARIES.sub("*", value)
         for name, value in answer.headers.items()
         if name not in ("date", "x-request-id")
     }
+    if "content-length" in headers:
+        headers["content-length"] = str(int(headers["content-length"]) - len(answer.content))
     return answer.status_code, _VARIES.sub("*", answer.text), headers
 
 

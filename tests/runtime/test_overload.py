@@ -82,12 +82,23 @@ async def _overload(urls: Urls, seconds: float) -> Overload:
         for answer, took in await asyncio.gather(*asking):
             seen.seconds.setdefault(answer.outcome, []).append(took)
         proxy.commit_seconds = 0
-        assert (await shop.level(product)).reserved == len(seen.seconds[Outcome.DONE])
+        done = len(seen.seconds.get(Outcome.DONE, ()))
+        assert (await shop.level(product)).reserved == done
     return seen
 
 
+async def _overload_of_an_owner(urls: Urls, seconds: float) -> Overload:
+    """Again where the machine kept the host from renewing its lease: then it answers nothing,
+    and shows nothing of how it sheds load."""
+    for _ in range(3):
+        seen = await _overload(urls, seconds)
+        if len(seen.seconds.get(Outcome.DONE, ())) > 1:
+            return seen
+    raise AssertionError("nothing was done")
+
+
 async def test_a_slow_disk_sheds_load(urls: Urls) -> None:
-    seen = await _overload(urls, 4)
+    seen = await _overload_of_an_owner(urls, 4)
     print(seen)
     assert seen.p99(Outcome.BUSY) < 0.05 * PATIENCE
     assert seen.p99(Outcome.DONE) < seen.longest_wait_seconds * PATIENCE
@@ -98,7 +109,7 @@ async def test_a_growing_queue_is_caught_without_the_bound(
     urls: Urls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mailbox.Pace, "bound", lambda *arguments: mailbox.MAX_WAITING)
-    seen = await _overload(urls, 2.5)
+    seen = await _overload_of_an_owner(urls, 2.5)
     print(f"without the bound: {seen}")
     assert Outcome.BUSY not in seen.seconds
     assert seen.p99(Outcome.DONE) > seen.longest_wait_seconds

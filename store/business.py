@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import (
     CHAR,
     Boolean,
@@ -27,9 +28,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.locations import UTC_ZONE, add_main, locations
+from store.locations import UTC_ZONE, add_main
 from store.schema import address_columns, metadata, moment
-from store.taxes import Rate, default_class, rates_at
+from store.taxes import Rate, rates_at
 
 DEFAULT_PLAN = "free"
 
@@ -156,26 +157,19 @@ async def business_currency(tx: AsyncConnection, tenant_id: UUID) -> str | None:
     return (await tx.execute(query)).scalar_one_or_none()
 
 
-async def till_terms(
-    tx: AsyncConnection, location_id: UUID, at: datetime | None = None
-) -> TillTerms | None:
-    """What holds at one of the tenant's locations at a moment, now by default; None if the tenant
-    has no such location, or has deleted it."""
-    query = (
-        select(
-            businesses.c.name.label("business_name"),
-            locations.c.name.label("location_name"),
-            locations.c.currency,
-            locations.c.time_zone,
-            businesses.c.prices_include_tax,
-            locations.c.receipt_header,
-            locations.c.receipt_footer,
-            default_class().label("default_tax_class_id"),
-        )
-        .join(businesses, businesses.c.id == locations.c.tenant_id)
-        .where(locations.c.id == location_id, locations.c.deleted_at.is_(None))
-    )
-    row = (await tx.execute(query)).mappings().first()
+# The class of goods that name none is null if the business has said nothing.
+_TILL_TERMS = """
+SELECT b.name, l.name, l.currency, l.time_zone, b.prices_include_tax, l.receipt_header,
+  l.receipt_footer, (SELECT id FROM tax_classes WHERE is_default AND deleted_at IS NULL)
+FROM locations l JOIN businesses b ON b.id = l.tenant_id
+WHERE l.id = $1 AND l.deleted_at IS NULL"""
+
+
+async def till_terms(lookup: asyncpg.Connection, location_id: UUID) -> TillTerms | None:
+    """What holds at one of the tenant's locations now; None if the tenant has no such location,
+    or has deleted it."""
+    row = await lookup.fetchrow(_TILL_TERMS, location_id)
     if row is None:
         return None
-    return TillTerms(**row, rates=await rates_at(tx, location_id, at))
+    rates = await rates_at(lookup, location_id)
+    return TillTerms(*(*row, rates))

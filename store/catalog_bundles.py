@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 import asyncpg
+import msgspec
 from sqlalchemy import (
     CheckConstraint,
     Column,
@@ -107,29 +108,33 @@ FROM product_variants v WHERE v.id = ANY($1::uuid[])
 """  # noqa: S608 - our own text
 
 # Codes are looked up first, so that each kind of look-up walks its own index.
-_SALE_ITEMS = text(f"""
+_SALE_ITEMS = f"""
 WITH wanted AS MATERIALIZED (
-  SELECT unnest(CAST(:ids AS uuid[])) AS id
-  UNION SELECT item_id FROM item_codes WHERE kind = 'sku' AND code = ANY(:skus)
-  UNION SELECT item_id FROM item_codes WHERE kind = 'barcode' AND code = ANY(:barcodes))
+  SELECT unnest($1::uuid[]) AS id
+  UNION SELECT item_id FROM item_codes WHERE kind = 'sku' AND code = ANY($2::text[])
+  UNION SELECT item_id FROM item_codes WHERE kind = 'barcode' AND code = ANY($3::text[]))
 SELECT p.id AS item_id, p.id AS product_id, NULL::uuid AS variant_id, p.name, p.sku, p.barcode,
   coalesce(c.price_minor, p.price_minor) AS price_minor,
   CASE WHEN c.item_id IS NULL THEN p.currency ELSE c.currency END AS currency,
   p.tax_class_id, {_KIND} AS kind, NULL::jsonb AS options
 FROM wanted w JOIN products p ON p.id = w.id
-LEFT JOIN item_prices c ON c.item_id = p.id AND c.currency = :currency
+LEFT JOIN item_prices c ON c.item_id = p.id AND c.currency = $4::bpchar
 WHERE p.deleted_at IS NULL
 UNION ALL
 SELECT v.id, v.product_id, v.id, p.name, v.sku, v.barcode,
   coalesce(c.price_minor, v.price_minor, d.price_minor, p.price_minor),
   CASE WHEN c.item_id IS NOT NULL OR (v.price_minor IS NULL AND d.item_id IS NOT NULL)
-    THEN CAST(:currency AS bpchar) ELSE p.currency END,
+    THEN $4::bpchar ELSE p.currency END,
   coalesce(v.tax_class_id, p.tax_class_id), 'variant', v.options
 FROM wanted w JOIN product_variants v ON v.id = w.id JOIN products p ON p.id = v.product_id
-LEFT JOIN item_prices c ON c.item_id = v.id AND c.currency = :currency
-LEFT JOIN item_prices d ON d.item_id = p.id AND d.currency = :currency
+LEFT JOIN item_prices c ON c.item_id = v.id AND c.currency = $4::bpchar
+LEFT JOIN item_prices d ON d.item_id = p.id AND d.currency = $4::bpchar
 WHERE v.deleted_at IS NULL AND p.deleted_at IS NULL
-""")  # noqa: S608 - our own text
+"""  # noqa: S608 - our own text
+
+_COMPONENTS = """
+SELECT bundle_id, component_id, quantity FROM bundle_components
+WHERE bundle_id = ANY({}) ORDER BY bundle_id, position"""
 
 
 class ItemOwner(NamedTuple):
@@ -153,7 +158,7 @@ async def facts_of(tx: AsyncConnection, item_ids: Iterable[UUID]) -> dict[UUID, 
 
 
 async def sale_items(
-    tx: AsyncConnection,
+    lookup: asyncpg.Connection,
     ids: Iterable[UUID] = (),
     skus: Iterable[str] = (),
     barcodes: Iterable[str] = (),
@@ -163,38 +168,35 @@ async def sale_items(
     """The tenant's items by id, SKU or barcode, each once, those that are not deleted; what is
     missing was not found. Prices are those in `currency` where there are any, else in each
     product's own. Needs a tenant's scope: SKUs and barcodes are a business' own."""
-    wanted = {
-        "ids": list(ids),
-        "skus": list(skus),
-        "barcodes": list(barcodes),
-        "currency": currency,
-    }
-    items = []
-    for row in (await tx.execute(_SALE_ITEMS, wanted)).mappings():
-        fields = dict(row)
-        options = fields.pop("options")
-        if options:
-            fields["name"] = f"{fields['name']} ({', '.join(options.values())})"
-        items.append(SaleItem(**fields))
-    bundles = [item.item_id for item in items if item.kind == "bundle"]
-    parts = await components_of(tx, bundles) if bundles else {}
-    return [replace(item, components=parts.get(item.item_id, ())) for item in items]
+    wanted = list(ids), list(skus), list(barcodes)
+    rows = await lookup.fetch(_SALE_ITEMS, *wanted, currency)
+    bundles = [row["item_id"] for row in rows if row["kind"] == "bundle"]
+    parts = {}
+    if bundles:
+        parts = _by_bundle(await lookup.fetch(_COMPONENTS.format("$1::uuid[]"), bundles))
+    return [_sale_item(row, parts.get(row[0], ())) for row in rows]
+
+
+def _sale_item(row: asyncpg.Record, components: tuple[Component, ...]) -> SaleItem:
+    name, options = row["name"], row["options"]
+    if options is not None and (values := msgspec.json.decode(options).values()):
+        name = f"{name} ({', '.join(values)})"
+    # The columns are in the order of the fields.
+    return SaleItem(*(*row[:3], name, *row[4:10], components))
 
 
 async def components_of(
     tx: AsyncConnection, bundle_ids: Iterable[UUID]
 ) -> dict[UUID, tuple[Component, ...]]:
     """The parts of bundles, in order; without what is no bundle."""
-    c = bundle_components.c
-    query = (
-        select(c.bundle_id, c.component_id, c.quantity)
-        .where(c.bundle_id.in_(list(bundle_ids)))
-        .order_by(c.bundle_id, c.position)
-    )
+    found = await tx.execute(text(_COMPONENTS.format(":ids")), {"ids": list(bundle_ids)})
+    return _by_bundle(found)
+
+
+def _by_bundle(rows: Iterable[Any]) -> dict[UUID, tuple[Component, ...]]:
     found: dict[UUID, tuple[Component, ...]] = {}
-    for row in await tx.execute(query):
-        part = Component(row.component_id, row.quantity)
-        found[row.bundle_id] = (*found.get(row.bundle_id, ()), part)
+    for bundle_id, item_id, quantity in rows:
+        found[bundle_id] = (*found.get(bundle_id, ()), Component(item_id, quantity))
     return found
 
 

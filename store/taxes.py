@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import (
     Boolean,
     CheckConstraint,
@@ -20,18 +21,14 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
-    ScalarSelect,
     String,
     Table,
     UniqueConstraint,
     Uuid,
     func,
-    or_,
-    select,
     text,
     update,
 )
-from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.schema import metadata, moment
@@ -161,36 +158,18 @@ async def clear_default(tx: AsyncConnection) -> None:
     )
 
 
+_RATES = """
+SELECT DISTINCT ON (tax_class_id) tax_class_id, name, rate_ppm FROM tax_rates
+WHERE deleted_at IS NULL AND valid_from <= coalesce($2, now())
+  AND (location_id IS NULL OR location_id = $1)
+ORDER BY tax_class_id, location_id IS NULL, valid_from DESC"""
+
+
 async def rates_at(
-    tx: AsyncConnection, location_id: UUID, at: datetime | None = None
+    lookup: asyncpg.Connection, location_id: UUID, at: datetime | None = None
 ) -> dict[UUID, Rate]:
     """Tax class to the rate that holds at a location at a moment (now, by default). A rate of
     the location's own beats one that holds everywhere; among equals the newest counts. A class
     that is deleted goes on taxing the goods that have it."""
-    moment_at = func.now() if at is None else at
-    query = (
-        select(tax_rates.c.tax_class_id, tax_rates.c.name, tax_rates.c.rate_ppm)
-        .ext(distinct_on(tax_rates.c.tax_class_id))
-        .where(
-            tax_rates.c.deleted_at.is_(None),
-            tax_rates.c.valid_from <= moment_at,
-            or_(tax_rates.c.location_id.is_(None), tax_rates.c.location_id == location_id),
-        )
-        .order_by(
-            tax_rates.c.tax_class_id,
-            tax_rates.c.location_id.is_(None),
-            tax_rates.c.valid_from.desc(),
-        )
-    )
-    rows = await tx.execute(query)
-    return {row.tax_class_id: Rate(row.name, row.rate_ppm) for row in rows}
-
-
-def default_class() -> ScalarSelect[UUID]:
-    """The class of goods that name none, as a column of a query under the tenant's scope; null if
-    the business has said nothing."""
-    return (
-        select(tax_classes.c.id)
-        .where(tax_classes.c.is_default, tax_classes.c.deleted_at.is_(None))
-        .scalar_subquery()
-    )
+    rows = await lookup.fetch(_RATES, location_id, at)
+    return {row[0]: Rate(row[1], row[2]) for row in rows}

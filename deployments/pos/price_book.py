@@ -48,12 +48,12 @@ class PriceBook:
         wanted: dict[str, list[Any]] = {"id": [], "sku": [], "barcode": []}
         for kind, name in names:
             wanted[kind].append(name)
-        async with self._db.transaction(Scope(place.tenant_id)) as tx:
-            terms = await business.till_terms(tx, place.location_id)
+        async with self._db.lookup(Scope(place.tenant_id)) as lookup:
+            terms = await business.till_terms(lookup, place.location_id)
             if terms is None:
                 return None
             items = await catalog_bundles.sale_items(
-                tx, wanted["id"], wanted["sku"], wanted["barcode"], currency=terms.currency
+                lookup, wanted["id"], wanted["sku"], wanted["barcode"], currency=terms.currency
             )
         return Prices(terms, by_name(items))
 

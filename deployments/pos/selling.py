@@ -57,8 +57,8 @@ async def basket_ticket(shared: Resources, principal: Principal, basket: s.Baske
 
 async def terms_at(shared: Resources, tenant_id: UUID, location_id: UUID) -> TillTerms:
     """What holds at a location now. Raises NotFound."""
-    async with shared.db.transaction(Scope(tenant_id)) as tx:
-        terms = await business.till_terms(tx, location_id)
+    async with shared.db.lookup(Scope(tenant_id)) as lookup:
+        terms = await business.till_terms(lookup, location_id)
     if terms is None:
         raise NotFound("There is no such location here.")
     return terms

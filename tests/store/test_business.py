@@ -59,8 +59,9 @@ async def new_rate(db: Database, tenant: UUID, klass: UUID, rate_ppm: int, **res
 async def test_a_business_is_born_with_its_main_location_on_the_default_plan(
     db: Database, tenant: UUID
 ) -> None:
+    async with db.lookup(Scope(tenant_id=tenant)) as lookup:
+        terms = await business.till_terms(lookup, tenant)
     async with db.transaction(Scope(tenant_id=tenant)) as tx:
-        terms = await business.till_terms(tx, tenant)
         plan = (await tx.execute(text("SELECT plan FROM businesses"))).scalar_one()
     assert plan == "free"
     assert terms == business.TillTerms("Ann's", "Main", "EUR", "UTC", False, "", "", None, {})
@@ -68,8 +69,8 @@ async def test_a_business_is_born_with_its_main_location_on_the_default_plan(
 
 
 async def test_another_tenants_location_has_no_terms(db: Database, tenant: UUID) -> None:
-    async with db.transaction(Scope(tenant_id=uuid7())) as tx:
-        assert await business.till_terms(tx, tenant) is None
+    async with db.lookup(Scope(tenant_id=uuid7())) as lookup:
+        assert await business.till_terms(lookup, tenant) is None
 
 
 async def test_a_locations_own_rate_beats_a_newer_general_one(db: Database, tenant: UUID) -> None:
@@ -80,13 +81,15 @@ async def test_a_locations_own_rate_beats_a_newer_general_one(db: Database, tena
     await new_rate(db, tenant, klass, 50_000, location_id=branch)
     await new_rate(db, tenant, klass, 60_000, location_id=branch, valid_from=SOON)
     await new_rate(db, tenant, klass, 1, location_id=branch, valid_from=LATELY, deleted_at=NOW)
-    async with db.transaction(Scope(tenant_id=tenant)) as tx:
-        assert await rates_at(tx, tenant) == {klass: Rate("210000", 210_000)}
-        assert await rates_at(tx, branch) == {klass: Rate("50000", 50_000)}
-        assert (await rates_at(tx, branch, SOON))[klass].rate_ppm == 60_000
-        assert (await rates_at(tx, tenant, LATELY - timedelta(days=1)))[klass].rate_ppm == 200_000
-        assert await rates_at(tx, tenant, LONG_AGO - timedelta(days=1)) == {}
-        terms = await business.till_terms(tx, branch)
+    async with db.lookup(Scope(tenant_id=tenant)) as lookup:
+        assert await rates_at(lookup, tenant) == {klass: Rate("210000", 210_000)}
+        assert await rates_at(lookup, branch) == {klass: Rate("50000", 50_000)}
+        assert (await rates_at(lookup, branch, SOON))[klass].rate_ppm == 60_000
+        assert (await rates_at(lookup, tenant, LATELY - timedelta(days=1)))[
+            klass
+        ].rate_ppm == 200_000
+        assert await rates_at(lookup, tenant, LONG_AGO - timedelta(days=1)) == {}
+        terms = await business.till_terms(lookup, branch)
     assert terms is not None
     assert terms.rate(None) == terms.rate(klass) == Rate("50000", 50_000)
     assert terms.rate(uuid7()) is None

@@ -132,8 +132,9 @@ async def test_an_item_as_a_till_takes_it(db: Database) -> None:
     parts = (Component(pen.id, 2), Component(large.id, 1))
     async with db.transaction(Scope(tenant)) as tx:
         await catalog_bundles.put_components(tx, tenant, {gift.id: parts})
+    async with db.lookup(Scope(tenant)) as lookup:
         items = await catalog_bundles.sale_items(
-            tx, [shirt.id, gift.id], ["M", "L", "none"], ["77", "78"], currency="EUR"
+            lookup, [shirt.id, gift.id], ["M", "L", "none"], ["77", "78"], currency="EUR"
         )
         by_sku = {item.sku: item for item in items}
         assert len(items) == 5
@@ -146,8 +147,10 @@ async def test_an_item_as_a_till_takes_it(db: Database) -> None:
         prices = {sku: (item.price_minor, item.currency) for sku, item in by_sku.items()}
         # The large has a price of its own, so the shirt's in euro is not its.
         assert (prices["M"], prices["L"]) == ((120, "EUR"), (150, "GBP"))
-        (plain,) = await catalog_bundles.sale_items(tx, barcodes=["78"])
+        (plain,) = await catalog_bundles.sale_items(lookup, barcodes=["78"])
         assert (plain.price_minor, plain.currency) == (100, "GBP")
+        whose = await catalog_bundles.owners_of(lookup, [shirt.id, gift.id, medium.id, pen.id])
+    async with db.transaction(Scope(tenant)) as tx:
         lines = [(gift.id, 3), (pen.id, 1)]
         expanded, sold = await bundles.expanded(tx, lines)
         assert dict(expanded) == {pen.id: 7, large.id: 3}
@@ -155,12 +158,10 @@ async def test_an_item_as_a_till_takes_it(db: Database) -> None:
         with pytest.raises(Conflict, match="has variants"):
             await bundles.expanded(tx, [(shirt.id, 1)])
         assert bundles.available(parts, {pen.id: 9, large.id: 3}) == 3
-    async with db.lookup(Scope(tenant)) as lookup:
-        whose = await catalog_bundles.owners_of(lookup, [shirt.id, gift.id, medium.id, pen.id])
     kinds = {shirt.id: "parent", gift.id: "bundle", medium.id: "variant", pen.id: "simple"}
     assert whose == {item: (tenant, kind) for item, kind in kinds.items()}
-    async with db.transaction(Scope(await new_tenant(db))) as tx:
-        assert await catalog_bundles.sale_items(tx, [pen.id], ["PEN"], ["77"]) == []
+    async with db.lookup(Scope(await new_tenant(db))) as lookup:
+        assert await catalog_bundles.sale_items(lookup, [pen.id], ["PEN"], ["77"]) == []
 
 
 async def test_the_database_itself_refuses_a_cycle(db: Database) -> None:

@@ -103,6 +103,11 @@ class ChooseVariant(Conflict):
     default_detail = "The product has variants; name one of them instead."
 
 
+class InUse(Conflict):
+    code, title = "in_use", "In use"
+    default_detail = "Something still needs this; `uses` says what."
+
+
 class UsedInBundle(Conflict):
     code, title = "used_in_bundle", "Used in a bundle"
     default_detail = "A bundle contains this; take it out of the bundle first."

@@ -42,7 +42,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.catalog_items import lock_catalog, money_of, price_e4, put_money, write_items
 from store.catalog_variants import variants
-from store.schema import metadata
+from store.schema import metadata, used
 
 __all__ = [
     "Product",
@@ -92,6 +92,7 @@ products = Table(
     Column("updated_at", DateTime(timezone=True), nullable=False),
     Column("deleted_at", DateTime(timezone=True)),
     Column("search", TSVECTOR, Computed(_SEARCHED, persisted=True), nullable=False),
+    *used("used_tax_class_id", "deleted_at IS NULL", "tax_classes", "tax_class_id"),
     CheckConstraint("price_minor >= 0", name="price_not_negative"),
     CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
     CheckConstraint("char_length(description) <= 10000", name="description_bounded"),

@@ -34,7 +34,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.catalog_items import money_of, put_money, write_items
-from store.schema import metadata
+from store.schema import metadata, used
 
 _LIVE = text("deleted_at IS NULL")
 _SEARCHED = "to_tsvector('simple', sku) || to_tsvector('simple', options)"
@@ -58,6 +58,7 @@ variants = Table(
     Column("updated_at", DateTime(timezone=True), nullable=False),
     Column("deleted_at", DateTime(timezone=True)),
     Column("search", TSVECTOR, Computed(_SEARCHED, persisted=True), nullable=False),
+    *used("used_tax_class_id", "deleted_at IS NULL", "tax_classes", "tax_class_id"),
     ForeignKeyConstraint(
         ["tenant_id", "tax_class_id"], ["tax_classes.tenant_id", "tax_classes.id"]
     ),

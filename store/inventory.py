@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.aggregates import Columns, Read, Tables, Write, array_literal, ids_and_tenants
 from store.paging import page
-from store.schema import metadata
+from store.schema import metadata, used
 
 stock_levels = Table(
     "stock_levels",
@@ -53,6 +53,12 @@ stock_levels = Table(
     Column("counted_at", DateTime(timezone=True), comment="Moment of the latest count"),
     Column("sequence", BigInteger, nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
+    *used(
+        "used_location_id",
+        "location_id <> tenant_id AND (on_hand <> 0 OR reserved <> 0 OR incoming <> 0)",
+        "locations",
+        "location_id",
+    ),
     CheckConstraint("reserved >= 0", name="reserved_not_negative"),
     CheckConstraint("incoming >= 0", name="incoming_not_negative"),
     CheckConstraint("on_hand - reserved >= floor", name="available_above_floor"),

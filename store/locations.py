@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.schema import address_columns, metadata, moment
+from store.schema import address_columns, live_id, metadata, moment
 from store.versioned import Rows
 
 MOST_LOCATIONS = 500
@@ -56,6 +56,7 @@ locations = Table(
     moment("created_at", server_default=func.now()),
     moment("updated_at", server_default=func.now()),
     moment("deleted_at", nullable=True),
+    live_id(),
     UniqueConstraint("tenant_id", "id"),
     CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
     CheckConstraint("name <> ''", name="named"),
@@ -81,6 +82,31 @@ async def add_main(tx: AsyncConnection, tenant_id: UUID, currency: str, time_zon
             time_zone=time_zone,
         )
     )
+
+
+# What each is called where a deletion is refused. Goods that were ordered or shipped are incoming
+# at their level, those that are held reserved; the columns `used_location_id` say the same to the
+# database, which refuses whatever slips in after this was asked.
+_USES = text("""
+SELECT use FROM (
+  SELECT unnest(ARRAY[
+    CASE WHEN on_hand <> 0 THEN 'stock' END,
+    CASE WHEN reserved <> 0 THEN 'reservations' END,
+    CASE WHEN incoming <> 0 THEN 'incoming' END]) AS use
+  FROM stock_levels WHERE used_location_id = :id
+  UNION SELECT 'transfers' FROM stock_transfers
+    WHERE status = 'in_transit' AND :id IN (from_location_id, to_location_id)
+  UNION SELECT 'purchase_orders' FROM purchase_orders
+    WHERE status IN ('ordered', 'partly_received') AND location_id = :id
+  UNION SELECT CASE WHEN shift_id IS NULL THEN 'registers' ELSE 'open_shifts' END
+    FROM pos_registers WHERE used_location_id = :id) AS uses
+WHERE use IS NOT NULL ORDER BY use""")
+
+
+async def uses_of(tx: AsyncConnection, location_id: UUID) -> list[str]:
+    """What keeps a location of the tenant's from being deleted: some of stock, reservations,
+    incoming, transfers, purchase_orders, registers and open_shifts."""
+    return list((await tx.execute(_USES, {"id": location_id})).scalars())
 
 
 async def live_ids(tx: AsyncConnection) -> frozenset[UUID]:

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from store.schema import metadata
+from store.schema import metadata, used
 
 
 def _money(name: str, **options: Any) -> Column[int]:
@@ -48,6 +48,9 @@ pos_registers = Table(
     Column("removed", Boolean, nullable=False),
     Column("sequence", BigInteger, nullable=False),
     _moment("updated_at"),
+    *used(
+        "used_location_id", "NOT removed AND location_id <> tenant_id", "locations", "location_id"
+    ),
     CheckConstraint("discount_limit_percent BETWEEN 0 AND 100", name="discount_limit_percent"),
     CheckConstraint("next_receipt_number > 0", name="receipts_count_from_one"),
     Index("ix_pos_registers_tenant_id", "tenant_id", postgresql_where=text("NOT removed")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import Column, DateTime, MetaData, String
+from sqlalchemy import Column, Computed, DateTime, ForeignKey, Index, MetaData, String, Uuid, text
 
 APP_ROLE = "holdfast_app"
 HOST_ROLE = "holdfast_host"
@@ -23,6 +23,24 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+LIVE_ID = "CASE WHEN deleted_at IS NULL THEN id END"
+
+
+def live_id() -> Column[Any]:
+    """The id while the row is not deleted: what a `used` column of another table refers to, so
+    that the database itself refuses to delete what is in use, and to use what is deleted."""
+    return Column("live_id", Uuid, Computed(LIVE_ID, persisted=True), unique=True)
+
+
+def used(name: str, condition: str, refers_to: str, of: str) -> tuple[Column[Any], Index]:
+    """A column that is `of` while `condition` holds and null otherwise, and its index."""
+    value = f"CASE WHEN {condition} THEN {of} END"
+    column: Column[Any] = Column(
+        name, Uuid, Computed(value, persisted=True), ForeignKey(f"{refers_to}.live_id")
+    )
+    return column, Index(None, column, postgresql_where=text(f"{name} IS NOT NULL"))
 
 
 def moment(name: str, *, nullable: bool = False, **rest: Any) -> Column[datetime]:

@@ -31,7 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.schema import metadata, moment
+from store.schema import live_id, metadata, moment
 from store.versioned import Rows
 
 MOST_CLASSES = 100
@@ -49,6 +49,7 @@ tax_classes = Table(
     moment("created_at", server_default=func.now()),
     moment("updated_at", server_default=func.now()),
     moment("deleted_at", nullable=True),
+    live_id(),
     UniqueConstraint("tenant_id", "id"),
     CheckConstraint("name <> ''", name="named"),
     Index(
@@ -164,12 +165,21 @@ WHERE deleted_at IS NULL AND valid_from <= coalesce($2, now())
   AND (location_id IS NULL OR location_id = $1)
 ORDER BY tax_class_id, location_id IS NULL, valid_from DESC"""
 
+_USES = text("""
+SELECT 'products' WHERE EXISTS (SELECT FROM products WHERE used_tax_class_id = :id)
+UNION ALL
+SELECT 'variants' WHERE EXISTS (SELECT FROM product_variants WHERE used_tax_class_id = :id)""")
+
+
+async def uses_of(tx: AsyncConnection, tax_class_id: UUID) -> list[str]:
+    """What keeps a class of the tenant's from being deleted: products, variants or both."""
+    return list((await tx.execute(_USES, {"id": tax_class_id})).scalars())
+
 
 async def rates_at(
     lookup: asyncpg.Connection, location_id: UUID, at: datetime | None = None
 ) -> dict[UUID, Rate]:
     """Tax class to the rate that holds at a location at a moment (now, by default). A rate of
-    the location's own beats one that holds everywhere; among equals the newest counts. A class
-    that is deleted goes on taxing the goods that have it."""
+    the location's own beats one that holds everywhere; among equals the newest counts."""
     rows = await lookup.fetch(_RATES, location_id, at)
     return {row[0]: Rate(row[1], row[2]) for row in rows}

@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.aggregates import Read, Tables, Write, array_literal
 from store.paging import page
-from store.schema import metadata
+from store.schema import metadata, used
 
 stock_transfers = Table(
     "stock_transfers",
@@ -40,6 +40,13 @@ stock_transfers = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("closed_at", DateTime(timezone=True), comment="Received or cancelled"),
     Column("sequence", BigInteger, nullable=False),
+    # Where cancelling brings the goods back to.
+    *used(
+        "used_location_id",
+        "status = 'in_transit' AND from_location_id <> tenant_id",
+        "locations",
+        "from_location_id",
+    ),
     CheckConstraint("status IN ('in_transit', 'received', 'cancelled')", name="status_known"),
     CheckConstraint("cardinality(product_ids) = cardinality(quantities)", name="lines_paired"),
     CheckConstraint("0 < ALL (quantities)", name="quantities_positive"),

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Table, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.errors import Conflict, FieldError
+from core.errors import Conflict, FieldError, InUse
 from store.engine import sqlstate
 
 T = TypeVar("T")
@@ -76,8 +76,14 @@ class Rows(Generic[T]):
         return await self._write(tx, statement)
 
     async def remove(self, tx: AsyncConnection, row_id: UUID) -> T:
-        """Marks a row as deleted; what was unique about it is free again."""
-        return await self.change(tx, row_id, {"deleted_at": func.now()})
+        """Marks a row as deleted; what was unique about it is free again. Raises InUse if another
+        table refers to it while it lives."""
+        try:
+            return await self.change(tx, row_id, {"deleted_at": func.now()})
+        except IntegrityError as error:
+            if sqlstate(error) != "23503":
+                raise
+            raise InUse from error
 
     async def _write(self, tx: AsyncConnection, statement: Any) -> T:
         try:

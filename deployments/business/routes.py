@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from core.errors import Conflict, NotFound
+from core.errors import Conflict, InUse, NotFound
 from core.principal import MANAGEMENT, OWNERS, STAFF, Principal
 from core.request import RequestKey
 from deployments.business import service
@@ -129,7 +129,7 @@ async def change_location(
     "/locations/{location_id}",
     summary="Delete a location",
     response_model=Message,
-    responses=responses(NotFound, service.MainLocationStays),
+    responses=responses(NotFound, service.MainLocationStays, InUse),
 )
 async def delete_location(
     principal: Manager, shared: Shared, key: Key, location_id: UUID
@@ -183,12 +183,12 @@ async def change_tax_class(
     "/tax-classes/{tax_class_id}",
     summary="Delete a tax class",
     response_model=Message,
-    responses=responses(NotFound),
+    responses=responses(NotFound, InUse),
 )
 async def delete_tax_class(
     principal: Manager, shared: Shared, key: Key, tax_class_id: UUID
 ) -> Response:
-    """It cannot be chosen any more; goods that have it go on being taxed by its rates."""
+    """Only when no product or variant has it. What was sold with it keeps what it was taxed."""
     records = service.tax_class_records(shared.db)
     return response(await records.remove(principal, key, tax_class_id))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from core.clock import Clock
-from core.errors import Conflict, FieldError, NotFound
+from core.errors import Conflict, FieldError, InUse, NotFound
 from core.money import exponent
 from core.principal import Principal
 from core.request import RequestKey
@@ -141,6 +142,8 @@ def location_records(db: Database) -> Records[Location]:
     async def check_removal(writing: Writing[Location]) -> None:
         if writing.before is not None and writing.before.id == writing.business.id:
             raise MainLocationStays
+        if writing.before is not None:
+            _check_unused(await locations.uses_of(writing.tx, writing.before.id))
 
     audited = ("name", "street", "city", "state", "zip", "country", "phone", "time_zone")
     return Records(
@@ -160,7 +163,8 @@ def location_records(db: Database) -> Records[Location]:
 async def remove_location(
     db: Database, places: Places, principal: Principal, key: RequestKey, location_id: UUID
 ) -> Recorded:
-    """Raises NotFound; MainLocationStays."""
+    """Raises NotFound; MainLocationStays; InUse while it has stock, holds, goods on their way, or
+    registers."""
     answer = await location_records(db).remove(principal, key, location_id)
     places.forget(tenant_of(principal))
     return answer
@@ -172,6 +176,10 @@ def tax_class_records(db: Database) -> Records[TaxClass]:
         if values.get("is_default") and not (before and before.is_default):
             await taxes.clear_default(writing.tx)
 
+    async def check_removal(writing: Writing[TaxClass]) -> None:
+        if writing.before is not None:
+            _check_unused(await taxes.uses_of(writing.tx, writing.before.id))
+
     return Records(
         db,
         Kind(
@@ -181,6 +189,7 @@ def tax_class_records(db: Database) -> Records[TaxClass]:
             most=taxes.MOST_CLASSES,
             audited=("name", "is_default"),
             check_values=check,
+            check_removal=check_removal,
         ),
     )
 
@@ -215,6 +224,11 @@ async def audit_page(
 ) -> tuple[list[Entry], int]:
     async with db.transaction(Scope(tenant_of(principal))) as tx:
         return await audit.page(tx, filters, limit=limit, offset=offset)
+
+
+def _check_unused(uses: Sequence[str]) -> None:
+    if uses:
+        raise InUse(extra={"uses": list(uses)})
 
 
 def _other_currency(values: dict[str, Any], present: str) -> bool:

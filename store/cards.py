@@ -1,13 +1,14 @@
 """Card payments on their way, refunds that are owed, and the sandbox's own ledger.
 
-An intent is written before the card is charged, and says at any moment what is left to do. Who
-works on one, a request or the worker, holds it until `claimed_until`, so that two rarely do the
-same; that they may is harmless, because every step is idempotent.
+An intent is what a sale takes by card, a charge for each card. It is written before any of them is
+made, and says at any moment what is left to do. Who works on one, a request or the worker, holds it
+until `claimed_until`, so that two rarely do the same; that they may is harmless, because every step
+is idempotent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -17,12 +18,14 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    ForeignKey,
     Index,
     Integer,
     LargeBinary,
     RowMapping,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
     func,
     select,
@@ -45,11 +48,8 @@ card_payments = Table(
     Column("status", Text, nullable=False),
     Column("sale_id", Uuid, nullable=False),
     Column("reservation_id", Uuid, nullable=False),
-    Column("token", Text, nullable=False),
-    Column("amount_minor", BigInteger, nullable=False),
     Column("currency", CHAR(3), nullable=False),
     Column("sale", LargeBinary, nullable=False, comment="The command that completes the sale"),
-    Column("charge_id", Text),
     Column("problem", Text, comment="Why there is no sale"),
     Column("created_by", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
@@ -59,8 +59,23 @@ card_payments = Table(
         "status IN ('charging', 'charged', 'refunding', 'completed', 'declined', 'refunded')",
         name="status_known",
     ),
-    CheckConstraint("amount_minor > 0", name="amount_positive"),
     Index("ix_card_payments_waiting", "claimed_until", postgresql_where=_WAITING),
+)
+
+card_charges = Table(
+    "card_charges",
+    metadata,
+    Column("id", Uuid, primary_key=True, comment="The provider's key; the first is its payment's"),
+    Column("payment_id", Uuid, ForeignKey("card_payments.id"), nullable=False),
+    Column("number", Integer, nullable=False, comment="Its place among the sale's payments"),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("status", Text, nullable=False, server_default=text("'due'")),
+    Column("charge_id", Text, comment="What the provider calls it"),
+    UniqueConstraint("payment_id", "number"),
+    CheckConstraint("status IN ('due', 'approved', 'declined', 'refunded')", name="status_known"),
+    CheckConstraint("amount_minor > 0", name="amount_positive"),
 )
 
 card_refunds = Table(
@@ -108,8 +123,21 @@ sandbox_refunds = Table(
 )
 
 
+class CardCharge(NamedTuple):
+    """What one card pays; `number` is its place among the sale's payments, from 0. status: due ->
+    approved or declined; due or approved -> refunded, of which no money is kept."""
+
+    id: UUID
+    number: int
+    token: str
+    amount_minor: int
+    status: str
+    charge_id: str | None
+
+
 class CardPayment(NamedTuple):
-    """An intent as it stands. `sale` is the command that completes it, as it travels."""
+    """An intent as it stands. `sale` is the command that completes it, as it travels; `charges`
+    are in the order in which they are made."""
 
     id: UUID
     tenant_id: UUID
@@ -117,13 +145,11 @@ class CardPayment(NamedTuple):
     status: str
     sale_id: UUID
     reservation_id: UUID
-    token: str
-    amount_minor: int
     currency: str
     sale: bytes
-    charge_id: str | None
     problem: str | None
     created_by: str
+    charges: tuple[CardCharge, ...]
 
 
 class Work(NamedTuple):
@@ -134,38 +160,73 @@ class Work(NamedTuple):
     number: int | None
 
 
-_FIELDS = tuple(card_payments.c[name] for name in CardPayment._fields)
+_FIELDS = tuple(card_payments.c[name] for name in CardPayment._fields if name != "charges")
+_CHARGE = tuple(card_charges.c[name] for name in CardCharge._fields)
 
 
 async def begin(
-    tx: AsyncConnection, intent: Mapping[str, Any], claim_seconds: float
+    tx: AsyncConnection,
+    intent: Mapping[str, Any],
+    charges: Sequence[Mapping[str, Any]],
+    claim_seconds: float,
 ) -> CardPayment:
-    """Writes an intent, held by the caller; gives the one that is there if it was begun before."""
+    """Writes an intent and its charges, held by the caller; gives the one that is there if it was
+    begun before."""
     row = {**intent, "status": "charging", "claimed_until": _from_now(claim_seconds)}
     await tx.execute(insert(card_payments).values(row).on_conflict_do_nothing())
-    found = await get(tx, intent["id"])
-    if found is None:
-        raise RuntimeError("an intent is never deleted")
-    return found
+    await tx.execute(insert(card_charges).values(list(charges)).on_conflict_do_nothing())
+    return await _standing(tx, intent["id"])
 
 
-async def get(tx: AsyncConnection, intent_id: UUID) -> CardPayment | None:
-    """An intent of this scope's tenant."""
-    query = select(*_FIELDS).where(card_payments.c.id == intent_id)
+async def get(tx: AsyncConnection, charge_id: UUID) -> CardPayment | None:
+    """An intent of this scope's tenant, by the id of any of its charges; its own is the first's."""
+    wanted = select(card_charges.c.payment_id).where(card_charges.c.id == charge_id)
+    query = select(*_FIELDS).where(card_payments.c.id == wanted.scalar_subquery())
     found = (await tx.execute(query)).first()
-    return None if found is None else CardPayment(*found)
+    if found is None:
+        return None
+    query = (
+        select(*_CHARGE)
+        .where(card_charges.c.payment_id == found.id)
+        .order_by(card_charges.c.number)
+    )
+    charges = tuple(CardCharge(*row) for row in await tx.execute(query))
+    return CardPayment(**found._mapping, charges=charges)
+
+
+async def note(
+    tx: AsyncConnection, payment: CardPayment, charge: CardCharge, status: str, charge_id: str
+) -> CardPayment:
+    """Writes down what the provider says of a charge; the intent as it then stands."""
+    await tx.execute(
+        update(card_charges)
+        .where(card_charges.c.id == charge.id, card_charges.c.status == "due")
+        .values(status=status, charge_id=charge_id)
+    )
+    return await _standing(tx, payment.id)
+
+
+async def give_back(tx: AsyncConnection, intent_id: UUID) -> None:
+    """No money of an intent's charges is kept any more."""
+    await tx.execute(
+        update(card_charges)
+        .where(card_charges.c.payment_id == intent_id, card_charges.c.status != "declined")
+        .values(status="refunded")
+    )
 
 
 async def advance(
-    tx: AsyncConnection, intent_id: UUID, expected: str, status: str, **facts: str | None
-) -> bool:
-    """Moves an intent from one status to the next; False when somebody else has."""
-    moved = await tx.execute(
+    tx: AsyncConnection, intent_id: UUID, expected: str, status: str, problem: str | None = None
+) -> CardPayment:
+    """Moves an intent from one status to the next, unless somebody else has moved it; as it then
+    stands."""
+    changes = {"status": status} | ({} if problem is None else {"problem": problem})
+    await tx.execute(
         update(card_payments)
         .where(card_payments.c.id == intent_id, card_payments.c.status == expected)
-        .values(status=status, **facts)
+        .values(changes)
     )
-    return moved.rowcount == 1
+    return await _standing(tx, intent_id)
 
 
 async def hold(tx: AsyncConnection, intent_id: UUID, seconds: float) -> None:
@@ -244,6 +305,13 @@ async def sandbox_refund(tx: AsyncConnection, key: str, charge_key: str, amount_
     row = {"key": key, "charge_key": charge_key, "amount_minor": amount_minor}
     await tx.execute(insert(sandbox_refunds).values(row))
     return True
+
+
+async def _standing(tx: AsyncConnection, intent_id: UUID) -> CardPayment:
+    found = await get(tx, intent_id)
+    if found is None:
+        raise RuntimeError("an intent is never deleted")
+    return found
 
 
 def _from_now(seconds: float) -> Any:

@@ -14,22 +14,27 @@ SELECT (SELECT count(*) FROM card_payments
         WHERE status IN ('charging', 'charged', 'refunding'))
      + (SELECT count(*) FROM card_refunds WHERE refunded_at IS NULL)"""
 # What the provider kept of each charge, and what the till should have got by it: what the sale
-# was paid by card, less what returns gave back to it; nothing if there is no sale.
+# was paid by that card, less what returns gave back to it; nothing if there is no sale.
 _WRONG = """
-SELECT p.id, p.status, kept.amount_minor AS kept_minor, due.amount_minor AS due_minor
-FROM card_payments p
+SELECT p.id, p.status, charge.number, kept.amount_minor AS kept_minor,
+  due.amount_minor AS due_minor
+FROM card_payments p JOIN card_charges charge ON charge.payment_id = p.id
 CROSS JOIN LATERAL (
   SELECT coalesce(sum(c.amount_minor - coalesce((
     SELECT sum(r.amount_minor) FROM sandbox_refunds r WHERE r.charge_key = c.key), 0)), 0)
     AS amount_minor
-  FROM sandbox_charges c WHERE c.key = p.id::text AND c.status = 'approved') AS kept
+  FROM sandbox_charges c WHERE c.key = charge.id::text AND c.status = 'approved') AS kept
 CROSS JOIN LATERAL (
   SELECT coalesce(sum(paid.amount_minor - paid.refunded_minor), 0) AS amount_minor
-  FROM pos_payments paid WHERE paid.sale_id = p.sale_id AND paid.method = 'card') AS due
+  FROM pos_payments paid WHERE paid.sale_id = p.sale_id AND paid.method = 'card'
+    AND paid.reference = charge.charge_id) AS due
 WHERE kept.amount_minor <> due.amount_minor"""
 _STRAY = """
 SELECT key FROM sandbox_charges
-WHERE NOT EXISTS (SELECT 1 FROM card_payments p WHERE p.id::text = key)"""
+WHERE NOT EXISTS (SELECT 1 FROM card_charges c WHERE c.id::text = key)
+UNION ALL
+SELECT sale_id::text FROM pos_payments paid WHERE method = 'card'
+  AND NOT EXISTS (SELECT 1 FROM card_charges c WHERE c.charge_id = paid.reference)"""
 _COUNT = "SELECT count(*) FROM sandbox_charges WHERE status = 'approved'"
 
 

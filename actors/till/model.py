@@ -82,7 +82,8 @@ class Payment(msgspec.Struct, frozen=True, array_like=True):
 
 class Totals(msgspec.Struct, frozen=True):
     """What a shift has seen so far. `taxes` are by rate in ppm: what was taxed (without the tax)
-    and the tax, less what returns took back; `taken` and `refunded` are by tender."""
+    and the tax, less what returns took back; `taken` and `refunded` are by tender, and so is
+    `payments`, how many were taken."""
 
     sales: int = 0
     sales_minor: int = 0
@@ -97,6 +98,7 @@ class Totals(msgspec.Struct, frozen=True):
     paid_in_minor: int = 0
     paid_out_minor: int = 0
     no_sales: int = 0
+    payments: dict[str, int] = {}
 
     @property
     def cash_minor(self) -> int:
@@ -124,6 +126,7 @@ class Totals(msgspec.Struct, frozen=True):
             self.paid_in_minor + more.paid_in_minor,
             self.paid_out_minor + more.paid_out_minor,
             self.no_sales + more.no_sales,
+            _sums(self.payments, more.payments),
         )
 
 

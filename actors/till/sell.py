@@ -185,8 +185,10 @@ def _totals(sale: m.Sale) -> m.Totals:
     """What the sale adds to its shift. A gift card is money owed, not turnover."""
     goods_sold = [line for line in sale.lines if line.card_id is None]
     taken: dict[str, int] = {}
+    payments: dict[str, int] = {}
     for payment in sale.payments:
         taken[payment.method] = taken.get(payment.method, 0) + payment.amount_minor
+        payments[payment.method] = payments.get(payment.method, 0) + 1
     return m.Totals(
         sales=1,
         sales_minor=sum(line.total_minor for line in goods_sold),
@@ -195,6 +197,7 @@ def _totals(sale: m.Sale) -> m.Totals:
         gift_cards_sold_minor=sum(line.total_minor for line in sale.lines if line.card_id),
         taken=taken,
         taxes=taxes((line.tax_rate_ppm, line.total_minor, line.tax_minor) for line in goods_sold),
+        payments=payments,
     )
 
 

@@ -117,14 +117,24 @@ class SaleRow(CamelModel):
     created_at: datetime
 
 
+class CardOut(CamelModel):
+    """What one card pays; `payment` counts the sale's payments. `due`: not known yet; `refunded`:
+    called off or given back."""
+
+    payment: int
+    amount: Amount
+    status: str
+
+
 class PendingOut(CamelModel):
-    """A card payment whose outcome is not known yet, or what became of it. `completed`: there is
-    a sale; `declined`, `refunded`: there is none, and no money is kept."""
+    """What a sale takes by card, with an outcome that is not known yet, or what became of it.
+    `completed`: there is a sale; `declined`, `refunded`: there is none, and no money is kept."""
 
     card_payment_id: UUID
     status: str
     sale_id: UUID | None
     problem: str | None
+    cards: list[CardOut]
 
 
 class ReturnedLineOut(CamelModel):
@@ -197,7 +207,10 @@ class RegisterOut(CamelModel):
 
 
 class TenderOut(CamelModel):
+    """`payments`: how many were taken, each card on its own."""
+
     method: str
+    payments: int
     taken: Sum
     refunded: Sum
 

@@ -1,18 +1,20 @@
 """Sales that are paid by card: hold, write down what is meant, charge, complete.
 
-Each ends as exactly one of a sale, or no sale and no money kept. What decides is the hold: a sale
-consumes it, giving up (`Abandon`) ends it for good, and the owner of the stock does one of the
-two, whoever asks, however often. Nothing else is locked while the provider is asked.
+Each ends as exactly one of a sale, or no sale and no money kept. The cards are charged one after
+another, in the order of the payments, and what becomes of each is written down before the next.
+Which of the two it is, is decided by the hold: a sale consumes it, giving up (`Abandon`) ends it
+for good, and the owner of the stock does one of the two, whoever asks, however often. Nothing
+else is locked while the provider is asked.
 
-status: charging -> charged -> completed; charging -> declined; charging or charged -> refunding
--> refunded. Requests and the worker may drive the same payment at once.
+status: charging -> charged (every card) -> completed; charging or charged -> refunding ->
+declined (a card was) or refunded. Requests and the worker may drive the same payment at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 from uuid import UUID, uuid5
 
@@ -23,7 +25,6 @@ from actors.messages import Command, Refused
 from actors.runtime.bus import CommandBus
 from actors.stock import model as stock
 from actors.till import messages as t
-from actors.till import model as m
 from actors.till.goods import needs
 from core.clock import Clock
 from core.errors import IdempotencyMismatch
@@ -31,7 +32,7 @@ from core.request import RequestKey
 from core.telemetry import get_logger
 from deployments.pos.provider import CardProvider, Charge, Verdict
 from store import cards, pos_reading
-from store.cards import CardPayment, Work
+from store.cards import CardCharge, CardPayment, Work
 from store.engine import Database, Scope
 
 CHARGE_TIMEOUT_SECONDS = 5.0
@@ -40,8 +41,10 @@ HOLD_MS = 900_000
 COMMAND_TIMEOUT_MS = 10_000
 PAUSE_SECONDS = 2.0
 MAX_CLAIMED = 8
+DECLINED = "card_declined"
 
 T = TypeVar("T")
+Ask = Callable[[CardPayment, CardCharge], Awaitable[Charge | None]]
 
 log = get_logger("pos.cards")
 
@@ -79,10 +82,15 @@ class CardSales:
             return await cards.get(tx, intent_id)
 
     async def begin(
-        self, tenant_id: UUID, principal: str, key: RequestKey, draft: t.Sell, token: str
+        self,
+        tenant_id: UUID,
+        principal: str,
+        key: RequestKey,
+        draft: t.Sell,
+        tokens: Mapping[int, str],
     ) -> CardPayment | Refused:
         """Looks whether the sale could be made, holds its goods, and writes down what is meant.
-        Nothing is charged yet."""
+        Nothing is charged yet. `tokens` are by the place of their tender."""
         rehearsed = await self._bus.read(
             COMMERCE, tenant_id, principal, encode_command(t.Rehearse(draft))
         )
@@ -108,45 +116,51 @@ class CardSales:
             if isinstance(held, Refused):
                 return held
             draft = msgspec.structs.replace(draft, reservation_id=hold.reservation_id)
-        amount_minor = sum(one.amount_minor for one in draft.tenders if one.method is m.Method.CARD)
         intent = {
             "id": intent_id,
             "tenant_id": tenant_id,
             "fingerprint": key.fingerprint,
             "sale_id": draft.sale_id,
             "reservation_id": draft.reservation_id,
-            "token": token,
-            "amount_minor": amount_minor,
             "currency": draft.currency,
             "sale": encode_command(draft),
             "created_by": principal,
         }
+        charges = [
+            {
+                # The first is the payment's own, so that a single card has one id.
+                "id": uuid5(intent_id, f"card {number}") if nth else intent_id,
+                "payment_id": intent_id,
+                "tenant_id": tenant_id,
+                "number": number,
+                "token": tokens[number],
+                "amount_minor": draft.tenders[number].amount_minor,
+            }
+            for nth, number in enumerate(sorted(tokens))
+        ]
         async with self._db.transaction(Scope(tenant_id)) as tx:
-            return await cards.begin(tx, intent, CLAIM_SECONDS)
+            return await cards.begin(tx, intent, charges, CLAIM_SECONDS)
 
     async def drive(self, payment: CardPayment) -> CardPayment:
         """Takes a payment as far as it can be taken now: to its end, or to where the provider is
         silent."""
         if payment.status == "charging":
-            charge = await self._charge(payment)
-            if charge is None:
-                await self._let_go(payment)
-                return payment
-            payment = await self._charged(payment, charge)
+            payment = await self._ask_of_each(payment, self._charge)
+        if payment.status == "charging":
+            await self._let_go(payment)
+            return payment
         return await self._finish(payment)
 
     async def resolve(self, tenant_id: UUID, intent_id: UUID) -> CardPayment | None:
         """Ends a payment that was left half done. A charge that the provider has not heard of is
-        called off rather than made: whoever meant it is long gone."""
+        called off rather than made, and with it those before: whoever meant it is long gone."""
         payment = await self.get(tenant_id, intent_id)
         if payment is None:
             return None
         if payment.status == "charging":
-            charge = await self._bounded(self._provider.find(str(payment.id)))
-            if charge is None:
-                payment = await self._advance(payment, "refunding", problem="card_silent")
-            else:
-                payment = await self._charged(payment, charge)
+            payment = await self._ask_of_each(payment, self._find)
+        if payment.status == "charging":
+            payment = await self._advance(payment, "refunding", "card_silent")
         return await self._finish(payment)
 
     async def refund(self, tenant_id: UUID, return_id: UUID, number: int) -> None:
@@ -162,84 +176,116 @@ class CardSales:
 
     # --- the steps ---------------------------------------------------------------------------
 
-    async def _charge(self, payment: CardPayment) -> Charge | None:
+    async def _ask_of_each(self, payment: CardPayment, ask: Ask) -> CardPayment:
+        """Asks the provider of one charge after another, and writes down what it says before the
+        next. Still `charging` if it was silent about one."""
+        for charge in payment.charges:
+            if charge.status != "due":
+                continue
+            said = await ask(payment, charge)
+            if said is None:
+                break
+            payment = await self._noted(payment, charge, said)
+            if payment.status != "charging":
+                break
+        return payment
+
+    async def _charge(self, payment: CardPayment, charge: CardCharge) -> Charge | None:
         """What the provider says in time; None when it does not."""
-        key = str(payment.id)
+        key = str(charge.id)
         try:
             return await self._bounded(
-                self._provider.charge(key, payment.token, payment.amount_minor, payment.currency)
+                self._provider.charge(key, charge.token, charge.amount_minor, payment.currency)
             )
         except Exception as error:
             # Whatever went wrong on the way: the card may have been charged.
             log.warning("charge unknown", payment=key, reason=repr(error))
             return None
 
+    async def _find(self, _: CardPayment, charge: CardCharge) -> Charge | None:
+        return await self._bounded(self._provider.find(str(charge.id)))
+
     async def _let_go(self, payment: CardPayment) -> None:
         """The worker may have it soon."""
         async with self._db.transaction(Scope(payment.tenant_id)) as tx:
             await cards.hold(tx, payment.id, PAUSE_SECONDS)
 
-    async def _charged(self, payment: CardPayment, charge: Charge) -> CardPayment:
-        if charge.verdict is Verdict.APPROVED:
-            return await self._advance(payment, "charged", charge_id=charge.id)
-        return await self._advance(payment, "declined", problem="card_declined")
+    async def _noted(self, payment: CardPayment, charge: CardCharge, said: Charge) -> CardPayment:
+        approved = said.verdict is Verdict.APPROVED
+        async with self._db.transaction(Scope(payment.tenant_id)) as tx:
+            status = "approved" if approved else "declined"
+            noted = await cards.note(tx, payment, charge, status, said.id)
+            if not approved:
+                return await cards.advance(tx, payment.id, "charging", "refunding", DECLINED)
+            if all(one.status == "approved" for one in noted.charges):
+                return await cards.advance(tx, payment.id, "charging", "charged")
+            # The next card takes its time, too.
+            await cards.hold(tx, payment.id, CLAIM_SECONDS)
+        return noted
 
     async def _finish(self, payment: CardPayment) -> CardPayment:
         if payment.status == "charged":
             payment = await self._complete(payment)
         if payment.status == "refunding":
             payment = await self._give_up(payment)
-        elif payment.status == "declined":
-            await self._free(payment)
         return payment
 
     async def _complete(self, payment: CardPayment) -> CardPayment:
         draft: t.Sell = commerce.decode(payment.sale)
-        tenders = tuple(
-            msgspec.structs.replace(one, reference=payment.charge_id)
-            if one.method is m.Method.CARD
-            else one
-            for one in draft.tenders
-        )
-        sale = msgspec.structs.replace(draft, tenders=tenders)
+        tenders = list(draft.tenders)
+        for charge in payment.charges:
+            tenders[charge.number] = msgspec.structs.replace(
+                tenders[charge.number], reference=charge.charge_id
+            )
+        sale = msgspec.structs.replace(draft, tenders=tuple(tenders))
         reply = await self._command(payment.tenant_id, payment.created_by, payment.id, "sell", sale)
         if isinstance(reply, Refused):
-            return await self._advance(payment, "refunding", problem=reply.code)
+            return await self._advance(payment, "refunding", reply.code)
         return await self._advance(payment, "completed")
 
     async def _give_up(self, payment: CardPayment) -> CardPayment:
-        """No sale, unless there is one after all. Once the hold is ended, or was consumed by
-        something else, none can come into being, and the money goes back."""
-        abandon = t.Abandon(payment.reservation_id)
-        reply = await self._command(
-            payment.tenant_id, payment.created_by, payment.id, "abandon", abandon
-        )
-        if isinstance(reply, Refused) and await self._is_sold(payment):
+        """No sale, unless there is one after all. Then the money of each card goes back."""
+        if payment.problem == DECLINED:
+            # No sale was ever asked for, so nothing is left to decide.
+            await self._free(payment)
+        elif await self._is_sold_after_all(payment):
             return await self._advance(payment, "completed")
-        await self._bounded(self._provider.cancel(str(payment.id)))
-        return await self._advance(payment, "refunded")
+        for charge in payment.charges:
+            # One that was not made yet, too: it may be on its way.
+            if charge.status != "declined":
+                await self._bounded(self._provider.cancel(str(charge.id)))
+        ended = "declined" if payment.problem == DECLINED else "refunded"
+        async with self._db.transaction(Scope(payment.tenant_id)) as tx:
+            await cards.give_back(tx, payment.id)
+            return await cards.advance(tx, payment.id, "refunding", ended)
 
     async def _free(self, payment: CardPayment) -> None:
-        """Nothing was charged, so only our own hold is in the way; it would expire in any case.
-        One that the caller brought stays."""
+        """Ends our own hold, which would expire in any case. One that the caller brought stays."""
         if payment.reservation_id == uuid5(payment.id, "hold"):
-            abandon = t.Abandon(payment.reservation_id)
-            await self._command(
-                payment.tenant_id, payment.created_by, payment.id, "abandon", abandon
-            )
+            await self._abandon(payment)
+
+    async def _is_sold_after_all(self, payment: CardPayment) -> bool:
+        """Once the hold is ended, or was consumed by something else, no sale can come into
+        being."""
+        reply = await self._abandon(payment)
+        return isinstance(reply, Refused) and await self._is_sold(payment)
+
+    async def _abandon(self, payment: CardPayment) -> Any:
+        wanted = t.Abandon(payment.reservation_id)
+        return await self._command(
+            payment.tenant_id, payment.created_by, payment.id, "abandon", wanted
+        )
 
     async def _is_sold(self, payment: CardPayment) -> bool:
         async with self._db.transaction(Scope(payment.tenant_id)) as tx:
             return await pos_reading.sale(tx, payment.sale_id) is not None
 
-    async def _advance(self, payment: CardPayment, status: str, **facts: str | None) -> CardPayment:
+    async def _advance(
+        self, payment: CardPayment, status: str, problem: str | None = None
+    ) -> CardPayment:
         """The payment as it then stands, also when somebody else has moved it."""
         async with self._db.transaction(Scope(payment.tenant_id)) as tx:
-            await cards.advance(tx, payment.id, payment.status, status, **facts)
-            found = await cards.get(tx, payment.id)
-        if found is None:
-            raise RuntimeError("an intent is never deleted")
-        return found
+            return await cards.advance(tx, payment.id, payment.status, status, problem)
 
     async def _command(
         self, tenant_id: UUID, principal: str, intent_id: UUID, step: str, wanted: Command
@@ -259,7 +305,7 @@ class CardSales:
 
 
 def payment_id(key: RequestKey) -> UUID:
-    """Of the payment that a request makes: the same at each repeat."""
+    """Of what a request has charged to cards: the same at each repeat."""
     return key.step("card payment").command_id
 
 

@@ -36,16 +36,16 @@ async def sell_gift_card(
     """Sells a gift card: a sale of its own, with a receipt. The code is in this answer, and in
     that of a repeat with the same key, and stored nowhere. Money on a card is owed, not earned:
     it is taxed when it is spent."""
-    token = next((one.token for one in body.payments if one.token is not None), None)
+    tokens = selling.card_tokens(body.payments)
     draft, code = await selling.draft_card(shared, principal, key, body)
-    if token is None:
+    if not tokens:
         made, receipts = await selling.sell(shared, principal, key, draft)
         receipt(response, receipts)
         sale = v.sale_out(made.sale_id, made.sold, made.cashier, moment(made.at_ms))
         return Envelope(data=_issued(draft, code, sale))
     begun = await shared.cards.begun(tenant_of(principal), key)
     if begun is None:
-        begun = await begin(shared, principal, key, draft, token)
+        begun = await begin(shared, principal, key, draft, tokens)
     answer = await settled(shared, await shared.cards.drive(begun))
     if isinstance(answer, Response):
         return answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, time, timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -12,6 +13,7 @@ from fastapi import Path, Query, Response
 from actors.messages import Refused
 from actors.till import messages as t
 from core.errors import InsufficientStock, NotFound, ReservationExpired, ReservationNotOpen
+from core.money import from_minor
 from core.principal import Principal
 from core.request import RequestKey
 from deployments.inventory.service import moment, tenant_of
@@ -85,17 +87,18 @@ async def sell(
     """Sells: stock, drawer, gift cards, receipt number and event in one commit, or nothing.
 
     Prices and taxes are the server's (see quotes). The payments must cover the total; what is
-    too much is handed back, from cash only. At most one payment is by `card`: its goods are held
-    while the card is charged, and an outcome that is not known in time is settled later, as
-    exactly one of a sale or no sale and no money kept.
+    too much is handed back, from cash only. Up to four payments are by `card`: the goods are held
+    while the cards are charged, one after another, and an outcome that is not known in time is
+    settled later, as exactly one of a sale or no sale and no money kept. Of a card that is
+    declined, `payment` says the place among the payments; the others are given back.
     """
-    token = next((one.token for one in body.payments if one.token is not None), None)
-    begun = await shared.cards.begun(tenant_of(principal), key) if token else None
+    tokens = selling.card_tokens(body.payments)
+    begun = await shared.cards.begun(tenant_of(principal), key) if tokens else None
     if begun is None:
         draft = await selling.draft_sale(shared, principal, body)
-        if token is None:
+        if not tokens:
             return await _sold(shared, principal, key, draft, response)
-        begun = await begin(shared, principal, key, draft, token)
+        begun = await begin(shared, principal, key, draft, tokens)
     return await settled(shared, await shared.cards.drive(begun))
 
 
@@ -142,7 +145,7 @@ async def get_sale(
 async def get_card_payment(
     shared: Shared, principal: Till, payment_id: PaymentId
 ) -> Envelope[a.PendingOut]:
-    """What became of a card payment."""
+    """What became of a card payment, by its id or that of one of its cards."""
     found = await shared.cards.get(tenant_of(principal), payment_id)
     if found is None:
         raise NotFound("There is no such card payment here.")
@@ -150,12 +153,16 @@ async def get_card_payment(
 
 
 async def begin(
-    shared: Resources, principal: Principal, key: RequestKey, draft: t.Sell, token: str
+    shared: Resources,
+    principal: Principal,
+    key: RequestKey,
+    draft: t.Sell,
+    tokens: Mapping[int, str],
 ) -> CardPayment:
     """Holds the goods and writes the intent. Raises CardsOff, or what stands for a refusal."""
     if not shared.cards.is_on:
         raise e.CardsOff
-    begun = await shared.cards.begin(tenant_of(principal), principal.id, key, draft, token)
+    begun = await shared.cards.begin(tenant_of(principal), principal.id, key, draft, tokens)
     if isinstance(begun, Refused):
         raise refusal(begun, draft.currency)
     return begun
@@ -172,7 +179,8 @@ async def settled(shared: Resources, payment: CardPayment) -> Envelope[a.SaleOut
         return Envelope(data=records.sale(*found))
     named = {"cardPaymentId": str(payment.id)}
     if payment.status == "declined":
-        raise e.CardDeclined(extra=named)
+        which = next(one.number + 1 for one in payment.charges if one.status == "declined")
+        raise e.CardDeclined(extra=named | {"payment": which})
     if payment.status == "refunded":
         raise e.SaleNotCompleted(extra=named | {"reason": payment.problem})
     return Response(
@@ -190,6 +198,14 @@ def pending_out(payment: CardPayment) -> a.PendingOut:
         status=payment.status if ended else "pending",
         sale_id=payment.sale_id if payment.status == "completed" else None,
         problem=payment.problem,
+        cards=[
+            a.CardOut(
+                payment=charge.number + 1,
+                amount=from_minor(charge.amount_minor, payment.currency),
+                status=charge.status,
+            )
+            for charge in payment.charges
+        ],
     )
 
 

@@ -8,13 +8,14 @@ from enum import StrEnum
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from actors.till.model import MAX_PAYMENTS, MAX_SALE_LINES, Method
 from deployments.pos.codes import MAX_LENGTH, MIN_LENGTH
 from gateway.schemas import Amount, CamelModel, Moment, PageQuery, QueryModel
 
 MAX_LINE_QUANTITY = 100_000
+MAX_CARDS = 4
 DEFAULT_DISCOUNT_LIMIT_PERCENT = 20
 
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"\S")]
@@ -163,12 +164,17 @@ class PaymentBody(CamelModel):
         return self
 
 
-def _one_card(payments: list[PaymentBody]) -> None:
-    if sum(payment.method == "card" for payment in payments) > 1:
-        raise ValueError("at most one payment may be by card")
+def _few_cards(payments: list[PaymentBody]) -> list[PaymentBody]:
+    if sum(payment.method == "card" for payment in payments) > MAX_CARDS:
+        raise ValueError(f"at most {MAX_CARDS} payments may be by card")
+    return payments
 
 
-Payments = Annotated[list[PaymentBody], Field(max_length=MAX_PAYMENTS)]
+Payments = Annotated[
+    list[PaymentBody],
+    Field(max_length=MAX_PAYMENTS, description=f"At most {MAX_CARDS} of them by card"),
+    AfterValidator(_few_cards),
+]
 
 
 class SaleBody(Basket):
@@ -181,11 +187,6 @@ class SaleBody(Basket):
         Amount | None, Field(description="What you expect to be due, tips included; else 409")
     ] = None
 
-    @model_validator(mode="after")
-    def _payable(self) -> SaleBody:
-        _one_card(self.payments)
-        return self
-
 
 class GiftCardBody(CamelModel):
     """A gift card to be sold. Without a `code` one is made."""
@@ -195,12 +196,11 @@ class GiftCardBody(CamelModel):
     amount: Annotated[Amount, Field(gt=0)]
     code: Code | None = None
     expires_at: Moment | None = None
-    payments: Annotated[list[PaymentBody], Field(min_length=1, max_length=MAX_PAYMENTS)]
+    payments: Annotated[Payments, Field(min_length=1)]
     customer_id: UUID | None = None
 
     @model_validator(mode="after")
     def _payable(self) -> GiftCardBody:
-        _one_card(self.payments)
         if any(payment.method == "gift_card" for payment in self.payments):
             raise ValueError("a gift card is not paid by a gift card")
         return self

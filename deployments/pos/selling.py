@@ -150,6 +150,11 @@ def tenders(
     )
 
 
+def card_tokens(payments: Sequence[s.PaymentBody]) -> dict[int, str]:
+    """The cards that are to be charged, by the place of their payment."""
+    return {place: one.token for place, one in enumerate(payments) if one.token is not None}
+
+
 async def sell(
     shared: Resources, principal: Principal, key: RequestKey, wanted: t.Sell
 ) -> tuple[t.SaleMade, Receipts]:

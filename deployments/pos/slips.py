@@ -45,11 +45,15 @@ def sale_slip(sale: a.SaleOut, terms: TillTerms) -> Slip:
             rows.append((f"  {words} tax {_percent(tax.rate)} of {money(tax.net)}", money(tax.tax)))
     rows.append(("", ""))
     change = sale.change
+    cards = [paid.number for paid in sale.payments if paid.method == "card"]
     for paid in sale.payments:
         # As it was handed over: what is handed back has its own line.
         handed = paid.amount + (change if paid.method == "cash" else Decimal(0))
         change = Decimal(0) if paid.method == "cash" else change
-        rows.append((_METHODS[paid.method], money(handed)))
+        name = _METHODS[paid.method]
+        if len(cards) > 1 and paid.number in cards:
+            name += f" {cards.index(paid.number) + 1}"
+        rows.append((name, money(handed)))
     if sale.change:
         rows.append(("Change given", money(sale.change)))
     if sale.refunded:

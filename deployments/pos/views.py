@@ -207,6 +207,7 @@ def report_out(register_id: UUID, shift: m.Shift, closing: Closing | None = None
         tenders=[
             a.TenderOut(
                 method=method,
+                payments=totals.payments.get(method, 0),
                 taken=money(totals.taken.get(method, 0)),
                 refunded=money(totals.refunded.get(method, 0)),
             )

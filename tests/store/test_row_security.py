@@ -77,6 +77,7 @@ SPECIAL: dict[tuple[str, str], Any] = {
     ("pos_payments", "method"): "cash",
     ("gift_card_movements", "kind"): "issued",
     ("card_payments", "status"): "charging",
+    ("card_charges", "status"): "due",
     ("suppliers", "currency"): "EUR",
     ("purchase_orders", "currency"): "EUR",
     ("purchase_orders", "status"): "draft",

@@ -120,7 +120,10 @@ def _not_here(register: m.Register, command: t.Sell) -> Decision | None:
         return refuse("currency_mismatch", currency=register.shift.currency)
     limit = register.discount_limit_percent
     given = sum(line.discount_minor for line in command.lines)
-    listed = sum(line.quantity * line.unit_price_minor for line in command.lines)
+    # A gift card is not discounted, so it earns no discount for the rest.
+    listed = sum(
+        line.quantity * line.unit_price_minor for line in command.lines if line.card_id is None
+    )
     # To the next whole unit, so that rounding never needs a manager.
     if not command.by_manager and given > -(-listed * limit // 100):
         return refuse("discount_limit", limitPercent=limit)
@@ -149,6 +152,11 @@ def settle(tenders: Sequence[t.Tender], due_minor: int) -> _Settled | Decision:
 
 def _bad_card(view: View, command: t.Sell, context: Context) -> Decision | None:
     """A refusal when a gift card cannot pay what it should, or cannot be made."""
+    goods_minor = sum(line.total_minor for line in command.lines if line.card_id is None)
+    paid_minor = sum(one.amount_minor for one in command.tenders if one.card_id is not None)
+    if command.new_cards and paid_minor > goods_minor + command.tips_minor:
+        # Else a card that expires, or was stolen, could be turned into a new one.
+        return refuse("gift_card_by_gift_card")
     wanted: dict[UUID, int] = {}
     for number, tender in enumerate(command.tenders):
         if tender.card_id is None:
@@ -160,9 +168,11 @@ def _bad_card(view: View, command: t.Sell, context: Context) -> Decision | None:
         total = wanted[tender.card_id] = wanted.get(tender.card_id, 0) + tender.amount_minor
         if total > card.balance_minor:
             return refuse("gift_card_short", payment=number, balanceMinor=card.balance_minor)
+    made: set[UUID] = set()
     for new in command.new_cards:
-        if view.get(card_key(context, new.card_id)) is not None:
+        if new.card_id in made or view.get(card_key(context, new.card_id)) is not None:
             return refuse("gift_card_exists")
+        made.add(new.card_id)
     return None
 
 

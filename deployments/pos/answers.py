@@ -65,6 +65,21 @@ class QuoteOut(CamelModel):
     shortages: list[PartsOut]
 
 
+class CreditOut(CamelModel):
+    """A new gift card. Its code is told here and nowhere else."""
+
+    code: str | None
+    last_four: str
+    balance: Amount
+
+
+class SoldCardOut(CreditOut):
+    """A gift card that was sold as a line of a basket."""
+
+    line: int
+    expires_at: datetime | None
+
+
 class PaymentOut(CamelModel):
     """`amount` without the change; `number` counts a sale's payments."""
 
@@ -99,6 +114,9 @@ class SaleOut(CamelModel):
     note: str | None
     cashier: str
     created_at: datetime
+    gift_cards: list[SoldCardOut] = Field(
+        default=[], description="Sold by this very request, with codes that are told nowhere else"
+    )
 
 
 class SaleRow(CamelModel):
@@ -151,14 +169,6 @@ class ReturnedLineOut(CamelModel):
 class RefundOut(CamelModel):
     method: m.Method
     amount: Amount
-
-
-class CreditOut(CamelModel):
-    """A new gift card. Its code is told here and nowhere else."""
-
-    code: str | None
-    last_four: str
-    balance: Amount
 
 
 class ReturnOut(CamelModel):

@@ -110,6 +110,11 @@ class GiftCardExists(Conflict):
     default_detail = "There is a gift card with this code already."
 
 
+class GiftCardByGiftCard(Conflict):
+    code, title = "gift_card_by_gift_card", "Gift card for a gift card"
+    default_detail = "Gift cards pay for goods and tips, not for gift cards."
+
+
 class GiftCardUsed(Conflict):
     code, title = "gift_card_used", "Gift card used"
     default_detail = "A gift card that was used or disabled cannot be returned."
@@ -179,6 +184,7 @@ _ALL: tuple[type[HoldfastError], ...] = (
     GiftCardExpired,
     GiftCardShort,
     GiftCardExists,
+    GiftCardByGiftCard,
     GiftCardUsed,
     LineNotFound,
     MoreThanSold,

@@ -9,11 +9,10 @@ from fastapi import Query, Response
 
 from actors.till import messages as t
 from core.errors import NotFound
-from core.money import from_minor
 from core.principal import Principal
 from deployments.inventory.service import moment, tenant_of
 from deployments.pos import answers as a
-from deployments.pos import codes, selling
+from deployments.pos import codes, gift_cards, selling
 from deployments.pos import schemas as s
 from deployments.pos import views as v
 from deployments.pos.commands import NO_CURRENCY, ask, send
@@ -37,19 +36,20 @@ async def sell_gift_card(
     that of a repeat with the same key, and stored nowhere. Money on a card is owed, not earned:
     it is taxed when it is spent."""
     tokens = selling.card_tokens(body.payments)
-    draft, code = await selling.draft_card(shared, principal, key, body)
+    card = gift_cards.sold_card(shared, tenant_of(principal), key, body)
+    draft = await selling.draft_card(shared, principal, body, card)
     if not tokens:
         made, receipts = await selling.sell(shared, principal, key, draft)
         receipt(response, receipts)
         sale = v.sale_out(made.sale_id, made.sold, made.cashier, moment(made.at_ms))
-        return Envelope(data=_issued(draft, code, sale))
+        return Envelope(data=_issued(card, sale))
     begun = await shared.cards.begun(tenant_of(principal), key)
     if begun is None:
         begun = await begin(shared, principal, key, draft, tokens)
     answer = await settled(shared, await shared.cards.drive(begun))
     if isinstance(answer, Response):
         return answer
-    return Envelope(data=_issued(draft, code, answer.data))
+    return Envelope(data=_issued(card, answer.data))
 
 
 @router.get("/gift-cards/balance", responses=responses(NotFound))
@@ -80,11 +80,7 @@ def _card(shared: Resources, found: t.CardState) -> Envelope[a.GiftCardOut]:
     return Envelope(data=v.card_out(found.card, shared.clock.now_ms()))
 
 
-def _issued(draft: t.Sell, code: str, sale: a.SaleOut) -> a.IssuedOut:
-    new = draft.new_cards[0]
-    # After a change of the signing key a repeat cannot tell the code again.
-    known = sale.lines[0].item_id == new.card_id
-    amount = from_minor(draft.lines[0].total_minor, draft.currency)
-    credit = a.CreditOut(code=code if known else None, last_four=new.last_four, balance=amount)
-    expires_at = None if new.expires_at_ms is None else moment(new.expires_at_ms)
-    return a.IssuedOut(gift_card=credit, expires_at=expires_at, sale=sale)
+def _issued(card: gift_cards.SoldCard, sale: a.SaleOut) -> a.IssuedOut:
+    (sold,) = gift_cards.told({0: card}, sale.lines)
+    credit = a.CreditOut(code=sold.code, last_four=sold.last_four, balance=sold.balance)
+    return a.IssuedOut(gift_card=credit, expires_at=sold.expires_at, sale=sale)

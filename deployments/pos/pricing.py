@@ -23,12 +23,14 @@ from store.business import TillTerms
 from store.catalog_bundles import SaleItem
 
 MAX_TAKEN = 1_000_000
+_NONE: Mapping[int, SaleLine] = {}
 ROUNDING = "per line, half away from zero"
 
 
 class Wanted(NamedTuple):
-    """A line of the request and the item that it names."""
+    """A line of the request, its place, and the item that it names."""
 
+    place: int
     body: s.LineBody
     item: SaleItem
 
@@ -53,14 +55,20 @@ def priced(
     terms: TillTerms,
     discount: s.DiscountBody | None = None,
     tips: Decimal = Decimal(0),
+    gift_cards: Mapping[int, SaleLine] = _NONE,
 ) -> Ticket:
-    """`items` by their names, perhaps among others. Raises NotFound or ValidationFailed, naming the
-    field; ChooseVariant, CurrencyMismatch."""
-    wanted = [Wanted(body, _found(body, place, items)) for place, body in enumerate(bodies)]
+    """`items` by their names, perhaps among others; `gift_cards` by the place of their line, which
+    no discount touches. Raises NotFound or ValidationFailed, naming the field; ChooseVariant,
+    CurrencyMismatch."""
+    wanted = [
+        Wanted(place, body, _found(body, place, items))
+        for place, body in enumerate(bodies)
+        if place not in gift_cards
+    ]
     _check_parts(wanted)
     currency = terms.currency
     listed, own = [], []
-    for place, (body, item) in enumerate(wanted):
+    for place, body, item in wanted:
         if item.currency != currency:
             raise CurrencyMismatch(extra={"productId": str(item.product_id), "currency": currency})
         amount = item.price_minor * body.quantity
@@ -71,12 +79,13 @@ def priced(
     left = [amount - less for amount, less in zip(listed, own, strict=True)]
     off = _discount(discount, sum(left), currency, "discount")
     shares = spread(off, left)
-    lines = tuple(
-        _line(one, less + share, terms)
+    lines = dict(gift_cards) | {
+        one.place: _line(one, less + share, terms)
         for one, less, share in zip(wanted, own, shares, strict=True)
-    )
+    }
+    in_order = tuple(lines[place] for place in range(len(bodies)))
     tips_minor = to_minor(tips, currency, "tips")
-    ticket = Ticket(currency, terms.prices_include_tax, lines, tips_minor)
+    ticket = Ticket(currency, terms.prices_include_tax, in_order, tips_minor)
     if ticket.due_minor > MAX_AMOUNT_MINOR:
         raise _bad("lines", "cost too much together")
     return ticket
@@ -105,7 +114,7 @@ def tax_of(amount_minor: int, rate_ppm: int, *, included: bool) -> int:
 
 
 def _line(wanted: Wanted, discount_minor: int, terms: TillTerms) -> SaleLine:
-    body, item = wanted
+    _, body, item = wanted
     rate = terms.rate(item.tax_class_id)
     rate_ppm = rate.rate_ppm if rate else 0
     amount = item.price_minor * body.quantity - discount_minor
@@ -140,7 +149,7 @@ def _found(body: s.LineBody, place: int, items: Mapping[Name, SaleItem]) -> Sale
 def _check_parts(wanted: Sequence[Wanted]) -> None:
     """No more of one item than one command may move."""
     total: dict[object, int] = {}
-    for place, (body, item) in enumerate(wanted):
+    for place, body, item in wanted:
         for part_id, each in [(part.item_id, part.quantity) for part in item.components] or [
             (item.item_id, 1)
         ]:

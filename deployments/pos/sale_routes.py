@@ -19,7 +19,7 @@ from core.request import RequestKey
 from deployments.inventory.service import moment, tenant_of
 from deployments.pos import answers as a
 from deployments.pos import errors as e
-from deployments.pos import records, selling
+from deployments.pos import gift_cards, records, selling
 from deployments.pos import schemas as s
 from deployments.pos import views as v
 from deployments.pos.commands import location_of, refusal
@@ -58,6 +58,7 @@ SELLING = _MADE | responses(
     e.GiftCardExpired,
     e.GiftCardShort,
     e.GiftCardExists,
+    e.GiftCardByGiftCard,
     e.ReservationNotFound,
     e.ReservationDiffers,
     ReservationExpired,
@@ -91,15 +92,20 @@ async def sell(
     while the cards are charged, one after another, and an outcome that is not known in time is
     settled later, as exactly one of a sale or no sale and no money kept. Of a card that is
     declined, `payment` says the place among the payments; the others are given back.
+
+    A line may sell a `giftCard`; its code is in this answer, and in that of a repeat with the same
+    key. Gift cards pay for the rest of the basket alone.
     """
     tokens = selling.card_tokens(body.payments)
+    gifts = gift_cards.cards_in(shared, tenant_of(principal), key, body.lines)
     begun = await shared.cards.begun(tenant_of(principal), key) if tokens else None
     if begun is None:
-        draft = await selling.draft_sale(shared, principal, body)
+        draft = await selling.draft_sale(shared, principal, body, gifts)
         if not tokens:
-            return await _sold(shared, principal, key, draft, response)
+            answer = await _sold(shared, principal, key, draft, response)
+            return _with_codes(answer, gifts)
         begun = await begin(shared, principal, key, draft, tokens)
-    return await settled(shared, await shared.cards.drive(begun))
+    return _with_codes(await settled(shared, await shared.cards.drive(begun)), gifts)
 
 
 @router.get("/sales", responses=responses(NotFound))
@@ -217,6 +223,14 @@ async def read_sale(
     if found is None:
         raise NotFound("There is no such sale here.")
     return records.sale(*found)
+
+
+def _with_codes(
+    answer: Envelope[a.SaleOut] | Response, gifts: Mapping[int, gift_cards.SoldCard]
+) -> Envelope[a.SaleOut] | Response:
+    if isinstance(answer, Envelope):
+        answer.data.gift_cards = gift_cards.told(gifts, answer.data.lines)
+    return answer
 
 
 async def _sold(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, model_validator
@@ -107,11 +107,18 @@ class LineBody(CamelModel):
     discount: DiscountBody | None = None
 
     @model_validator(mode="after")
-    def _one_name(self) -> LineBody:
-        names = (self.sku, self.barcode, self.product_id, self.variant_id)
-        if sum(name is not None for name in names) != 1:
-            raise ValueError("name one of sku, barcode, productId, variantId")
+    def _sellable(self) -> Self:
+        self._check()
         return self
+
+    def _check(self) -> None:
+        if self._names != 1:
+            raise ValueError("name one of sku, barcode, productId, variantId")
+
+    @property
+    def _names(self) -> int:
+        names = (self.sku, self.barcode, self.product_id, self.variant_id)
+        return sum(name is not None for name in names)
 
     @property
     def named(self) -> tuple[str, str, object]:
@@ -125,12 +132,33 @@ class LineBody(CamelModel):
         return "variantId", "id", self.variant_id
 
 
+class NewGiftCard(CamelModel):
+    """A gift card to be sold. Without a `code` one is made."""
+
+    amount: Annotated[Amount, Field(gt=0)]
+    code: Code | None = None
+    expires_at: Moment | None = None
+
+
+class BasketLine(LineBody):
+    """An item, or a `giftCard`: one per line, untaxed, never discounted, and not to be paid by a
+    gift card."""
+
+    gift_card: NewGiftCard | None = None
+
+    def _check(self) -> None:
+        if self.gift_card is None:
+            super()._check()
+        elif self._names or self.quantity != 1 or self.discount is not None:
+            raise ValueError("a giftCard has a line of its own, without quantity and discount")
+
+
 class Basket(CamelModel):
     """What is to be sold."""
 
     location_id: LocationId = None
     register_id: UUID | None = None
-    lines: Annotated[list[LineBody], Field(min_length=1, max_length=MAX_SALE_LINES)]
+    lines: Annotated[list[BasketLine], Field(min_length=1, max_length=MAX_SALE_LINES)]
     discount: DiscountBody | None = None
     tips: Amount = Decimal(0)
     customer_id: UUID | None = None
@@ -188,14 +216,11 @@ class SaleBody(Basket):
     ] = None
 
 
-class GiftCardBody(CamelModel):
-    """A gift card to be sold. Without a `code` one is made."""
+class GiftCardBody(NewGiftCard):
+    """A gift card to be sold on a ticket of its own. Without a `code` one is made."""
 
     location_id: LocationId = None
     register_id: UUID
-    amount: Annotated[Amount, Field(gt=0)]
-    code: Code | None = None
-    expires_at: Moment | None = None
     payments: Annotated[Payments, Field(min_length=1)]
     customer_id: UUID | None = None
 
@@ -271,6 +296,13 @@ class ParkBody(CamelModel):
 
     label: Annotated[str | None, Field(min_length=1, max_length=100)] = None
     basket: Basket
+
+    @model_validator(mode="after")
+    def _keeps_no_code(self) -> ParkBody:
+        cards = (line.gift_card for line in self.basket.lines)
+        if any(card is not None and card.code is not None for card in cards):
+            raise ValueError("the code of a giftCard is not put aside: give it when it is sold")
+        return self
 
 
 class LocationQuery(PageQuery):

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from actors.stock import model as stock
 from actors.till import messages as t
 from actors.till import model as m
 from actors.till.goods import needs
-from core.errors import FieldError, NotFound, ValidationFailed
+from core.errors import NotFound
 from core.ids import uuid7
 from core.money import from_minor, to_minor
 from core.principal import MANAGEMENT, Principal
 from core.request import RequestKey
 from deployments.inventory.service import tenant_of
 from deployments.pos import answers as a
-from deployments.pos import codes
+from deployments.pos import codes, gift_cards
 from deployments.pos import schemas as s
 from deployments.pos.commands import NO_CURRENCY, Receipts, ask, location_of, send
 from deployments.pos.errors import TotalChanged
+from deployments.pos.gift_cards import NO_CARD, SoldCard
 from deployments.pos.pricing import Ticket, priced
 from deployments.resources import Resources
 from store import business
 from store.business import TillTerms
 from store.engine import Scope
 
-GIFT_CARD = "Gift card"
+
+class CardLine(NamedTuple):
+    """A gift card as a line of a basket."""
+
+    card_id: UUID
+    amount: Decimal
+
+
+_NO_CARDS: Mapping[int, Any] = {}
 
 
 async def ticket(
@@ -38,20 +47,37 @@ async def ticket(
     lines: Sequence[s.LineBody],
     discount: s.DiscountBody | None = None,
     tips: Decimal = Decimal(0),
+    cards: Mapping[int, CardLine] = _NO_CARDS,
 ) -> Ticket:
-    """What a basket costs at a location now. Raises NotFound for a location that is not there,
-    and what `priced` raises."""
+    """What a basket costs at a location now; `cards` are by the place of the line that sells them.
+    Raises NotFound for a location that is not there, and what `priced` raises."""
     tenant_id = tenant_of(principal)
-    names = {line.named[1:] for line in lines}
+    names = {line.named[1:] for place, line in enumerate(lines) if place not in cards}
     found = await shared.price_book.prices(tenant_id, location_id or tenant_id, names)
     if found is None:
         raise NotFound("There is no such location here.")
-    return priced(lines, found.items, found.terms, discount, tips)
+    currency = found.terms.currency
+    card_lines = {
+        place: gift_cards.line_of(card_id, amount, currency, f"lines[{place}].giftCard.amount")
+        for place, (card_id, amount) in cards.items()
+    }
+    return priced(lines, found.items, found.terms, discount, tips, card_lines)
 
 
-async def basket_ticket(shared: Resources, principal: Principal, basket: s.Basket) -> Ticket:
+async def basket_ticket(
+    shared: Resources,
+    principal: Principal,
+    basket: s.Basket,
+    sold: Mapping[int, SoldCard] | None = None,
+) -> Ticket:
+    """What the basket costs now; `sold` are its gift cards, if they are to be sold."""
+    cards = {
+        place: CardLine(sold[place].new.card_id if sold else NO_CARD, line.gift_card.amount)
+        for place, line in enumerate(basket.lines)
+        if line.gift_card is not None
+    }
     return await ticket(
-        shared, principal, basket.location_id, basket.lines, basket.discount, basket.tips
+        shared, principal, basket.location_id, basket.lines, basket.discount, basket.tips, cards
     )
 
 
@@ -69,6 +95,8 @@ async def shortages(
 ) -> list[a.PartsOut]:
     """What could not be had of the lines now, bundles in their parts."""
     wanted = dict(needs(lines))
+    if not wanted:
+        return []
     place = location_of(principal, basket.location_id)
     asked = stock.GetLevels(tuple(wanted), place)
     reply = await ask(shared, principal, asked, stock.Levels, NO_CURRENCY)
@@ -83,10 +111,15 @@ async def shortages(
     ]
 
 
-async def draft_sale(shared: Resources, principal: Principal, body: s.SaleBody) -> t.Sell:
-    """The command that makes the sale. Raises TotalChanged when the caller expected another
-    total, and what `ticket` raises."""
-    priced_now = await basket_ticket(shared, principal, body)
+async def draft_sale(
+    shared: Resources,
+    principal: Principal,
+    body: s.SaleBody,
+    cards: Mapping[int, SoldCard] = _NO_CARDS,
+) -> t.Sell:
+    """The command that makes the sale; `cards` are the gift cards in it. Raises TotalChanged when
+    the caller expected another total, and what `ticket` raises."""
+    priced_now = await basket_ticket(shared, principal, body, cards)
     currency = priced_now.currency
     if body.expected_total is not None:
         expected_minor = to_minor(body.expected_total, currency, "expectedTotal")
@@ -104,24 +137,20 @@ async def draft_sale(shared: Resources, principal: Principal, body: s.SaleBody) 
         body.customer_id,
         body.note,
         body.reservation_id,
+        tuple(card.new for card in cards.values()),
         by_manager=principal.role in MANAGEMENT,
     )
 
 
 async def draft_card(
-    shared: Resources, principal: Principal, key: RequestKey, body: s.GiftCardBody
-) -> tuple[t.Sell, str]:
-    """The command that sells a gift card, and the card's code."""
+    shared: Resources, principal: Principal, body: s.GiftCardBody, card: SoldCard
+) -> t.Sell:
+    """The command that sells a gift card on a ticket of its own."""
     tenant_id = tenant_of(principal)
     place = location_of(principal, body.location_id)
     terms = await terms_at(shared, tenant_id, place)
-    code = body.code or codes.new_code(shared.edge, key.command_id)
-    card_id = codes.card_id(tenant_id, code)
-    amount_minor = to_minor(body.amount, terms.currency, "amount")
-    line = m.SaleLine(
-        card_id, card_id, GIFT_CARD, "", 1, amount_minor, 0, 0, 0, amount_minor, (), card_id
-    )
-    wanted = t.Sell(
+    line = gift_cards.line_of(card.new.card_id, body.amount, terms.currency, "amount")
+    return t.Sell(
         uuid7(),
         body.register_id,
         place,
@@ -130,10 +159,9 @@ async def draft_card(
         tenders(tenant_id, body.payments, terms.currency),
         prices_include_tax=terms.prices_include_tax,
         customer_id=body.customer_id,
-        new_cards=(t.NewCard(card_id, codes.last_four(code), _expiry(shared, body.expires_at)),),
+        new_cards=(card.new,),
         by_manager=principal.role in MANAGEMENT,
     )
-    return wanted, code
 
 
 def tenders(
@@ -160,12 +188,3 @@ async def sell(
 ) -> tuple[t.SaleMade, Receipts]:
     """Has it decided and committed: stock, drawer, gift cards, receipt, all or nothing."""
     return await send(shared, principal, key, wanted, t.SaleMade, wanted.currency)
-
-
-def _expiry(shared: Resources, expires_at: datetime | None) -> int | None:
-    if expires_at is None:
-        return None
-    expires_at_ms = int(expires_at.timestamp() * 1000)
-    if expires_at_ms <= shared.clock.now_ms():
-        raise ValidationFailed([FieldError("expiresAt", "must be in the future")])
-    return expires_at_ms

@@ -176,7 +176,8 @@ async def test_the_drawers_book_and_the_reports(shop: TillShop) -> None:
     x = await shop.report()
     assert (x["kind"], x["salesTotal"], x["discounts"]) == ("X", 10.8, 1.2)
     assert x["taxes"] == [{"rate": 0.2, "net": 9.0, "tax": 1.8}]
-    assert x["tenders"] == [{"method": "cash", "taken": 10.8, "refunded": 0.0}]
+    cash = {"method": "cash", "payments": 1, "taken": 10.8, "refunded": 0.0}
+    assert x["tenders"] == [cash]
     assert (x["paidIn"], x["paidOut"], x["noSales"], x["expectedCash"]) == (20, 5, 1, 125.8)
     counted = {"denominations": [{"value": 50, "pieces": 2}, {"value": 0.5, "pieces": 50}]}
     wrong = counted | {"counted": 1}

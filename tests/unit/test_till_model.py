@@ -33,6 +33,7 @@ class DrawerMachine(RuleBasedStateMachine):
         self.bench.run(stock.AddStock(ITEMS[0], 1_000_000))
         self.cash = FLOAT_MINOR
         self.is_open = True
+        self.cards_taken = self.gifts = 0
         self.receipts: list[int] = []
         self.closed: list[tuple[int, int]] = []
 
@@ -47,11 +48,23 @@ class DrawerMachine(RuleBasedStateMachine):
         else:
             self.cash += {m.CashMove.PAID_IN: amount, m.CashMove.PAID_OUT: -amount}.get(kind, 0)
 
-    @rule(price=st.integers(0, 900), cash=amounts, card=amounts)
-    def sell(self, price: int, cash: int, card: int) -> None:
-        tenders = (t.Tender(m.Method.CASH, cash), t.Tender(m.Method.EXTERNAL, card))
-        reply = self.bench.sell(line(ITEMS[0], 2, price), tenders=tenders)
-        change = cash + card - 2 * price
+    @rule(
+        price=st.integers(0, 900),
+        gift=st.integers(0, 300),
+        cash=amounts,
+        cards=st.lists(st.integers(1, 1_000), max_size=4),
+    )
+    def sell(self, price: int, gift: int, cash: int, cards: list[int]) -> None:
+        """Goods, and perhaps a gift card, for cash and several cards."""
+        paid = (t.Tender(m.Method.CARD, amount, f"sbx_{n}") for n, amount in enumerate(cards))
+        tenders = (t.Tender(m.Method.CASH, cash), *paid)
+        lines, new = [line(ITEMS[0], 2, price)], uuid7()
+        if gift:
+            lines.append(card_line(new, gift))
+        new_cards = (t.NewCard(new, "WXYZ"),) if gift else ()
+        reply = self.bench.sell(*lines, tenders=tenders, new_cards=new_cards)
+        card = sum(cards)
+        change = cash + card - 2 * price - gift
         if not self.is_open:
             assert reply.code == "shift_closed"
         elif change < 0:
@@ -61,6 +74,8 @@ class DrawerMachine(RuleBasedStateMachine):
         else:
             assert reply.sold.change_minor == change
             self.cash += cash - change
+            self.cards_taken += len(cards)
+            self.gifts += gift
             self.receipts.append(reply.sold.sale.receipt_number)
 
     @rule(counted=amounts, by=st.sampled_from(["ann", "bob"]), manager=st.booleans())
@@ -83,6 +98,7 @@ class DrawerMachine(RuleBasedStateMachine):
             assert reply.code == "shift_open"
         else:
             self.is_open, self.cash = True, FLOAT_MINOR
+            self.cards_taken = self.gifts = 0
 
     @invariant()
     def they_agree(self) -> None:
@@ -90,6 +106,9 @@ class DrawerMachine(RuleBasedStateMachine):
         assert (register.shift is not None) is self.is_open
         if register.shift is not None:
             assert register.shift.expected_minor == self.cash >= 0
+            totals = register.shift.totals
+            assert totals.payments.get(m.Method.CARD, 0) == self.cards_taken
+            assert totals.gift_cards_sold_minor == self.gifts
         assert register.shifts == len(self.closed) + self.is_open
 
     @invariant()
@@ -108,6 +127,7 @@ class CardMachine(RuleBasedStateMachine):
         self.bench.run(stock.AddStock(ITEMS[0], 1_000_000))
         self.balance: dict[UUID, int] = {}
         self.dead: set[UUID] = set()
+        self.sold: dict[UUID, tuple[UUID, int, int]] = {}
 
     @rule(card=st.sampled_from(CARDS), amount=st.integers(1, 500))
     def issue(self, card: UUID, amount: int) -> None:
@@ -117,6 +137,57 @@ class CardMachine(RuleBasedStateMachine):
             assert reply.code == "gift_card_exists"
         else:
             self.balance[card] = amount
+            self.sold[card] = (reply.sale_id, 0, amount)
+
+    @rule(
+        card=st.sampled_from(CARDS),
+        amount=st.integers(1, 200),
+        goods=st.integers(0, 300),
+        by=st.sampled_from(CARDS),
+        paid=st.integers(1, 400),
+    )
+    def issue_in_a_basket(self, card: UUID, amount: int, goods: int, by: UUID, paid: int) -> None:
+        """Beside goods, for which alone another card may pay."""
+        paid = min(paid, goods + amount)
+        tenders = (
+            t.Tender(m.Method.GIFT_CARD, paid, card_id=by),
+            t.Tender(m.Method.CASH, goods + amount - paid),
+        )
+        lines = (line(ITEMS[0], 1, goods), card_line(card, amount))
+        new = (t.NewCard(card, "WXYZ"),)
+        reply = self.bench.sell(*lines, tenders=tenders, new_cards=new)
+        if paid > goods:
+            assert reply.code == "gift_card_by_gift_card"
+        elif by not in self.balance:
+            assert reply.code == "gift_card_not_found"
+        elif by in self.dead:
+            assert reply.code == "gift_card_disabled"
+        elif paid > self.balance[by]:
+            assert reply.code == "gift_card_short"
+        elif card in self.balance:
+            assert reply.code == "gift_card_exists"
+        else:
+            self.balance[by] -= paid
+            self.balance[card] = amount
+            self.sold[card] = (reply.sale_id, 1, amount)
+
+    @rule(card=st.sampled_from(CARDS))
+    def give_card_back(self, card: UUID) -> None:
+        """As long as nobody has used it."""
+        if card not in self.sold:
+            return
+        sale_id, number, amount = self.sold[card]
+        lines = (t.Back(number, 1),)
+        back = t.Return(uuid7(), sale_id, REGISTER, lines, refund_to=m.Method.CASH, by_manager=True)
+        reply = self.bench.run(back)
+        if self.bench.sale(sale_id).lines[number].returned and isinstance(reply, Refused):
+            assert reply.code == "more_than_sold"
+        elif card in self.dead or self.balance[card] != amount:
+            assert reply.code == "gift_card_used"
+        else:
+            assert reply.record.total_minor == amount
+            self.balance[card] = 0
+            self.dead.add(card)
 
     @rule(card=st.sampled_from(CARDS), amounts=st.lists(st.integers(1, 200), max_size=3))
     def redeem(self, card: UUID, amounts: list[int]) -> None:
@@ -179,6 +250,8 @@ class ReturnMachine(RuleBasedStateMachine):
         self.sold: dict[UUID, list[int]] = {}
         self.paid: dict[UUID, int] = {}
         self.back: dict[UUID, int] = {}
+        # What is left of each tender, in the order in which money goes back.
+        self.left: dict[UUID, list[tuple[m.Method, str | None, int]]] = {}
 
     @rule(
         wanted=st.lists(
@@ -188,18 +261,35 @@ class ReturnMachine(RuleBasedStateMachine):
         ),
         discount=st.integers(0, 3),
         cash=st.integers(0, 400),
+        cards=st.lists(st.integers(1, 300), max_size=4),
         tips=st.integers(0, 50),
     )
     def sell(
-        self, wanted: list[tuple[UUID, int, int]], discount: int, cash: int, tips: int
+        self,
+        wanted: list[tuple[UUID, int, int]],
+        discount: int,
+        cash: int,
+        cards: list[int],
+        tips: int,
     ) -> None:
+        """Paid with several cards, cash and another terminal, whatever comes first."""
         lines = [
             line(item, n, price, discount=min(discount, n * price), tax_ppm=190_000)
             for item, n, price in wanted
         ]
         due = sum(one.total_minor for one in lines) + tips
-        cash = min(cash, due)
-        tenders = (t.Tender(m.Method.CASH, cash), t.Tender(m.Method.EXTERNAL, due - cash))
+        cash = rest = min(cash, due)
+        by_card = []
+        for number, amount in enumerate(cards):
+            amount = min(amount, due - rest)
+            rest += amount
+            by_card.append((m.Method.CARD, f"sbx_{number}", amount))
+        other = (m.Method.EXTERNAL, None, due - rest)
+        in_cash = (m.Method.CASH, None, cash)
+        tenders = tuple(
+            t.Tender(method, amount, reference)
+            for method, reference, amount in (in_cash, *by_card, other)
+        )
         reply = self.bench.sell(*lines, tenders=tenders, tips_minor=tips, by_manager=True)
         total: Counter[UUID] = Counter()
         for item, n, _ in wanted:
@@ -213,6 +303,7 @@ class ReturnMachine(RuleBasedStateMachine):
         self.sold[reply.sale_id] = [one.total_minor for one in lines]
         self.paid[reply.sale_id] = due - tips
         self.back[reply.sale_id] = 0
+        self.left[reply.sale_id] = [*by_card, other, in_cash]
 
     @rule(data=st.data(), restock=st.booleans(), to=st.sampled_from([None, m.Method.CASH]))
     def give_back(self, data: st.DataObject, restock: bool, to: m.Method | None) -> None:
@@ -236,8 +327,36 @@ class ReturnMachine(RuleBasedStateMachine):
             return
         left[number] -= quantity
         self.back[sale_id] += reply.record.total_minor
+        self._refunded(sale_id, reply.record, to)
         if restock:
             self.shelf[self.bench.sale(sale_id).lines[number].item_id] += quantity
+
+    def _refunded(self, sale_id: UUID, record: m.ReturnMade, to: m.Method | None) -> None:
+        """Each card gets back what it paid before the next, and so do the other tenders."""
+        owed, expected, left = record.total_minor, [], []
+        for method, reference, amount in self.left[sale_id]:
+            part = min(amount, owed)
+            owed -= part
+            left.append((method, reference, amount - part))
+            if part:
+                expected.append(
+                    (to, None, part) if to not in (None, method) else (method, reference, part)
+                )
+        self.left[sale_id] = left
+        assert owed == 0
+        assert [(one.method, one.reference, one.amount_minor) for one in record.refunds] == expected
+
+    @invariant()
+    def what_cards_are_owed_agrees(self) -> None:
+        owed = self.bench.rows()["card_refunds"]
+        refunded = [
+            (record.key.id, number, one.reference, one.amount_minor)
+            for record in self.bench.ledger
+            if isinstance(record.event, m.ReturnMade)
+            for number, one in enumerate(record.event.refunds)
+            if one.method is m.Method.CARD
+        ]
+        assert [(row[0], row[1], row[3], row[4]) for row in owed] == refunded
 
     @invariant()
     def goods_agree(self) -> None:

@@ -46,7 +46,7 @@ def upgrade() -> None:
             ["card_payments.id"],
             name="fk_card_charges_payment_id_card_payments",
         ),
-        sa.UniqueConstraint("payment_id", "number", name="uq_card_charges_payment_id"),
+        sa.UniqueConstraint("payment_id", "number", name="uq_card_charges_payment_id_number"),
         sa.CheckConstraint(
             "status IN ('due', 'approved', 'declined', 'refunded')", name="status_known"
         ),

@@ -52,11 +52,16 @@ class Sale(NamedTuple):
 
     @property
     def card_payment_id(self) -> str | None:
-        """Of the card that was charged for it: the provider's name for the charge holds it."""
+        """Of what was charged for it: the provider's name for the first card's charge holds it."""
         for paid in self.payments:
             if paid.method == "card":
                 return (paid.reference or "").rpartition("_")[2]
         return None
+
+    @property
+    def cards_minor(self) -> list[int]:
+        """What each card paid, in their order."""
+        return [paid.amount_minor for paid in self.payments if paid.method == "card"]
 
 
 class ReturnedLine(NamedTuple):

@@ -55,6 +55,8 @@ class Proof:
     gift_cards_minor: int = 0
     card_payments: int = 0
     card_sales: int = 0
+    split_sales: int = 0
+    cards_minor: int = 0
     fault_count: int = 0
     faults: list[str] = field(default_factory=list)
 

@@ -23,10 +23,11 @@ class TillRead(NamedTuple):
 
 
 class PaymentRead(NamedTuple):
-    """A card payment as the API gives it now."""
+    """A card payment as the API gives it now; `kept_minor` is what each card paid for good."""
 
     status: str
     sale_id: str | None
+    kept_minor: Sequence[int] = ()
 
 
 def prove_till(proof: Proof, books: Books, till: TillBook, read: TillRead) -> None:
@@ -162,13 +163,18 @@ def prove_gift_card(proof: Proof, card: GiftCard, balance_minor: int, last_four:
         proof.found([fault], f"gift card {last_four}")
 
 
-def prove_card_payment(
-    proof: Proof, payment_id: str, sale_id: str | None, read: PaymentRead
-) -> None:
-    """It ended as exactly one of the sale that was told, or no sale."""
+def prove_card_payment(proof: Proof, payment_id: str, sale: Sale | None, read: PaymentRead) -> None:
+    """It ended as exactly one of the sale that was told, each card having paid its part to the
+    penny, or no sale and nothing kept of any card."""
+    sale_id, due = (sale.id, sale.cards_minor) if sale else (None, [])
     proof.card_payments += 1
-    proof.card_sales += sale_id is not None
+    proof.card_sales += sale is not None
+    proof.split_sales += len(due) > 1
+    proof.cards_minor += sum(read.kept_minor)
     ended = read.status == "completed" if sale_id else read.status in ("declined", "refunded")
     if not ended or read.sale_id != sale_id:
         fault = f"is {read.status} with {read.sale_id or 'no sale'}, told was {sale_id or 'none'}"
+        proof.found([fault], f"card payment {payment_id}")
+    if list(read.kept_minor) != due:
+        fault = f"kept {list(read.kept_minor)} of its cards, due was {due}"
         proof.found([fault], f"card payment {payment_id}")

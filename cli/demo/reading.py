@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from cli.demo.books import Account, GiftCard
-from cli.demo.documents import Return, SaleRow, minor, report_of, return_of, row_of
+from cli.demo.documents import Return, Sale, SaleRow, minor, report_of, return_of, row_of
 from cli.demo.meter import Show
 from cli.demo.proof import Proof
 from cli.demo.proof_money import (
@@ -62,7 +62,7 @@ def _checks(shop: Shop, proof: Proof, sold_out: Sequence[str]) -> Iterator[Check
     for code, card in books.gift_cards.items():
         yield partial(_gift_card, proof, code, card)
     for payment_id, sale_id in books.card_payments.items():
-        yield partial(_card_payment, proof, payment_id, sale_id)
+        yield partial(_card_payment, proof, payment_id, books.sales.get(sale_id or ""))
 
 
 async def _product(
@@ -97,10 +97,11 @@ async def _gift_card(proof: Proof, code: str, card: GiftCard, page: Page) -> Non
     prove_gift_card(proof, card, minor(data["balance"]), data["lastFour"])
 
 
-async def _card_payment(proof: Proof, payment_id: str, sale_id: str | None, page: Page) -> None:
+async def _card_payment(proof: Proof, payment_id: str, sale: Sale | None, page: Page) -> None:
     data = (await page.sender.client.get(f"/api/pos/card-payments/{payment_id}"))["data"]
-    read = PaymentRead(data["status"], data["saleId"])
-    prove_card_payment(proof, payment_id, sale_id, read)
+    kept = [minor(card["amount"]) for card in data["cards"] if card["status"] == "approved"]
+    read = PaymentRead(data["status"], data["saleId"], kept)
+    prove_card_payment(proof, payment_id, sale, read)
 
 
 async def read_level(page: Page, product_id: str) -> Level:

@@ -152,7 +152,9 @@ def _print_proof(console: Console, report: Report) -> None:
             f"{receipts:,} receipts are numbered without a gap, each of them a sale or a return "
             "that was acknowledged once; each drawer and each Z report balances to the penny. "
             f"{proof.gift_cards:,} gift cards have {_pounds(proof.gift_cards_minor)} left on them, "
-            f"and {proof.card_payments:,} card payments ended as {proof.card_sales:,} sales."
+            f"and {proof.card_payments:,} card payments ended as {proof.card_sales:,} sales, "
+            f"{proof.split_sales:,} of them with two cards, that took "
+            f"{_pounds(proof.cards_minor)} off cards and nothing else did."
         )
         if stock.adjusted:
             console.print(

@@ -41,7 +41,7 @@ class Till:
         code = None
         if tender is Tender.GIFT_CARD:
             code = await self._sell_gift_card(reference, gift_card_for(bill.total_minor))
-        if tender.token and manner is Manner.TWICE:
+        if tender.tokens and manner is Manner.TWICE:
             # One of two answers may be that the outcome is not known yet.
             manner = Manner.PLAIN
         began = time.monotonic()

@@ -20,22 +20,24 @@ _DENOMINATIONS = (5000, 2000, 1000, 500, 200, 100, 50, 20, 10, 5, 2, 1)
 
 
 class Tender(StrEnum):
-    """How a customer pays. Whose card is declined, or called off, pays cash after all; of an
-    unknown one the till hears later."""
+    """How a customer pays. Whose card is declined, the second one too, or called off, pays cash
+    after all; of an unknown one the till hears later."""
 
     CASH = "cash"
     CARD = "card"
     SPLIT = "card and cash"
+    TWO_CARDS = "two cards"
     GIFT_CARD = "gift card"
     EXTERNAL = "other terminal"
     DECLINED = "declined card"
+    SECOND_DECLINED = "second card declined"
     UNKNOWN = "unknown card"
     UNKNOWN_DECLINED = "unknown card, declined"
 
     @property
-    def token(self) -> str | None:
-        """The sandbox's card."""
-        return _TOKENS.get(self)
+    def tokens(self) -> tuple[str, ...]:
+        """The sandbox's cards, in the order in which they are charged."""
+        return _TOKENS.get(self, ())
 
     @property
     def is_slow(self) -> bool:
@@ -45,11 +47,13 @@ class Tender(StrEnum):
 
 
 _TOKENS = {
-    Tender.CARD: "tok_approve",
-    Tender.SPLIT: "tok_approve",
-    Tender.DECLINED: "tok_decline",
-    Tender.UNKNOWN: "tok_unknown",
-    Tender.UNKNOWN_DECLINED: "tok_unknown_declined",
+    Tender.CARD: ("tok_approve",),
+    Tender.SPLIT: ("tok_approve",),
+    Tender.TWO_CARDS: ("tok_approve", "tok_approve"),
+    Tender.DECLINED: ("tok_decline",),
+    Tender.SECOND_DECLINED: ("tok_approve", "tok_decline"),
+    Tender.UNKNOWN: ("tok_unknown",),
+    Tender.UNKNOWN_DECLINED: ("tok_unknown_declined",),
 }
 
 # One customer after the other, again and again. Their number is a prime, so that each register
@@ -62,7 +66,7 @@ _USUAL = (
     Tender.CASH,
     Tender.GIFT_CARD,
     Tender.CASH,
-    Tender.CARD,
+    Tender.TWO_CARDS,
     Tender.EXTERNAL,
 )
 _WHEEL = (
@@ -71,7 +75,7 @@ _WHEEL = (
     *_USUAL,
     Tender.UNKNOWN,
     *_USUAL,
-    Tender.DECLINED,
+    Tender.SECOND_DECLINED,
     *_USUAL,
     Tender.UNKNOWN_DECLINED,
     Tender.CASH,
@@ -150,10 +154,12 @@ def payments_for(tender: Tender, due_minor: int, gift_card: str | None = None) -
     elif tender is Tender.EXTERNAL:
         payments.append({"method": "external", "amount": major(left), "reference": "terminal 7"})
         left = 0
-    elif tender.token is not None:
-        amount = -(-left // 2) if tender is Tender.SPLIT else left
-        payments.append({"method": "card", "amount": major(amount), "token": tender.token})
-        left -= amount
+    parts = len(tender.tokens) + (tender is Tender.SPLIT)
+    for place, token in enumerate(tender.tokens):
+        # A penny is too little for two.
+        if amount := -(-left // (parts - place)):
+            payments.append({"method": "card", "amount": major(amount), "token": token})
+            left -= amount
     if left:
         payments.append({"method": "cash", "amount": major(in_notes(left))})
     return payments

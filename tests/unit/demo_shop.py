@@ -124,7 +124,11 @@ class ShopInMemory:
             payment["asked"] += 1
             if payment["asked"] > 1:
                 payment |= payment.pop("end")(payment_id)
-        return {name: payment.get(name) for name in ("status", "saleId")}
+        kept = "approved" if payment["status"] == "completed" else "refunded"
+        if self.weak == "keeps" and len(payment["amounts"]) > 1:
+            kept = "approved"
+        cards = [{"amount": amount, "status": kept} for amount in payment["amounts"]]
+        return {"status": payment["status"], "saleId": payment.get("saleId"), "cards": cards}
 
     # --- stock -------------------------------------------------------------------------------
 
@@ -195,11 +199,13 @@ class ShopInMemory:
         units = {one["productId"]: one["quantity"] for one in body["lines"]}
         if refused := self.short(units):
             return refused
-        token = next((paid["token"] for paid in body["payments"] if "token" in paid), "")
-        if not token:
+        amounts = [paid["amount"] for paid in body["payments"] if "token" in paid]
+        if not amounts:
             return 201, {"data": self.sold(body, units, "")}
+        tokens = [paid["token"] for paid in body["payments"] if "token" in paid]
+        token = next((one for one in tokens if one != "tok_approve"), "")
         payment_id = f"p{self.random.getrandbits(60)}"
-        payment = self.payments[payment_id] = {"status": "pending", "asked": 0}
+        payment = self.payments[payment_id] = {"status": "pending", "asked": 0, "amounts": amounts}
         if token.startswith("tok_unknown"):
             for product, quantity in units.items():
                 self.move(product, "reserved", 0, quantity)

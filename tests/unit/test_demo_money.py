@@ -208,6 +208,25 @@ def test_card_payments_end_as_they_were_told(
     told: str | None, status: str, sale_id: str | None, fine: bool
 ) -> None:
     proof = Proof()
-    prove_card_payment(proof, "p", told, PaymentRead(status, sale_id))
+    sale, kept = (None, []) if told is None else (paid_by_cards(told), [500, 300])
+    prove_card_payment(proof, "p", sale, PaymentRead(status, sale_id, kept))
     assert (not proof.faults) == fine
     assert (proof.card_payments, proof.card_sales) == (1, int(told is not None))
+
+
+def paid_by_cards(sale_id: str) -> Sale:
+    paid = (Paid("card", 500, "sbx_p"), Paid("cash", 200, None), Paid("card", 300, "sbx_q"))
+    return Sale(sale_id, "r1", 1, (), paid, 0, 1000, 1000, 0)
+
+
+@pytest.mark.parametrize("kept", [[], [500], [300, 500], [500, 299], [500, 300, 1]])
+def test_what_cards_paid_is_counted_to_the_penny(kept: list[int]) -> None:
+    proof = Proof()
+    prove_card_payment(proof, "p", paid_by_cards("s"), PaymentRead("completed", "s", kept))
+    assert proof.faults == [f"card payment p: kept {kept} of its cards, due was [500, 300]"]
+    proof = Proof()
+    prove_card_payment(proof, "p", paid_by_cards("s"), PaymentRead("completed", "s", [500, 300]))
+    assert (proof.faults, proof.split_sales, proof.cards_minor) == ([], 1, 800)
+    proof = Proof()
+    prove_card_payment(proof, "p", None, PaymentRead("refunded", None, kept))
+    assert bool(proof.faults) == bool(kept)

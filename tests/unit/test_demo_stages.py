@@ -64,6 +64,9 @@ async def test_an_honest_shop_passes(trouble: float) -> None:
     assert (repeated > 0) == (trouble > 0)
     assert (0 < day.errors + flash.errors < repeated) == (trouble > 0)
     assert (proof.gift_cards, proof.card_payments, proof.card_sales) == (3, 13, 11)
+    assert proof.split_sales == 3
+    taken = sum(book.taken["card"] for book in shop.books.tills.values())
+    assert proof.cards_minor == taken > 0
     receipts = sum(till.receipts for till in proof.tills)
     assert receipts == sum(till.sales + till.returns for till in proof.tills)
     assert all(till.expected_minor == till.counted_minor for till in proof.tills)
@@ -80,6 +83,7 @@ async def test_an_honest_shop_passes(trouble: float) -> None:
         ("skips", "there is no receipt 5 of"),
         ("miscounts", "the Z report has paid in"),
         ("shortchanges", "gift card"),
+        ("keeps", "of its cards, due was []"),
         ("forgets returns", "brought back"),
     ],
 )

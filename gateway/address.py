@@ -9,6 +9,7 @@ UNKNOWN = "unknown"
 MOST_PROXIES = 5
 
 
+@lru_cache(maxsize=4096)
 def client_address(peer: str | None, forwarded_for: str | None) -> str:
     """The caller's address, as limits count it: an IPv4 address, or the /64 of an IPv6 one.
 

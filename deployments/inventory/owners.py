@@ -72,18 +72,21 @@ class ProductOwners:
         them that are bundles. Raises NotFound and ChooseVariant."""
         wanted = set(product_ids)
         now = self._clock.boot_seconds()
-        stale = [one for one in wanted if one in self._known and self._known[one].until <= now]
+        # This is on the path of every hold: one look at each product where all is known.
+        found = {one: self._known.get(one) for one in wanted}
+        stale = [one for one, known in found.items() if known is None or known.until <= now]
         if stale:
             await self._unknown.ask(Scope(tenant_id=tenant_id), stale)
-        await self.check(tenant_id, wanted)
-        found = set()
-        for product_id in wanted:
-            kind = self._known[product_id].kind
-            if kind == "parent":
+            found = {one: self._known.get(one) for one in wanted}
+        bundles = set()
+        for product_id, known in found.items():
+            if known is None or known.tenant_id != tenant_id:
+                raise NotFound(f"There is no product {product_id} here.")
+            if known.kind == "parent":
                 raise ChooseVariant(extra={"productId": str(product_id)})
-            if kind == "bundle":
-                found.add(product_id)
-        return frozenset(found)
+            if known.kind == "bundle":
+                bundles.add(product_id)
+        return frozenset(bundles)
 
     async def _look_up(self, scope: Scope, wanted: set[UUID]) -> None:
         async with self._db.lookup(scope) as lookup:

@@ -91,9 +91,9 @@ def field_path(loc: Sequence[str | int]) -> str:
     return path
 
 
-def render(error: HoldfastError, request_id: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
-    """Headers and body of the problem document."""
-    document = {
+def document(error: HoldfastError, request_id: str) -> dict[str, Any]:
+    """The error as a problem document."""
+    return {
         **error.extra,
         "type": f"urn:holdfast:problem:{error.code}",
         "title": error.title,
@@ -104,7 +104,11 @@ def render(error: HoldfastError, request_id: str) -> tuple[list[tuple[bytes, byt
         "requestId": request_id,
         "errors": [item._asdict() for item in error.errors[:MOST_FIELD_ERRORS]],
     }
-    body = json.dumps(document, default=str).encode()
+
+
+def render(error: HoldfastError, request_id: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Headers and body of the problem document."""
+    body = json.dumps(document(error, request_id), default=str).encode()
     headers = [
         (b"content-type", PROBLEM_JSON.encode()),
         (b"content-length", str(len(body)).encode()),

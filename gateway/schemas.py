@@ -34,7 +34,8 @@ def _make_strict(schema: Any) -> None:
         for item in schema:
             _make_strict(item)
     elif isinstance(schema, dict):
-        if schema.get("type") in _STRICT_TYPES:
+        kind = schema.get("type")  # a schema, where a field has that name
+        if isinstance(kind, str) and kind in _STRICT_TYPES:
             schema.setdefault("strict", True)
         for key, value in schema.items():
             if key not in ("metadata", "serialization"):

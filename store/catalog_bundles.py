@@ -119,7 +119,7 @@ SELECT p.id AS item_id, p.id AS product_id, NULL::uuid AS variant_id, p.name, p.
   p.tax_class_id, {_KIND} AS kind, NULL::jsonb AS options
 FROM wanted w JOIN products p ON p.id = w.id
 LEFT JOIN item_prices c ON c.item_id = p.id AND c.currency = $4::bpchar
-WHERE p.deleted_at IS NULL
+WHERE p.deleted_at IS NULL OR $5
 UNION ALL
 SELECT v.id, v.product_id, v.id, p.name, v.sku, v.barcode,
   coalesce(c.price_minor, v.price_minor, d.price_minor, p.price_minor),
@@ -129,7 +129,7 @@ SELECT v.id, v.product_id, v.id, p.name, v.sku, v.barcode,
 FROM wanted w JOIN product_variants v ON v.id = w.id JOIN products p ON p.id = v.product_id
 LEFT JOIN item_prices c ON c.item_id = v.id AND c.currency = $4::bpchar
 LEFT JOIN item_prices d ON d.item_id = p.id AND d.currency = $4::bpchar
-WHERE v.deleted_at IS NULL AND p.deleted_at IS NULL
+WHERE (v.deleted_at IS NULL AND p.deleted_at IS NULL) OR $5
 """  # noqa: S608 - our own text
 
 _COMPONENTS = """
@@ -164,12 +164,14 @@ async def sale_items(
     barcodes: Iterable[str] = (),
     *,
     currency: str | None = None,
+    deleted: bool = False,
 ) -> list[SaleItem]:
-    """The tenant's items by id, SKU or barcode, each once, those that are not deleted; what is
-    missing was not found. Prices are those in `currency` where there are any, else in each
-    product's own. Needs a tenant's scope: SKUs and barcodes are a business' own."""
+    """The tenant's items by id, SKU or barcode, each once, those that are not deleted, or with
+    `deleted` those too, by id; what is missing was not found. Prices are those in `currency` where
+    there are any, else in each product's own. Needs a tenant's scope: SKUs and barcodes are a
+    business' own."""
     wanted = list(ids), list(skus), list(barcodes)
-    rows = await lookup.fetch(_SALE_ITEMS, *wanted, currency)
+    rows = await lookup.fetch(_SALE_ITEMS, *wanted, currency, deleted)
     bundles = [row["item_id"] for row in rows if row["kind"] == "bundle"]
     parts = {}
     if bundles:

@@ -41,17 +41,9 @@ async def once(
         return await work()
     lock = int.from_bytes(key.command_id.bytes[:8], signed=True)
     await tx.execute(select(func.pg_advisory_xact_lock(lock)))
-    known = (
-        await tx.execute(
-            select(command_log.c.fingerprint, command_log.c.reply).where(
-                command_log.c.id == key.command_id, _WITHIN_A_WEEK
-            )
-        )
-    ).first()
+    known = await answered(tx, key)
     if known is not None:
-        if known.fingerprint != key.fingerprint:
-            raise IdempotencyMismatch
-        return Recorded(int.from_bytes(known.reply[:2]), known.reply[2:])
+        return known
     recorded = await work()
     await tx.execute(
         insert(command_log)
@@ -64,3 +56,19 @@ async def once(
         )
     )
     return recorded
+
+
+async def answered(tx: AsyncConnection, key: RequestKey) -> Recorded | None:
+    """What this command was answered before, if it was. Raises IdempotencyMismatch if the key was
+    used with another body."""
+    if not key.client_supplied:
+        return None
+    query = select(command_log.c.fingerprint, command_log.c.reply).where(
+        command_log.c.id == key.command_id, _WITHIN_A_WEEK
+    )
+    known = (await tx.execute(query)).first()
+    if known is None:
+        return None
+    if known.fingerprint != key.fingerprint:
+        raise IdempotencyMismatch
+    return Recorded(int.from_bytes(known.reply[:2]), known.reply[2:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -44,6 +45,12 @@ async def get(tx: AsyncConnection, user_id: UUID) -> Member | None:
 async def by_email(tx: AsyncConnection, email: str) -> Member | None:
     row = (await tx.execute(_QUERY.where(users.c.email == email))).mappings().first()
     return Member(**row) if row else None
+
+
+async def among(tx: AsyncConnection, user_ids: Iterable[UUID]) -> frozenset[UUID]:
+    """Which of these are members."""
+    query = select(memberships.c.user_id).where(memberships.c.user_id.in_(list(user_ids)))
+    return frozenset((await tx.execute(query)).scalars())
 
 
 async def page(tx: AsyncConnection, *, limit: int, offset: int) -> tuple[list[Member], int]:

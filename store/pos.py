@@ -14,6 +14,7 @@ from sqlalchemy import (
     DateTime,
     Index,
     Integer,
+    LargeBinary,
     Table,
     Text,
     UniqueConstraint,
@@ -144,6 +145,15 @@ pos_sales = Table(
     Column("created_by", Text, nullable=False),
     _moment("created_at"),
     Column("sequence", BigInteger, nullable=False),
+    Column("client_sale_id", Uuid, comment="Of a sale that was made offline: the register's own"),
+    Column("offline_number", Text, comment="On the paper that the register printed"),
+    Column("upload_digest", LargeBinary, comment="Of what the register said of the sale"),
+    Column("uploaded_by", Text),
+    _moment("uploaded_at", nullable=True),
+    CheckConstraint(
+        "num_nulls(client_sale_id, upload_digest, uploaded_by, uploaded_at) IN (0, 4)",
+        name="offline_as_a_whole",
+    ),
     CheckConstraint(
         "status IN ('completed', 'partly_returned', 'returned', 'voided')", name="status_known"
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -45,6 +45,7 @@ class SaleFilters:
     until: datetime | None = None
     receipt_number: int | None = None
     seen_by: str | None = None
+    offline: bool | None = None
 
 
 async def registers(
@@ -103,6 +104,8 @@ async def sales(
         query = query.where(c.created_at >= filters.since)
     if filters.until is not None:
         query = query.where(c.created_at < filters.until)
+    if filters.offline is not None:
+        query = query.where(c.client_sale_id.is_not(None) == filters.offline)
     if filters.seen_by is not None and not (filters.receipt_number and filters.register_id):
         query = query.where(_seen_by(filters.seen_by))
     return await page(tx, query, (c.created_at.desc(), c.id.desc()), offset, limit)
@@ -124,6 +127,12 @@ async def sale(
         await _of(tx, pos_sale_lines, pos_sale_lines.c.sale_id == sale_id),
         await _of(tx, pos_payments, pos_payments.c.sale_id == sale_id),
     )
+
+
+async def uploaded(tx: AsyncConnection, sale_ids: Iterable[UUID]) -> dict[UUID, RowMapping]:
+    """Of sales that were made offline, those that are in already, by id."""
+    query = select(pos_sales).where(pos_sales.c.id.in_(list(sale_ids)))
+    return {row["id"]: row for row in (await tx.execute(query)).mappings()}
 
 
 async def returns_of(tx: AsyncConnection, sale_id: UUID, offset: int, limit: int) -> Any:

@@ -63,7 +63,7 @@ SELECT k.place, s.register_id, s.location_id, s.shift_id, s.receipt_number, s.cu
     l.card_id, l.returned) ORDER BY l.number), '[]') FROM pos_sale_lines l WHERE l.sale_id = s.id),
   (SELECT coalesce(jsonb_agg(jsonb_build_array(p.method, p.amount_minor, p.reference, p.card_id,
     p.refunded_minor) ORDER BY p.number), '[]') FROM pos_payments p WHERE p.sale_id = s.id),
-  s.sequence
+  s.sequence, s.upload_digest
 FROM {_WANTED} JOIN pos_sales s ON s.id = k.id AND s.tenant_id = k.tenant"""  # noqa: S608
 
 _LOAD_CARDS = f"""
@@ -86,7 +86,8 @@ _SALE = (
     " receipt_number bigint, status text, currency text, total_minor bigint, tax_minor bigint,"
     " discount_minor bigint, tips_minor bigint, tendered_minor bigint, change_minor bigint,"
     " prices_include_tax bool, customer_id uuid, note text, reservation_id uuid, created_by text,"
-    " created_at ms, sequence bigint"
+    " created_at ms, sequence bigint, client_sale_id uuid, offline_number text,"
+    " upload_digest bytea, uploaded_by text, uploaded_at ms"
 )
 _SALE_LINE = (
     "sale_id uuid, number int, tenant_id uuid, item_id uuid, product_id uuid, name text, sku text,"

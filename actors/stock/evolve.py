@@ -19,15 +19,16 @@ def moved(stock: m.Stock | None, movement: m.Movement) -> m.Stock:
     on_hand = stock.on_hand + movement.on_hand_delta
     reserved = stock.reserved + movement.reserved_delta
     threshold = stock.low_stock_threshold
+    # Below the limit already, because that was lowered or a count found less: it may stay there,
+    # or recover, but never get worse; unless the goods are gone.
+    least = stock.available if not movement.beyond else min(stock.available, on_hand - reserved)
     return m.Stock(
         on_hand,
         reserved,
         stock.incoming + movement.incoming_delta,
         threshold,
         on_hand - reserved < threshold,
-        # Below the limit already, because that was lowered or a count found less: it may stay
-        # there, or recover, but never get worse.
-        min(-movement.backorder_limit, stock.available),
+        min(-movement.backorder_limit, least),
         stock.counted_at_ms,
         stock.sequence + 1,
         stock.late if movement.occurred_at_ms is None else _later(stock, movement),

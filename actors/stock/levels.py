@@ -120,10 +120,11 @@ def moves(
     reference: str | None = None,
     reservation_id: UUID | None = None,
     occurred_at_ms: int | None = None,
+    beyond: bool = False,
 ) -> Events:
     """The events by which goods move: each slot's quantity times the signs. `kind` is the ledger's
     word for it, `occurred_at_ms` when it happened, if that was earlier. Whether there is enough is
-    asked of `shortages` before."""
+    asked of `shortages` before; `beyond` where nobody asks, because the goods are gone."""
     events: Events = []
     for key, stock, item, quantity in chosen:
         if stock is None:
@@ -138,6 +139,7 @@ def moves(
             reference,
             reservation_id,
             occurred_at_ms,
+            beyond,
         )
         events.append((key, movement if occurred_at_ms is None else dated(stock, movement)))
     return events

@@ -51,9 +51,9 @@ class Stock(msgspec.Struct, frozen=True):
 
     `low` remembers the side of the threshold, so that a crossing is told once. `floor` is the
     least that `available` may be: minus the backorder limit that the last movement went by, or
-    where a count left it. `counted_at_ms` is the moment of the latest count. `late` are the last
-    movements that were dated back: (sequence, occurred_at_ms, on_hand_delta); only memory keeps
-    them, for counts that are decided in the same batch.
+    where a count, or goods that are gone anyway, left it. `counted_at_ms` is the moment of the
+    latest count. `late` are the last movements that were dated back: (sequence, occurred_at_ms,
+    on_hand_delta); only memory keeps them, for counts that are decided in the same batch.
     """
 
     on_hand: int = 0
@@ -244,7 +244,8 @@ class GetReservation(Command, frozen=True):
 
 class Movement(msgspec.Struct, frozen=True):
     """A line of the ledger. `kind`: received, adjusted, reserved, released, expired, confirmed,
-    and those that other modules name. `backorder_limit` is the item's at that moment."""
+    and those that other modules name. `backorder_limit` is the item's at that moment. With
+    `beyond` the goods are gone whatever the level says: it may fall below its floor."""
 
     kind: str
     on_hand_delta: int
@@ -255,6 +256,7 @@ class Movement(msgspec.Struct, frozen=True):
     reference: str | None = None
     reservation_id: UUID | None = None
     occurred_at_ms: int | None = None
+    beyond: bool = False
 
 
 class Counted(msgspec.Struct, frozen=True):

@@ -16,9 +16,11 @@ _to_json = msgspec.json.Encoder().encode
 
 
 def moved(change: Change, rows: Rows) -> None:
-    """A line of the ledger, and the event of a crossing."""
+    """A line of the ledger, and the events of a crossing."""
     _line(change, rows, change.event, change.after)
     crossed(change, rows)
+    if change.event.beyond:
+        _oversold(change, rows)
 
 
 def counted(change: Change, rows: Rows) -> None:
@@ -79,6 +81,13 @@ def crossed(change: Change, rows: Rows) -> None:
     """The event of a level that has just become low."""
     if change.after.low and change.before is not None and not change.before.low:
         rows["outbox"].append(_event(change, "inventory.stock.low.v1"))
+
+
+def _oversold(change: Change, rows: Rows) -> None:
+    """The event of goods that are gone although they were not there, or promised to others."""
+    before = 0 if change.before is None else change.before.available
+    if change.after.available < min(before, -change.event.backorder_limit):
+        rows["outbox"].append(_event(change, "inventory.stock.oversold.v1"))
 
 
 def level(change: Change, rows: Rows) -> None:

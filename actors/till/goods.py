@@ -103,6 +103,15 @@ def give_back(
     return moves(chosen, "returned", 1, reference=reference)
 
 
+def record_gone(
+    view: View, context: Context, location_id: UUID, lines: Lines, reference: str, at_ms: int
+) -> Events:
+    """The events by which goods have left at a moment in the past. Nothing is refused: they are
+    gone, whatever the level says, and only what was counted since knows that already."""
+    chosen = slots(view, context, location_id, lines)
+    return moves(chosen, "sold", -1, reference=reference, occurred_at_ms=at_ms, beyond=True)
+
+
 def abandon_keys(command: t.Abandon, context: Context, view: View) -> Iterator[Key]:
     yield from hold_keys(context, view, command.reservation_id)
 

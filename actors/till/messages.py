@@ -69,7 +69,9 @@ class Tender(msgspec.Struct, frozen=True, array_like=True):
 
 class Sell(Command, frozen=True):
     """A priced sale: all of it happens, or nothing. With a `reservation_id` the goods of that
-    hold are taken first. `new_cards` are those that lines with a `card_id` sell."""
+    hold are taken first. `new_cards` are those that lines with a `card_id` sell. One that was made
+    `offline` has happened: it is recorded once under its `sale_id`, however often it is told, and
+    never refused for want of stock; it has no hold and no gift cards."""
 
     sale_id: UUID
     register_id: UUID
@@ -84,6 +86,7 @@ class Sell(Command, frozen=True):
     reservation_id: UUID | None = None
     new_cards: tuple[NewCard, ...] = ()
     by_manager: bool = False
+    offline: m.Offline | None = None
 
 
 class Rehearse(Command, frozen=True):
@@ -170,10 +173,19 @@ class ShiftResult(Reply, frozen=True):
 
 
 class SaleMade(Reply, frozen=True):
+    """`at_ms` is when it was sold."""
+
     sale_id: UUID
     sold: m.Sold
     cashier: str
     at_ms: int
+
+
+class SaleKnown(Reply, frozen=True):
+    """The very same offline sale was recorded before; this is what it is now."""
+
+    sale_id: UUID
+    sale: m.Sale
 
 
 class Sellable(Reply, frozen=True):

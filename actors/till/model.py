@@ -83,7 +83,8 @@ class Payment(msgspec.Struct, frozen=True, array_like=True):
 class Totals(msgspec.Struct, frozen=True):
     """What a shift has seen so far. `taxes` are by rate in ppm: what was taxed (without the tax)
     and the tax, less what returns took back; `taken` and `refunded` are by tender, and so is
-    `payments`, how many were taken."""
+    `payments`, how many were taken. `earlier_cash_minor` is what was taken of it in cash before
+    the shift was opened, offline."""
 
     sales: int = 0
     sales_minor: int = 0
@@ -99,6 +100,7 @@ class Totals(msgspec.Struct, frozen=True):
     paid_out_minor: int = 0
     no_sales: int = 0
     payments: dict[str, int] = {}
+    earlier_cash_minor: int = 0
 
     @property
     def cash_minor(self) -> int:
@@ -127,6 +129,7 @@ class Totals(msgspec.Struct, frozen=True):
             self.paid_out_minor + more.paid_out_minor,
             self.no_sales + more.no_sales,
             _sums(self.payments, more.payments),
+            self.earlier_cash_minor + more.earlier_cash_minor,
         )
 
 
@@ -172,8 +175,21 @@ class SaleStatus(StrEnum):
     VOIDED = "voided"
 
 
+class Offline(msgspec.Struct, frozen=True, array_like=True):
+    """Of a sale that a register made without a network and uploaded later. `client_sale_id` is
+    the register's own name for it, `number` the one on its paper, `digest` that of all it said of
+    the sale; `cashier` is who sold."""
+
+    client_sale_id: UUID
+    occurred_at_ms: int
+    cashier: str
+    digest: bytes
+    number: str | None = None
+
+
 class Sale(msgspec.Struct, frozen=True):
-    """What a return is held against. `tips_minor` goes back with a void only."""
+    """What a return is held against. `tips_minor` goes back with a void only; `digest` is that of
+    an upload, by which its repeat is known."""
 
     register_id: UUID
     location_id: UUID
@@ -185,6 +201,7 @@ class Sale(msgspec.Struct, frozen=True):
     lines: tuple[SaleLine, ...]
     payments: tuple[Payment, ...]
     sequence: int = 1
+    digest: bytes | None = None
 
 
 class GiftCard(msgspec.Struct, frozen=True):
@@ -265,6 +282,7 @@ class Sold(msgspec.Struct, frozen=True):
     tendered_minor: int
     change_minor: int
     reservation_id: UUID | None
+    offline: Offline | None = None
 
 
 class ReturnedLine(msgspec.Struct, frozen=True, array_like=True):

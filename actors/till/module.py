@@ -29,6 +29,7 @@ TILL_MODULE = Module(
         t.RegisterState,
         t.ShiftResult,
         t.SaleMade,
+        t.SaleKnown,
         t.Sellable,
         t.ReturnDone,
         t.CardState,

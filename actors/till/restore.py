@@ -23,7 +23,7 @@ def _restored_register(row: Sequence[Any]) -> m.Register:
 
 
 def _restored_sale(row: Sequence[Any]) -> m.Sale:
-    register, location, shift, number, currency, status, tips, lines, payments, sequence = row
+    register, location, shift, number, currency, status, tips, lines, payments, *rest = row
     return m.Sale(
         register,
         location,
@@ -34,7 +34,7 @@ def _restored_sale(row: Sequence[Any]) -> m.Sale:
         tips,
         _lines(lines),
         _payments(payments),
-        sequence,
+        *rest,
     )
 
 

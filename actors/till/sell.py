@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
+
 from actors.messages import Refused
 from actors.runtime.family import Context, Decision, Key, View
 from actors.stock.levels import refuse
@@ -23,6 +25,8 @@ def sale_key(context: Context, sale_id: UUID) -> Key:
 
 
 def keys(command: t.Sell, context: Context, view: View) -> Iterator[Key]:
+    if command.offline is not None:
+        yield sale_key(context, command.sale_id)
     yield register_key(context, command.register_id)
     yield from goods.keys(
         view, context, command.location_id, goods.needs(command.lines), command.reservation_id
@@ -43,6 +47,10 @@ class _Settled(NamedTuple):
 
 
 def sell(view: View, command: t.Sell, context: Context) -> Decision:
+    if command.offline is not None:
+        known: m.Sale | None = view.get(sale_key(context, command.sale_id))
+        if known is not None:
+            return _again(command.sale_id, known, command.offline)
     register = live_register(view, context, command.register_id)
     if register is None:
         return refuse("not_found", registerId=str(command.register_id))
@@ -54,19 +62,54 @@ def sell(view: View, command: t.Sell, context: Context) -> Decision:
         return settled
     if refusal := _bad_card(view, command, context):
         return refusal
-    taken = goods.take(
-        view,
-        context,
-        command.location_id,
-        goods.needs(command.lines),
-        command.reservation_id,
-        f"sale {command.sale_id}",
-    )
+    taken = _take(view, command, context)
     if isinstance(taken, Refused):
         return Decision(taken, refused=True)
-    shift = register.shift
-    if shift is None:
+    if register.shift is None:
         return refuse("shift_closed")
+    sold = _sold(command, context, register, register.shift, settled)
+    key = sale_key(context, command.sale_id)
+    till = register_key(context, command.register_id)
+    events: Events = [
+        *taken,
+        *_cards(command, context),
+        (till, m.Rung(_totals(sold, register.shift))),
+        (key, sold),
+    ]
+    if sold.offline is None:
+        reply = t.SaleMade(command.sale_id, sold, context.principal, context.now_ms)
+    else:
+        happened = sold.offline
+        reply = t.SaleMade(command.sale_id, sold, happened.cashier, happened.occurred_at_ms)
+    return Decision(reply, events, (key, till))
+
+
+def _again(sale_id: UUID, known: m.Sale, offline: m.Offline) -> Decision:
+    """What an offline sale that is in already is answered: it happened once."""
+    if known.digest != offline.digest:
+        return refuse("client_sale_id_reused", saleId=str(sale_id))
+    return Decision(t.SaleKnown(sale_id, known))
+
+
+def _take(view: View, command: t.Sell, context: Context) -> Events | Refused:
+    lines, reference = goods.needs(command.lines), f"sale {command.sale_id}"
+    if command.offline is None:
+        return goods.take(
+            view, context, command.location_id, lines, command.reservation_id, reference
+        )
+    at_ms = min(command.offline.occurred_at_ms, context.now_ms)
+    return goods.record_gone(view, context, command.location_id, lines, reference, at_ms)
+
+
+def _sold(
+    command: t.Sell, context: Context, register: m.Register, shift: m.Shift, settled: _Settled
+) -> m.Sold:
+    """The sale as it is written down, with the register's next number. What was sold offline has
+    the moment of then, and belongs to the shift of now: one that is closed never changes."""
+    offline = command.offline
+    if offline is not None:
+        at_ms = min(offline.occurred_at_ms, context.now_ms)
+        offline = msgspec.structs.replace(offline, occurred_at_ms=at_ms)
     sale = m.Sale(
         command.register_id,
         command.location_id,
@@ -77,8 +120,9 @@ def sell(view: View, command: t.Sell, context: Context) -> Decision:
         command.tips_minor,
         command.lines,
         settled.payments,
+        digest=None if offline is None else offline.digest,
     )
-    sold = m.Sold(
+    return m.Sold(
         sale,
         command.customer_id,
         command.note,
@@ -86,17 +130,8 @@ def sell(view: View, command: t.Sell, context: Context) -> Decision:
         settled.tendered_minor,
         settled.change_minor,
         command.reservation_id,
+        offline,
     )
-    key = sale_key(context, command.sale_id)
-    till = register_key(context, command.register_id)
-    events: Events = [
-        *taken,
-        *_cards(command, context),
-        (till, m.Rung(_totals(sale))),
-        (key, sold),
-    ]
-    reply = t.SaleMade(command.sale_id, sold, context.principal, context.now_ms)
-    return Decision(reply, events, (key, till))
 
 
 def rehearsal_keys(command: t.Rehearse, context: Context, view: View) -> Iterator[Key]:
@@ -191,14 +226,16 @@ def issue(new: t.NewCard, currency: str, amount_minor: int, source_id: UUID) -> 
     return m.CardIssued(currency, new.last_four, amount_minor, new.expires_at_ms, source_id)
 
 
-def _totals(sale: m.Sale) -> m.Totals:
+def _totals(sold: m.Sold, shift: m.Shift) -> m.Totals:
     """What the sale adds to its shift. A gift card is money owed, not turnover."""
+    sale, offline = sold.sale, sold.offline
     goods_sold = [line for line in sale.lines if line.card_id is None]
     taken: dict[str, int] = {}
     payments: dict[str, int] = {}
     for payment in sale.payments:
         taken[payment.method] = taken.get(payment.method, 0) + payment.amount_minor
         payments[payment.method] = payments.get(payment.method, 0) + 1
+    earlier = offline is not None and offline.occurred_at_ms < shift.opened_at_ms
     return m.Totals(
         sales=1,
         sales_minor=sum(line.total_minor for line in goods_sold),
@@ -208,6 +245,7 @@ def _totals(sale: m.Sale) -> m.Totals:
         taken=taken,
         taxes=taxes((line.tax_rate_ppm, line.total_minor, line.tax_minor) for line in goods_sold),
         payments=payments,
+        earlier_cash_minor=taken.get(m.Method.CASH, 0) if earlier else 0,
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field, PlainSerializer, WithJsonSchema
 
 from actors.till import model as m
 from deployments.pos.pricing import ROUNDING
+from gateway.errors import Problem
 from gateway.schemas import Amount, CamelModel
 
 # Differences and net sums may be below zero.
@@ -90,6 +91,15 @@ class PaymentOut(CamelModel):
     refunded: Amount
 
 
+class OfflineOut(CamelModel):
+    """Where a sale comes from that was made offline; its `createdAt` is when it was sold."""
+
+    client_sale_id: UUID
+    offline_number: str | None = Field(description="On the paper that the register printed")
+    uploaded_by: str
+    uploaded_at: datetime
+
+
 class SaleOut(CamelModel):
     sale_id: UUID
     receipt_number: int
@@ -117,6 +127,7 @@ class SaleOut(CamelModel):
     gift_cards: list[SoldCardOut] = Field(
         default=[], description="Sold by this very request, with codes that are told nowhere else"
     )
+    offline: OfflineOut | None = None
 
 
 class SaleRow(CamelModel):
@@ -133,6 +144,26 @@ class SaleRow(CamelModel):
     customer_id: UUID | None
     cashier: str
     created_at: datetime
+    offline: OfflineOut | None = None
+
+
+class OfflineResult(CamelModel):
+    """What became of the sale at the same place. `repeated`: it was in already, once and for all;
+    `rejected`: it is not in, and `problem` says why."""
+
+    client_sale_id: UUID | None
+    status: Literal["recorded", "repeated", "rejected"]
+    sale_id: UUID | None = None
+    receipt_number: int | None = None
+    shift_id: UUID | None = None
+    problem: Problem | None = None
+
+
+class OfflineResults(CamelModel):
+    recorded: int
+    repeated: int
+    rejected: int
+    sales: list[OfflineResult]
 
 
 class CardOut(CamelModel):
@@ -253,6 +284,9 @@ class ReportOut(CamelModel):
     paid_out: Amount
     no_sales: int
     expected_cash: Amount
+    earlier_cash: Amount = Field(
+        description="Of it, what offline sales took before the shift was opened"
+    )
     counted_cash: Amount | None
     difference: Sum | None
     denominations: list[dict[str, float]] | None = None

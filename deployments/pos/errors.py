@@ -70,6 +70,11 @@ class ChangeNotCash(Conflict):
     default_detail = "More was tendered than is due, and not in cash."
 
 
+class ClientSaleIdReused(Conflict):
+    code, title = "client_sale_id_reused", "Another sale has this id"
+    default_detail = "Something else was uploaded under this clientSaleId before."
+
+
 class TotalChanged(Conflict):
     code, title = "total_changed", "Total differs"
     default_detail = "The total is not the expected one; ask for a new quote."
@@ -177,6 +182,7 @@ _ALL: tuple[type[HoldfastError], ...] = (
     CurrencyMismatch,
     PaymentShort,
     ChangeNotCash,
+    ClientSaleIdReused,
     ReservationNotFound,
     ReservationDiffers,
     GiftCardNotFound,

@@ -8,10 +8,10 @@ discount, to the cent by largest remainder, before tax is worked out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from actors.till.model import MAX_AMOUNT_MINOR, PPM, Part, SaleLine
 from core.errors import ChooseVariant, FieldError, NotFound, ValidationFailed
@@ -27,11 +27,14 @@ _NONE: Mapping[int, SaleLine] = {}
 ROUNDING = "per line, half away from zero"
 
 
-class Wanted(NamedTuple):
+B = TypeVar("B", bound=s.Units)
+
+
+class Wanted(NamedTuple, Generic[B]):
     """A line of the request, its place, and the item that it names."""
 
     place: int
-    body: s.LineBody
+    body: B
     item: SaleItem
 
 
@@ -60,12 +63,7 @@ def priced(
     """`items` by their names, perhaps among others; `gift_cards` by the place of their line, which
     no discount touches. Raises NotFound or ValidationFailed, naming the field; ChooseVariant,
     CurrencyMismatch."""
-    wanted = [
-        Wanted(place, body, _found(body, place, items))
-        for place, body in enumerate(bodies)
-        if place not in gift_cards
-    ]
-    _check_parts(wanted)
+    wanted = chosen(bodies, items, gift_cards)
     currency = terms.currency
     listed, own = [], []
     for place, body, item in wanted:
@@ -91,6 +89,26 @@ def priced(
     return ticket
 
 
+def chosen(
+    bodies: Sequence[B], items: Mapping[Name, SaleItem], but: Container[int] = ()
+) -> list[Wanted[B]]:
+    """The items that lines name, `but` those at some places. Raises NotFound or ValidationFailed,
+    naming the field; ChooseVariant."""
+    wanted = [
+        Wanted(place, body, _found(body, place, items))
+        for place, body in enumerate(bodies)
+        if place not in but
+    ]
+    _check_parts(wanted)
+    return wanted
+
+
+def parts_of(item: SaleItem) -> tuple[Part, ...]:
+    """What leaves the shelf for each unit."""
+    parts = tuple(Part(part.item_id, part.quantity) for part in item.components)
+    return parts or (Part(item.item_id, 1),)
+
+
 def spread(amount: int, over: Sequence[int]) -> list[int]:
     """`amount` in parts that are proportional to `over` and add up to it: what rounding down
     leaves goes, unit by unit, to the largest remainders, the earliest first. None is given more
@@ -113,13 +131,12 @@ def tax_of(amount_minor: int, rate_ppm: int, *, included: bool) -> int:
     return (2 * amount_minor * rate_ppm + PPM) // (2 * PPM)
 
 
-def _line(wanted: Wanted, discount_minor: int, terms: TillTerms) -> SaleLine:
+def _line(wanted: Wanted[s.LineBody], discount_minor: int, terms: TillTerms) -> SaleLine:
     _, body, item = wanted
     rate = terms.rate(item.tax_class_id)
     rate_ppm = rate.rate_ppm if rate else 0
     amount = item.price_minor * body.quantity - discount_minor
     tax = tax_of(amount, rate_ppm, included=terms.prices_include_tax)
-    parts = tuple(Part(part.item_id, part.quantity) for part in item.components)
     return SaleLine(
         item.item_id,
         item.product_id,
@@ -131,11 +148,11 @@ def _line(wanted: Wanted, discount_minor: int, terms: TillTerms) -> SaleLine:
         rate_ppm,
         tax,
         amount if terms.prices_include_tax else amount + tax,
-        parts or (Part(item.item_id, 1),),
+        parts_of(item),
     )
 
 
-def _found(body: s.LineBody, place: int, items: Mapping[Name, SaleItem]) -> SaleItem:
+def _found(body: s.Units, place: int, items: Mapping[Name, SaleItem]) -> SaleItem:
     field, kind, name = body.named
     item = items.get((kind, name))
     if item is None or (field == "variantId" and item.variant_id is None):
@@ -146,13 +163,11 @@ def _found(body: s.LineBody, place: int, items: Mapping[Name, SaleItem]) -> Sale
     return item
 
 
-def _check_parts(wanted: Sequence[Wanted]) -> None:
+def _check_parts(wanted: Sequence[Wanted[B]]) -> None:
     """No more of one item than one command may move."""
     total: dict[object, int] = {}
     for place, body, item in wanted:
-        for part_id, each in [(part.item_id, part.quantity) for part in item.components] or [
-            (item.item_id, 1)
-        ]:
+        for part_id, each in parts_of(item):
             total[part_id] = total.get(part_id, 0) + each * body.quantity
             if total[part_id] > MAX_TAKEN:
                 raise _bad(f"lines[{place}].quantity", f"comes to more than {MAX_TAKEN} units")

@@ -69,7 +69,18 @@ def sale(row: Row, lines: Rows, payments: Rows) -> a.SaleOut:
         row["change_minor"],
         row["reservation_id"],
     )
-    return v.sale_out(row["id"], sold, row["created_by"], row["created_at"])
+    return v.sale_out(row["id"], sold, row["created_by"], row["created_at"], _offline(row))
+
+
+def _offline(row: Row) -> a.OfflineOut | None:
+    if row["client_sale_id"] is None:
+        return None
+    return a.OfflineOut(
+        client_sale_id=row["client_sale_id"],
+        offline_number=row["offline_number"],
+        uploaded_by=row["uploaded_by"],
+        uploaded_at=row["uploaded_at"],
+    )
 
 
 def _line(line: Row) -> m.SaleLine:
@@ -105,6 +116,7 @@ def sale_row(row: Row) -> a.SaleRow:
         customer_id=row["customer_id"],
         cashier=row["created_by"],
         created_at=row["created_at"],
+        offline=_offline(row),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from deployments.pos import (
     gift_card_routes,
+    offline_routes,
     parked_routes,
     receipt_routes,
     register_routes,
@@ -16,6 +17,7 @@ from gateway.capability import Capability
 __all__ = [
     "capability",
     "gift_card_routes",
+    "offline_routes",
     "parked_routes",
     "receipt_routes",
     "register_routes",

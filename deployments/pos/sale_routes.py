@@ -130,6 +130,7 @@ async def list_sales(
         until,
         query.receipt_number,
         own_eyes(principal),
+        query.offline,
     )
     async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
         rows, total = await pos_reading.sales(tx, filters, query.offset, query.limit)

@@ -96,15 +96,14 @@ class DiscountBody(CamelModel):
 ItemCode = Annotated[str | None, Field(min_length=1, max_length=64)]
 
 
-class LineBody(CamelModel):
-    """An item by exactly one of `sku`, `barcode`, `productId`, `variantId`."""
+class Units(CamelModel):
+    """Units of an item, by exactly one of `sku`, `barcode`, `productId`, `variantId`."""
 
     sku: ItemCode = None
     barcode: ItemCode = None
     product_id: UUID | None = None
     variant_id: UUID | None = None
     quantity: Annotated[int, Field(ge=1, le=MAX_LINE_QUANTITY)] = 1
-    discount: DiscountBody | None = None
 
     @model_validator(mode="after")
     def _sellable(self) -> Self:
@@ -130,6 +129,12 @@ class LineBody(CamelModel):
         if self.product_id is not None:
             return "productId", "id", self.product_id
         return "variantId", "id", self.variant_id
+
+
+class LineBody(Units):
+    """An item by exactly one of `sku`, `barcode`, `productId`, `variantId`."""
+
+    discount: DiscountBody | None = None
 
 
 class NewGiftCard(CamelModel):
@@ -325,6 +330,9 @@ class SaleQuery(PageQuery):
         Field(ge=datetime.date(1970, 1, 1), le=datetime.date(9998, 12, 31)),
     ] = None
     receipt_number: Annotated[int | None, Field(ge=1, le=10**15)] = None
+    offline: Annotated[
+        bool | None, Field(description="Only sales that were made offline, or only others")
+    ] = None
 
 
 class ReceiptNumberQuery(QueryModel):

@@ -58,7 +58,10 @@ def sale_slip(sale: a.SaleOut, terms: TillTerms) -> Slip:
         rows.append(("Change given", money(sale.change)))
     if sale.refunded:
         rows.append(("Refunded since", money(sale.refunded)))
-    head = _head(terms, f"Receipt {sale.receipt_number}", sale.created_at)
+    title = f"Receipt {sale.receipt_number}"
+    if sale.offline and sale.offline.offline_number:
+        title += f" (offline {sale.offline.offline_number})"
+    head = _head(terms, title, sale.created_at)
     return Slip(head, rows, _foot(terms, str(sale.sale_id)))
 
 

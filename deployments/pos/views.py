@@ -69,7 +69,13 @@ def quote_out(ticket: Ticket, shortages: list[a.PartsOut]) -> a.QuoteOut:
     )
 
 
-def sale_out(sale_id: UUID, sold: m.Sold, cashier: str, created_at: datetime) -> a.SaleOut:
+def sale_out(
+    sale_id: UUID,
+    sold: m.Sold,
+    cashier: str,
+    created_at: datetime,
+    offline: a.OfflineOut | None = None,
+) -> a.SaleOut:
     sale, currency = sold.sale, sold.sale.currency
     return a.SaleOut(
         sale_id=sale_id,
@@ -103,6 +109,7 @@ def sale_out(sale_id: UUID, sold: m.Sold, cashier: str, created_at: datetime) ->
         note=sold.note,
         cashier=cashier,
         created_at=created_at,
+        offline=offline,
     )
 
 
@@ -219,6 +226,7 @@ def report_out(register_id: UUID, shift: m.Shift, closing: Closing | None = None
         paid_out=money(totals.paid_out_minor),
         no_sales=totals.no_sales,
         expected_cash=money(shift.expected_minor),
+        earlier_cash=money(totals.earlier_cash_minor),
         counted_cash=money(closing.counted_minor) if closing else None,
         difference=money(closing.counted_minor - shift.expected_minor) if closing else None,
         denominations=[

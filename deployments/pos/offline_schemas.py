@@ -1,0 +1,107 @@
+"""What a register says of the sales that it made without a network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field, ValidationError, WrapValidator
+from pydantic.json_schema import SkipJsonSchema
+
+from actors.till.model import MAX_PAYMENTS, MAX_SALE_LINES
+from core.errors import FieldError
+from deployments.pos.schemas import LocationId, Reference, Units
+from gateway.errors import field_errors
+from gateway.schemas import Amount, CamelModel, Moment
+
+MAX_UPLOADED = 100
+MAX_TAX_RATE = 10
+
+
+class OfflineLine(Units):
+    """A line as it was charged: prices of then, not of today. `discount` is money off the whole
+    line, its share of a discount on the sale included; `taxRate` 0.2 is 20 %. `total` is what was
+    paid: quantity x unitPrice - discount, plus `tax` where prices do not include it."""
+
+    unit_price: Amount
+    discount: Amount = Decimal(0)
+    tax_rate: Annotated[Amount, Field(le=MAX_TAX_RATE, decimal_places=6)] = Decimal(0)
+    tax: Amount = Decimal(0)
+    total: Amount
+
+
+class OfflinePayment(CamelModel):
+    """`amount` as it was handed over. `external` is what another device settled: name its slip in
+    `reference`. Cards and gift cards need a network."""
+
+    method: Literal["cash", "external"]
+    amount: Annotated[Amount, Field(gt=0)]
+    reference: Reference = None
+
+
+class OfflineSale(CamelModel):
+    """A sale that has happened. `clientSaleId` is the register's own name for it and its identity
+    for ever: with the same content it is answered with the sale that it made the first time, with
+    another it is refused. `total` is what was due, tips included."""
+
+    client_sale_id: UUID
+    occurred_at: Annotated[Moment, Field(description="When it was sold, in the last 30 days")]
+    register_id: UUID
+    location_id: LocationId = None
+    offline_number: Annotated[
+        str | None,
+        Field(min_length=1, max_length=64, description="On the paper that the register printed"),
+    ] = None
+    lines: Annotated[list[OfflineLine], Field(min_length=1, max_length=MAX_SALE_LINES)]
+    tips: Amount = Decimal(0)
+    total: Amount
+    prices_include_tax: bool
+    payments: Annotated[list[OfflinePayment], Field(max_length=MAX_PAYMENTS)]
+    customer_id: UUID | None = None
+    cashier_id: Annotated[
+        UUID | None, Field(description="A member who sold it, if not who uploads it")
+    ] = None
+    note: Annotated[str | None, Field(max_length=500)] = None
+
+    def digest(self) -> bytes:
+        """Of all that it says; the same however numbers, times and defaults are written, and
+        whatever fields later versions add."""
+        said = self.model_dump(mode="json", exclude_defaults=True)
+        said["occurred_at"] = int(self.occurred_at.timestamp() * 1000)
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An entry that is no sale, and why not."""
+
+    client_sale_id: UUID | None
+    errors: tuple[FieldError, ...]
+
+
+def _judged_alone(raw: Any, _: Any) -> OfflineSale | Unreadable:
+    try:
+        return OfflineSale.model_validate(raw)
+    except ValidationError as error:
+        return Unreadable(_named(raw), tuple(field_errors(error.errors())))
+
+
+def _named(raw: Any) -> UUID | None:
+    """The name of an entry, if it has at least that."""
+    try:
+        return UUID(raw["clientSaleId"])
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
+Entry = Annotated[OfflineSale | SkipJsonSchema[Unreadable], WrapValidator(_judged_alone)]
+
+
+class OfflineBatch(CamelModel):
+    """Sales are judged one by one, so that a bad one does not keep the others out."""
+
+    sales: Annotated[list[Entry], Field(min_length=1, max_length=MAX_UPLOADED)]

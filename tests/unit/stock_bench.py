@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID, uuid4
 
+from actors.composite import Rows
 from actors.families import commerce
 from actors.messages import Command
 from actors.runtime.family import Change, Context, Decision, Key
@@ -77,6 +78,10 @@ class StockBench:
         self.lines += rows["stock_movements"]
         assert all(key in self.states for key in decision.touched), "a receipt names what is there"
         return decision.reply
+
+    def rows(self) -> Rows:
+        """What all that happened would write, as if it were one batch."""
+        return commerce.project(self.ledger)
 
     def stock(self, product: UUID, location: UUID | None = None) -> m.Stock:
         return self.states.get(stock_key(self.context(), product, location)) or m.Stock()

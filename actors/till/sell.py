@@ -47,10 +47,8 @@ class _Settled(NamedTuple):
 
 
 def sell(view: View, command: t.Sell, context: Context) -> Decision:
-    if command.offline is not None:
-        known: m.Sale | None = view.get(sale_key(context, command.sale_id))
-        if known is not None:
-            return _again(command.sale_id, known, command.offline)
+    if again := _again(view, command, context):
+        return again
     register = live_register(view, context, command.register_id)
     if register is None:
         return refuse("not_found", registerId=str(command.register_id))
@@ -84,11 +82,16 @@ def sell(view: View, command: t.Sell, context: Context) -> Decision:
     return Decision(reply, events, (key, till))
 
 
-def _again(sale_id: UUID, known: m.Sale, offline: m.Offline) -> Decision:
-    """What an offline sale that is in already is answered: it happened once."""
-    if known.digest != offline.digest:
-        return refuse("client_sale_id_reused", saleId=str(sale_id))
-    return Decision(t.SaleKnown(sale_id, known))
+def _again(view: View, command: t.Sell, context: Context) -> Decision | None:
+    """The answer to an offline sale that is in already: it happened once."""
+    if command.offline is None:
+        return None
+    known: m.Sale | None = view.get(sale_key(context, command.sale_id))
+    if known is None:
+        return None
+    if known.digest != command.offline.digest:
+        return refuse("client_sale_id_reused", saleId=str(command.sale_id))
+    return Decision(t.SaleKnown(command.sale_id, known))
 
 
 def _take(view: View, command: t.Sell, context: Context) -> Events | Refused:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -129,6 +130,20 @@ async def _sell(shop: Shop | None) -> Call:
     return Call(body=await _sale_body(shop))
 
 
+async def _offline(shop: Shop | None) -> Call:
+    line = {"barcode": await _barcode(shop), "unitPrice": 2, "total": 2}
+    sale = {
+        "clientSaleId": str(uuid4()),
+        "occurredAt": datetime.now(UTC).isoformat(),
+        "registerId": await _register(shop),
+        "lines": [line],
+        "total": 2,
+        "pricesIncludeTax": True,
+        "payments": [{"method": "cash", "amount": 5}],
+    }
+    return Call(body={"sales": [sale]})
+
+
 async def _receipt(shop: Shop | None) -> Call:
     """With the receipt in hand, so that a cashier may see it."""
     sale = await _sale(shop)
@@ -232,6 +247,8 @@ CASES: dict[RouteId, Case] = {
     ("GET", "/api/pos/shifts/{id}/cash-movements"): _till(_shift, statuses=OWN_EYES),
     ("POST", "/api/pos/quotes"): _till(_quote),
     ("POST", "/api/pos/sales"): _till(_sell),
+    # Each sale has an answer of its own, so that the request itself is never refused.
+    ("POST", "/api/pos/offline-sales"): _till(_offline, about_a_thing=False),
     ("GET", "/api/pos/sales"): _till(plain(), about_a_thing=False),
     ("GET", "/api/pos/sales/{id}"): _till(_receipt),
     ("GET", "/api/pos/sales/{id}/receipt"): _till(_receipt),

@@ -43,8 +43,9 @@ LISTS = [
     ("GET", "/api/business/tax-rates"),
     ("GET", "/api/business/audit-log"),
 ]
-# Rows of an import are judged one by one: the answer is 200 and says what is wrong with each.
-JUDGED_ALONE = "rows["
+# Rows of an import and offline sales are judged one by one: the answer is 200 and says what is
+# wrong with each.
+JUDGED_ALONE = ("rows[", "sales[")
 # Places that may hold null: they are as good as left out.
 NULLABLE = {"category", "barcode", "version", "lowStockThreshold", "reference", "businessName"}
 NULLABLE |= {"currency", "expiresAt", "lines", "legalName", "phone", "website"}
@@ -146,12 +147,12 @@ def wrong_for(path: str, value: Any, nullable: frozenset[str]) -> Iterable[str]:
 
 def spoiled(body: dict[str, Any], nullable: frozenset[str]) -> Iterator[Bad]:
     for path, steps, value in leaves(body):
-        if JUDGED_ALONE not in path:
+        if not path.startswith(JUDGED_ALONE):
             for text in wrong_for(path, value, nullable):
                 yield Bad(replaced(body, steps, text), path)
     yield Bad(json.dumps(body | {"nonsense": 1}).encode(), "nonsense")
     for path, steps, value in leaves(body):
-        if isinstance(value, dict) and JUDGED_ALONE not in path:
+        if isinstance(value, dict) and not path.startswith(JUDGED_ALONE):
             inner = json.dumps(value | {"nonsense": 1})
             yield Bad(replaced(body, steps, inner), f"{path}.nonsense")
     first = json.dumps(next(iter(body)))

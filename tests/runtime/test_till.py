@@ -69,6 +69,26 @@ async def test_sales_under_kills_leave_the_books_in_step(urls: Urls, rng: random
     assert await _as_answered(urls, trade)
 
 
+async def test_offline_sales_that_many_upload_under_kills_are_recorded_once(
+    urls: Urls, rng: random.Random
+) -> None:
+    faults = Faults(rng, lose_request=0.01, lose_answer=0.03, repeat=0.05, max_delay_seconds=0.01)
+    async with running(urls, 2, faults=faults) as cluster:
+        trade = await Trade.open(cluster, rng, registers=2, units=30)
+        people = [asyncio.create_task(trade.uploader()) for _ in range(4)]
+        people += [asyncio.create_task(trade.clerk()) for _ in range(4)]
+        kills = await _killing(cluster, rng, trade)
+        await asyncio.gather(*people)
+        await cluster.settled()
+    print(f"{kills} kills, {len(trade.paper)} sales on paper, {len(trade.uploaded)} uploads")
+    assert not await audit(urls)
+    paper = {sale.sale_id for sale in trade.paper}
+    assert await ids(urls, "pos_sales") == paper | {sale.sale_id for sale in trade.sold}
+    made = Counter(one.sale_id for one in trade.uploaded if isinstance(one, t.SaleMade))
+    assert set(made) == paper
+    assert set(made.values()) == {1}
+
+
 async def test_a_lost_sale_is_caught_without(
     urls: Urls, rng: random.Random, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import random
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+from msgspec.structs import replace
 
 from actors.messages import Refused
 from actors.till import messages as t
@@ -31,6 +33,8 @@ class Trade:
     rng: random.Random
     sold: list[t.SaleMade] = field(default_factory=list)
     returned: list[t.ReturnDone] = field(default_factory=list)
+    paper: list[t.Sell] = field(default_factory=list)
+    uploaded: list[t.SaleMade | t.SaleKnown] = field(default_factory=list)
     ending: bool = False
 
     @classmethod
@@ -51,6 +55,28 @@ class Trade:
         paid = tenders or (t.Tender(m.Method.CASH, due + 50),)
         place = self.shop.tenant_id
         return t.Sell(uuid7(), self.rng.choice(self.registers), place, "EUR", lines, paid)
+
+    def offline_sale(self) -> t.Sell:
+        """One that has happened, perhaps of goods that are not there any more."""
+        sale, name = self.sale(quantity=2), uuid7()
+        digest = hashlib.sha256(name.bytes).digest()
+        at_ms = self.shop.cluster.clock.now_ms() - self.rng.randint(0, 60_000)
+        return replace(sale, offline=m.Offline(name, at_ms, "ann", digest))
+
+    async def uploader(self) -> None:
+        """Uploads what was sold offline, each sale by a new request and often what somebody has
+        uploaded before, until told to end; then all of it once more."""
+        while not self.ending:
+            if not self.paper or self.rng.random() < 0.4:
+                self.paper.append(self.offline_sale())
+            await self._upload(self.rng.choice(self.paper))
+        for sale in self.rng.sample(self.paper, len(self.paper)):
+            await self._upload(sale)
+
+    async def _upload(self, sale: t.Sell) -> None:
+        reply = await self.shop.insist(Request(sale))
+        assert isinstance(reply, t.SaleMade | t.SaleKnown)
+        self.uploaded.append(reply)
 
     async def clerk(self) -> None:
         """Sells, and takes back something now and then, until told to end."""

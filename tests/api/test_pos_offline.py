@@ -351,6 +351,18 @@ async def test_a_repeat_is_known_for_ever(shop: TillShop) -> None:
     assert later["recorded"] == 1
 
 
+async def test_goods_come_back_against_its_receipt(shop: TillShop) -> None:
+    tea = await shop.product(2)
+    body = offline(shop, tea, 3)
+    made = (await upload(shop.owner, body))["sales"][0]
+    back = {"registerId": shop.register, "lines": [{"number": 1, "quantity": 2}]}
+    returned = done(await shop.owner.post(f"/api/pos/sales/{made['saleId']}/returns", back))
+    assert (returned["total"], returned["receiptNumber"]) == (4, 2)
+    (told,) = (await upload(shop.owner, body))["sales"]
+    assert told == made | {"status": "repeated"}
+    assert await shop.on_hand(tea) == 9
+
+
 async def test_a_count_knows_what_was_sold_before_it(shop: TillShop) -> None:
     tea = await shop.product(2, 10)
     before, after = offline(shop, tea, 2, occurredAt=ago(hours=2)), offline(shop, tea, 3)

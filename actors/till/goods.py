@@ -105,10 +105,12 @@ def give_back(
 
 def record_gone(
     view: View, context: Context, location_id: UUID, lines: Lines, reference: str, at_ms: int
-) -> Events:
-    """The events by which goods have left at a moment in the past. Nothing is refused: they are
-    gone, whatever the level says, and only what was counted since knows that already."""
+) -> Events | Refused:
+    """The events by which goods have left at a moment in the past. No stock is asked for: they
+    are gone, whatever the level says, and only what was counted since knows that already."""
     chosen = slots(view, context, location_id, lines)
+    if refused := parent(chosen):
+        return refused
     return moves(chosen, "sold", -1, reference=reference, occurred_at_ms=at_ms, beyond=True)
 
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID, uuid5
 
-from actors.families import COMMERCE, decode_reply, encode_command
-from actors.messages import Refused
+from actors.messages import Reply
 from actors.till import messages as t
 from actors.till import model as m
 from core.errors import FieldError, HoldfastError, NotFound, ValidationFailed
@@ -20,7 +19,7 @@ from core.request import RequestKey
 from deployments.inventory.service import occurred_ms, tenant_of
 from deployments.pos import answers as a
 from deployments.pos import pricing
-from deployments.pos.commands import location_of, refusal
+from deployments.pos.commands import location_of, send
 from deployments.pos.errors import ClientSaleIdReused
 from deployments.pos.offline_schemas import OfflineLine, OfflineSale, Unreadable
 from deployments.pos.price_book import Name, Prices
@@ -134,20 +133,15 @@ class Upload:
             number, shift_id = before["receipt_number"], before["shift_id"]
             return _result(entry, "repeated", before["id"], number, shift_id)
         draft = self._draft(entry, known)
-        decided = await self.shared.bus.send(
-            COMMERCE,
-            tenant_id,
-            self.principal.id,
-            encode_command(draft),
-            self.key.step(f"offline sale {place}"),
-        )
-        reply = decode_reply(decided.reply)
-        if isinstance(reply, Refused):
-            raise refusal(reply, draft.currency)
-        made = isinstance(reply, t.SaleMade)
-        sale: m.Sale = reply.sold.sale if made else reply.sale
-        status: Literal["recorded", "repeated"] = "recorded" if made else "repeated"
-        return _result(entry, status, draft.sale_id, sale.receipt_number, sale.shift_id)
+        key = self.key.step(f"offline sale {place}")
+        reply, _ = await send(self.shared, self.principal, key, draft, Reply, draft.currency)
+        if isinstance(reply, t.SaleMade):
+            sale = reply.sold.sale
+            return _result(entry, "recorded", draft.sale_id, sale.receipt_number, sale.shift_id)
+        if not isinstance(reply, t.SaleKnown):
+            raise TypeError(f"a sale was answered {type(reply).__name__}")
+        sale = reply.sale
+        return _result(entry, "repeated", draft.sale_id, sale.receipt_number, sale.shift_id)
 
     def _draft(self, entry: OfflineSale, known: _Known) -> t.Sell:
         """The command that records the sale. Raises ValidationFailed or NotFound, naming the

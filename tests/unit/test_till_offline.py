@@ -121,6 +121,13 @@ def test_what_is_written_tells_both_moments_and_both_people() -> None:
     assert (event["cashierId"], event["soldAtMs"], event["offline"]) == ("ann", 5_000, True)
 
 
+def test_what_has_variants_by_now_was_one_of_them() -> None:
+    bench, sale = shop(), offline(ITEMS[0])
+    bench.run(stock.BecomeParents((ITEMS[0],)))
+    assert bench.run(sale).code == "choose_variant"
+    assert not isinstance(bench.run(replace(sale, lines=(line(ITEMS[1]),))), Refused)
+
+
 uploads = st.lists(
     st.tuples(
         st.sampled_from(ITEMS),

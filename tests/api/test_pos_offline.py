@@ -17,54 +17,15 @@ from core.principal import Role
 from core.settings import Settings
 from store.business import open_business
 from store.engine import Scope
+from tests.api.offline_kit import ROUTE, ago, close, offline, refused, upload
 from tests.api.shop import done, problem
-from tests.api.till_kit import Clerk, TillShop, till_shop
-
-ROUTE = "/api/pos/offline-sales"
+from tests.api.till_kit import TillShop, till_shop
 
 
 @pytest.fixture
 async def shop(embedded: Settings) -> AsyncIterator[TillShop]:
     async with till_shop(embedded) as opened:
         yield opened
-
-
-def ago(**span: float) -> str:
-    return (datetime.now(UTC) - timedelta(**span)).isoformat()
-
-
-def offline(shop: TillShop, product: str, quantity: int = 1, **rest: Any) -> dict[str, Any]:
-    """At two a piece, paid with twenty; a minute ago."""
-    total = 2 * quantity
-    line = {"productId": product, "quantity": quantity, "unitPrice": 2, "total": total}
-    return {
-        "clientSaleId": str(uuid4()),
-        "occurredAt": ago(minutes=1),
-        "registerId": shop.register,
-        "lines": [line],
-        "total": total,
-        "pricesIncludeTax": True,
-        "payments": [{"method": "cash", "amount": 20}],
-    } | rest
-
-
-async def upload(by: Clerk, *sales: Any, key: str | None = None) -> dict[str, Any]:
-    found: dict[str, Any] = done(await by.post(ROUTE, {"sales": list(sales)}, key))
-    return found
-
-
-async def refused(shop: TillShop, sale: Any) -> dict[str, Any]:
-    """The problem of a sale that must not be recorded."""
-    (one,) = (await upload(shop.owner, sale))["sales"]
-    assert (one["status"], one["saleId"]) == ("rejected", None)
-    problem: dict[str, Any] = one["problem"]
-    return problem
-
-
-async def close(shop: TillShop) -> dict[str, Any]:
-    path = f"/api/pos/registers/{shop.register}/shifts/close"
-    found: dict[str, Any] = done(await shop.owner.post(path, {"counted": 100}))
-    return found
 
 
 async def test_what_was_charged_is_recorded_as_it_was(shop: TillShop) -> None:

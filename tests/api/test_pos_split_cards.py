@@ -189,6 +189,39 @@ async def test_killed_between_two_charges(shop: TillShop, client_returns: bool) 
     assert await audit(shop, tea, 3, cards=2) == ((1, 1400) if client_returns else (0, 0))
 
 
+class Late(Sandbox):
+    """The second card's charge is on its way until it is let through."""
+
+    def __init__(self, db: Any) -> None:
+        super().__init__(db)
+        self.charged = 0
+        self.is_under_way, self.may_arrive = asyncio.Event(), asyncio.Event()
+
+    async def charge(self, key: str, token: str, amount_minor: int, currency: str) -> Charge:
+        self.charged += 1
+        if self.charged == 2:
+            self.is_under_way.set()
+            await self.may_arrive.wait()
+        return await super().charge(key, token, amount_minor, currency)
+
+
+async def test_called_off_while_the_second_charge_is_on_its_way(shop: TillShop) -> None:
+    tea = await shop.product(2 * PRICE, 3)
+    resources: Any = shop.served.resources
+    late = Late(resources.db)
+    resources.cards = saga(resources, late, timeout_seconds=60.0)
+    async with asyncio.TaskGroup() as group:
+        paying = group.create_task(pay(shop, tea, "tok_approve", "tok_approve", key="k"))
+        await late.is_under_way.wait()
+        await settle(shop)
+        assert await kept(shop) == 0
+        late.may_arrive.set()
+    found = problem(paying.result(), 409, "sale_not_completed")
+    assert found["reason"] == "card_silent"
+    assert await audit(shop, tea, 3, cards=2) == (0, 0)
+    assert await charges(shop) == ["refunded", "refunded"]
+
+
 @pytest.mark.parametrize(
     ("tokens", "sells"),
     [

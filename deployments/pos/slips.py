@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from html import escape
+from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from core.money import exponent
@@ -16,7 +17,8 @@ from store.business import TillTerms
 
 COLUMNS = 42
 _PAPER_MM, _MARGIN_MM, _LINE_MM = 80.0, 4.0, 4.2
-# What the fonts that every PDF reader has can show; anything else is printed as a question mark.
+_FONT_POINTS = 8
+# What the fonts that every PDF reader has can show.
 _ENCODING = "cp1252"
 
 
@@ -114,8 +116,9 @@ def as_html(slip: Slip) -> str:
 
 
 def as_pdf(slip: Slip) -> bytes:
-    """One page as wide as a till's paper and as long as it needs to be. Takes milliseconds of the
-    processor: call it outside the event loop."""
+    """One page as wide as a till's paper and as long as it needs to be. Scripts that our font has
+    no letters of, as Chinese, are printed as question marks. Takes milliseconds of the processor,
+    with letters beyond the western ones a hundred: call it outside the event loop."""
     # Here, because it is large and most processes never print.
     from fpdf import FPDF
 
@@ -124,11 +127,18 @@ def as_pdf(slip: Slip) -> bytes:
     pdf.set_auto_page_break(False)
     pdf.set_margins(_MARGIN_MM, _MARGIN_MM)
     pdf.core_fonts_encoding = _ENCODING
-    pdf.set_title(_printable(slip.head[0]))
+    pdf.set_title(slip.head[0])
     pdf.add_page()
-    pdf.set_font("Courier", size=8)
+    if _is_western(lines):
+        pdf.set_font("Courier", size=_FONT_POINTS)
+    else:
+        # As wide as Courier, and carried along: only the letters in use.
+        pdf.add_font("DejaVu", fname=str(files("barcode") / "fonts" / "DejaVuSansMono.ttf"))
+        pdf.set_font("DejaVu", size=_FONT_POINTS)
+        glyphs: Container[int] = getattr(pdf.fonts["dejavu"], "cmap", ())
+        lines = [_with_glyphs(line, glyphs) for line in lines]
     for line in lines:
-        pdf.cell(0, _LINE_MM, _printable(line), new_x="LMARGIN", new_y="NEXT")
+        pdf.cell(0, _LINE_MM, line, new_x="LMARGIN", new_y="NEXT")
     return bytes(pdf.output())
 
 
@@ -187,5 +197,13 @@ def _paragraphs(lines: Iterable[str]) -> str:
     return "".join(f"<p>{escape(line)}</p>" for line in lines if line)
 
 
-def _printable(text: str) -> str:
-    return text.encode(_ENCODING, "replace").decode(_ENCODING)
+def _is_western(lines: Iterable[str]) -> bool:
+    try:
+        "".join(lines).encode(_ENCODING)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _with_glyphs(text: str, glyphs: Container[int]) -> str:
+    return "".join(letter if ord(letter) in glyphs else "?" for letter in text)

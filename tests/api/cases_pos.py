@@ -69,6 +69,7 @@ async def _basket(shop: Shop | None) -> dict[str, Any]:
 async def _sale_body(shop: Shop | None) -> dict[str, Any]:
     cash = {"method": "cash", "amount": 50, "reference": "note 1"}
     basket = await _basket(shop)
+    basket["lines"].append({"giftCard": {"amount": 5, "expiresAt": "2100-01-01T00:00:00Z"}})
     return basket | {"registerId": await _register(shop), "payments": [cash]}
 
 

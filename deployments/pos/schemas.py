@@ -153,7 +153,8 @@ class BasketLine(LineBody):
 
     def _check(self) -> None:
         if self.gift_card is None:
-            super()._check()
+            if self._names != 1:
+                raise ValueError("name one of sku, barcode, productId, variantId, giftCard")
         elif self._names or self.quantity != 1 or self.discount is not None:
             raise ValueError("a giftCard has a line of its own, without quantity and discount")
 

@@ -20,7 +20,9 @@ NEVER = {"code": "0000-0000-0000-0000"}
 OWN_SHIFT = frozenset({200, 403})
 OWN_EYES = frozenset({200, 404})
 
-NULLABLE = frozenset({"discount", "percent", "note", "label", "counted", "denominations"})
+NULLABLE = frozenset(
+    {"discount", "percent", "note", "label", "counted", "denominations", "giftCard"}
+)
 
 # One register with an open shift per business, and goods to sell: most cases leave them as good
 # as they were.

@@ -14,12 +14,14 @@ from sqlalchemy import (
     Select,
     Text,
     Uuid,
+    and_,
     case,
     cast,
     exists,
     func,
     literal,
     literal_column,
+    not_,
     or_,
     select,
     tuple_,
@@ -30,9 +32,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import BigInteger
 
 from store.catalog import FIELDS, Product, product_of, products
+from store.catalog_bundles import bundle_components
 from store.catalog_categories import paths_under
 from store.catalog_items import item_prices
 from store.catalog_variants import variants
+from store.inventory import stock_levels
 
 MOST_FOUND = 10_000
 MOST_CATEGORIES = 500
@@ -56,7 +60,8 @@ class Filters:
     category, or all in SKU and options of one variant, each at least as a beginning. `category`
     takes in those below it. `currency` leaves what has a price in it, and prices, in
     ten-thousandths of a major unit, then compare in it. `options` are of one variant together;
-    SKU and barcode those of a product or of one of its variants."""
+    SKU and barcode those of a product or of one of its variants. `in_stock` is as the function of
+    that name says."""
 
     tenant_id: UUID | None = None
     category: str | None = None
@@ -67,12 +72,13 @@ class Filters:
     barcode: str | None = None
     words: str | None = None
     options: Mapping[str, str] | None = None
+    in_stock: bool | None = None
 
 
 class Facet(NamedTuple):
-    """How many products have a value. `kind` is category, price, option or vendor; `value` a
-    path, a number of a step in PRICE_STEPS (0 is below the first), an option's value (its name is
-    in `name`) or an id."""
+    """How many products have a value. `kind` is category, price, option, vendor or in_stock;
+    `value` a path, a number of a step in PRICE_STEPS (0 is below the first), an option's value
+    (its name is in `name`), an id, or true or false."""
 
     kind: str
     name: str
@@ -84,7 +90,8 @@ async def search(
     tx: AsyncConnection, filters: Filters, sort: str, *, limit: int, offset: int
 ) -> tuple[list[Product], int]:
     """One page of products and how many there are in all. `sort` is a name of SORTS, with a
-    leading minus for descending; ties go by id. With `words`, at most MOST_FOUND are found."""
+    leading minus for descending; ties go by id. With `words`, at most MOST_FOUND are found; with
+    `in_stock`, so many are counted."""
     where = await _conditions(tx, filters)
     name, newest = sort.removeprefix("-"), sort.startswith("-")
     column = _price(filters.currency) if name == "price" else SORTS[name]
@@ -93,8 +100,12 @@ async def search(
     found = [product_of(row) for row in (await tx.execute(page)).mappings()]
     if len(found) < limit and (found or not offset):
         return found, offset + len(found)
-    count = select(func.count()).select_from(products).where(*where)
-    return found, (await tx.execute(count)).scalar_one()
+    all_found = select(products.c.id).where(*where)
+    if filters.in_stock is not None:
+        all_found = all_found.limit(MOST_FOUND)
+    count = select(func.count()).select_from(all_found.subquery())
+    seen = offset + len(found) if found else 0
+    return found, max((await tx.execute(count)).scalar_one(), seen)
 
 
 async def facets(tx: AsyncConnection, filters: Filters) -> tuple[list[Facet], int]:
@@ -103,7 +114,13 @@ async def facets(tx: AsyncConnection, filters: Filters) -> tuple[list[Facet], in
     MOST_VALUES most frequent; most frequent first."""
     p = products.c
     found = (
-        select(p.id, p.tenant_id, p.category, _price(filters.currency).label("price_e4"))
+        select(
+            p.id,
+            p.tenant_id,
+            p.category,
+            _price(filters.currency).label("price_e4"),
+            in_stock().label("in_stock"),
+        )
         .where(*await _conditions(tx, filters))
         .limit(MOST_FOUND)
         .cte("found")
@@ -127,6 +144,7 @@ async def facets(tx: AsyncConnection, filters: Filters) -> tuple[list[Facet], in
         _counted(found, "category", found.c.category).where(found.c.category.is_not(None)),
         _counted(found, "price", func.width_bucket(found.c.price_e4, steps)),
         _counted(found, "vendor", found.c.tenant_id),
+        _counted(found, "in_stock", found.c.in_stock),
         options,
         _counted(found, "all", literal("")),
     ]
@@ -208,6 +226,46 @@ def _counted(found: Any, kind: str, value: ColumnElement[Any]) -> Select[str, st
     )
 
 
+def in_stock() -> ColumnElement[bool]:
+    """Whether more of a product is on hand than reserved at any of its business's locations, as
+    of the last commit; backorder does not count. A product with variants is in stock with one of
+    them, a bundle where one location has all its parts."""
+    own, of_variant, anchor, part = (stock_levels.alias() for _ in range(4))
+    first, each = bundle_components.alias(), bundle_components.alias()
+    p = products.c
+    there = select(part).where(
+        part.c.product_id == each.c.component_id,
+        part.c.location_id == anchor.c.location_id,
+        part.c.on_hand - part.c.reserved >= each.c.quantity,
+    )
+    lacking = select(each).where(each.c.bundle_id == p.id, ~there.correlate(each, anchor).exists())
+    return or_(
+        _any(own.c.product_id == p.id, own.c.on_hand > own.c.reserved),
+        _any(
+            variants.c.product_id == p.id,
+            variants.c.deleted_at.is_(None),
+            of_variant.c.product_id == variants.c.id,
+            of_variant.c.on_hand > of_variant.c.reserved,
+        ),
+        and_(
+            p.kind == "bundle",
+            _any(
+                first.c.bundle_id == p.id,
+                first.c.position == 0,
+                anchor.c.product_id == first.c.component_id,
+                ~lacking.correlate(products, anchor).exists(),
+            ),
+        ),
+    )
+
+
+def _any(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """EXISTS, as Postgres walks it for each row by index. The plain one it may hash, and then
+    reads all variants of all businesses for a page of twenty."""
+    found = select(literal(True)).where(*conditions).limit(1).correlate(products)
+    return found.scalar_subquery().is_not(None)
+
+
 def _price(currency: str | None) -> ColumnElement[Any]:
     """A product's price in a currency, null where it has none; without one its own."""
     if currency is None:
@@ -242,6 +300,8 @@ async def _conditions(tx: AsyncConnection, filters: Filters) -> Sequence[ColumnE
     for name, code in (("sku", filters.sku), ("barcode", filters.barcode)):
         if code is not None:
             conditions.append(c.id.in_(_with_code(name, code)))
+    if filters.in_stock is not None:
+        conditions.append(in_stock() if filters.in_stock else not_(in_stock()))
     if filters.options:
         wanted = cast(dict(filters.options), JSONB)
         of_product = exists().where(

@@ -293,6 +293,12 @@ class ProductFilters(QueryModel):
         max_length=MAX_OPTION_FILTERS,
         description="`name:value`; several must be true of one variant",
     )
+    in_stock: bool | None = Field(
+        default=None,
+        description="Only what some location has, or what none has: more on hand than reserved, of"
+        " the product, a variant of it, or all parts of a bundle at one location; `total` then"
+        " counts 10,000 at most",
+    )
     vendor_id: UUID | None = Field(default=None, description="Only this business' products")
 
     @field_validator("option")
@@ -332,3 +338,4 @@ class Facets(CamelModel):
     prices: list[PriceFacet]
     options: dict[str, list[FacetValue]]
     vendors: list[FacetValue]
+    in_stock: list[FacetValue] = Field(description="`true` and `false`")

@@ -258,6 +258,7 @@ def _filters(query: ProductFilters) -> Filters:
         sku=query.sku,
         barcode=query.barcode,
         words=query.q,
+        in_stock=query.in_stock,
         options={name: value for name, _, value in (o.partition(":") for o in query.option)},
     )
 
@@ -286,4 +287,5 @@ def _facets(values: Sequence[Facet], counted: int) -> Facets:
         ],
         options=options,
         vendors=of_kind("vendor"),
+        in_stock=of_kind("in_stock"),
     )

@@ -68,6 +68,7 @@ class Filters:
     action: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    actor_role: str | None = None
 
 
 _FIELDS = tuple(audit_log.c[field.name] for field in fields(Entry))
@@ -98,7 +99,10 @@ async def record(
 
 
 def changed(before: Any, after: Any, names: tuple[str, ...]) -> dict[str, tuple[Any, Any]]:
-    """Those of the fields `names` in which two things differ, with both values."""
+    """Those of the fields `names` in which two things differ, with both values; all of them where
+    there was nothing before."""
+    if before is None:
+        return {name: (None, getattr(after, name)) for name in names}
     pairs = {name: (getattr(before, name), getattr(after, name)) for name in names}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
@@ -112,6 +116,7 @@ async def page(
         (c.actor_id, eq, filters.actor_id),
         (c.subject, eq, filters.subject),
         (c.action, eq, filters.action),
+        (c.actor_role, eq, filters.actor_role),
         (c.at, ge, filters.since),
         (c.at, lt, filters.until),
     ]

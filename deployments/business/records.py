@@ -105,7 +105,7 @@ class Records(Generic[T]):
                 raise TooMany(f"A business has at most {self._kind.most} of these.")
             await self._kind.check_values(Writing(tx, mine, None, values))
             made = await rows.add(tx, {"id": uuid7(), "tenant_id": tenant, **values})
-            await self._tell(tx, principal, made, "created", self._differences(None, made))
+            await self._tell(tx, principal, "created", None, made)
             return self._answer(201, made, tenant)
 
         async with self._db.transaction(Scope(tenant)) as tx:
@@ -130,7 +130,7 @@ class Records(Generic[T]):
             if all(getattr(before, name) == value for name, value in values.items()):
                 return self._answer(200, before, tenant)
             after = await rows.change(tx, row_id, values)
-            await self._tell(tx, principal, after, "updated", self._differences(before, after))
+            await self._tell(tx, principal, "updated", before, after)
             return self._answer(200, after, tenant)
 
         async with self._db.transaction(Scope(tenant)) as tx:
@@ -145,29 +145,20 @@ class Records(Generic[T]):
             before = self._found(await rows.get(tx, row_id))
             await self._kind.check_removal(Writing(tx, mine, before, {}))
             gone = await rows.remove(tx, row_id)
-            await self._tell(tx, principal, gone, "deleted", {})
+            await self._tell(tx, principal, "deleted", gone, gone)
             return recorded(200, Message(message="Deleted"))
 
         async with self._db.transaction(Scope(tenant)) as tx:
             return await once(tx, tenant, key, work)
 
     async def _tell(
-        self,
-        tx: Transaction,
-        principal: Principal,
-        one: T,
-        verb: str,
-        changes: dict[str, tuple[Any, Any]],
+        self, tx: Transaction, principal: Principal, verb: str, before: T | None, one: T
     ) -> None:
+        changes = audit.changed(before, one, self._kind.audited)
         tenant, noun = tenant_of(principal), self._kind.noun
         data = {"id": str(one.id), "version": one.version}
         await emit(tx, tenant, one.id, f"business.{noun}.{verb}.v1", data)
         await audit.record(tx, tenant, principal, f"{noun}.{verb}", one.id, changes)
-
-    def _differences(self, before: T | None, after: T) -> dict[str, tuple[Any, Any]]:
-        if before is None:
-            return {name: (None, getattr(after, name)) for name in self._kind.audited}
-        return audit.changed(before, after, self._kind.audited)
 
     def _found(self, one: T | None) -> T:
         if one is None:

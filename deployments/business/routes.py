@@ -36,7 +36,6 @@ from gateway.errors import responses
 from gateway.idempotency import request_key
 from gateway.routing import HoldfastRoute
 from gateway.schemas import Envelope, Message, Page, PageQuery, Pagination
-from store.audit import Filters
 from store.taxes import of_class
 
 router = APIRouter(route_class=HoldfastRoute)
@@ -254,17 +253,10 @@ async def delete_tax_rate(
 async def read_audit_log(
     principal: Owner, shared: Shared, query: Annotated[AuditQuery, Query()]
 ) -> Page[AuditOut]:
-    """Every change of the business, its people, keys, master data and products, newest first. It
-    holds no secrets, and nobody can change it."""
-    filters = Filters(
-        actor_id=query.actor_id,
-        subject=query.subject_id,
-        action=query.action,
-        since=query.since,
-        until=query.until,
-    )
+    """Every change of the business, its people, keys, master data, catalogue and suppliers, newest
+    first. It holds no secrets, and nobody can change it."""
     found, total = await service.audit_page(
-        shared.db, principal, filters, limit=query.limit, offset=query.offset
+        shared.db, principal, query.filters(), limit=query.limit, offset=query.offset
     )
     return Page(data=[AuditOut.of(one) for one in found], pagination=_pages(query, total))
 

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from deployments.auth.schemas import Email, Name
 from deployments.business.hours import OpeningHours
 from gateway.schemas import CamelModel, Moment, PageQuery
-from store.audit import Entry
+from store.audit import Entry, Filters
 from store.business import Business
 from store.locations import Location
 from store.taxes import TaxClass, TaxRate
@@ -275,6 +275,9 @@ class AuditQuery(PageQuery):
     )
     since: Moment | None = None
     until: Moment | None = None
+
+    def filters(self) -> Filters:
+        return Filters(self.actor_id, self.subject_id, self.action, self.since, self.until)
 
 
 class AuditOut(CamelModel):

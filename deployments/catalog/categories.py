@@ -26,6 +26,7 @@ from deployments.catalog.category_schemas import (
 )
 from deployments.catalog.fields import MAX_PATH
 from gateway.schemas import Envelope, Message
+from store import audit
 from store import catalog_categories as stored
 from store.catalog import lock_catalog
 from store.catalog_categories import MAX_CATEGORIES, MAX_DEPTH, SEPARATOR, Category
@@ -77,6 +78,7 @@ class Categories(CatalogService):
                 made = replace(made, position=body.position, slug=body.slug or made.slug)
                 await stored.add(tx, [made])
                 await emit(tx, tenant, made.id, CREATED, _event_data(made))
+                await _note(tx, principal, "category.created", None, made)
                 return recorded(201, Envelope(data=CategoryView.of(made)))
 
             return await once(tx, tenant, key, work)
@@ -115,6 +117,7 @@ class Categories(CatalogService):
                     after = replace(after, updated_at=self.now())
                     await stored.change(tx, before, after)
                     await emit(tx, tenant, category_id, UPDATED, _event_data(after))
+                    await _note(tx, principal, "category.updated", before, after)
                 return recorded(200, Envelope(data=CategoryView.of(after)))
 
             return await once(tx, tenant, key, work)
@@ -131,6 +134,8 @@ class Categories(CatalogService):
                     raise CategoryInUse
                 await stored.remove(tx, category)
                 await emit(tx, tenant, category_id, DELETED, _event_data(category))
+                path = {"path": (category.path, None)}
+                await audit.record(tx, tenant, principal, "category.deleted", category_id, path)
                 return recorded(200, Message(message="Category deleted"))
 
             return await once(tx, tenant, key, work)
@@ -153,6 +158,13 @@ async def ensure(
     slugs = {slug for path in missing for slug in slugs_for(path)}
     taken = await stored.taken_slugs(tx, tenant_id, slugs)
     await stored.add(tx, planted(missing, known, taken, tenant_id, now))
+
+
+async def _note(
+    tx: Transaction, principal: Principal, action: str, before: Category | None, after: Category
+) -> None:
+    changes = audit.changed(before, after, ("path", "slug", "position"))
+    await audit.record(tx, after.tenant_id, principal, action, after.id, changes)
 
 
 async def _parent(tx: Transaction, parent_id: UUID | None) -> Category | None:

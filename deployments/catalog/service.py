@@ -55,7 +55,18 @@ from store.commands import Recorded, once
 from store.engine import PUBLIC, Scope, Transaction
 from store.outbox import emit
 
-_AUDITED = ("sku", "barcode", "category", "price_minor", "currency", "cost_minor", "tax_class_id")
+_AUDITED = (
+    "name",
+    "sku",
+    "barcode",
+    "category",
+    "price_minor",
+    "prices",
+    "currency",
+    "cost_minor",
+    "tax_class_id",
+    "backorder_limit",
+)
 
 
 class Catalog(CatalogService):
@@ -111,7 +122,7 @@ class Catalog(CatalogService):
                 await catalog_variants.add(tx, variants)
                 await catalog_bundles.put_components(tx, tenant, {product.id: parts})
                 await emit(tx, tenant, product.id, CREATED, event_data(product))
-                await note(tx, principal, "product.created", None, product)
+                await note(tx, principal, "product.created", None, product, (), parts)
                 return recorded(201, Envelope(data=ProductDetail.whole(product, variants, parts)))
 
             return await once(tx, tenant, key, work)
@@ -140,11 +151,12 @@ class Catalog(CatalogService):
                     await categories.ensure(tx, tenant, [after.category], after.updated_at)
                     await catalog.replace(tx, [after])
                     data = event_data(after, before)
+                    had, has = await _old_and_new_parts(tx, product_id, new_parts)
                     if new_parts is not None:
                         await catalog_bundles.put_components(tx, tenant, {product_id: new_parts})
                         data["changed"] = sorted([*data["changed"], "components"])
                     await emit(tx, tenant, product_id, UPDATED, data)
-                    await note(tx, principal, "product.updated", before, after)
+                    await note(tx, principal, "product.updated", before, after, had, has)
                 return recorded(200, await _detail(tx, after, None))
 
             return await once(tx, tenant, key, work)
@@ -184,14 +196,33 @@ class Catalog(CatalogService):
 
 
 async def note(
-    tx: Transaction, principal: Principal, action: str, before: Product | None, after: Product
+    tx: Transaction,
+    principal: Principal,
+    action: str,
+    before: Product | None,
+    after: Product,
+    had: Sequence[Component] = (),
+    has: Sequence[Component] = (),
 ) -> None:
-    """Tells the audit log what became of a product."""
-    if before is None:
-        changes = {name: (None, getattr(after, name)) for name in ("name", *_AUDITED)}
-    else:
-        changes = audit.changed(before, after, ("name", "description", *_AUDITED))
+    """Tells the audit log what became of a product, and of the parts of a bundle."""
+    names = _AUDITED if before is None else ("description", *_AUDITED)
+    changes = audit.changed(before, after, names)
+    if had != has:
+        changes["components"] = (_counted(had), _counted(has))
     await audit.record(tx, after.tenant_id, principal, action, after.id, changes)
+
+
+def _counted(parts: Sequence[Component]) -> list[str]:
+    return [f"{part.quantity} x {part.item_id}" for part in parts]
+
+
+async def _old_and_new_parts(
+    tx: Transaction, product_id: UUID, new: tuple[Component, ...] | None
+) -> tuple[tuple[Component, ...], tuple[Component, ...]]:
+    """The parts of a bundle before and after; the same where none are new."""
+    if new is None:
+        return (), ()
+    return (await catalog_bundles.components_of(tx, [product_id])).get(product_id, ()), new
 
 
 async def check_in_no_bundle(tx: Transaction, item_ids: Sequence[UUID]) -> None:

@@ -29,12 +29,24 @@ from deployments.catalog.rules import (
 from deployments.catalog.schemas import MAX_VARIANTS, NewVariant, VariantChanges, VariantView
 from deployments.catalog.service import check_in_no_bundle
 from gateway.schemas import Envelope, Message
-from store import catalog, catalog_variants
+from store import audit, catalog, catalog_variants
 from store.catalog import Product
 from store.catalog_variants import Variant
 from store.commands import Recorded, once
 from store.engine import PUBLIC, Database, Scope, Transaction
 from store.outbox import emit
+
+_AUDITED = (
+    "product_id",
+    "options",
+    "sku",
+    "barcode",
+    "price_minor",
+    "prices",
+    "cost_minor",
+    "tax_class_id",
+    "position",
+)
 
 
 class Variants(CatalogService):
@@ -96,6 +108,7 @@ class Variants(CatalogService):
                     await check_stockless(self._bus, principal, key, tenant, product_id)
                 await catalog_variants.add(tx, [variant])
                 await emit(tx, tenant, variant.id, VARIANT_CREATED, variant_event_data(variant))
+                await _note(tx, principal, "variant.created", None, variant)
                 return recorded(201, Envelope(data=VariantView.of(variant, product)))
 
             return await once(tx, tenant, key, work)
@@ -118,6 +131,7 @@ class Variants(CatalogService):
                     await catalog_variants.replace(tx, [after])
                     data = variant_event_data(after, before)
                     await emit(tx, tenant, variant_id, VARIANT_UPDATED, data)
+                    await _note(tx, principal, "variant.updated", before, after)
                 return recorded(200, Envelope(data=VariantView.of(after, product)))
 
             return await once(tx, tenant, key, work)
@@ -134,11 +148,19 @@ class Variants(CatalogService):
                 await check_in_no_bundle(tx, [variant_id])
                 await catalog_variants.remove(tx, [variant_id], self.now())
                 await emit(tx, tenant, variant_id, VARIANT_DELETED, variant_event_data(variant))
+                await audit.record(tx, tenant, principal, "variant.deleted", variant_id)
                 return recorded(200, Message(message="Variant deleted"))
 
             answer = await once(tx, tenant, key, work)
         await free_if_simple(self._db, self._bus, principal, key, tenant, variant_id)
         return answer
+
+
+async def _note(
+    tx: Transaction, principal: Principal, action: str, before: Variant | None, after: Variant
+) -> None:
+    changes = audit.changed(before, after, _AUDITED)
+    await audit.record(tx, after.tenant_id, principal, action, after.id, changes)
 
 
 async def _with_product(tx: Transaction, variant_id: UUID) -> tuple[Variant, Product]:

@@ -32,12 +32,15 @@ from deployments.inventory.purchasing_schemas import (
 from deployments.inventory.service import Receipts, ask, command, tenant_of
 from deployments.resources import Resources
 from gateway.schemas import CamelModel, Envelope, Message
-from store import catalog_bundles
+from store import audit, catalog_bundles
 from store import purchasing as stored
 from store.business import business_currency
 from store.commands import Recorded, once
 from store.engine import Scope, Transaction
 from store.purchasing import SuppliedItem, Supplier
+
+# Of one line of the audit log.
+MOST_DIFFERENCES = 50
 
 
 class Purchasing:
@@ -70,6 +73,7 @@ class Purchasing:
                     **fields,
                 )
                 await stored.add_supplier(tx, supplier)
+                await self._note(tx, "supplier.created", None, supplier)
                 return _recorded(201, Envelope(data=SupplierView.of(supplier)))
 
             return await once(tx, self._tenant, key, work)
@@ -99,6 +103,7 @@ class Purchasing:
                 if after != before:
                     after = replace(after, version=before.version + 1, updated_at=self._now())
                     await stored.replace_supplier(tx, after)
+                    await self._note(tx, "supplier.updated", before, after)
                 return _recorded(200, Envelope(data=SupplierView.of(after)))
 
             return await once(tx, self._tenant, key, work)
@@ -110,6 +115,9 @@ class Purchasing:
             async def work() -> Recorded:
                 await _supplier(tx, supplier_id, lock=True)
                 await stored.remove_supplier(tx, supplier_id, self._now())
+                await audit.record(
+                    tx, self._tenant, self._principal, "supplier.deleted", supplier_id
+                )
                 return _recorded(200, Message(message="Supplier deleted"))
 
             return await once(tx, self._tenant, key, work)
@@ -122,7 +130,16 @@ class Purchasing:
                 supplier = await _supplier(tx, supplier_id, lock=True)
                 await self._check_items(tx, "items", [item.item_id for item in body.items])
                 items = [_supplied(n, item, supplier) for n, item in enumerate(body.items)]
+                changes = _differences(await self._items(tx, supplier), items)
                 await stored.put_supplied_items(tx, supplier, items)
+                await audit.record(
+                    tx,
+                    self._tenant,
+                    self._principal,
+                    "supplier.items_replaced",
+                    supplier_id,
+                    changes,
+                )
                 return _recorded(200, await self._shown_items(tx, supplier))
 
             return await once(tx, self._tenant, key, work)
@@ -184,6 +201,13 @@ class Purchasing:
         """Has the owner decide. Raises the error that stands for a refusal."""
         return await command(self._shared, self._principal, key, wanted, p.PurchaseReply)
 
+    async def _note(
+        self, tx: Transaction, action: str, before: Supplier | None, after: Supplier
+    ) -> None:
+        # How a person is reached is not for the log.
+        changes = audit.changed(before, after, ("name", "lead_time_days", "currency", "notes"))
+        await audit.record(tx, self._tenant, self._principal, action, after.id, changes)
+
     async def _items(self, tx: Transaction, supplier: Supplier) -> list[SuppliedItem]:
         return await stored.supplied_items(tx, supplier.id)
 
@@ -215,6 +239,22 @@ async def _supplier(tx: Transaction, supplier_id: UUID, *, lock: bool = False) -
     if supplier is None:
         raise NotFound("There is no such supplier.")
     return supplier
+
+
+def _differences(
+    before: Sequence[SuppliedItem], after: Sequence[SuppliedItem]
+) -> dict[str, tuple[str | None, str | None]]:
+    """By item, what was and is said of it, where that differs; MOST_DIFFERENCES at most."""
+
+    def said(items: Sequence[SuppliedItem]) -> dict[UUID, str]:
+        return {
+            one.item_id: f"sku {one.supplier_sku}, cost {one.cost_minor}, days {one.lead_time_days}"
+            for one in items
+        }
+
+    had, has = said(before), said(after)
+    differing = [one for one in {**had, **has} if had.get(one) != has.get(one)]
+    return {str(one): (had.get(one), has.get(one)) for one in differing[:MOST_DIFFERENCES]}
 
 
 def _supplied(index: int, item: SuppliedItemBody, supplier: Supplier) -> SuppliedItem:

@@ -12,6 +12,7 @@ from core.errors import NotFound
 from core.principal import Principal, Role
 from core.request import RequestKey
 from deployments.auth.access import PEOPLE
+from deployments.business.schemas import AuditOut, AuditQuery
 from deployments.resources import Shared
 from deployments.users import service
 from deployments.users.schemas import (
@@ -103,6 +104,19 @@ async def list_users(
     """Everybody with an account, newest first."""
     found, total = await service.page(shared.db, query)
     return Page(data=found, pagination=Pagination(page=query.page, limit=query.limit, total=total))
+
+
+@router.get("/audit-log", summary="What platform admins did")
+async def read_admin_log(
+    principal: Admin, shared: Shared, query: Annotated[AuditQuery, Query()]
+) -> Page[AuditOut]:
+    """What an admin (`actorId`; yourself, if you name nobody) did to people's accounts, newest
+    first. What admins do to a business' things is in that business' log."""
+    found, total = await service.admin_log(
+        shared.db, principal, query.filters(), limit=query.limit, offset=query.offset
+    )
+    data = [AuditOut.of(one) for one in found]
+    return Page(data=data, pagination=Pagination(page=query.page, limit=query.limit, total=total))
 
 
 @router.get("/{user_id}", summary="Get a person", responses=responses(NotFound))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from gateway.answers import recorded
 from gateway.edge import Edge
 from gateway.schemas import Envelope, Message
 from store import audit, sessions, users
+from store.audit import Entry, Filters
 from store.commands import Recorded, once
 from store.engine import Database, Scope, Transaction
 from store.outbox import emit
@@ -126,6 +128,17 @@ async def account(db: Database, user_id: UUID) -> AccountOut:
     """Raises NotFound."""
     async with db.transaction(Scope()) as tx:
         return AccountOut.of(_found(await users.get(tx, user_id)))
+
+
+async def admin_log(
+    db: Database, principal: Principal, filters: Filters, *, limit: int, offset: int
+) -> tuple[list[Entry], int]:
+    """What an admin did as one. Each admin's lines are filed under their own id, so that is whose
+    are read, and nothing that somebody did as anything else."""
+    actor_id = filters.actor_id or UUID(principal.id)
+    narrowed = replace(filters, actor_id=actor_id, actor_role=Role.ADMIN.value)
+    async with db.transaction(Scope(actor_id)) as tx:
+        return await audit.page(tx, narrowed, limit=limit, offset=offset)
 
 
 async def set_disabled(

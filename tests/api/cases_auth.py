@@ -138,6 +138,7 @@ CASES: dict[RouteId, Case] = {
     ("PUT", "/api/users/address/{id}"): _nobodys(PEOPLE, _strangers_address),
     ("DELETE", "/api/users/address/{id}"): _nobodys(PEOPLE),
     ("GET", "/api/users"): Case(_ADMINS, plain(), about_a_thing=False, own=False),
+    ("GET", "/api/users/audit-log"): Case(_ADMINS, plain(), about_a_thing=False, own=False),
     ("GET", "/api/users/{id}"): _administered(_account),
     ("POST", "/api/users/{id}/disable"): _administered(_account),
     ("POST", "/api/users/{id}/enable"): _administered(_account),

@@ -17,13 +17,14 @@ from core.principal import Role
 from core.settings import Settings
 from deployments.business.routes import capability as business
 from deployments.catalog.routes import capability as catalog
+from deployments.inventory.routes import capability as inventory
 from store.engine import Scope
 from tests.api.harness import BASE, Served, serving
 from tests.api.people import Session, bearer, login, me, refresh, session, turned_away
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 URL = "/api/business"
-ALL = (*BASE, business, catalog)
+ALL = (*BASE, business, catalog, inventory)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -350,6 +351,65 @@ async def test_products_are_in_the_audit_log(served: Served, owner: Session) -> 
     path = "/audit-log?action=catalog.imported"
     (imported,) = (await call(served, owner, "GET", path)).json()["data"]
     assert imported["changes"] == {"created": [None, 1], "updated": [None, 0]}
+
+
+async def test_the_catalogue_and_suppliers_are_in_the_audit_log(
+    served: Served, owner: Session
+) -> None:
+    async def done(method: str, path: str, body: Any = None) -> Any:
+        reply = await served.http.request(method, f"/api/{path}", json=body, headers=owner.auth)
+        assert reply.is_success, reply.text
+        return reply.json().get("data")
+
+    async def lines(subject: str) -> list[tuple[str, dict[str, Any]]]:
+        found = (await call(served, owner, "GET", f"/audit-log?subjectId={subject}")).json()["data"]
+        assert {one["actorId"] for one in found} == {owner.user["id"]}
+        return [(one["action"], one["changes"]) for one in reversed(found)]
+
+    variants = [{"options": {"size": "S"}, "sku": "A-S"}]
+    shirt = await done("POST", "products", {"name": "Shirt", "price": 1, "variants": variants})
+    body = {"options": {"size": "M"}, "sku": "A-M"}
+    medium = (await done("POST", f"products/{shirt['id']}/variants", body))["id"]
+    await done("PUT", f"products/variants/{medium}", {"price": 2.5})
+    await done("PUT", f"products/variants/{medium}", {"price": 2.5})  # changes nothing
+    await done("DELETE", f"products/variants/{medium}")
+    created, *rest = await lines(medium)
+    assert (created[0], created[1]["sku"]) == ("variant.created", [None, "A-M"])
+    assert rest == [("variant.updated", {"price_minor": [None, 250]}), ("variant.deleted", {})]
+
+    pen = (await done("POST", "products", {"name": "Pen", "price": 1}))["id"]
+    parts = [{"itemId": pen, "quantity": 2}]
+    box = {"name": "Box", "price": 1, "kind": "bundle", "components": parts}
+    made = (await done("POST", "products", box))["id"]
+    parts[0]["quantity"] = 3
+    await done("PUT", f"products/{made}", {"components": parts})
+    created, updated = await lines(made)
+    assert created[1]["components"] == [[], [f"2 x {pen}"]]
+    assert updated == ("product.updated", {"components": [[f"2 x {pen}"], [f"3 x {pen}"]]})
+
+    toys = (await done("POST", "products/categories", {"name": "Toys"}))["id"]
+    await done("PUT", f"products/categories/{toys}", {"name": "Games"})
+    await done("DELETE", f"products/categories/{toys}")
+    created, *rest = await lines(toys)
+    assert created[1]["path"] == [None, "Toys"]
+    assert rest == [
+        ("category.updated", {"path": ["Toys", "Games"]}),
+        ("category.deleted", {"path": ["Games", None]}),
+    ]
+
+    person = {"name": "Acme", "email": "joe@acme.example"}
+    acme = (await done("POST", "inventory/suppliers", person))["id"]
+    await done("PUT", f"inventory/suppliers/{acme}", {"leadTimeDays": 9})
+    path = f"inventory/suppliers/{acme}/items"
+    await done("PUT", path, {"items": [{"itemId": pen, "cost": 1.5}]})
+    await done("DELETE", f"inventory/suppliers/{acme}")
+    found = await lines(acme)
+    assert [action for action, _ in found] == [
+        "supplier.created", "supplier.updated", "supplier.items_replaced", "supplier.deleted"
+    ]  # fmt: skip
+    assert found[1][1]["lead_time_days"][1] == 9
+    assert found[2][1] == {pen: [None, "sku None, cost 150, days None"]}
+    assert "joe" not in str(found)
 
 
 async def test_a_deleted_business_is_closed_to_everyone(served: Served, owner: Session) -> None:

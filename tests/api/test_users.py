@@ -220,6 +220,27 @@ async def test_nobody_but_admins_governs(served: Served, ann: Session) -> None:
     assert (await me(served.http, ann.token)).status_code == 200
 
 
+async def test_admins_read_what_admins_did(served: Served, ann: Session) -> None:
+    admin, other = await new_admin(served), await new_admin(served)
+    for verb in ("disable", "enable"):
+        done = await call(served, admin, "POST", f"/{ann.user['id']}/{verb}")
+        assert done.status_code == 200, done.text
+
+    async def read(who: Session, query: str = "") -> list[tuple[str, str]]:
+        reply = await call(served, who, "GET", f"/audit-log{query}")
+        assert reply.status_code == 200, reply.text
+        return [(one["action"], one["subjectId"]) for one in reply.json()["data"]]
+
+    both = [("user.enabled", ann.user["id"]), ("user.disabled", ann.user["id"])]
+    assert await read(admin) == both
+    assert await read(other) == []
+    assert await read(other, f"?actorId={admin.user['id']}") == both
+    assert await read(admin, "?action=user.enabled") == both[:1]
+    # What people do to their own accounts is theirs to know.
+    assert await read(admin, f"?actorId={ann.user['id']}") == []
+    assert (await call(served, ann, "GET", "/audit-log")).status_code in (401, 403)
+
+
 async def test_a_disabled_person_is_out_everywhere_until_enabled(
     served: Served, admin: Session, ann: Session
 ) -> None:

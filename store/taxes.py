@@ -26,6 +26,7 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     func,
+    select,
     text,
     update,
 )
@@ -148,6 +149,14 @@ rates = Rows(
 def of_class(tax_class_id: UUID) -> ColumnElement[bool]:
     """What narrows a list of rates to one class."""
     return tax_rates.c.tax_class_id == tax_class_id
+
+
+async def names(tx: AsyncConnection, *, live: bool = False) -> dict[UUID, str]:
+    """The names of the tenant's classes by id: also of those that are deleted, unless `live`."""
+    query = select(tax_classes.c.id, tax_classes.c.name)
+    if live:
+        query = query.where(tax_classes.c.deleted_at.is_(None))
+    return {row.id: row.name for row in await tx.execute(query)}
 
 
 async def clear_default(tx: AsyncConnection) -> None:

@@ -1,7 +1,7 @@
 """Products as lines of CSV: what an export writes, and an import reads back to exactly the same.
 
 A line is a product, or a variant that names its `parentSku`. Cells of several values are JSON,
-images URLs with spaces between. An empty cell is none.
+images URLs with spaces between, a tax class its name. An empty cell is none.
 
 A cell of text that a spreadsheet would take for a formula is written with an apostrophe in front,
 and read without it: nothing runs in whoever opens the file, and nothing is lost on the way back.
@@ -36,7 +36,7 @@ COLUMNS = (
     "currency",
     "prices",
     "cost",
-    "taxClassId",
+    "taxClass",
     "barcode",
     "images",
     "imageAlts",
@@ -62,12 +62,15 @@ def lines(rows: Iterable[Mapping[str, str]], *, header: bool) -> str:
 
 
 def product_row(
-    product: Product, parts: Iterable[Component], skus: Mapping[UUID, str]
+    product: Product,
+    parts: Iterable[Component],
+    skus: Mapping[UUID, str],
+    tax_classes: Mapping[UUID, str],
 ) -> dict[str, str]:
-    """A product's cells by column; `skus` are those of the parts."""
+    """A product's cells by column; `skus` are those of the parts, `tax_classes` the names."""
     components = [{"sku": skus[part.item_id], "quantity": part.quantity} for part in parts]
     return {
-        **_shared(product, product.currency),
+        **_shared(product, product.currency, tax_classes),
         "kind": product.kind,
         "name": product.name,
         "description": product.description,
@@ -79,11 +82,13 @@ def product_row(
     }
 
 
-def variant_row(variant: Variant, product: Product) -> dict[str, str]:
+def variant_row(
+    variant: Variant, product: Product, tax_classes: Mapping[UUID, str]
+) -> dict[str, str]:
     """A variant's cells by column."""
     price_minor = variant.price_minor
     return {
-        **_shared(variant, product.currency),
+        **_shared(variant, product.currency, tax_classes),
         "parentSku": product.sku,
         "kind": "variant",
         "price": "" if price_minor is None else str(from_minor(price_minor, product.currency)),
@@ -99,7 +104,7 @@ def import_row(cells: Mapping[str, str]) -> dict[str, Any]:
         "sku": text["sku"],
         "prices": _parsed(text, "prices", dict) or {},
         "cost": _decimal(text, "cost"),
-        "taxClassId": text["taxClassId"] or None,
+        "taxClass": text["taxClass"] or None,
         "barcode": text["barcode"] or None,
         "images": text["images"].split(),
         "imageAlts": _parsed(text, "imageAlts", dict) or {},
@@ -126,14 +131,16 @@ def import_row(cells: Mapping[str, str]) -> dict[str, Any]:
     return row
 
 
-def _shared(item: Product | Variant, currency: str) -> dict[str, str]:
+def _shared(
+    item: Product | Variant, currency: str, tax_classes: Mapping[UUID, str]
+) -> dict[str, str]:
     cost_minor = item.cost_minor
     prices = {code: from_minor(minor, code) for code, minor in item.prices.items()}
     return {
         "sku": item.sku,
         "prices": _json(prices),
         "cost": "" if cost_minor is None else str(from_minor(cost_minor, currency)),
-        "taxClassId": str(item.tax_class_id or ""),
+        "taxClass": tax_classes[item.tax_class_id] if item.tax_class_id else "",
         "barcode": item.barcode or "",
         "images": " ".join(item.images),
         "imageAlts": _json(item.image_alts),

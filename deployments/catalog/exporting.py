@@ -13,7 +13,7 @@ from core.principal import Principal
 from deployments.catalog.base import CatalogService, business
 from deployments.catalog.csv_format import lines, product_row, variant_row
 from gateway.schemas import QueryModel
-from store import catalog, catalog_bundles, catalog_variants
+from store import catalog, catalog_bundles, catalog_variants, taxes
 from store.catalog import Product
 from store.catalog_search import ExportPlace, export_page
 from store.engine import Scope
@@ -58,10 +58,11 @@ class Exports(CatalogService):
             parts = await catalog_bundles.components_of(tx, bundles)
             mentioned = {part.item_id for one in parts.values() for part in one}
             skus = await catalog.skus_of(tx, mentioned)
+            classes = await taxes.names(tx)
         rows = []
         for product in products:
-            rows.append(product_row(product, parts.get(product.id, ()), skus))
-            rows += [variant_row(one, product) for one in variants.get(product.id, ())]
+            rows.append(product_row(product, parts.get(product.id, ()), skus, classes))
+            rows += [variant_row(one, product, classes) for one in variants.get(product.id, ())]
         is_last = len(products) < query.limit
         return ExportPage(
             lines(rows, header=query.after is None), None if is_last else _cursor(products[-1])

@@ -174,17 +174,49 @@ class Shelf:
         return product.id
 
 
-def read_rows(rows: Iterable[Mapping[str, Any]]) -> list[Row | Outcome]:
+class TaxClasses:
+    """A business' live tax classes, as rows name them: by name, whatever its case, or by id."""
+
+    def __init__(self, names: Mapping[UUID, str]) -> None:
+        self._ids = {str(one): one for one in names} | {n.lower(): one for one, n in names.items()}
+        self._live = frozenset(names)
+
+    def read(self, raw: Mapping[str, Any]) -> Row:
+        """A row of the import, whose `taxClass` becomes `taxClassId`. Raises ValidationError, and
+        ValidationFailed on what is no class of the business."""
+        kind = VariantRow if "parentSku" in raw else ProductRow
+        if "taxClass" in raw:
+            raw = self._resolved(dict(raw))
+        row = kind.model_validate(raw)
+        if row.tax_class_id is not None and row.tax_class_id not in self._live:
+            raise _wrong("taxClassId", "is no tax class of yours")
+        return row
+
+    def _resolved(self, raw: dict[str, Any]) -> dict[str, Any]:
+        named = raw.pop("taxClass")
+        if "taxClassId" in raw:
+            raise _wrong("taxClass", "is said twice: by taxClassId too")
+        if named is None:
+            return raw | {"taxClassId": None}
+        found = self._ids.get(named.strip().lower()) if isinstance(named, str) else None
+        if found is None:
+            raise _wrong("taxClass", f"is no tax class of yours: {str(named)[:100]!r}")
+        return raw | {"taxClassId": found}
+
+
+def read_rows(rows: Iterable[Mapping[str, Any]], tax_classes: TaxClasses) -> list[Row | Outcome]:
     """Each row, or its refusal where it is no row at all."""
     read: list[Row | Outcome] = []
     for raw in rows:
-        kind = VariantRow if "parentSku" in raw else ProductRow
         try:
-            read.append(kind.model_validate(raw))
+            read.append(tax_classes.read(raw))
+            continue
         except ValidationError as error:
-            sku = raw.get("sku")
             errors = tuple(field_errors(error.errors()))
-            read.append(Outcome(sku if isinstance(sku, str) else None, errors=errors))
+        except ValidationFailed as error:
+            errors = error.errors
+        sku = raw.get("sku")
+        read.append(Outcome(sku if isinstance(sku, str) else None, errors=errors))
     return read
 
 

@@ -50,7 +50,8 @@ class ProductImport(CamelModel):
         max_length=MAX_IMPORT_ROWS,
         description="Products, each with `sku`, `name`, `price`, and whatever else a new product"
         " may have (a bundle's `components` by `sku` and `quantity`); and variants, each with"
-        " `sku`, `parentSku`, `options`, and whatever else a new variant may have",
+        " `sku`, `parentSku`, `options`, and whatever else a new variant may have. `taxClass` takes"
+        " a tax class by its name, or by its id as `taxClassId` does",
     )
 
 

@@ -12,7 +12,7 @@ from core.principal import Principal
 from core.request import RequestKey
 from deployments.catalog import categories
 from deployments.catalog.base import CatalogService, business, recorded
-from deployments.catalog.import_rules import Outcome, Row, Shelf, read_rows, skus_in
+from deployments.catalog.import_rules import Outcome, Row, Shelf, TaxClasses, read_rows, skus_in
 from deployments.catalog.import_schemas import ImportResult, ProductImport, RowError, RowResult
 from deployments.catalog.parents import become_parents
 from deployments.catalog.rules import (
@@ -24,7 +24,7 @@ from deployments.catalog.rules import (
     variant_event_data,
 )
 from gateway.schemas import Envelope
-from store import audit, catalog, catalog_bundles, catalog_items, catalog_variants
+from store import audit, catalog, catalog_bundles, catalog_items, catalog_variants, taxes
 from store.catalog import Product
 from store.catalog_variants import Variant
 from store.commands import Recorded, once
@@ -44,12 +44,12 @@ class Imports(CatalogService):
     ) -> Recorded:
         """Creates or changes an item per row, by SKU, all that can be in one transaction."""
         tenant = business(principal)
-        rows = read_rows(body.rows)
         async with self._db.transaction(Scope(tenant)) as tx:
 
             async def work() -> Recorded:
                 await catalog.lock_catalog(tx, tenant)
                 author = await self.author(tx, principal, tenant)
+                rows = read_rows(body.rows, TaxClasses(await taxes.names(tx, live=True)))
                 shelf = await _shelf(tx, tenant, rows)
                 if parents := shelf.new_parents(rows):
                     stocked = await become_parents(self._bus, principal, key, tenant, parents)

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.settings import Settings
 from deployments import auth, catalog
+from deployments.business.routes import capability as business
 from tests.api.catalog_kit import Kit, running_kit
 
 SAMPLE = Path(__file__).parents[2] / "cli" / "data" / "online_retail_sample.csv"
@@ -111,7 +112,7 @@ class Site:
 @pytest.fixture
 async def site(embedded: Settings, tmp_path: Path) -> AsyncIterator[Site]:
     async with running_kit(embedded) as kit:
-        slow = Slow(kit.app([auth.capability, catalog.capability]))
+        slow = Slow(kit.app([auth.capability, catalog.capability, business]))
         listener = socket.create_server(("127.0.0.1", 0))
         config = uvicorn.Config(slow, lifespan="off", log_config=None, access_log=False)
         server = uvicorn.Server(config)

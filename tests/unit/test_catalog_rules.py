@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from core.errors import ValidationFailed
 from core.ids import uuid7
-from deployments.catalog.import_rules import Outcome, Shelf, read_rows
+from deployments.catalog.import_rules import Outcome, Shelf, TaxClasses, read_rows
 from deployments.catalog.import_schemas import ProductRow
 from deployments.catalog.rules import Author, changed, created, event_data
 from deployments.catalog.schemas import NewProduct, ProductChanges, ProductView
@@ -121,7 +121,7 @@ def placed(
     author = Author(AUTHOR.tenant_id, AUTHOR.user_id, LATER, "GBP")
     return [
         row if isinstance(row, Outcome) else shelf.place(number, row, author)
-        for number, row in enumerate(read_rows(rows))
+        for number, row in enumerate(read_rows(rows, TaxClasses({})))
     ]
 
 

@@ -40,7 +40,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.catalog_items import lock_catalog, money_of, price_e4, put_money, write_items
+from store.catalog_items import (
+    live_by_sku,
+    lock_catalog,
+    money_of,
+    price_e4,
+    put_money,
+    write_items,
+)
 from store.catalog_variants import variants
 from store.schema import metadata, used
 
@@ -271,13 +278,8 @@ async def backorder_limits(tx: AsyncConnection, item_ids: Iterable[UUID]) -> dic
 
 async def by_skus(tx: AsyncConnection, tenant_id: UUID, skus: Iterable[str]) -> dict[str, Product]:
     """The tenant's products by SKU, not deleted."""
-    query = select(*FIELDS).where(
-        products.c.sku.in_(list(skus)),
-        products.c.tenant_id == tenant_id,
-        products.c.deleted_at.is_(None),
-    )
-    found = (product_of(row) for row in (await tx.execute(query)).mappings())
-    return {product.sku: product for product in found}
+    found = await live_by_sku(tx, products, FIELDS, tenant_id, skus)
+    return {sku: product_of(row) for sku, row in found.items()}
 
 
 def product_of(row: RowMapping) -> Product:

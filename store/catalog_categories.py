@@ -31,6 +31,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    text,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -41,6 +42,8 @@ from store.schema import metadata
 SEPARATOR = " > "
 # The least text that sorts, byte by byte, after everything that begins with SEPARATOR.
 _AFTER_SEPARATOR = " >!"
+# Less than a request is given: who waits hears how it ended.
+RENAMING_TIMEOUT_MS = 25_000
 MAX_DEPTH = 5
 MAX_CATEGORIES = 5_000
 
@@ -110,6 +113,10 @@ async def add(tx: AsyncConnection, new: Sequence[Category]) -> None:
 
 async def change(tx: AsyncConnection, before: Category, after: Category) -> None:
     """Writes a category, and the paths of what is below it and of the products in them."""
+    if after.path != before.path:
+        # The key of every product below is written anew.
+        limit = text(f"SET LOCAL statement_timeout = {RENAMING_TIMEOUT_MS}")
+        await tx.execute(limit)
     row = {name: value for name, value in _row(after).items() if name != "id"}
     await tx.execute(update(categories).where(categories.c.id == after.id).values(row))
     if after.path != before.path:

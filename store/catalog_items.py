@@ -15,6 +15,7 @@ from sqlalchemy import (
     ColumnElement,
     ForeignKey,
     Index,
+    RowMapping,
     String,
     Table,
     Text,
@@ -171,6 +172,20 @@ async def write_items(tx: AsyncConnection, statement: Any, rows: list[dict[str, 
         if sqlstate(error) != "23505":
             raise
         raise _taken(str(getattr(error.orig, "__cause__", error.orig))) from error
+
+
+async def live_by_sku(
+    tx: AsyncConnection,
+    table: Table,
+    fields: Sequence[ColumnElement[Any]],
+    tenant_id: UUID,
+    skus: Iterable[str],
+) -> dict[str, RowMapping]:
+    """Rows of products or of variants, not deleted, by SKU."""
+    query = select(*fields).where(
+        table.c.sku.in_(list(skus)), table.c.tenant_id == tenant_id, table.c.deleted_at.is_(None)
+    )
+    return {row["sku"]: row for row in (await tx.execute(query)).mappings()}
 
 
 async def code_owners(

@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.catalog_items import money_of, put_money, write_items
+from store.catalog_items import live_by_sku, money_of, put_money, write_items
 from store.schema import metadata, used
 
 _LIVE = text("deleted_at IS NULL")
@@ -166,13 +166,8 @@ async def count_of_products(tx: AsyncConnection, product_ids: Iterable[UUID]) ->
 
 async def by_skus(tx: AsyncConnection, tenant_id: UUID, skus: Iterable[str]) -> dict[str, Variant]:
     """The tenant's live variants by SKU."""
-    query = select(*_FIELDS).where(
-        variants.c.sku.in_(list(skus)),
-        variants.c.tenant_id == tenant_id,
-        variants.c.deleted_at.is_(None),
-    )
-    found = (_variant(row) for row in (await tx.execute(query)).mappings())
-    return {variant.sku: variant for variant in found}
+    found = await live_by_sku(tx, variants, _FIELDS, tenant_id, skus)
+    return {sku: _variant(row) for sku, row in found.items()}
 
 
 def _variant(row: RowMapping) -> Variant:

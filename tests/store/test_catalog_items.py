@@ -204,6 +204,9 @@ async def test_a_renaming_reaches_what_is_below_and_the_products(db: Database) -
         before = (await catalog_categories.by_paths(tx, tenant, ["Toys > Cars"]))["Toys > Cars"]
         after = replace(before, name="Autos", path="Toys > Autos")
         await catalog_categories.change(tx, before, after)
+        # It is one statement for however many products, and is given the time for it.
+        limit = (await tx.execute(text("SHOW statement_timeout"))).scalar_one()
+        assert limit == f"{catalog_categories.RENAMING_TIMEOUT_MS // 1000}s"
     for owner, named in ((tenant, "Autos"), (other, "Cars")):
         async with db.transaction(Scope(owner)) as tx:
             found = await catalog.by_skus(tx, owner, "ABCD")

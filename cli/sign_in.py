@@ -22,7 +22,7 @@ Password = Annotated[
     str | None, typer.Option(envvar="HOLDFAST_PASSWORD", help="Better left to the environment")
 ]
 Token = Annotated[
-    str | None, typer.Option(envvar="HOLDFAST_TOKEN", help="Access token or service key, instead")
+    str | None, typer.Option(envvar="HOLDFAST_TOKEN", help="Access token or key, instead")
 ]
 Patience = Annotated[
     float, typer.Option(help="Seconds to wait for a server that does not answer", min=1)

@@ -1,4 +1,4 @@
-"""Who may use a route: the one place where roles, tenancy and a key's scopes are checked."""
+"""Who may use a route: the one place where roles, tenancy and what keys may are checked."""
 
 # No `from __future__ import annotations` here: FastAPI resolves the names in a signature by the
 # callable's globals, and an Access, being an object, has none.
@@ -18,15 +18,24 @@ ALL_SCOPES = "*"
 class Access:
     """A FastAPI dependency that yields the Principal of a caller that the route is for.
 
-    `roles` may use it; with `tenant`, only those who act for a business. A service key also needs
-    the scope `<capability>:read` or `<capability>:write` (which implies reading), or `*`, where
-    the route is `scoped`.
+    `roles` may use it; with `tenant`, only those who act for a business. A key, a machine's or a
+    person's, also needs the scope `<capability>:read` or `<capability>:write` (which implies
+    reading), or `*`, where the route is `scoped`. With `signed_in` no key may use it, whatever its
+    scopes: a key that leaks must not make others, nor change who has access.
     """
 
-    def __init__(self, roles: frozenset[Role], *, tenant: bool, scoped: bool = True) -> None:
+    def __init__(
+        self,
+        roles: frozenset[Role],
+        *,
+        tenant: bool,
+        scoped: bool = True,
+        signed_in: bool = False,
+    ) -> None:
         self.roles = roles
         self.tenant = tenant
         self.scoped = scoped
+        self.signed_in = signed_in
 
     @property
     def is_public(self) -> bool:
@@ -50,20 +59,25 @@ class Access:
             raise Forbidden(f"The role {principal.role.value} may not do this.")
         if self.tenant and principal.tenant_id is None:
             raise Forbidden("You do not act for a business.")
-        if (
-            principal.role is Role.SERVICE
-            and self.scoped
-            and not _in_scope(principal, capability, context.method)
-        ):
-            raise Forbidden(f"The service key has no scope for {capability}.")
+        if principal.is_key:
+            if self.signed_in:
+                raise Forbidden("No key may do this; sign in.")
+            if self.scoped and not _in_scope(principal, capability, context.method):
+                raise Forbidden(f"The key has no scope for {capability}.")
         return principal
 
 
-def require(roles: frozenset[Role], *, tenant: bool = True, scoped: bool = True) -> Access:
+def require(
+    roles: frozenset[Role],
+    *,
+    tenant: bool = True,
+    scoped: bool = True,
+    signed_in: bool = False,
+) -> Access:
     """Access for some roles: `Annotated[Principal, Depends(require(MANAGEMENT))]`."""
     if Role.ANONYMOUS in roles:
         raise ValueError("a route for everyone takes `public`")
-    return Access(roles, tenant=tenant, scoped=scoped)
+    return Access(roles, tenant=tenant, scoped=scoped, signed_in=signed_in)
 
 
 def tenant_of(principal: Principal) -> UUID:

@@ -9,12 +9,12 @@ from core.clock import Clock
 from core.errors import Unauthenticated
 from core.principal import Principal
 from core.settings import Settings
+from gateway.access_keys import PREFIXES, AccessKeys
 from gateway.keys import KeyRing
 from gateway.links import Links
 from gateway.passwords import Passwords
 from gateway.rate_limit import Limits, RateLimiter
 from gateway.revocations import RevocationWatcher
-from gateway.service_keys import PREFIX, ServiceKeys
 from gateway.throttle import Throttle
 from gateway.tokens import Tokens
 from store.engine import Database
@@ -42,7 +42,7 @@ class Edge:
         self.keys = KeyRing(settings)
         self.tokens = Tokens(settings, self.keys, clock)
         self.links = Links(settings, self.keys)
-        self.service_keys = ServiceKeys(db, self.tokens, clock)
+        self.access_keys = AccessKeys(db, self.tokens, clock)
         self.limiter = RateLimiter(redis, clock, enabled=limited, limits=limits)
         self.throttle = Throttle(redis, clock, enabled=limited)
         self.passwords = Passwords()
@@ -82,6 +82,6 @@ class Edge:
             return known
         # What is not known costs a signature's check or a look-up: only so many per address.
         self.limiter.check_address(address)
-        if proof.startswith(PREFIX):
-            return await self.service_keys.verify(proof)
+        if proof.startswith(PREFIXES):
+            return await self.access_keys.verify(proof)
         return self.tokens.verify(proof)

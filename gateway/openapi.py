@@ -53,7 +53,10 @@ def describe(routes: Sequence[BaseRoute]) -> dict[str, Any]:
         "bearer": {
             "type": "http",
             "scheme": "bearer",
-            "description": "An access token from /api/auth/login, or a service key (`hfk_...`).",
+            "description": (
+                "An access token from /api/auth/login, a service key (`hfk_...`) or a person's"
+                " API key (`hfa_...`)."
+            ),
         }
     }
     for route in routes:

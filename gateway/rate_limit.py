@@ -102,7 +102,8 @@ class RateLimiter:
         limit = self._service if principal.role is Role.SERVICE else self._user
         if principal.rate_limit_per_second is not None:
             limit = min(limit, principal.rate_limit_per_second * WINDOW_SECONDS)
-        self._take(principal.id, limit, "caller")
+        # By key: scripts use up neither what their owner may, nor what each other may.
+        self._take(principal.key_id or principal.id, limit, "caller")
         if principal.tenant_id is not None:
             self._take(principal.tenant_id.hex, self._tenant, "tenant")
 

@@ -1,4 +1,4 @@
-"""Hears of sessions and service keys that ended on other replicas."""
+"""Hears of sessions and keys that ended on other replicas."""
 
 from __future__ import annotations
 

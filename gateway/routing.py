@@ -21,7 +21,7 @@ _COPIED = set(inspect.signature(APIRoute.__init__).parameters) - {"self", "path"
 
 class HoldfastRoute(APIRoute):
     """`template` is the full path with its parameters, whatever prefix the application is mounted
-    at; `capability` the name that scopes of service keys go by. Both are set by `placed`."""
+    at; `capability` the name that scopes of keys go by. Both are set by `placed`."""
 
     template: str = ""
     capability: str = ""

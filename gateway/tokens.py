@@ -32,8 +32,8 @@ class _Verified(NamedTuple):
 class Tokens:
     """Issues and verifies the tokens of one process, and knows which ended early.
 
-    What `remember` holds may also be a service key: both are "a text that proves a principal
-    until then, unless its session or key (`proof_id`) is revoked".
+    What `remember` holds may also be a service key or an API key: all are "a text that proves a
+    principal until then, unless its session or key (`proof_id`) is revoked".
     """
 
     def __init__(self, settings: Settings, keys: KeyRing, clock: Clock) -> None:
@@ -102,7 +102,7 @@ class Tokens:
         self._remembered[text] = _Verified(principal, proof_id, expires_ms)
 
     def revoke(self, proof_id: UUID) -> None:
-        """Ends a session or service key in this process, at once."""
+        """Ends a session or key in this process, at once."""
         if proof_id not in self._revoked and len(self._revoked) >= MOST_REVOKED:
             self._revoked.pop(next(iter(self._revoked)))
         self._revoked[proof_id] = None

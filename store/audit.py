@@ -40,6 +40,7 @@ audit_log = Table(
     Column("action", String(64), nullable=False),
     Column("subject", Uuid, nullable=False, comment="The id of what was changed"),
     Column("changes", JSONB, nullable=False, comment="Field to [before, after]"),
+    Column("key_id", Uuid, comment="The key that was used; null: none"),
     Index("ix_audit_log_tenant_id_at", "tenant_id", "at", "id"),
     Index("ix_audit_log_tenant_id_subject", "tenant_id", "subject", "at"),
 )
@@ -48,12 +49,13 @@ audit_log = Table(
 @dataclass(frozen=True, slots=True)
 class Entry:
     """`action` reads `<noun>.<verb>`, such as `member.role_changed`; `changes` is field to
-    [before, after]."""
+    [before, after]; `key_id` the key that the actor used, None for one who had signed in."""
 
     id: UUID
     at: datetime
     actor_id: UUID
     actor_role: str
+    key_id: UUID | None
     action: str
     subject: UUID
     changes: Mapping[str, Any]
@@ -91,6 +93,7 @@ async def record(
             tenant_id=tenant_id,
             actor_id=UUID(actor.id),
             actor_role=actor.role.value,
+            key_id=UUID(actor.key_id) if actor.key_id else None,
             action=action,
             subject=subject,
             changes=plain,

@@ -42,6 +42,18 @@ async def get(tx: AsyncConnection, user_id: UUID) -> Member | None:
     return Member(**row) if row else None
 
 
+async def standing(tx: AsyncConnection, user_id: UUID) -> tuple[str, str] | None:
+    """A member's role, and what they registered as; None for one who is no member any more, or
+    whose account is closed."""
+    query = (
+        select(memberships.c.role, users.c.role.label("registered_as"))
+        .join(users, users.c.id == memberships.c.user_id)
+        .where(memberships.c.user_id == user_id, users.c.disabled_at.is_(None))
+    )
+    row = (await tx.execute(query)).first()
+    return (row.role, row.registered_as) if row else None
+
+
 async def by_email(tx: AsyncConnection, email: str) -> Member | None:
     row = (await tx.execute(_QUERY.where(users.c.email == email))).mappings().first()
     return Member(**row) if row else None

@@ -65,7 +65,7 @@ refresh_tokens = Table(
     CheckConstraint("octet_length(hash) = 32", name="hash"),
 )
 
-# Ids of sessions and service keys that ended early. Replicas poll it by time; the time is the
+# Ids of sessions and keys that ended early. Replicas poll it by time; the time is the
 # statement's own, not its transaction's, so that a poll need look back only a little.
 revocations = Table(
     "revocations",
@@ -240,17 +240,25 @@ async def end_own(tx: AsyncConnection, user_id: UUID, session_id: UUID) -> bool:
     return True
 
 
+async def has_ended(tx: AsyncConnection, session_id: UUID) -> bool:
+    """Whether a session was ended. If not, nobody ends it until `tx` ends. A token that was signed
+    without a session, as operators' tools do, has none to end."""
+    query = select(sessions.c.revoked_at).where(sessions.c.id == session_id)
+    row = (await tx.execute(query.with_for_update(read=True))).first()
+    return row is not None and row.revoked_at is not None
+
+
 async def announce(tx: AsyncConnection, ids: Sequence[UUID]) -> None:
     """Tells every replica, through its next poll, that these sessions or keys have ended."""
-    await tx.execute(
-        postgresql.insert(revocations).values([{"id": id_} for id_ in ids]).on_conflict_do_nothing()
-    )
+    for start in range(0, len(ids), _ENDED_AT_ONCE):
+        rows = [{"id": id_} for id_ in ids[start : start + _ENDED_AT_ONCE]]
+        await tx.execute(postgresql.insert(revocations).values(rows).on_conflict_do_nothing())
 
 
 async def revoked_since(
     tx: AsyncConnection, since: datetime, *, limit: int
 ) -> list[tuple[UUID, datetime]]:
-    """Ids of sessions and service keys revoked after `since`, oldest first."""
+    """Ids of sessions and keys revoked after `since`, oldest first."""
     query = (
         select(revocations.c.id, revocations.c.revoked_at)
         .where(revocations.c.revoked_at > since)

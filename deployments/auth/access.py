@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from core.principal import MANAGEMENT, Principal, Role
+from core.principal import MANAGEMENT, MEMBERS, Principal, Role
 from core.request import RequestKey
 from gateway.access import PUBLIC_ACCESS, require
 from gateway.idempotency import request_key
@@ -23,7 +23,9 @@ async def _resources(request: Request) -> Resources:
 In = Annotated[Resources, Depends(_resources)]
 Key = Annotated[RequestKey, Depends(request_key)]
 Anyone = Annotated[Principal, Depends(PUBLIC_ACCESS)]
-Person = Annotated[Principal, Depends(require(PEOPLE, tenant=False))]
+# Who has access, and by what, is changed by people who have signed in: by no key.
+Person = Annotated[Principal, Depends(require(PEOPLE, tenant=False, signed_in=True))]
 # Who it is, a key may ask whatever it is for.
 Caller = Annotated[Principal, Depends(require(PEOPLE | {Role.SERVICE}, tenant=False, scoped=False))]
-Manager = Annotated[Principal, Depends(require(MANAGEMENT))]
+Manager = Annotated[Principal, Depends(require(MANAGEMENT, signed_in=True))]
+Member = Annotated[Principal, Depends(require(MEMBERS, signed_in=True))]

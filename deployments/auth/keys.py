@@ -1,193 +1,315 @@
-"""The keys that machines use: made, listed, rotated, revoked."""
+"""Keys: a business's service keys and its members' API keys. Made, listed, rotated, revoked."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from core.clock import Clock
-from core.errors import Conflict, FieldError, NotFound, Unauthenticated, ValidationFailed
+from core.errors import (
+    Conflict,
+    FieldError,
+    Forbidden,
+    NotFound,
+    Unauthenticated,
+    ValidationFailed,
+)
 from core.ids import uuid7
 from core.principal import Principal
 from core.request import RequestKey
-from deployments.auth.schemas import NewServiceKeyOut, ServiceKeyOut
-from gateway import service_keys as key_texts
+from deployments.auth.members import actor_role
+from deployments.auth.ranks import check_grant, check_touch
+from deployments.auth.schemas import KeyOut, NewKeyOut
 from gateway.access import tenant_of
+from gateway.access_keys import API_PREFIX, SERVICE_PREFIX, KeyText, mint
 from gateway.answers import recorded
 from gateway.edge import Edge
 from gateway.schemas import Envelope
-from store import audit, service_keys
+from store import access_keys, audit, members, sessions
+from store.access_keys import MOST_API_KEYS, MOST_SERVICE_KEYS, AccessKey
 from store.commands import Recorded, once
 from store.engine import Database, Scope, Transaction
 
+API_KEY_LIFETIME = timedelta(days=90)
+LONGEST_API_KEY_LIFETIME = timedelta(days=366)
+
 
 class TooManyKeys(Conflict):
-    code, title = "too_many_service_keys", "Too many service keys"
-    default_detail = f"A business has at most {service_keys.MOST_SERVICE_KEYS} live service keys."
+    code, title = "too_many_keys", "Too many keys"
+    default_detail = (
+        f"A business has at most {MOST_SERVICE_KEYS} live service keys, and a person"
+        f" {MOST_API_KEYS} API keys in it; revoke one first."
+    )
 
 
 class KeyEnded(Conflict):
-    code, title = "service_key_ended", "Service key ended"
+    code, title = "key_ended", "Key ended"
     default_detail = "The key has been revoked or has expired; create a new one."
 
 
-async def key_of_caller(db: Database, principal: Principal) -> service_keys.ServiceKey:
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whose keys are meant: a business's, or with `user_id` those of that person in it."""
+
+    tenant_id: UUID
+    user_id: UUID | None = None
+
+    @property
+    def noun(self) -> str:
+        return "service_key" if self.user_id is None else "api_key"
+
+    @property
+    def prefix(self) -> str:
+        return SERVICE_PREFIX if self.user_id is None else API_PREFIX
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a key is for, and until when."""
+
+    name: str
+    scopes: Sequence[str]
+    expires_at: datetime | None
+    rate_limit_per_second: int | None
+
+
+def business_of(principal: Principal) -> Holder:
+    """The caller's business as the holder of service keys."""
+    return Holder(tenant_of(principal))
+
+
+def member_of(principal: Principal) -> Holder:
+    """The caller as the holder of API keys."""
+    return Holder(tenant_of(principal), UUID(principal.id))
+
+
+async def key_of_caller(db: Database, principal: Principal) -> AccessKey:
     """The service key behind a principal. Raises Unauthenticated if it is gone."""
     async with db.transaction(Scope(tenant_id=principal.tenant_id)) as tx:
-        key = await service_keys.service_key(tx, UUID(principal.id))
+        key = await access_keys.get(tx, UUID(principal.id))
     if key is None:
         raise Unauthenticated("The service key is gone.")
     return key
 
 
-async def create_service_key(
+async def create(
     db: Database,
     clock: Clock,
+    holder: Holder,
     principal: Principal,
     key: RequestKey,
-    *,
-    name: str,
-    scopes: list[str],
-    expires_at: datetime | None,
-    rate_limit_per_second: int | None,
+    terms: Terms,
 ) -> Recorded:
-    """A new key of the caller's business, with its secret. The command log keeps the answer
-    without it, so a repeat shows the key but not the secret. Raises TooManyKeys,
-    ValidationFailed, IdempotencyMismatch."""
-    if expires_at is not None and expires_at.timestamp() * 1000 <= clock.now_ms():
-        raise ValidationFailed([FieldError("expiresAt", "must be in the future")])
-    tenant_id = tenant_of(principal)
-    text = key_texts.mint(tenant_id, uuid7())
-    made: service_keys.ServiceKey | None = None
+    """A new key with its secret. Raises TooManyKeys; ValidationFailed for an expiry that is past
+    or too far; Forbidden for who may not any more; Unauthenticated; IdempotencyMismatch."""
+    expires_at = _expiry(clock, holder, terms.expires_at)
 
-    async def work() -> Recorded:
-        nonlocal made
-        made = await service_keys.add_service_key(
-            tx,
-            key_id=text.key_id,
-            tenant_id=tenant_id,
-            name=name,
-            key_hash=text.hash,
-            scopes=scopes,
-            created_by=UUID(principal.id),
-            expires_at=expires_at,
-            rate_limit_per_second=rate_limit_per_second,
-        )
-        if made is None:
-            raise TooManyKeys
-        await _note(tx, principal, "service_key.created", made)
-        return recorded(
-            201, Envelope(data=NewServiceKeyOut(key=ServiceKeyOut.of(made), secret=None))
-        )
+    async def make(tx: Transaction, text: KeyText) -> AccessKey:
+        await _admit(tx, holder, principal)
+        made = await _add(tx, holder, principal, text, terms, expires_at)
+        await _note(tx, holder, principal, "created", made)
+        return made
 
-    async with db.transaction(Scope(tenant_id=tenant_id)) as tx:
-        answer = await once(tx, tenant_id, key, work)
-    if made is None:
-        return answer
-    return recorded(
-        201, Envelope(data=NewServiceKeyOut(key=ServiceKeyOut.of(made), secret=text.text))
-    )
+    return await _shown_once(db, holder, key, make)
 
 
-async def list_service_keys(
-    db: Database, principal: Principal, *, page: int, limit: int
-) -> tuple[list[service_keys.ServiceKey], int]:
-    """One page of the keys of the caller's business, and how many there are."""
-    async with db.transaction(Scope(tenant_id=tenant_of(principal))) as tx:
-        return await service_keys.list_service_keys(tx, page=page, limit=limit)
-
-
-async def revoke_service_key(
-    db: Database, edge: Edge, principal: Principal, key: RequestKey, key_id: UUID
-) -> Recorded:
-    """Ends a key: here at once, on other replicas within seconds. Raises NotFound,
-    IdempotencyMismatch."""
-    tenant_id = tenant_of(principal)
-
-    async def work() -> Recorded:
-        revoked = await service_keys.revoke_service_key(tx, key_id)
-        if revoked is None:
-            raise NotFound
-        await _note(tx, principal, "service_key.revoked", revoked)
-        return recorded(200, Envelope(data=ServiceKeyOut.of(revoked)))
-
-    async with db.transaction(Scope(tenant_id=tenant_id)) as tx:
-        answer = await once(tx, tenant_id, key, work)
-    edge.tokens.revoke(key_id)
-    return answer
-
-
-async def rotate_service_key(
+async def rotate(
     db: Database,
     edge: Edge,
     clock: Clock,
+    holder: Holder,
     principal: Principal,
     key: RequestKey,
     key_id: UUID,
     grace_seconds: int,
 ) -> Recorded:
     """A new key in the place of an old one, which ends after the grace: at once if there is none,
-    else to within the minutes for which replicas remember a key. Raises NotFound, KeyEnded,
-    TooManyKeys, IdempotencyMismatch."""
-    tenant_id = tenant_of(principal)
-    now = datetime.fromtimestamp(clock.now_ms() / 1000, UTC)
-    text = key_texts.mint(tenant_id, uuid7())
-    made: service_keys.ServiceKey | None = None
+    else to within the minutes for which replicas remember a key. Raises NotFound for other
+    holders' keys too; KeyEnded; what `create` raises."""
+    now = _now(clock)
 
-    async def work() -> Recorded:
-        nonlocal made
-        old = await service_keys.lock_service_key(tx, key_id)
-        if old is None:
-            raise NotFound
+    async def make(tx: Transaction, text: KeyText) -> AccessKey:
+        await _admit(tx, holder, principal)
+        old = await access_keys.get(tx, key_id, lock=True)
+        if old is None or old.user_id != holder.user_id:
+            raise NotFound("There is no such key here.")
         if old.revoked_at is not None or (old.expires_at and old.expires_at <= now):
             raise KeyEnded
         if grace_seconds:
-            end = now + timedelta(seconds=grace_seconds)
-            await service_keys.expire_service_key(tx, key_id, end)
+            await access_keys.expire(tx, key_id, now + timedelta(seconds=grace_seconds))
         else:
-            await service_keys.revoke_service_key(tx, key_id)
-        made = await service_keys.add_service_key(
-            tx,
-            key_id=text.key_id,
-            tenant_id=tenant_id,
-            name=old.name,
-            key_hash=text.hash,
-            scopes=old.scopes,
-            created_by=UUID(principal.id),
-            expires_at=old.expires_at,
-            rate_limit_per_second=old.rate_limit_per_second,
-        )
-        if made is None:
-            raise TooManyKeys
-        await _note(tx, principal, "service_key.rotated", made, replaces=key_id)
-        return recorded(
-            201, Envelope(data=NewServiceKeyOut(key=ServiceKeyOut.of(made), secret=None))
-        )
+            await access_keys.revoke(tx, key_id)
+        terms = Terms(old.name, old.scopes, old.expires_at, old.rate_limit_per_second)
+        made = await _add(tx, holder, principal, text, terms, old.expires_at)
+        await _note(tx, holder, principal, "rotated", made, replaces=key_id)
+        return made
 
-    async with db.transaction(Scope(tenant_id=tenant_id)) as tx:
-        answer = await once(tx, tenant_id, key, work)
+    answer = await _shown_once(db, holder, key, make)
     if not grace_seconds:
         edge.tokens.revoke(key_id)
-    if made is None:
-        return answer
-    return recorded(
-        201, Envelope(data=NewServiceKeyOut(key=ServiceKeyOut.of(made), secret=text.text))
+    return answer
+
+
+async def page(
+    db: Database, holder: Holder, principal: Principal, *, limit: int, offset: int
+) -> tuple[list[KeyOut], int]:
+    """One page of a holder's keys, newest first, and how many there are. Raises Forbidden or
+    NotFound for a person who is not below the caller."""
+    async with db.transaction(Scope(holder.tenant_id)) as tx:
+        if holder.user_id not in (None, UUID(principal.id)):
+            actor = await members.get(tx, UUID(principal.id))
+            await _check_below(tx, actor.role if actor else None, holder.user_id)
+        found, total = await access_keys.page(tx, holder.user_id, limit=limit, offset=offset)
+    return [KeyOut.of(one) for one in found], total
+
+
+async def revoke(
+    db: Database,
+    edge: Edge,
+    holder: Holder,
+    principal: Principal,
+    key: RequestKey,
+    key_id: UUID,
+) -> Recorded:
+    """Ends a key of the holder's or, where that is a person, of somebody's below them: here at
+    once, on other replicas within seconds. Raises NotFound, for all others' keys too;
+    IdempotencyMismatch."""
+
+    async def work() -> Recorded:
+        await _check_reach(tx, holder, principal, await access_keys.get(tx, key_id))
+        revoked = await access_keys.revoke(tx, key_id)
+        if revoked is None:
+            raise NotFound("There is no such key here.")
+        await _note(tx, holder, principal, "revoked", revoked)
+        return recorded(200, Envelope(data=KeyOut.of(revoked)))
+
+    async with db.transaction(Scope(holder.tenant_id)) as tx:
+        answer = await once(tx, holder.tenant_id, key, work)
+    edge.tokens.revoke(key_id)
+    return answer
+
+
+async def _shown_once(
+    db: Database,
+    holder: Holder,
+    key: RequestKey,
+    make: Callable[[Transaction, KeyText], Awaitable[AccessKey]],
+) -> Recorded:
+    """Makes a key, once. The command log keeps the answer without the secret, so a repeat shows
+    the key alone."""
+    text = mint(holder.prefix, holder.tenant_id, uuid7())
+    made: AccessKey | None = None
+
+    async def work() -> Recorded:
+        nonlocal made
+        made = await make(tx, text)
+        return _shown(made, None)
+
+    async with db.transaction(Scope(holder.tenant_id)) as tx:
+        answer = await once(tx, holder.tenant_id, key, work)
+    return answer if made is None else _shown(made, text.text)
+
+
+async def _admit(tx: Transaction, holder: Holder, principal: Principal) -> None:
+    """That the caller may make keys now, whatever the token says: a member, for the business one
+    who manages it, whose session has not ended. It stays so until `tx` ends, so whatever ends the
+    session finds the key. Raises NotFound, Forbidden, Unauthenticated."""
+    actor = await actor_role(tx, principal)
+    if holder.user_id is None:
+        check_grant(actor, "cashier")
+    elif actor is None:
+        raise Forbidden("You do not work for this business any more.")
+    if principal.session_id and await sessions.has_ended(tx, UUID(principal.session_id)):
+        raise Unauthenticated("The session was ended; sign in again.")
+
+
+async def _add(
+    tx: Transaction,
+    holder: Holder,
+    principal: Principal,
+    text: KeyText,
+    terms: Terms,
+    expires_at: datetime | None,
+) -> AccessKey:
+    made = await access_keys.add(
+        tx,
+        key_id=text.key_id,
+        tenant_id=holder.tenant_id,
+        user_id=holder.user_id,
+        name=terms.name,
+        key_hash=text.hash,
+        scopes=terms.scopes,
+        created_by=UUID(principal.id),
+        expires_at=expires_at,
+        rate_limit_per_second=terms.rate_limit_per_second,
     )
+    if made is None:
+        raise TooManyKeys
+    return made
+
+
+async def _check_reach(
+    tx: Transaction, holder: Holder, principal: Principal, found: AccessKey | None
+) -> None:
+    """That a key is the holder's, or an API key of a member below the holder. Raises NotFound."""
+    if found is not None and found.user_id == holder.user_id:
+        return
+    if found is None or found.user_id is None or holder.user_id is None:
+        raise NotFound("There is no such key here.")
+    try:
+        await _check_below(tx, await actor_role(tx, principal), found.user_id)
+    except Forbidden as error:
+        raise NotFound("There is no such key here.") from error
+
+
+async def _check_below(tx: Transaction, actor: str | None, user_id: UUID | None) -> None:
+    """That one with the role `actor` may look after the keys of a member. Raises Forbidden;
+    NotFound if there is no such member."""
+    check_grant(actor, "cashier")
+    member = await members.get(tx, user_id) if user_id else None
+    if member is None:
+        raise NotFound("There is no such member here.")
+    check_touch(actor, member.role)
+
+
+def _expiry(clock: Clock, holder: Holder, wanted: datetime | None) -> datetime | None:
+    """When a key will end. A person's always does: people forget what they made."""
+    now = _now(clock)
+    if wanted is None:
+        return None if holder.user_id is None else now + API_KEY_LIFETIME
+    if wanted <= now:
+        raise ValidationFailed([FieldError("expiresAt", "must be in the future")])
+    if holder.user_id is not None and wanted > now + LONGEST_API_KEY_LIFETIME:
+        days = LONGEST_API_KEY_LIFETIME.days
+        raise ValidationFailed([FieldError("expiresAt", f"must be within {days} days")])
+    return wanted
+
+
+def _now(clock: Clock) -> datetime:
+    return datetime.fromtimestamp(clock.now_ms() / 1000, UTC)
+
+
+def _shown(key: AccessKey, secret: str | None) -> Recorded:
+    return recorded(201, Envelope(data=NewKeyOut(key=KeyOut.of(key), secret=secret)))
 
 
 async def _note(
     tx: Transaction,
+    holder: Holder,
     principal: Principal,
-    action: str,
-    key: service_keys.ServiceKey,
+    verb: str,
+    key: AccessKey,
     replaces: UUID | None = None,
 ) -> None:
     """What may be known of a key: neither its text nor its hash."""
     names = ("name", "scopes", "expires_at", "rate_limit_per_second")
     changes: dict[str, tuple[Any, Any]] = {}
-    if action != "service_key.revoked":
+    if verb != "revoked":
         changes = {name: (None, getattr(key, name)) for name in names}
     if replaces is not None:
         changes["id"] = (replaces, key.id)
-    await audit.record(tx, key.tenant_id, principal, action, key.id, changes)
+    action = f"{holder.noun}.{verb}"
+    await audit.record(tx, holder.tenant_id, principal, action, key.id, changes)

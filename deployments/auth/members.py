@@ -13,7 +13,7 @@ from gateway.access import tenant_of
 from gateway.answers import recorded
 from gateway.edge import Edge
 from gateway.schemas import Envelope, Message
-from store import audit, auth, business, invitations, members, sessions
+from store import access_keys, audit, auth, business, invitations, members, sessions
 from store.commands import Recorded, once
 from store.engine import Database, Scope, Transaction
 from store.members import Member
@@ -51,8 +51,9 @@ async def mine(db: Database, principal: Principal) -> list[MembershipOut]:
 async def change_role(
     db: Database, edge: Edge, principal: Principal, key: RequestKey, user_id: UUID, role: str
 ) -> Recorded:
-    """Gives a member another role; their sessions in the business end, so that none goes on with
-    the old one. Raises NotFound, for members of other businesses too; Forbidden; LastOwner."""
+    """Gives a member another role; their sessions and API keys in the business end, so that
+    none goes on with the old one. Raises NotFound, for members of other businesses too; Forbidden;
+    LastOwner."""
     tenant, ended = tenant_of(principal), list[UUID]()
 
     async def work() -> Recorded:
@@ -65,7 +66,7 @@ async def change_role(
             await members.set_role(tx, user_id, role)
             if RANKS[role] < RANKS[member.role]:
                 await invitations.revoke_by(tx, user_id)
-            ended.extend(await sessions.end_where(tx, user_id=user_id, business_id=tenant))
+            ended.extend(await _end_access(tx, tenant, user_id))
             data = {"userId": str(user_id), "businessId": str(tenant), "role": role}
             await emit(tx, tenant, user_id, CHANGED, data)
             changes = {"role": (member.role, role)}
@@ -81,8 +82,8 @@ async def change_role(
 async def remove(
     db: Database, edge: Edge, principal: Principal, key: RequestKey, user_id: UUID
 ) -> Recorded:
-    """Ends a membership, the member's sessions in the business and the invitations that they
-    made. Raises NotFound, for members of other businesses too; Forbidden; LastOwner."""
+    """Ends a membership, the member's sessions and API keys in the business and the invitations
+    that they made. Raises NotFound, for members of other businesses too; Forbidden; LastOwner."""
     tenant, ended = tenant_of(principal), list[UUID]()
 
     async def work() -> Recorded:
@@ -124,16 +125,22 @@ async def leave(
 async def _end(
     tx: Transaction, tenant: UUID, principal: Principal, member: Member, action: str
 ) -> list[UUID]:
-    """Ends a membership; the ids of the sessions that end with it."""
+    """Ends a membership; the ids of the sessions and keys that end with it."""
     check_owner_stays(member.role, None, await members.count(tx, "owner"))
     await members.remove(tx, member.user_id)
     await invitations.revoke_by(tx, member.user_id)
-    ended = await sessions.end_where(tx, user_id=member.user_id, business_id=tenant)
+    ended = await _end_access(tx, tenant, member.user_id)
     data = {"userId": str(member.user_id), "businessId": str(tenant)}
     await emit(tx, tenant, member.user_id, REMOVED, data)
     changes = {"role": (member.role, None)}
     await audit.record(tx, tenant, principal, action, member.user_id, changes)
     return ended
+
+
+async def _end_access(tx: Transaction, tenant: UUID, user_id: UUID) -> list[UUID]:
+    """Ends a member's sessions and API keys in the business; their ids."""
+    ended = await sessions.end_where(tx, user_id=user_id, business_id=tenant)
+    return ended + await access_keys.end_of(tx, user_id)
 
 
 async def _member(tx: Transaction, user_id: UUID) -> Member:
@@ -143,6 +150,6 @@ async def _member(tx: Transaction, user_id: UUID) -> Member:
     return found
 
 
-def _revoke(edge: Edge, session_ids: list[UUID]) -> None:
-    for session_id in session_ids:
-        edge.tokens.revoke(session_id)
+def _revoke(edge: Edge, proof_ids: list[UUID]) -> None:
+    for proof_id in proof_ids:
+        edge.tokens.revoke(proof_id)

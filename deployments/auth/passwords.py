@@ -19,7 +19,7 @@ from gateway.throttle import (
     RESET_PER_ACCOUNT,
     RESET_PER_ADDRESS,
 )
-from store import audit, auth, password_resets, sessions
+from store import access_keys, audit, auth, password_resets, sessions
 from store.engine import Database, Scope
 from store.outbox import emit
 
@@ -70,8 +70,9 @@ async def request_reset(db: Database, edge: Edge, clock: Clock, address: str, em
 
 
 async def reset(db: Database, edge: Edge, address: str, token: str, new: str) -> None:
-    """Sets a new password for who holds the link, once, and ends all of the account's sessions.
-    Raises NotFound, the same for what never was, is used or expired; TooManyRequests."""
+    """Sets a new password for who holds the link, once, and ends all of the account's sessions
+    and API keys. Raises NotFound, the same for what never was, is used or expired;
+    TooManyRequests."""
     await edge.throttle.attempt(LINK_PER_ADDRESS, address)
     text = parse("password-reset", token)
     if text is None:
@@ -112,11 +113,14 @@ async def _set(
         await auth.set_password_hash(tx, user.id, password_hash)
         await password_resets.use_up(tx, user.id)
         ended = await sessions.end_where(tx, user_id=user.id, except_id=kept)
+        if reset_id is not None:
+            # Who needed the link may not be who made the keys.
+            ended.extend(await access_keys.end_of(tx, user.id))
         await emit(tx, user.id, user.id, PASSWORD_CHANGED, {"userId": str(user.id)})
         action = "password.reset" if reset_id else "password.changed"
         await audit.record(tx, user.id, actor, action, user.id)
-    for session_id in ended:
-        edge.tokens.revoke(session_id)
+    for proof_id in ended:
+        edge.tokens.revoke(proof_id)
 
 
 def _not_open() -> NotFound:

@@ -52,7 +52,7 @@ async def change_member(
     principal: Manager, resources: In, key: Key, user_id: UUID, body: RoleIn
 ) -> Response:
     """Owners change anybody, managers who stands below them; nobody gives a role above their own.
-    The member's sessions in the business end, and one owner always stays."""
+    The member's sessions and API keys in the business end, and one owner always stays."""
     return response(
         await members.change_role(resources.db, resources.edge, principal, key, user_id, body.role)
     )
@@ -65,7 +65,8 @@ async def change_member(
     responses=responses(NotFound, LastOwner),
 )
 async def remove_member(principal: Manager, resources: In, key: Key, user_id: UUID) -> Response:
-    """Ends a membership with its sessions, and the invitations that the member made."""
+    """Ends a membership with its sessions and API keys, and the invitations that the member
+    made."""
     return response(await members.remove(resources.db, resources.edge, principal, key, user_id))
 
 
@@ -82,7 +83,7 @@ async def list_memberships(principal: Person, resources: In) -> Envelope[list[Me
     responses=responses(NotFound, LastOwner),
 )
 async def leave_business(principal: Person, resources: In, key: Key, tenant_id: UUID) -> Response:
-    """Ends your own membership and your sessions there. The last owner stays."""
+    """Ends your own membership, and your sessions and API keys there. The last owner stays."""
     return response(await members.leave(resources.db, resources.edge, principal, key, tenant_id))
 
 

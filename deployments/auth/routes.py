@@ -1,4 +1,5 @@
-"""Service 1 of the marketplace plan: accounts and sessions; beyond it, keys for machines.
+"""Service 1 of the marketplace plan: accounts and sessions; beyond it, keys for machines
+and scripts.
 
 Register, login and refresh take no Idempotency-Key: their answers are secrets, which the command
 log must not keep.
@@ -122,7 +123,7 @@ async def logout(principal: Person, resources: In) -> Message:
 
 @router.get("/me", summary="Who am I")
 async def me(principal: Caller, resources: In) -> Envelope[CallerOut]:
-    """The caller: a person, or a service key."""
+    """The caller: a person, whether signed in or by an API key, or a service key."""
     if principal.role is Role.SERVICE:
         name, email = (await key_of_caller(resources.db, principal)).name, None
     else:

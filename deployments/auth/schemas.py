@@ -9,8 +9,8 @@ from uuid import UUID
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
-from gateway.schemas import CamelModel, Moment
-from store.service_keys import ServiceKey
+from gateway.schemas import CamelModel, Moment, PageQuery
+from store.access_keys import AccessKey
 from store.sessions import Live
 
 MAX_EMAIL_LENGTH = 254
@@ -152,7 +152,8 @@ class LoginOut(TokensOut):
 
 
 class CallerOut(CamelModel):
-    """Who is calling: a person, or a service key (`role` service, without an e-mail address)."""
+    """Who is calling: a person, or a service key (`role` service, without an e-mail address).
+    `scopes` are a key's: a person's API key calls as the person."""
 
     id: UUID
     name: str
@@ -162,16 +163,33 @@ class CallerOut(CamelModel):
     scopes: list[str]
 
 
-class ServiceKeyIn(CamelModel):
+class KeyIn(CamelModel):
     name: KeyName
     scopes: Annotated[list[ScopeText], Field(min_length=1, max_length=MAX_SCOPES)] = Field(
         description="`<capability>:read`, `<capability>:write` (which implies reading), or `*`",
         examples=[["inventory:write"]],
     )
     expires_at: Moment | None = None
+    rate_limit_per_second: int | None = None
+
+
+class ServiceKeyIn(KeyIn):
     rate_limit_per_second: Annotated[int, Field(ge=1, le=5_000)] | None = Field(
         default=None, description="Requests per second, averaged over ten; 5000 by default"
     )
+
+
+class ApiKeyIn(KeyIn):
+    expires_at: Moment | None = Field(
+        default=None, description="Within 366 days; 90 days from now by default"
+    )
+    rate_limit_per_second: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        default=None, description="Requests per second, averaged over ten; 100 by default"
+    )
+
+
+class ApiKeyQuery(PageQuery):
+    user_id: UUID | None = Field(default=None, description="A member; by default yourself")
 
 
 class RotationIn(CamelModel):
@@ -180,7 +198,9 @@ class RotationIn(CamelModel):
     )
 
 
-class ServiceKeyOut(CamelModel):
+class KeyOut(CamelModel):
+    """A service key or an API key."""
+
     id: UUID
     name: str
     scopes: list[str]
@@ -191,7 +211,7 @@ class ServiceKeyOut(CamelModel):
     rate_limit_per_second: int | None
 
     @classmethod
-    def of(cls, key: ServiceKey) -> ServiceKeyOut:
+    def of(cls, key: AccessKey) -> KeyOut:
         return cls(
             id=key.id,
             name=key.name,
@@ -204,8 +224,8 @@ class ServiceKeyOut(CamelModel):
         )
 
 
-class NewServiceKeyOut(CamelModel):
-    key: ServiceKeyOut
+class NewKeyOut(CamelModel):
+    key: KeyOut
     secret: str | None = Field(
         description="The key itself. Shown this once; a repeat of the request answers null here"
     )

@@ -18,7 +18,7 @@ from core.errors import (
 )
 from core.ids import uuid7
 from core.money import exponent
-from core.principal import Principal, Role
+from core.principal import Principal, Role, role_in_business
 from core.request import RequestKey
 from gateway.answers import recorded
 from gateway.edge import Edge
@@ -263,10 +263,7 @@ def _account(user: auth.User, membership: auth.Membership | None) -> Account:
         return Account(user, Role.ADMIN, None)
     if membership is None:
         return Account(user, Role.CUSTOMER, None)
-    # The marketplace calls the owner of a business a vendor.
-    is_vendor = membership.role == Role.OWNER and user.role == Role.VENDOR
-    role = Role.VENDOR if is_vendor else Role(membership.role)
-    return Account(user, role, membership.tenant_id)
+    return Account(user, role_in_business(membership.role, user.role), membership.tenant_id)
 
 
 def _resumed(

@@ -55,7 +55,7 @@ async def end_session(principal: Person, resources: In, key: Key, session_id: UU
 async def change_password(
     principal: Person, resources: In, request: Request, body: PasswordChangeIn
 ) -> Message:
-    """Needs the present password. All your other sessions end."""
+    """Needs the present password. All your other sessions end; your API keys stay."""
     await passwords.change(
         resources.db,
         resources.edge,
@@ -86,7 +86,7 @@ async def forgot_password(
 @router.post("/password/reset", summary="Set a new password", responses=responses(NotFound))
 async def reset_password(_: Anyone, resources: In, request: Request, body: ResetIn) -> Message:
     """With the token of the mail's link, which is good for one use within an hour. All sessions
-    of the account end; sign in next."""
+    and API keys of the account end; sign in next."""
     await passwords.reset(
         resources.db,
         resources.edge,

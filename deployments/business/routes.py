@@ -44,6 +44,8 @@ Key = Annotated[RequestKey, Depends(request_key)]
 Member = Annotated[Principal, Depends(require(STAFF))]
 Manager = Annotated[Principal, Depends(require(MANAGEMENT))]
 Owner = Annotated[Principal, Depends(require(OWNERS))]
+# What cannot be taken back is no script's to do.
+Closer = Annotated[Principal, Depends(require(OWNERS, signed_in=True))]
 Paging = Annotated[PageQuery, Query()]
 
 
@@ -70,9 +72,9 @@ async def change_business(
 @router.delete(
     "", summary="Delete the business", response_model=Message, responses=responses(NotFound)
 )
-async def delete_business(principal: Owner, shared: Shared, key: Key) -> Response:
-    """Ends the business: nobody can sign in to it any more, its service keys and invitations
-    end, and its products leave the public catalogue. Its history is kept."""
+async def delete_business(principal: Closer, shared: Shared, key: Key) -> Response:
+    """Ends the business: nobody can sign in to it any more, its keys and invitations end, and
+    its products leave the public catalogue. Its history is kept."""
     return response(
         await service.close_business(shared.db, shared.edge, shared.clock, principal, key)
     )

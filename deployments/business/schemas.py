@@ -281,12 +281,14 @@ class AuditQuery(PageQuery):
 
 
 class AuditOut(CamelModel):
-    """`changes` is field to [before, after]."""
+    """`changes` is field to [before, after]; `keyId` the service key or API key that the actor
+    used, if one was used."""
 
     id: UUID
     at: datetime
     actor_id: UUID
     actor_role: str
+    key_id: UUID | None
     action: str
     subject_id: UUID
     changes: dict[str, Any]
@@ -298,6 +300,7 @@ class AuditOut(CamelModel):
             at=entry.at,
             actor_id=entry.actor_id,
             actor_role=entry.actor_role,
+            key_id=entry.key_id,
             action=entry.action,
             subject_id=entry.subject,
             changes=dict(entry.changes),

@@ -25,7 +25,7 @@ from gateway.access import tenant_of
 from gateway.answers import recorded
 from gateway.edge import Edge
 from gateway.schemas import Envelope, Message
-from store import audit, business, catalog, invitations, locations, service_keys, sessions, taxes
+from store import access_keys, audit, business, catalog, invitations, locations, sessions, taxes
 from store.audit import Entry, Filters
 from store.commands import Recorded, once
 from store.engine import Database, Scope, Transaction
@@ -113,8 +113,8 @@ async def close_business(
         at = datetime.fromtimestamp(clock.now_ms() / 1000, UTC)
         await catalog.lock_catalog(tx, tenant)
         await catalog.remove_all(tx, tenant, at)
-        ended.extend(await service_keys.revoke_all(tx))
         ended.extend(await sessions.end_where(tx, business_id=tenant))
+        ended.extend(await access_keys.end_all(tx))
         await invitations.revoke_all(tx)
         gone = await business.change(tx, tenant, {"deleted_at": at})
         data = {"id": str(tenant), "version": gone.version}

@@ -19,6 +19,7 @@ from store.engine import PUBLIC, Database, Transaction
 
 T = TypeVar("T")
 
+COST_READERS = MANAGEMENT | {Role.SERVICE}
 _READING = frozenset({"*", "catalog:read", "catalog:write"})
 
 
@@ -61,9 +62,9 @@ def sees_costs(principal: Principal, tenant_id: UUID | None) -> bool:
     """Whether the caller may know what that business' goods cost it."""
     if principal.tenant_id is None or principal.tenant_id != tenant_id:
         return False
-    if principal.role is Role.SERVICE:
-        return bool(principal.scopes & _READING)
-    return principal.role in MANAGEMENT
+    if principal.is_key and not principal.scopes & _READING:
+        return False
+    return principal.role in COST_READERS
 
 
 def found(thing: T | None, what: str = "product") -> T:

@@ -35,7 +35,8 @@ from gateway.schemas import Envelope, Message, Page, Pagination
 router = APIRouter(route_class=HoldfastRoute)
 
 Key = Annotated[RequestKey, Depends(request_key)]
-Person = Annotated[Principal, Depends(require(PEOPLE, tenant=False))]
+# An API key acts in one business; what is a person's own is none of its.
+Person = Annotated[Principal, Depends(require(PEOPLE, tenant=False, signed_in=True))]
 Admin = Annotated[Principal, Depends(require(frozenset({Role.ADMIN}), tenant=False))]
 
 
@@ -131,7 +132,8 @@ async def get_user(_: Admin, shared: Shared, user_id: UUID) -> Envelope[AccountO
     responses=responses(NotFound, service.NotYourself),
 )
 async def disable_user(principal: Admin, shared: Shared, key: Key, user_id: UUID) -> Response:
-    """Nobody signs in to it any more, and its sessions end within seconds everywhere."""
+    """Nobody signs in to it any more, and its sessions and API keys end within seconds
+    everywhere."""
     return response(
         await service.set_disabled(shared.db, shared.edge, principal, key, user_id, disabled=True)
     )
@@ -160,7 +162,7 @@ async def change_user_role(
     principal: Admin, shared: Shared, key: Key, user_id: UUID, body: AccountRoleIn
 ) -> Response:
     """Customer, vendor or platform admin; roles in a business are its owners' to give. The
-    person's sessions end."""
+    person's sessions and API keys end."""
     return response(
         await service.set_role(shared.db, shared.edge, principal, key, user_id, body.role)
     )

@@ -15,7 +15,7 @@ from deployments.users.schemas import AccountOut, AddressOut, ProfileOut, UserQu
 from gateway.answers import recorded
 from gateway.edge import Edge
 from gateway.schemas import Envelope, Message
-from store import audit, sessions, users
+from store import access_keys, audit, sessions, users
 from store.audit import Entry, Filters
 from store.commands import Recorded, once
 from store.engine import Database, Scope, Transaction
@@ -150,8 +150,8 @@ async def set_disabled(
     *,
     disabled: bool,
 ) -> Recorded:
-    """Closes an account, or opens it again. A closed one signs in nowhere; its sessions end, here
-    at once, elsewhere within seconds. Raises NotFound, NotYourself."""
+    """Closes an account, or opens it again. A closed one signs in nowhere; its sessions and API
+    keys end, here at once, elsewhere within seconds. Raises NotFound, NotYourself."""
 
     async def work(tx: Transaction, before: Listed) -> bool:
         if (before.disabled_at is not None) is disabled:
@@ -169,8 +169,8 @@ async def set_disabled(
 async def set_role(
     db: Database, edge: Edge, principal: Principal, key: RequestKey, user_id: UUID, role: str
 ) -> Recorded:
-    """Makes a person something else on the platform; their sessions end, so that none goes on
-    with the old role. Raises NotFound, NotYourself."""
+    """Makes a person something else on the platform; their sessions and API keys end, so
+    that none goes on with the old role. Raises NotFound, NotYourself."""
 
     async def work(tx: Transaction, before: Listed) -> bool:
         if before.role == role:
@@ -193,7 +193,8 @@ async def _govern(
     user_id: UUID,
     work: Callable[[Transaction, Listed], Awaitable[bool]],
 ) -> Recorded:
-    """Runs what an admin does to an account. `work` tells whether its sessions must end."""
+    """Runs what an admin does to an account. `work` tells whether its sessions and API keys must
+    end."""
     if user_id == UUID(principal.id):
         raise NotYourself
     ended = list[UUID]()
@@ -208,12 +209,14 @@ async def _govern(
             raise Forbidden("You are no administrator any more.")
         if await work(tx, subject):
             ended.extend(await sessions.end_where(tx, user_id=user_id))
+            ended.extend(await access_keys.end_of(tx, user_id))
         return recorded(200, Envelope(data=AccountOut.of(_found(await users.get(tx, user_id)))))
 
-    async with db.transaction(_own(principal)) as tx:
+    # The log is the admin's, and what is changed that person's.
+    async with db.transaction(Scope(UUID(principal.id), user_id)) as tx:
         answer = await once(tx, UUID(principal.id), key, whole)
-    for session_id in ended:
-        edge.tokens.revoke(session_id)
+    for proof_id in ended:
+        edge.tokens.revoke(proof_id)
     return answer
 
 

@@ -13,9 +13,10 @@ from sqlalchemy.exc import DBAPIError
 
 from core.ids import uuid7
 from core.settings import Settings
-from store import auth, service_keys, sessions
-from store.business import business_currency
+from store import access_keys, auth, sessions
+from store.business import business_currency, lock_business
 from store.engine import PUBLIC, Database, Scope
+from tests.waiting import eventually
 
 SOON = datetime.now(UTC) + timedelta(hours=1)
 
@@ -88,7 +89,7 @@ async def test_a_tenant_sees_itself_alone(db: Database) -> None:
 async def test_without_a_tenant_no_tenant_s_row_is_seen(db: Database, scope: Scope) -> None:
     await new_business(db)
     async with db.transaction(scope) as tx:
-        for table in ("businesses", "memberships", "service_keys"):
+        for table in ("businesses", "memberships", "access_keys"):
             count = (await tx.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one()
             assert count == 0, table
 
@@ -154,24 +155,105 @@ async def test_the_sweep_takes_what_is_over_and_leaves_the_rest(db: Database) ->
         assert [row.id for row in left] == [on]
 
 
-async def test_a_business_has_a_bounded_number_of_keys(
-    db: Database, monkeypatch: pytest.MonkeyPatch
+async def make_key(
+    db: Database, tenant_id: UUID, user: auth.User, *, own: bool, expires_at: datetime = SOON
+) -> access_keys.AccessKey | None:
+    """A service key, or one of the user's own."""
+    async with db.transaction(Scope(tenant_id=tenant_id)) as tx:
+        await lock_business(tx, tenant_id)
+        return await access_keys.add(
+            tx,
+            key_id=uuid7(),
+            tenant_id=tenant_id,
+            user_id=user.id if own else None,
+            name="till",
+            key_hash=bytes(32),
+            scopes=["*"],
+            created_by=user.id,
+            expires_at=expires_at,
+        )
+
+
+@pytest.mark.parametrize("own", [False, True])
+async def test_the_number_of_live_keys_is_bounded(
+    db: Database, monkeypatch: pytest.MonkeyPatch, own: bool
 ) -> None:
-    monkeypatch.setattr(service_keys, "MOST_SERVICE_KEYS", 2)
+    monkeypatch.setattr(access_keys, "MOST_SERVICE_KEYS", 2)
+    monkeypatch.setattr(access_keys, "MOST_API_KEYS", 2)
     user, tenant_id = await new_business(db)
+    past = SOON - timedelta(days=1)
+    for _ in range(3):
+        assert await make_key(db, tenant_id, user, own=own, expires_at=past) is not None
+    for _ in range(2):
+        assert await make_key(db, tenant_id, user, own=not own) is not None
+    many = (make_key(db, tenant_id, user, own=own) for _ in range(6))
+    made = [key for key in await asyncio.gather(*many) if key is not None]
+    assert len(made) == 2
+    async with db.transaction(Scope(tenant_id=tenant_id)) as tx:
+        await access_keys.revoke(tx, made[0].id)
+    assert await make_key(db, tenant_id, user, own=own) is not None
+    assert await make_key(db, tenant_id, user, own=own) is None
 
-    async def attempt() -> bool:
-        async with db.transaction(Scope(tenant_id=tenant_id)) as tx:
-            key = await service_keys.add_service_key(
-                tx,
-                key_id=uuid7(),
-                tenant_id=tenant_id,
-                name="till",
-                key_hash=bytes(32),
-                scopes=["*"],
-                created_by=user.id,
-                expires_at=None,
-            )
-        return key is not None
 
-    assert sorted(await asyncio.gather(*(attempt() for _ in range(6)))) == [False] * 4 + [True] * 2
+async def test_a_person_s_scope_ends_their_keys_everywhere_and_nobody_else_s(
+    db: Database,
+) -> None:
+    (user, mine), (other, theirs) = await new_business(db), await new_business(db)
+    own = [await make_key(db, tenant, user, own=True) for tenant in (mine, theirs)]
+    kept = [
+        await make_key(db, mine, user, own=False),
+        await make_key(db, theirs, other, own=True),
+    ]
+    async with db.transaction(Scope(user_id=other.id)) as tx:
+        assert await access_keys.end_of(tx, user.id) == []
+    async with db.transaction(Scope(user_id=user.id)) as tx:
+        ended = await access_keys.end_of(tx, user.id)
+    assert sorted(ended) == sorted(key.id for key in own if key)
+    for tenant, key in zip((mine, theirs), kept, strict=True):
+        assert key is not None
+        async with db.transaction(Scope(tenant_id=tenant)) as tx:
+            left = await access_keys.get(tx, key.id)
+        assert left is not None
+        assert left.revoked_at is None
+
+
+@pytest.mark.parametrize("column", ["tenant_id", "user_id", "scopes", "hash", "created_by"])
+async def test_a_key_is_never_made_another_s_or_do_more(db: Database, column: str) -> None:
+    user, tenant_id = await new_business(db)
+    key = await make_key(db, tenant_id, user, own=True)
+    assert key is not None
+    with pytest.raises(DBAPIError, match="permission denied"):
+        async with db.transaction(Scope(tenant_id=tenant_id, user_id=user.id)) as tx:
+            await tx.execute(text(f"UPDATE access_keys SET {column} = {column}"))
+
+
+async def test_nobody_ends_a_session_while_a_key_is_made_by_it(db: Database) -> None:
+    session_id = await new_session(db, uuid7().bytes * 2)
+    order: list[str] = []
+
+    async def end() -> None:
+        async with db.transaction(Scope()) as tx:
+            await sessions.revoke_sessions(tx, [session_id])
+        order.append("ended")
+
+    async with db.transaction(Scope()) as tx:
+        assert not await sessions.has_ended(tx, session_id)
+        ending = asyncio.create_task(end())
+        await waits_for_a_lock(db)
+        order.append("made")
+    await ending
+    assert order == ["made", "ended"]
+    async with db.transaction(Scope()) as tx:
+        assert await sessions.has_ended(tx, session_id)
+        assert not await sessions.has_ended(tx, uuid7())
+
+
+async def waits_for_a_lock(db: Database) -> None:
+    """Returns once a transaction of ours waits for another."""
+    query = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+
+    async def waits() -> bool:
+        async with db.transaction(Scope()) as tx:
+            return bool((await tx.execute(query)).scalar_one())
+
+    await eventually(waits)

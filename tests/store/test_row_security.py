@@ -82,8 +82,8 @@ SPECIAL: dict[tuple[str, str], Any] = {
     ("purchase_orders", "currency"): "EUR",
     ("purchase_orders", "status"): "draft",
     ("purchase_orders", "lines"): "[]",
-    ("service_keys", "hash"): b"\0" * 32,
-    ("service_keys", "scopes"): ["*"],
+    ("access_keys", "hash"): b"\0" * 32,
+    ("access_keys", "scopes"): ["*"],
 }
 
 

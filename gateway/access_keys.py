@@ -1,7 +1,8 @@
-"""Service keys: how a machine proves that it acts for one business.
+"""Keys: how a machine proves that it acts for one business, or a script as one person there.
 
-A key reads `hfk_` and 86 characters: the business, the key's id and 32 random bytes, in base64url.
-It names its business so that its row is looked up behind that tenant's wall.
+A key reads `hfk_` (a service key) or `hfa_` (a person's API key) and 86 characters: the business,
+the key's id and 32 random bytes, in base64url. It names its business so that its row is looked up
+behind that tenant's wall.
 """
 
 from __future__ import annotations
@@ -16,15 +17,19 @@ from uuid import UUID
 
 from core.clock import Clock
 from core.errors import Unauthenticated
-from core.principal import Principal, Role
+from core.principal import Principal, Role, role_in_business
 from gateway.tokens import Tokens
-from store import service_keys as rows
-from store.engine import Database, Scope
+from store import access_keys as rows
+from store import members
+from store.engine import Database, Scope, Transaction
 
-PREFIX = "hfk_"
+SERVICE_PREFIX = "hfk_"
+API_PREFIX = "hfa_"
+PREFIXES = (SERVICE_PREFIX, API_PREFIX)
 # How long a key is believed without asking again; its revocation is heard of much sooner.
 REMEMBERED_MS = 300_000
-_LENGTH = len(PREFIX) + 86
+_PREFIX_LENGTH = 4
+_LENGTH = _PREFIX_LENGTH + 86
 
 
 class KeyText(NamedTuple):
@@ -34,29 +39,30 @@ class KeyText(NamedTuple):
 
     @property
     def hash(self) -> bytes:
-        """SHA-256 is enough: 32 random bytes cannot be guessed, however fast the hash is."""
+        """SHA-256 is enough: 32 random bytes cannot be guessed, however fast the hash is. It is
+        of the prefix, too, so that a key of one kind is none of the other."""
         return hashlib.sha256(self.text.encode()).digest()
 
 
-def mint(tenant_id: UUID, key_id: UUID) -> KeyText:
+def mint(prefix: str, tenant_id: UUID, key_id: UUID) -> KeyText:
     raw = tenant_id.bytes + key_id.bytes + secrets.token_bytes(32)
-    return KeyText(tenant_id, key_id, PREFIX + urlsafe_b64encode(raw).rstrip(b"=").decode())
+    return KeyText(tenant_id, key_id, prefix + urlsafe_b64encode(raw).rstrip(b"=").decode())
 
 
 def parse(text: str) -> KeyText | None:
     """None for what cannot be a key. Each key has exactly one text."""
-    if len(text) != _LENGTH or not text.startswith(PREFIX):
+    if len(text) != _LENGTH or not text.startswith(PREFIXES):
         return None
     try:
-        raw = urlsafe_b64decode(text[len(PREFIX) :] + "==")
+        raw = urlsafe_b64decode(text[_PREFIX_LENGTH:] + "==")
     except ValueError:
         return None
-    if urlsafe_b64encode(raw).rstrip(b"=").decode() != text[len(PREFIX) :]:
+    if urlsafe_b64encode(raw).rstrip(b"=").decode() != text[_PREFIX_LENGTH:]:
         return None
     return KeyText(UUID(bytes=raw[:16]), UUID(bytes=raw[16:32]), text)
 
 
-class ServiceKeys:
+class AccessKeys:
     """Looks keys up in the database, each once however many requests bring it at that moment."""
 
     def __init__(self, db: Database, tokens: Tokens, clock: Clock) -> None:
@@ -72,7 +78,7 @@ class ServiceKeys:
         if task is None:
             key = parse(text)
             if key is None:
-                raise Unauthenticated("The service key is not valid.")
+                raise Unauthenticated("The key is not valid.")
             task = asyncio.create_task(self._look_up(key))
             self._pending[text] = task
             task.add_done_callback(lambda done: self._looked_up(text, done))
@@ -86,21 +92,22 @@ class ServiceKeys:
 
     async def _look_up(self, key: KeyText) -> Principal:
         async with self._db.transaction(Scope(tenant_id=key.tenant_id)) as tx:
-            row = await rows.service_key(tx, key.key_id)
+            row = await rows.get(tx, key.key_id)
             if row is None or not compare_digest(row.hash, key.hash):
-                raise Unauthenticated("The service key is not valid.")
+                raise Unauthenticated("The key is not valid.")
             now_ms = self._clock.now_ms()
             expires_ms = now_ms + REMEMBERED_MS
             if row.expires_at is not None:
                 expires_ms = min(expires_ms, int(row.expires_at.timestamp() * 1000))
             if row.revoked_at is not None or self._tokens.is_revoked(row.id):
-                raise Unauthenticated("The service key was revoked.")
+                raise Unauthenticated("The key was revoked.")
             if expires_ms <= now_ms:
-                raise Unauthenticated("The service key has expired.")
-            await rows.touch_service_key(tx, row.id)
+                raise Unauthenticated("The key has expired.")
+            role = await _role(tx, row.user_id)
+            await rows.touch(tx, row.id)
         principal = Principal(
-            id=str(row.id),
-            role=Role.SERVICE,
+            id=str(row.user_id or row.id),
+            role=role,
             tenant_id=row.tenant_id,
             session_id=str(row.id),
             scopes=frozenset(row.scopes),
@@ -108,3 +115,14 @@ class ServiceKeys:
         )
         self._tokens.remember(key.text, principal, row.id, expires_ms)
         return principal
+
+
+async def _role(tx: Transaction, user_id: UUID | None) -> Role:
+    """In which role a key acts: as its person's, what that is now. Whatever takes a role away ends
+    the keys, too, so this is the second lock on that door. Raises Unauthenticated."""
+    if user_id is None:
+        return Role.SERVICE
+    standing = await members.standing(tx, user_id)
+    if standing is None:
+        raise Unauthenticated("The key's owner does not work here any more.")
+    return role_in_business(*standing)

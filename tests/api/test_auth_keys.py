@@ -1,4 +1,4 @@
-"""Keys for machines: made by managers, shown once, scoped, and ended for good."""
+"""Keys, for machines and for people's scripts alike: shown once, scoped, and ended for good."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from tests.api.people import Session, bearer, me, session, turned_away
 from tests.clock import StandingClock
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-URL = "/api/auth/service-keys"
 router = APIRouter(route_class=HoldfastRoute)
 Worker = Annotated[Principal, Depends(require(STAFF))]
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from core.ids import uuid7
-from core.principal import MANAGEMENT, Role
+from core.principal import MANAGEMENT, MEMBERS, Role
 from tests.api.case import EVERYONE, PEOPLE, Call, Case, RouteId, plain
 from tests.api.shop import Shop, done
 
@@ -55,6 +56,25 @@ async def _rotate(shop: Shop | None) -> Call:
     body = {"name": "till", "scopes": ["catalog:read"]}
     made = done(await shop.owner.post("/api/auth/service-keys", body))
     return Call(made["key"]["id"], {"graceSeconds": 600})
+
+
+async def _new_api_key(_: Shop | None) -> Call:
+    soon = (datetime.now(UTC) + timedelta(days=30)).isoformat()
+    body = {"name": "sheet", "scopes": ["inventory:write"], "expiresAt": soon}
+    return Call(body=body | {"rateLimitPerSecond": 50})
+
+
+async def _api_key(shop: Shop | None) -> Call:
+    """A cashier's: those above end it, to the others it does not exist."""
+    if shop is None:
+        return Call(str(uuid4()))
+    cashier = await shop.caller(Role.CASHIER)
+    body = {"name": "sheet", "scopes": ["catalog:read"]}
+    return Call(done(await cashier.post("/api/auth/api-keys", body))["key"]["id"])
+
+
+async def _strangers_key(_: Shop | None) -> Call:
+    return Call(str(uuid4()), {"graceSeconds": 600})
 
 
 async def _stranger(_: Shop | None) -> Call:
@@ -131,6 +151,10 @@ CASES: dict[RouteId, Case] = {
         nullable=frozenset({"name"}),
     ),
     ("POST", "/api/auth/service-keys/{id}/rotate"): Case(MANAGEMENT, _rotate),
+    ("POST", "/api/auth/api-keys"): Case(MEMBERS, _new_api_key, about_a_thing=False),
+    ("GET", "/api/auth/api-keys"): Case(MEMBERS, plain(), about_a_thing=False),
+    ("POST", "/api/auth/api-keys/{id}/rotate"): _nobodys(MEMBERS, _strangers_key),
+    ("DELETE", "/api/auth/api-keys/{id}"): Case(MEMBERS, _api_key, statuses=frozenset({200, 404})),
     ("GET", "/api/users/profile"): _own(),
     ("PUT", "/api/users/profile"): _own(body=_PROFILE),
     ("GET", "/api/users/addresses"): _own(),

@@ -35,6 +35,7 @@ LISTS = [
     ("GET", "/api/inventory/suppliers"),
     ("GET", "/api/inventory/purchase-orders"),
     ("GET", "/api/auth/service-keys"),
+    ("GET", "/api/auth/api-keys"),
     ("GET", "/api/auth/members"),
     ("GET", "/api/auth/invitations"),
     ("GET", "/api/users"),

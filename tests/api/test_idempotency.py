@@ -47,7 +47,7 @@ async def create(shop: Shop) -> Mutation:
 
 async def mint(shop: Shop) -> Mutation:
     body = {"name": "till", "scopes": ["inventory:write"]}
-    count = f"SELECT count(*) AS n FROM service_keys WHERE tenant_id = '{shop.tenant}'"
+    count = f"SELECT count(*) AS n FROM access_keys WHERE tenant_id = '{shop.tenant}'"
     return Mutation("/api/auth/service-keys", body, {**body, "name": "tills"}, count)
 
 

@@ -150,6 +150,7 @@ async def test_a_key_of_another_business_does_not_replay_its_answers(world: Worl
         "Bearer x",
         "Basic YTpi",
         "Bearer hfk_" + "A" * 86,
+        "Bearer hfa_" + "A" * 86,
         "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.",
     ],
 )

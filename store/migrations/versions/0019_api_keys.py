@@ -8,7 +8,7 @@ from alembic import op
 from store.schema import APP_ROLE, USER
 
 revision = "0019_api_keys"
-down_revision = "0013_purchasing"
+down_revision = "0016_offline_sales"
 branch_labels = None
 depends_on = None
 

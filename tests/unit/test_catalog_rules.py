@@ -12,6 +12,8 @@ from pydantic import ValidationError
 
 from core.errors import ValidationFailed
 from core.ids import uuid7
+from core.principal import Principal, Role
+from deployments.catalog.base import sees_costs
 from deployments.catalog.import_rules import Outcome, Shelf, TaxClasses, read_rows
 from deployments.catalog.import_schemas import ProductRow
 from deployments.catalog.rules import Author, changed, created, event_data
@@ -169,3 +171,24 @@ def test_an_import_refuses_what_is_taken() -> None:
 def test_import_rows_take_exactly_what_they_declare() -> None:
     given = ProductRow.model_validate(row("A", images=["http://x"]))
     assert given.model_fields_set == {"sku", "name", "price", "images"}
+
+
+@pytest.mark.parametrize(
+    ("role", "scopes", "sees"),
+    [
+        (Role.MANAGER, set(), True),
+        (Role.STAFF, set(), False),
+        (Role.SERVICE, {"catalog:read"}, True),
+        (Role.SERVICE, {"catalog:write"}, True),
+        (Role.SERVICE, {"inventory:write"}, False),
+        # A person's key: what the person may, within its scopes.
+        (Role.MANAGER, {"*"}, True),
+        (Role.MANAGER, {"inventory:write"}, False),
+        (Role.STAFF, {"*"}, False),
+    ],
+)
+def test_who_sees_costs(role: Role, scopes: set[str], sees: bool) -> None:
+    mine, theirs = uuid7(), uuid7()
+    caller = Principal(str(uuid7()), role, mine, scopes=frozenset(scopes))
+    assert sees_costs(caller, mine) is sees
+    assert not sees_costs(caller, theirs)

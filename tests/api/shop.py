@@ -92,6 +92,13 @@ class Shop:
         http = await self._exits.enter_async_context(self.stack.client(made["secret"]))
         return Caller(UUID(made["key"]["id"]), Role.SERVICE, self.tenant, http)
 
+    async def script(self, person: Caller, *scopes: str) -> Caller:
+        """An API key of somebody who works here."""
+        body = {"name": "script", "scopes": list(scopes)}
+        made = done(await person.post("/api/auth/api-keys", body))
+        http = await self._exits.enter_async_context(self.stack.client(made["secret"]))
+        return Caller(person.id, person.role, self.tenant, http)
+
     async def another(self) -> Shop:
         """Another business on the same copy."""
         return await self._exits.enter_async_context(open_shop(self.stack))

@@ -4,22 +4,28 @@ and nothing that comes with a key changes who has access."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import text
 
 from core.ids import uuid7
 from core.settings import Settings
-from deployments.auth import service as accounts
 from store import access_keys, sessions
-from store.engine import Scope
 from tests.api.cases import ROUTES
 from tests.api.harness import Served, serving
+from tests.api.key_endings import (
+    ENDINGS,
+    Ending,
+    disabled,
+    named,
+    password_reset,
+    removed,
+    role_lowered,
+)
 from tests.api.keys_kit import ALL, API, SERVICE, create, new_key, rotate, use
 from tests.api.members_kit import accept, call, invited, member, rows, signed_in
 from tests.api.people import (
@@ -27,11 +33,9 @@ from tests.api.people import (
     Session,
     bearer,
     me,
-    new_address,
     session,
-    session_of,
-    turned_away,
 )
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 URL = API.url
@@ -42,8 +46,6 @@ ABOUT_ACCESS = [
     for route, placed in ROUTES.items()
     if placed.capability in ("auth", "users") and placed.access and not placed.access.is_public
 ]
-
-Ending = Callable[[Served, Session, Session], Awaitable[None]]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -152,79 +154,7 @@ async def test_its_own_limit_is_at_most_a_persons(served: Served, owner: Session
     assert [one["field"] for one in answer.json()["errors"]] == ["rateLimitPerSecond"]
 
 
-async def _role_raised(served: Served, owner: Session, who: Session) -> None:
-    await _as_role(served, owner, who, "manager")
-
-
-async def _role_lowered(served: Served, owner: Session, who: Session) -> None:
-    await _as_role(served, owner, who, "cashier")
-
-
-async def _as_role(served: Served, owner: Session, who: Session, role: str) -> None:
-    path = f"/members/{who.user['id']}"
-    assert (await call(served, owner, "PUT", path, {"role": role})).status_code == 200
-
-
-async def _removed(served: Served, owner: Session, who: Session) -> None:
-    path = f"/members/{who.user['id']}"
-    assert (await call(served, owner, "DELETE", path)).status_code == 200
-
-
-async def _left(served: Served, owner: Session, who: Session) -> None:
-    path = f"/memberships/{owner.user['tenantId']}"
-    assert (await call(served, who, "DELETE", path)).status_code == 200
-
-
-async def _business_closed(served: Served, owner: Session, who: Session) -> None:
-    assert (await served.http.delete("/api/business", headers=owner.auth)).status_code == 200
-
-
-async def _disabled(served: Served, owner: Session, who: Session) -> None:
-    await _by_admin(served, "POST", f"{who.user['id']}/disable")
-
-
-async def _platform_role_changed(served: Served, owner: Session, who: Session) -> None:
-    await _by_admin(served, "PUT", f"{who.user['id']}/role", {"role": "admin"})
-
-
-async def _by_admin(served: Served, method: str, path: str, body: Any = None) -> None:
-    email, shared = new_address(), served.resources
-    await accounts.create_admin(shared.db, shared.edge, name="Root", email=email, password=PASSWORD)
-    admin = await session_of(served.http, email)
-    answer = await served.http.request(method, f"/api/users/{path}", json=body, headers=admin.auth)
-    assert answer.status_code == 200, answer.text
-
-
-async def _password_reset(served: Served, owner: Session, who: Session) -> None:
-    forgot = {"email": who.user["email"]}
-    assert (await call(served, None, "POST", "/password/forgot", forgot)).status_code == 202
-    person = UUID(who.user["id"])
-    async with served.resources.db.transaction(Scope(user_id=person)) as tx:
-        query = text("SELECT id, nonce FROM password_resets WHERE user_id = :user")
-        asked = (await tx.execute(query, {"user": person})).one()
-    token = served.resources.edge.links.token("password-reset", person, asked.id, asked.nonce)
-    body = {"token": token, "password": "another horse"}
-    answer = await call(served, None, "POST", "/password/reset", body)
-    assert answer.status_code == 200, answer.text
-
-
-ENDINGS: list[Ending] = [
-    _role_raised,
-    _role_lowered,
-    _removed,
-    _left,
-    _business_closed,
-    _disabled,
-    _platform_role_changed,
-    _password_reset,
-]
-
-
-def _named(ending: Ending) -> str:
-    return ending.__name__.strip("_")
-
-
-@pytest.mark.parametrize("ending", ENDINGS, ids=_named)
+@pytest.mark.parametrize("ending", ENDINGS, ids=named)
 async def test_it_ends_with_what_its_person_may_here_at_once_and_elsewhere_soon(
     served: Served, owner: Session, ending: Ending
 ) -> None:
@@ -238,10 +168,14 @@ async def test_it_ends_with_what_its_person_may_here_at_once_and_elsewhere_soon(
         assert (await use(served, known)).status_code == 401
         # On a replica that has not seen it before, nor perhaps heard of what happened.
         assert (await use(other, unknown)).status_code == 401
-        await turned_away(other.http, known)
+
+        async def refused() -> bool:
+            return (await use(other, known)).status_code == 401
+
+        await eventually(refused)
 
 
-@pytest.mark.parametrize("ending", [_disabled, _password_reset], ids=_named)
+@pytest.mark.parametrize("ending", [disabled, password_reset], ids=named)
 async def test_what_ends_an_account_ends_its_keys_in_all_businesses(
     served: Served, owner: Session, ending: Ending
 ) -> None:
@@ -268,13 +202,13 @@ async def test_a_key_of_one_who_left_stays_ended_when_they_come_back(
 ) -> None:
     staff = await member(served, owner, "staff")
     _, secret = await new_key(served, staff, API)
-    await _removed(served, owner, staff)
+    await removed(served, owner, staff)
     made = await invited(served, owner, staff.user["email"], "staff")
     assert (await accept(served, made["token"])).status_code == 200
     assert (await use(served, secret)).status_code == 401
 
 
-@pytest.mark.parametrize("ending", [_removed, _disabled], ids=_named)
+@pytest.mark.parametrize("ending", [removed, disabled], ids=named)
 async def test_a_key_that_nobody_ended_does_nothing_without_its_person(
     served: Served, owner: Session, ending: Ending, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -324,12 +258,12 @@ async def test_keys_that_are_made_while_a_role_changes_end_with_it(
     served: Served, owner: Session
 ) -> None:
     manager = await member(served, owner, "manager")
-    lowered = asyncio.create_task(_role_lowered(served, owner, manager))
+    lowered = asyncio.create_task(role_lowered(served, owner, manager))
     answers = await asyncio.gather(*(create(served, manager, API) for _ in range(6)))
     await lowered
     assert {one.status_code for one in answers} <= {201, 401}
-    left = "SELECT count(*) FROM access_keys WHERE user_id IS NOT NULL AND revoked_at IS NULL"
-    assert await rows(served, owner, left) == [(0,)]
+    alive = "SELECT count(*) FROM access_keys WHERE user_id IS NOT NULL AND revoked_at IS NULL"
+    assert await rows(served, owner, alive) == [(0,)]
 
 
 # Whose ----------------------------------------------------------------------------------------

@@ -228,5 +228,30 @@ async def test_a_service_key_acts_within_its_scopes(shop: Shop) -> None:
     problem(await writer.post(ADD, line), 403, "forbidden")
 
 
+async def test_an_api_key_does_what_its_person_may_within_its_scopes(shop: Shop) -> None:
+    product = await shop.product(5)
+    line = {"productId": product, "quantity": 1}
+    manager, cashier = await shop.caller(Role.MANAGER), await shop.caller(Role.CASHIER)
+    for person, adds in ((manager, 200), (cashier, 403)):
+        writer = await shop.script(person, "inventory:write")
+        answer = await writer.post(RESERVE, line)
+        hold = done(answer)
+        assert answer.headers["x-holdfast-receipt"]
+        path = f"/api/inventory/reservations/{hold['reservationId']}"
+        reader, stranger = [
+            await shop.script(person, scope) for scope in ("inventory:read", "catalog:write")
+        ]
+        assert done(await reader.get(path))["status"] == "open"
+        problem(await reader.post(RESERVE, line), 403, "forbidden")
+        problem(await stranger.get(path), 403, "forbidden")
+        assert (await writer.post(ADD, line)).status_code == adds
+        assert (await writer.post("/api/products", {"name": "x", "price": 1})).status_code == 403
+    (first,) = await shop.rows(
+        "SELECT created_by FROM reservations WHERE tenant_id = $1 ORDER BY created_at LIMIT 1",
+        shop.tenant,
+    )
+    assert first["created_by"] == str(manager.id)
+
+
 def adjust(product: str, delta: int) -> dict[str, Any]:
     return {"lines": [{"productId": product, "delta": delta}], "reason": "correction"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0016_offline_sales"
-down_revision = "0015_card_charges"
+revision = "0017_offline_sales"
+down_revision = "0016_card_charges"
 branch_labels = None
 depends_on = None
 

@@ -7,8 +7,8 @@ from alembic import op
 
 from store.schema import wall
 
-revision = "0015_card_charges"
-down_revision = "0018_in_use"
+revision = "0016_card_charges"
+down_revision = "0015_in_use"
 branch_labels = None
 depends_on = None
 

@@ -7,8 +7,8 @@ from alembic import op
 
 from store.schema import APP_ROLE, USER
 
-revision = "0019_api_keys"
-down_revision = "0016_offline_sales"
+revision = "0018_api_keys"
+down_revision = "0017_offline_sales"
 branch_labels = None
 depends_on = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0018_in_use"
+revision = "0015_in_use"
 down_revision = "0014_parents"
 branch_labels = None
 depends_on = None

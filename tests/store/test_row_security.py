@@ -121,6 +121,7 @@ async def tenants(owner: asyncpg.Connection) -> tuple[UUID, UUID]:
                 continue
             # Each thing has its tenant's id, so that what refers to it finds it.
             known = {"tenant_id": tenant, "created_by": user, "user_id": user, "id": tenant}
+            known["location_id"] = tenant  # the main location
             known |= {column.name: tenant for column in table.c if refers_to_walled(column)}
             if name == "product_variants":
                 del known["id"]  # its ids and those of products are one space

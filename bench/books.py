@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 import asyncpg
-import httpx
+import httpx2
 
 from bench import goods
 from bench.contenders import Running
@@ -104,14 +104,14 @@ async def _scramble(url: str, token: str) -> dict[int, int]:
     body |= {"ttlSeconds": 86_400}
     statuses: dict[int, int] = {}
 
-    async def client(http: httpx.AsyncClient) -> None:
+    async def client(http: httpx2.AsyncClient) -> None:
         for number in left:
             headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": f"sell-out-{number}"}
             answer = await http.post("/api/inventory/reserve", json=body, headers=headers)
             statuses[answer.status_code] = statuses.get(answer.status_code, 0) + 1
 
-    limits = httpx.Limits(max_connections=SELL_OUT_CLIENTS)
-    async with httpx.AsyncClient(base_url=url, limits=limits, timeout=30) as http:
+    limits = httpx2.Limits(max_connections=SELL_OUT_CLIENTS)
+    async with httpx2.AsyncClient(base_url=url, limits=limits, timeout=30) as http:
         await asyncio.gather(*(client(http) for _ in range(SELL_OUT_CLIENTS)))
     return statuses
 
@@ -120,7 +120,7 @@ def compare_with_api(running: Running, ground: Ground) -> None:
     """What Holdfast's owner of the hot product says of it, and what its row says, once nothing
     moves any more. Raises NotExact."""
     product = goods.product_id(goods.HOT)
-    answer = httpx.get(f"{running.url}/api/inventory/{product}", timeout=10)
+    answer = httpx2.get(f"{running.url}/api/inventory/{product}", timeout=10)
     answer.raise_for_status()
     told = answer.json()["data"]
 

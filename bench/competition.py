@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import asyncpg
-import httpx
+import httpx2
 from rich.console import Console
 
 from bench import books, goods, load, sale_books, table
@@ -32,7 +32,7 @@ _BREAKS = (
     NotReady,
     books.NotExact,
     load.NoLoad,
-    httpx.HTTPError,
+    httpx2.HTTPError,
     asyncpg.PostgresError,
     OSError,
 )

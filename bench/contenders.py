@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from bench.baselines.redis_counter import load_counters
 from bench.cpu import Group, ray_groups, tree
@@ -170,9 +170,9 @@ def _wait_ready(process: subprocess.Popen[bytes], base_url: str, log: Path) -> N
     deadline = time.monotonic() + READY_TIMEOUT_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            if httpx.get(f"{base_url}/ready", timeout=2).status_code == 200:
+            if httpx2.get(f"{base_url}/ready", timeout=2).status_code == 200:
                 return
-        except httpx.TransportError:
+        except httpx2.TransportError:
             pass
         time.sleep(0.1)
     raise NotReady(f"it did not start in {READY_TIMEOUT_SECONDS:.0f} s; see {log}")

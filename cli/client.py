@@ -17,16 +17,16 @@ from types import TracebackType
 from typing import Any
 from uuid import uuid4
 
-import httpx
+import httpx2
 import msgspec
 
 PATIENCE_SECONDS = 60.0
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 2.0
 _UNKNOWN_OUTCOME = (
-    httpx.NetworkError,
-    httpx.TimeoutException,
-    httpx.RemoteProtocolError,
+    httpx2.NetworkError,
+    httpx2.TimeoutException,
+    httpx2.RemoteProtocolError,
     # What anyio lets through when a socket is closed right after it was opened: on asyncio's
     # own loop the one, on uvloop the other.
     OSError,
@@ -60,7 +60,7 @@ class Reply:
 
     status: int
     body: Any
-    headers: httpx.Headers
+    headers: httpx2.Headers
     content: bytes = b""
 
     @property
@@ -75,13 +75,13 @@ class Reply:
         return self.ok or refused
 
 
-def open_http(connections: int = 32, *, tls: ssl.SSLContext | None = None) -> httpx.AsyncClient:
+def open_http(connections: int = 32, *, tls: ssl.SSLContext | None = None) -> httpx2.AsyncClient:
     """A pool of connections that many callers may share. A wait for one of them is bounded by
     the callers' patience, not here. Many pools may share one `tls`, which is slow to make."""
-    return httpx.AsyncClient(
+    return httpx2.AsyncClient(
         verify=True if tls is None else tls,
-        limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-        timeout=httpx.Timeout(connect=3.0, read=15.0, write=10.0, pool=None),
+        limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
+        timeout=httpx2.Timeout(connect=3.0, read=15.0, write=10.0, pool=None),
         headers={"User-Agent": "holdfast-cli"},
         # This machine is asked directly, whatever proxy the environment names.
         mounts=dict.fromkeys(("all://localhost", "all://127.0.0.1", "all://[::1]")),
@@ -100,7 +100,7 @@ class Client:
         url: str,
         *,
         token: str | None = None,
-        http: httpx.AsyncClient | None = None,
+        http: httpx2.AsyncClient | None = None,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self.url = url.rstrip("/")
@@ -173,7 +173,7 @@ class Client:
             reply = await self._until_known(request)
         return reply
 
-    async def _until_known(self, request: httpx.Request) -> Reply:
+    async def _until_known(self, request: httpx2.Request) -> Reply:
         clock = asyncio.get_running_loop().time
         give_up_at = clock() + self._patience_seconds
         pause = _FIRST_PAUSE_SECONDS
@@ -192,7 +192,7 @@ class Client:
             self.repeats += 1
 
     async def _attempt(
-        self, request: httpx.Request, seconds: float
+        self, request: httpx2.Request, seconds: float
     ) -> tuple[Reply | None, Exception | None]:
         try:
             async with asyncio.timeout(max(seconds, 0.1)):

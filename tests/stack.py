@@ -20,7 +20,7 @@ from typing import Literal
 from uuid import UUID
 
 import asyncpg
-import httpx
+import httpx2
 import psutil
 
 from core.clock import SystemClock
@@ -64,10 +64,10 @@ class Stack:
         """An access token for a session that nobody opened."""
         return self.tokens().issue(user or uuid7(), role, tenant, uuid7())
 
-    def client(self, token: str | None = None, *, timeout: float = 60) -> httpx.AsyncClient:
+    def client(self, token: str | None = None, *, timeout: float = 60) -> httpx2.AsyncClient:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # Loading the system's certificates takes longer than many a test, and nothing is TLS here.
-        return httpx.AsyncClient(
+        return httpx2.AsyncClient(
             base_url=self.url, headers=headers, timeout=timeout, verify=False, trust_env=False
         )
 
@@ -78,10 +78,12 @@ class Stack:
     def is_ready(self) -> bool:
         try:
             return (
-                httpx.get(f"{self.url}/ready", timeout=3, verify=False, trust_env=False).status_code
+                httpx2.get(
+                    f"{self.url}/ready", timeout=3, verify=False, trust_env=False
+                ).status_code
                 == 200
             )
-        except httpx.HTTPError:
+        except httpx2.HTTPError:
             return False
 
     def wait_ready(self, timeout_seconds: float = READY_TIMEOUT_SECONDS) -> float:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-import httpx
+import httpx2
 
 from cli.client import ApiError, Client, Reply
 from cli.demo.books import Books
@@ -54,7 +54,7 @@ class Answers:
     waited: int = 0
     errors: int = 0
 
-    async def count(self, response: httpx.Response) -> None:
+    async def count(self, response: httpx2.Response) -> None:
         """A hook on every answer."""
         self.waited += response.status_code == 429
         self.errors += response.status_code >= 500

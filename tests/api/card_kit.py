@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx
+import httpx2
 
 from core.settings import Settings
 from deployments.pos.card_sales import CardSales, CardWorker
@@ -47,7 +47,7 @@ def saga(resources: Any, provider: CardProvider, timeout_seconds: float = 20.0) 
     )
 
 
-async def pay(shop: TillShop, product: str, *tokens: str, **rest: Any) -> httpx.Response:
+async def pay(shop: TillShop, product: str, *tokens: str, **rest: Any) -> httpx2.Response:
     """Sells one of a product that costs PRICE for each token, each card paying PRICE."""
     payments = [{"method": "card", "amount": PRICE, "token": token} for token in tokens]
     return await shop.sell(product, **({"payments": payments} | rest))

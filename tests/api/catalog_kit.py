@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
-import httpx
+import httpx2
 from fastapi import FastAPI
 from sqlalchemy import text
 
@@ -67,11 +67,11 @@ class Shop:
 
     kit: Kit
     tenant: UUID | None
-    http: httpx.AsyncClient
+    http: httpx2.AsyncClient
 
     async def call(
         self, method: str, path: str = "", *, key: str | None = None, **options: Any
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         headers = {**options.pop("headers", {}), "Idempotency-Key": key or str(uuid4())}
         if key == "":
             del headers["Idempotency-Key"]
@@ -88,6 +88,6 @@ def caller(kit: Kit, app: FastAPI, role: Role | None, tenant: UUID | None) -> Sh
     headers = {"Authorization": f"Bearer {kit.token(role, tenant)}"} if role else {}
     mounted = not any(route.path == "/openapi.json" for route in app.routes)  # type: ignore[attr-defined]
     root_path = capability.prefix if mounted else ""
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False, root_path=root_path)
-    http = httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers)
+    transport = httpx2.ASGITransport(app, raise_app_exceptions=False, root_path=root_path)
+    http = httpx2.AsyncClient(transport=transport, base_url="http://test", headers=headers)
     return Shop(kit, tenant, http)

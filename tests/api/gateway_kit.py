@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-import httpx
+import httpx2
 
 from core.ids import uuid7
 from core.principal import Role
@@ -23,7 +23,7 @@ def bearer(served: Served, role: Role, tenant: UUID | None = None) -> dict[str, 
     return {"Authorization": f"Bearer {token}"}
 
 
-def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+def problem(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
     """The document of a refusal, which must have the shape that all refusals have."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == PROBLEM_JSON
@@ -36,5 +36,5 @@ def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
     return document
 
 
-def fields(answer: httpx.Response) -> list[str]:
+def fields(answer: httpx2.Response) -> list[str]:
     return [item["field"] for item in problem(answer, 400, "validation_failed")["errors"]]

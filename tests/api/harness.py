@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import httpx2
 from fastapi import FastAPI
 
 from actors.runtime.bus import Decided
@@ -97,7 +97,7 @@ class InProcess:
 class Served:
     app: FastAPI
     resources: InProcess
-    http: httpx.AsyncClient
+    http: httpx2.AsyncClient
 
 
 @asynccontextmanager
@@ -113,10 +113,10 @@ async def serving(
     goes to `create_app`, everything else to InProcess."""
     resources = InProcess(settings, **rest)
     app = create_app(settings, capabilities, resources, **(create or {}))
-    transport = httpx.ASGITransport(app, client=(peer, 40_000))
+    transport = httpx2.ASGITransport(app, client=(peer, 40_000))
     await resources.start()
     try:
-        async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as http:
+        async with httpx2.AsyncClient(transport=transport, base_url="http://api.test") as http:
             yield Served(app, resources, http)
     finally:
         await resources.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import httpx
+import httpx2
 from fastapi import APIRouter, Depends
 
 from core.principal import STAFF, Principal
@@ -49,7 +49,7 @@ ALL = (*BASE, business, users, Capability("stock", "/api/stock", router))
 
 async def create(
     served: Served, who: Session, kind: Kind, key: str | None = None, **changes: Any
-) -> httpx.Response:
+) -> httpx2.Response:
     body = {"name": "till 1", "scopes": ["stock:write"]} | changes
     headers = who.auth | ({"Idempotency-Key": key} if key else {})
     return await served.http.post(kind.url, json=body, headers=headers)
@@ -65,12 +65,12 @@ async def new_key(served: Served, who: Session, kind: Kind, **changes: Any) -> t
 
 async def rotate(
     served: Served, who: Session, kind: Kind, key_id: str, grace: int = 0, key: str = ""
-) -> httpx.Response:
+) -> httpx2.Response:
     headers = who.auth | ({"Idempotency-Key": key} if key else {})
     body = {"graceSeconds": grace}
     return await served.http.post(f"{kind.url}/{key_id}/rotate", json=body, headers=headers)
 
 
-async def use(served: Served, secret: str) -> httpx.Response:
+async def use(served: Served, secret: str) -> httpx2.Response:
     """Reads what the scopes `stock:*` are for."""
     return await served.http.get("/api/stock/levels", headers={"Authorization": f"Bearer {secret}"})

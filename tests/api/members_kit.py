@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-import httpx
+import httpx2
 from sqlalchemy import text
 
 from deployments.business.routes import capability as business
@@ -19,14 +19,14 @@ ROLES = ("manager", "staff", "cashier")
 
 async def call(
     served: Served, who: Session | None, method: str, path: str, body: Any = None, key: str = ""
-) -> httpx.Response:
+) -> httpx2.Response:
     headers = (who.auth if who else {}) | ({"Idempotency-Key": key} if key else {})
     return await served.http.request(method, f"/api/auth{path}", json=body, headers=headers)
 
 
 async def invite(
     served: Served, who: Session, email: str, role: str = "staff", key: str = ""
-) -> httpx.Response:
+) -> httpx2.Response:
     return await call(served, who, "POST", "/invitations", {"email": email, "role": role}, key)
 
 
@@ -39,7 +39,7 @@ async def invited(served: Served, who: Session, email: str, role: str = "staff")
 
 async def accept(
     served: Served, token: str, password: str = PASSWORD, **rest: Any
-) -> httpx.Response:
+) -> httpx2.Response:
     body = {"token": token, "password": password, **rest}
     return await call(served, None, "POST", "/invitations/accept", body)
 

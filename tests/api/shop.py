@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-import httpx
+import httpx2
 
 from core.ids import uuid7
 from core.principal import Role
@@ -45,20 +45,20 @@ class Caller:
     id: UUID | None
     role: Role
     tenant: UUID | None
-    http: httpx.AsyncClient
+    http: httpx2.AsyncClient
 
     async def call(
         self, method: str, path: str, *, key: str | None = None, **options: Any
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         headers = dict(options.pop("headers", {}))
         if key is not None:
             headers["Idempotency-Key"] = key
         return await self.http.request(method, path, headers=headers, **options)
 
-    async def get(self, path: str, **options: Any) -> httpx.Response:
+    async def get(self, path: str, **options: Any) -> httpx2.Response:
         return await self.call("GET", path, **options)
 
-    async def post(self, path: str, body: Any = None, **options: Any) -> httpx.Response:
+    async def post(self, path: str, body: Any = None, **options: Any) -> httpx2.Response:
         return await self.call("POST", path, json=body, **options)
 
 
@@ -171,7 +171,7 @@ async def add_user(stack: Stack, role: Role, tenant: UUID | None) -> UUID:
     return user
 
 
-def done(answer: httpx.Response) -> Any:
+def done(answer: httpx2.Response) -> Any:
     """The data of an answer that says yes."""
     assert answer.status_code in (200, 201), answer.text
     body = answer.json()
@@ -179,7 +179,7 @@ def done(answer: httpx.Response) -> Any:
     return body["data"]
 
 
-def problem(answer: httpx.Response, status: int, code: str | None = None) -> dict[str, Any]:
+def problem(answer: httpx2.Response, status: int, code: str | None = None) -> dict[str, Any]:
     """The document of a refusal, which must have the shape that all refusals have."""
     assert answer.status_code == status, f"{answer.status_code}: {answer.text}"
     assert answer.headers["content-type"] == PROBLEM_JSON

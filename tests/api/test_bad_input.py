@@ -8,7 +8,7 @@ import json
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, NamedTuple
 
-import httpx
+import httpx2
 import pytest
 
 from core.principal import Role
@@ -91,7 +91,7 @@ async def people(shop: Shop) -> list[Any]:
     return await shop.rows(f"SELECT {counts}")
 
 
-async def send(shop: Shop, route: RouteId, call: Call, **options: Any) -> httpx.Response:
+async def send(shop: Shop, route: RouteId, call: Call, **options: Any) -> httpx2.Response:
     headers = {"Authorization": proof(shop, route), **options.pop("headers", {})}
     return await shop.owner.call(route[0], url(route[1], call), headers=headers, **options)
 
@@ -183,7 +183,7 @@ async def each(bad: Iterable[Any], attempt: Any) -> None:
     assert not wrong, "\n".join(wrong[:20])
 
 
-def complaint(what: Any, answer: httpx.Response, statuses: set[int], field: str | None) -> str:
+def complaint(what: Any, answer: httpx2.Response, statuses: set[int], field: str | None) -> str:
     shown = f"{str(what)[:200]}: {answer.status_code} {answer.text[:300]}"
     if answer.status_code not in statuses:
         return shown

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
-import httpx
+import httpx2
 import pytest
 import pytest_asyncio
 from sqlalchemy import text
@@ -40,7 +40,7 @@ async def owner(served: Served) -> Session:
 
 async def call(
     served: Served, who: Session, method: str, path: str = "", body: Any = None, key: str = ""
-) -> httpx.Response:
+) -> httpx2.Response:
     headers = who.auth | ({"Idempotency-Key": key} if key else {})
     return await served.http.request(method, URL + path, json=body, headers=headers)
 
@@ -52,7 +52,7 @@ async def made(served: Served, who: Session, path: str, body: dict[str, Any]) ->
     return data
 
 
-def fields(answer: httpx.Response, status: int = 400) -> list[str]:
+def fields(answer: httpx2.Response, status: int = 400) -> list[str]:
     assert answer.status_code == status, answer.text
     return [error["field"] for error in answer.json()["errors"]]
 

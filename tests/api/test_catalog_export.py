@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from cli import export_run, import_run
@@ -57,12 +57,12 @@ PRODUCTS: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-async def http(site: Site) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=site.url, timeout=30) as client:
+async def http(site: Site) -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(base_url=site.url, timeout=30) as client:
         yield client
 
 
-async def signed_in(site: Site, http: httpx.AsyncClient) -> str:
+async def signed_in(site: Site, http: httpx2.AsyncClient) -> str:
     """A new business; `site` and `http` act for it from now on."""
     site.email = f"owner-{os.urandom(6).hex()}@example.com"
     tenant = await site.register()
@@ -72,7 +72,7 @@ async def signed_in(site: Site, http: httpx.AsyncClient) -> str:
     return tenant
 
 
-async def stocked(http: httpx.AsyncClient) -> None:
+async def stocked(http: httpx2.AsyncClient) -> None:
     """A catalogue with something of everything."""
     made: dict[str, Any] = {}
     ids = await tax_classes(http)
@@ -92,7 +92,7 @@ async def stocked(http: httpx.AsyncClient) -> None:
 TAX_CLASSES = ("=Food & wear", "Reduced")
 
 
-async def tax_classes(http: httpx.AsyncClient) -> dict[str, str]:
+async def tax_classes(http: httpx2.AsyncClient) -> dict[str, str]:
     """The business's classes, made; ids by name."""
     address = "/api/business/tax-classes"
     return {
@@ -155,7 +155,7 @@ async def imported(site: Site, file: Path) -> list[int]:
 
 
 async def test_an_export_imports_again_to_the_same(
-    site: Site, http: httpx.AsyncClient, tmp_path: Path
+    site: Site, http: httpx2.AsyncClient, tmp_path: Path
 ) -> None:
     await signed_in(site, http)
     await stocked(http)
@@ -192,7 +192,7 @@ async def test_an_export_imports_again_to_the_same(
     assert await exported(site, third) == text
 
 
-async def found(http: httpx.AsyncClient, sku: str) -> Any:
+async def found(http: httpx2.AsyncClient, sku: str) -> Any:
     tenant = (await ok(http.get("/api/auth/me")))["data"]["tenantId"]
     query = {"vendorId": tenant, "sku": sku}
     (one,) = (await ok(http.get("/api/products", params=query)))["data"]
@@ -200,7 +200,7 @@ async def found(http: httpx.AsyncClient, sku: str) -> Any:
 
 
 async def test_pages_of_any_size_make_the_same_file(
-    site: Site, http: httpx.AsyncClient, tmp_path: Path
+    site: Site, http: httpx2.AsyncClient, tmp_path: Path
 ) -> None:
     await signed_in(site, http)
     await stocked(http)
@@ -223,7 +223,7 @@ async def test_pages_of_any_size_make_the_same_file(
 
 
 async def test_what_an_import_cannot_take_of_it_is_told(
-    site: Site, http: httpx.AsyncClient, tmp_path: Path
+    site: Site, http: httpx2.AsyncClient, tmp_path: Path
 ) -> None:
     await signed_in(site, http)
     file = tmp_path / "bad.csv"

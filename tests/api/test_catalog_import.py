@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import httpx
+import httpx2
 import pytest
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -70,7 +70,7 @@ class Site:
 
     async def register(self) -> str:
         """Returns the business' id."""
-        async with httpx.AsyncClient(base_url=self.url) as http:
+        async with httpx2.AsyncClient(base_url=self.url) as http:
             person = {"name": "Shop", "email": self.email, "password": PASSWORD}
             body = {**person, "role": "vendor", "currency": "GBP"}
             reply = await http.post("/api/auth/register", json=body)
@@ -101,7 +101,7 @@ class Site:
 
     async def products(self, tenant: str) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
-        async with httpx.AsyncClient(base_url=self.url) as http:
+        async with httpx2.AsyncClient(base_url=self.url) as http:
             for page in range(1, 8):
                 query = {"vendorId": tenant, "limit": 100, "page": page, "sort": "createdAt"}
                 reply = await http.get("/api/products", params=query)

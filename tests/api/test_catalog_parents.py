@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-import httpx
+import httpx2
 import pytest
 
 from core.principal import Role
@@ -28,9 +28,9 @@ class Desk:
     """Somebody at a replica's two capabilities."""
 
     kit: Kit
-    http: httpx.AsyncClient
+    http: httpx2.AsyncClient
 
-    async def post(self, path: str, body: Any = None) -> httpx.Response:
+    async def post(self, path: str, body: Any = None) -> httpx2.Response:
         headers = {"Idempotency-Key": str(uuid4())}
         return await self.http.post(f"/api/{path}", json=body, headers=headers)
 
@@ -43,10 +43,10 @@ class Desk:
         made: str = (await self.done("products", {"name": "Tea", "price": 1, **fields}))["id"]
         return made
 
-    async def add(self, product: str, quantity: int = 1) -> httpx.Response:
+    async def add(self, product: str, quantity: int = 1) -> httpx2.Response:
         return await self.post("inventory/add", {"productId": product, "quantity": quantity})
 
-    async def vary(self, product: str, **fields: Any) -> httpx.Response:
+    async def vary(self, product: str, **fields: Any) -> httpx2.Response:
         return await self.post(f"products/{product}/variants", {**SMALL, **fields})
 
     async def level(self, product: str) -> tuple[int, int]:
@@ -54,7 +54,7 @@ class Desk:
         data = reply.json()["data"]
         return data["onHand"], data["reserved"]
 
-    async def adjust(self, product: str, delta: int) -> httpx.Response:
+    async def adjust(self, product: str, delta: int) -> httpx2.Response:
         lines = [{"productId": product, "delta": delta}]
         return await self.post("inventory/adjustments", {"lines": lines, "reason": "correction"})
 
@@ -68,7 +68,7 @@ async def desk(embedded: Settings) -> AsyncIterator[Desk]:
             yield Desk(kit, http)
 
 
-def refused(reply: httpx.Response, code: str) -> dict[str, Any]:
+def refused(reply: httpx2.Response, code: str) -> dict[str, Any]:
     assert reply.status_code == 409, reply.text
     problem: dict[str, Any] = reply.json()
     assert problem["code"] == code

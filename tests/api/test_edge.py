@@ -6,7 +6,7 @@ import asyncio
 import re
 from importlib.metadata import version
 
-import httpx
+import httpx2
 import jwt
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -142,7 +142,7 @@ async def test_a_request_id_comes_back_once(stack: Stack, path: str) -> None:
 async def test_nothing_is_there_but_a_problem(stack: Stack, path: str) -> None:
     async with stack.client() as http:
         for method in ("GET", "POST", "DELETE"):
-            request = httpx.Request(method, stack.url + "/")
+            request = httpx2.Request(method, stack.url + "/")
             request.url = request.url.copy_with(raw_path=path.encode())
             answer = await http.send(request)
             problem(answer, 404, "not_found")

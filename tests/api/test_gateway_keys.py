@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import pytest_asyncio
 
@@ -89,8 +89,8 @@ async def test_a_mounted_application_makes_the_same_commands(
     auth = bearer(served, Role.CUSTOMER)
     whole = await post_keyed(served, "k", auth=auth)
     async with serving(embedded, ALL, create={"mounted": trial.capability}) as mounted:
-        transport = httpx.ASGITransport(mounted.app, root_path="/api/trial")
-        async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as http:
+        transport = httpx2.ASGITransport(mounted.app, root_path="/api/trial")
+        async with httpx2.AsyncClient(transport=transport, base_url="http://api.test") as http:
             headers = auth | {"Idempotency-Key": "k"}
             answer = await http.post("/api/trial/keyed/1", json=BASKET, headers=headers)
             assert answer.json()["data"] == whole

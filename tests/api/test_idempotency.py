@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-import httpx
+import httpx2
 import pytest
 
 from core.principal import Role
@@ -61,7 +61,7 @@ async def effects(shop: Shop, mutation: Mutation) -> int:
     return int((await shop.rows(mutation.count))[0]["n"])
 
 
-def said(answer: httpx.Response) -> tuple[int, Any, str | None]:
+def said(answer: httpx2.Response) -> tuple[int, Any, str | None]:
     body = answer.json()
     if "secret" in (body.get("data") or {}):
         body["data"]["secret"] = None  # shown once, by design

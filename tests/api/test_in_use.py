@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from core.principal import Role
@@ -34,11 +34,11 @@ async def branch(desk: Desk) -> str:
     return made
 
 
-async def delete(desk: Desk, path: str) -> httpx.Response:
+async def delete(desk: Desk, path: str) -> httpx2.Response:
     return await desk.http.delete(f"/api/business/{path}")
 
 
-async def move(desk: Desk, product: str, place: str, delta: int) -> httpx.Response:
+async def move(desk: Desk, product: str, place: str, delta: int) -> httpx2.Response:
     if delta >= 0:
         body = {"productId": product, "locationId": place, "quantity": delta}
         return await desk.post("inventory/add", body)

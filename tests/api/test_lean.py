@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from core.principal import Role
@@ -61,7 +61,7 @@ BODIES = [
 ]
 
 
-def comparable(answer: httpx.Response) -> tuple[Any, ...]:
+def comparable(answer: httpx2.Response) -> tuple[Any, ...]:
     """What must not depend on the way: status, body and headers but for ids, times and dates. A
     time on the second is shorter than others, and so is its answer."""
     headers = {
@@ -74,7 +74,7 @@ def comparable(answer: httpx.Response) -> tuple[Any, ...]:
     return answer.status_code, _VARIES.sub("*", answer.text), headers
 
 
-async def both_ways(shop: Shop, body: str, **headers: str) -> list[httpx.Response]:
+async def both_ways(shop: Shop, body: str, **headers: str) -> list[httpx2.Response]:
     answers = []
     for content_type in (LEAN, TWIN):
         product = await shop.product(5)

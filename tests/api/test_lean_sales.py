@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from core.ids import uuid7
@@ -81,15 +81,15 @@ class Ways:
             return answer
 
         app = create_app(resources.settings, CAPABILITIES, resources, lean={route: recorded})
-        transport = httpx.ASGITransport(app, client=("203.0.113.7", 40_000))
-        http = httpx.AsyncClient(transport=transport, base_url="http://api.test")
+        transport = httpx2.ASGITransport(app, client=("203.0.113.7", 40_000))
+        http = httpx2.AsyncClient(transport=transport, base_url="http://api.test")
         self.clients = (http, shop.served.http)
 
     async def send(
         self, body: str, by: Clerk | None = None, key: str = "", query: str = ""
-    ) -> list[httpx.Response]:
+    ) -> list[httpx2.Response]:
         """The answers of both, the lean way first."""
-        answers: list[httpx.Response] = []
+        answers: list[httpx2.Response] = []
         for http in self.clients:
             sku = str(uuid7())
             product = await self.shop.product(2.5, 9, sku=sku)

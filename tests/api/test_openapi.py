@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -71,15 +71,17 @@ def schema() -> schemathesis.schemas.BaseSchema:
 
 
 @pytest.fixture
-def session(shop: Shop) -> Iterator[httpx.Client]:
+def session(shop: Shop) -> Iterator[httpx2.Client]:
     headers = dict(shop.owner.http.headers)
-    with httpx.Client(base_url=shop.stack.url, headers=headers, timeout=30, verify=False) as client:
+    with httpx2.Client(
+        base_url=shop.stack.url, headers=headers, timeout=30, verify=False
+    ) as client:
         yield client
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_each_operation(
-    shop: Shop, schema: schemathesis.schemas.BaseSchema, session: httpx.Client, name: str
+    shop: Shop, schema: schemathesis.schemas.BaseSchema, session: httpx2.Client, name: str
 ) -> None:
     method, path = name.split()
     operation = schema[path][method]

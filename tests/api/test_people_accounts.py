@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
-import httpx
+import httpx2
 import pytest
 import pytest_asyncio
 from sqlalchemy import text
@@ -53,21 +53,21 @@ async def ann(served: Served) -> Session:
 
 async def call(
     served: Served, who: Session | None, method: str, path: str, body: Any = None
-) -> httpx.Response:
+) -> httpx2.Response:
     headers = who.auth if who else {}
     return await served.http.request(method, f"/api/auth{path}", json=body, headers=headers)
 
 
-async def change(served: Served, who: Session, current: str, new: str) -> httpx.Response:
+async def change(served: Served, who: Session, current: str, new: str) -> httpx2.Response:
     body = {"currentPassword": current, "newPassword": new}
     return await call(served, who, "POST", "/password/change", body)
 
 
-async def forgot(served: Served, email: str) -> httpx.Response:
+async def forgot(served: Served, email: str) -> httpx2.Response:
     return await call(served, None, "POST", "/password/forgot", {"email": email})
 
 
-async def reset(served: Served, token: str, password: str = NEW) -> httpx.Response:
+async def reset(served: Served, token: str, password: str = NEW) -> httpx2.Response:
     return await call(
         served, None, "POST", "/password/reset", {"token": token, "password": password}
     )
@@ -232,7 +232,7 @@ async def test_asking_tells_nothing_about_accounts(
 
     monkeypatch.setattr(password_resets, "add", add_slowly)
 
-    async def asked(email: str) -> tuple[float, httpx.Response]:
+    async def asked(email: str) -> tuple[float, httpx2.Response]:
         began = time.monotonic()
         answer = await forgot(served, email)
         return time.monotonic() - began, answer

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-import httpx
+import httpx2
 import pytest
 
 from actors.till import sell
@@ -118,7 +118,7 @@ async def test_the_same_batch_from_five_clients_at_once_is_recorded_once(shop: T
     answers = await asyncio.gather(
         *(upload(one, *order) for one, order in zip(clients, orders, strict=True)), *online
     )
-    sold = [one for one in answers if isinstance(one, httpx.Response) and one.is_success]
+    sold = [one for one in answers if isinstance(one, httpx2.Response) and one.is_success]
     uploads = [one for one in answers if isinstance(one, dict)]
     assert sum(one["recorded"] for one in uploads) == 40
     assert sum(one["repeated"] for one in uploads) == sum(map(len, orders)) - 40

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-import httpx
+import httpx2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -41,15 +41,15 @@ header_values = st.binary(max_size=60).map(lambda raw: raw.translate(None, CONTR
 
 
 @pytest.fixture
-def http(stack: Stack) -> Iterator[httpx.Client]:
+def http(stack: Stack) -> Iterator[httpx2.Client]:
     """An owner of no business that there is: whatever gets through writes nothing of anyone's."""
     token = stack.token(Role.OWNER, uuid7())
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    with httpx.Client(base_url=stack.url, headers=headers, timeout=30, verify=False) as client:
+    with httpx2.Client(base_url=stack.url, headers=headers, timeout=30, verify=False) as client:
         yield client
 
 
-def is_honest(answer: httpx.Response) -> None:
+def is_honest(answer: httpx2.Response) -> None:
     assert answer.status_code < 500, answer.text
     if answer.status_code >= 400:
         assert answer.headers["content-type"] == PROBLEM_JSON, answer.text
@@ -59,7 +59,7 @@ def is_honest(answer: httpx.Response) -> None:
 @pytest.mark.parametrize("route", WITH_BODY, ids=" ".join)
 @bounded
 @given(document=values)
-def test_any_json(http: httpx.Client, route: RouteId, document: Any) -> None:
+def test_any_json(http: httpx2.Client, route: RouteId, document: Any) -> None:
     path = route[1].replace("{id}", str(uuid7()))
     is_honest(http.request(route[0], path, content=json.dumps(document).encode()))
 
@@ -67,7 +67,7 @@ def test_any_json(http: httpx.Client, route: RouteId, document: Any) -> None:
 @pytest.mark.parametrize("route", WITH_BODY, ids=" ".join)
 @bounded
 @given(body=st.binary(max_size=200))
-def test_any_bytes(http: httpx.Client, route: RouteId, body: bytes) -> None:
+def test_any_bytes(http: httpx2.Client, route: RouteId, body: bytes) -> None:
     path = route[1].replace("{id}", str(uuid7()))
     answer = http.request(route[0], path, content=body)
     is_honest(answer)
@@ -76,14 +76,14 @@ def test_any_bytes(http: httpx.Client, route: RouteId, body: bytes) -> None:
 
 @bounded
 @given(route=st.sampled_from(sorted(CASES)), text=st.text(max_size=60))
-def test_any_id(http: httpx.Client, route: RouteId, text: str) -> None:
+def test_any_id(http: httpx2.Client, route: RouteId, text: str) -> None:
     raw = quote(text.encode("utf-8", "surrogatepass"), safe="")
     is_honest(http.request(route[0], route[1].replace("{id}", raw or "-")))
 
 
 @bounded
 @given(query=st.dictionaries(st.text(max_size=10), st.text(max_size=60), max_size=4))
-def test_any_query(http: httpx.Client, query: dict[str, str]) -> None:
+def test_any_query(http: httpx2.Client, query: dict[str, str]) -> None:
     pairs = "&".join(
         "=".join(quote(part.encode("utf-8", "surrogatepass"), safe="") for part in pair)
         for pair in query.items()
@@ -99,7 +99,7 @@ def test_any_query(http: httpx.Client, query: dict[str, str]) -> None:
     ),
     value=header_values,
 )
-def test_any_header(http: httpx.Client, name: str, value: bytes) -> None:
+def test_any_header(http: httpx2.Client, name: str, value: bytes) -> None:
     sent = [(key, text) for key, text in http.headers.raw if key.lower() != name.lower().encode()]
     headers = [*sent, (name.encode(), value)]
     is_honest(http.post("/api/products", content=b"{}", headers=headers))

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 
-import httpx
+import httpx2
 import pytest
 
 from core.ids import uuid7
@@ -86,7 +86,7 @@ async def test_guessing_a_password_is_slow_on_all_replicas_together(limited_shop
         person = {"name": "Ann", "email": email, "password": "secret-1"}
         done(await anyone.post("/api/auth/register", person))
 
-    async def guess(email: str, password: str) -> httpx.Response:
+    async def guess(email: str, password: str) -> httpx2.Response:
         return await anyone.post("/api/auth/login", {"email": email, "password": password})
 
     answers = [

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-import httpx
+import httpx2
 import pytest
 
 from core.principal import Role
@@ -26,7 +26,7 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def receipts(answer: httpx.Response) -> dict[str, tuple[int, int]]:
+def receipts(answer: httpx2.Response) -> dict[str, tuple[int, int]]:
     """Sequence and epoch by aggregate."""
     entries = answer.headers["x-holdfast-receipt"].split(", ")
     matches = [RECEIPT.fullmatch(entry) for entry in entries]

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
-import httpx
+import httpx2
 import pytest
 import pytest_asyncio
 from sqlalchemy import text
@@ -61,7 +61,7 @@ async def new_admin(served: Served) -> Session:
 
 async def call(
     served: Served, who: Session, method: str, path: str = "", body: Any = None, key: str = ""
-) -> httpx.Response:
+) -> httpx2.Response:
     headers = who.auth | ({"Idempotency-Key": key} if key else {})
     return await served.http.request(method, URL + path, json=body, headers=headers)
 

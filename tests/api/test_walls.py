@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import httpx
+import httpx2
 import pytest
 
 from core.principal import STAFF, Role
@@ -29,7 +29,7 @@ class World:
     theirs: Shop
     callers: dict[Role, Caller]
 
-    async def call(self, role: Role, route: RouteId, call: Call) -> httpx.Response:
+    async def call(self, role: Role, route: RouteId, call: Call) -> httpx2.Response:
         method, template = route
         caller = self.callers[role]
         if template.endswith("/logout") and role not in (Role.SERVICE, Role.ANONYMOUS):

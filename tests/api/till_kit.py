@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-import httpx
+import httpx2
 from sqlalchemy import text
 
 from core.ids import uuid7
@@ -27,21 +27,21 @@ class Clerk:
     """Somebody of the business."""
 
     id: UUID
-    http: httpx.AsyncClient
+    http: httpx2.AsyncClient
     auth: dict[str, str]
 
     async def call(
         self, method: str, path: str, body: Any = None, key: str | None = None, **options: Any
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         headers = self.auth | options.pop("headers", {})
         if method != "GET":
             headers["Idempotency-Key"] = key or str(uuid7())
         return await self.http.request(method, path, json=body, headers=headers, **options)
 
-    async def get(self, path: str, **options: Any) -> httpx.Response:
+    async def get(self, path: str, **options: Any) -> httpx2.Response:
         return await self.call("GET", path, **options)
 
-    async def post(self, path: str, body: Any = None, key: str | None = None) -> httpx.Response:
+    async def post(self, path: str, body: Any = None, key: str | None = None) -> httpx2.Response:
         return await self.call("POST", path, {} if body is None else body, key)
 
 
@@ -77,7 +77,7 @@ class TillShop:
 
     async def sell(
         self, product: str, quantity: int = 1, *, by: Clerk | None = None, **rest: Any
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         """Paid with twenty in cash, unless it says otherwise."""
         body = {
             "registerId": self.register,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
+import httpx2
 import psutil
 import pytest
 
@@ -32,7 +32,7 @@ def stopped(processes: list[psutil.Process]) -> Iterator[None]:
             signal_process(process, signal.SIGCONT)
 
 
-async def readiness(http: httpx.AsyncClient) -> tuple[int, dict[str, Any]]:
+async def readiness(http: httpx2.AsyncClient) -> tuple[int, dict[str, Any]]:
     answer = await http.get("/ready")
     found = answer.json()
     if answer.status_code == 200:
@@ -42,7 +42,7 @@ async def readiness(http: httpx.AsyncClient) -> tuple[int, dict[str, Any]]:
     return answer.status_code, found
 
 
-async def until(http: httpx.AsyncClient, check: str, state: str, seconds: float) -> int:
+async def until(http: httpx2.AsyncClient, check: str, state: str, seconds: float) -> int:
     """Waits until a check says so; returns the status that it came with."""
     async with asyncio.timeout(seconds):
         while True:

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any
 
-import httpx
+import httpx2
 import psutil
 
 from core.ray_environment import token_path
@@ -23,12 +23,12 @@ SIGN_IN = {name: ACCOUNT[name] for name in ("email", "password")}
 
 
 def _signs_in(copy: Stack) -> int:
-    return httpx.post(f"{copy.url}/api/auth/login", json=SIGN_IN, timeout=30).status_code
+    return httpx2.post(f"{copy.url}/api/auth/login", json=SIGN_IN, timeout=30).status_code
 
 
 def test_each_serves_its_own_data(copies: tuple[Stack, Stack]) -> None:
     one, two = copies
-    answer = httpx.post(f"{one.url}/api/auth/register", json=ACCOUNT, timeout=30)
+    answer = httpx2.post(f"{one.url}/api/auth/register", json=ACCOUNT, timeout=30)
     assert answer.status_code == 201
     # Often, so that a request that the wrong copy answers now and then would show.
     for _ in range(5):
@@ -67,10 +67,10 @@ def test_the_token_of_one_does_not_open_the_dashboard_of_the_other(
 
     def status(copy: Stack) -> int:
         token = token_path(copy.settings).read_text()
-        return httpx.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=30).status_code
+        return httpx2.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=30).status_code
 
     assert (status(one), status(two)) == (200, 403)
-    assert httpx.get(url, timeout=30).status_code == 401
+    assert httpx2.get(url, timeout=30).status_code == 401
 
 
 def test_one_is_killed_whole_and_comes_back_while_the_other_serves(

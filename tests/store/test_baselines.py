@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 
 import asyncpg
-import httpx
+import httpx2
 import pytest
 
 from bench import goods, sale_books, tills
@@ -89,7 +89,7 @@ def shop_name(request: pytest.FixtureRequest, settings: Settings) -> str:
 
 
 @pytest.fixture
-async def client(settings: Settings, shop_name: str) -> AsyncIterator[httpx.AsyncClient]:
+async def client(settings: Settings, shop_name: str) -> AsyncIterator[httpx2.AsyncClient]:
     shop: Shop
     if shop_name in SELLING:
         shop = seller = SELLING[shop_name](settings)
@@ -99,8 +99,8 @@ async def client(settings: Settings, shop_name: str) -> AsyncIterator[httpx.Asyn
         app = make_app(shop, settings)
     await shop.start()
     try:
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://bench.test") as http:
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://bench.test") as http:
             yield http
     finally:
         await shop.stop()
@@ -125,7 +125,7 @@ async def held(settings: Settings, name: str) -> list[tuple[object, int]]:
 
 
 async def test_a_reservation_is_answered_and_durable(
-    client: httpx.AsyncClient, settings: Settings, shop_name: str
+    client: httpx2.AsyncClient, settings: Settings, shop_name: str
 ) -> None:
     product = goods.product_id(goods.HOT)
     body = {"productId": str(product), "quantity": 3}
@@ -138,7 +138,7 @@ async def test_a_reservation_is_answered_and_durable(
 
 
 async def test_nobody_gets_what_is_sold_out(
-    client: httpx.AsyncClient, settings: Settings, shop_name: str
+    client: httpx2.AsyncClient, settings: Settings, shop_name: str
 ) -> None:
     """Many ask at once for more than there is: exactly what there is must be granted."""
     product = goods.product_id(goods.SOLD_OUT)
@@ -151,7 +151,7 @@ async def test_nobody_gets_what_is_sold_out(
 
 
 @pytest.mark.parametrize("authorization", [None, "Bearer nonsense", "Basic Zm9v"])
-async def test_a_token_is_asked_for(client: httpx.AsyncClient, authorization: str | None) -> None:
+async def test_a_token_is_asked_for(client: httpx2.AsyncClient, authorization: str | None) -> None:
     body = {"productId": str(goods.product_id(goods.HOT)), "quantity": 1}
     sent = {"Authorization": authorization} if authorization else {}
     answer = await client.post(PATH, json=body, headers=sent)
@@ -184,7 +184,7 @@ async def sale_figures(settings: Settings, change: str | None = None) -> sale_bo
 
 @sellers
 async def test_a_sale_is_answered_and_durable(
-    client: httpx.AsyncClient, settings: Settings
+    client: httpx2.AsyncClient, settings: Settings
 ) -> None:
     before = await sale_figures(settings)
     assert before == sale_books.SaleBooks(0, 0, 0, 0, 0, 0, 0, 0)
@@ -202,7 +202,7 @@ async def test_a_sale_is_answered_and_durable(
 
 @sellers
 async def test_a_crowd_buys_what_there_is_and_receipts_have_no_gaps(
-    client: httpx.AsyncClient, settings: Settings
+    client: httpx2.AsyncClient, settings: Settings
 ) -> None:
     """Lines come in any order, and some ask for more than there is: nobody waits for ever, and
     the refused leave nothing behind, no number either."""
@@ -237,7 +237,7 @@ async def test_a_crowd_buys_what_there_is_and_receipts_have_no_gaps(
     ids=["too little cash", "no such register", "no such product", "change that is not cash"],
 )
 async def test_what_cannot_be_sold_leaves_nothing(
-    client: httpx.AsyncClient, settings: Settings, body: dict[str, object]
+    client: httpx2.AsyncClient, settings: Settings, body: dict[str, object]
 ) -> None:
     answer = await client.post(SALES, json=body, headers=headers(settings))
     assert answer.status_code == 409, answer.text
@@ -246,7 +246,7 @@ async def test_what_cannot_be_sold_leaves_nothing(
 
 @pytest.mark.parametrize("shop_name", ["conditional"], indirect=True)
 async def test_books_that_are_not_exact_are_noticed(
-    client: httpx.AsyncClient, settings: Settings
+    client: httpx2.AsyncClient, settings: Settings
 ) -> None:
     known = headers(settings)
     before = await sale_figures(settings)

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx
+import httpx2
 
 from cli.client import Client
 from cli.demo.books import TillBook
@@ -61,18 +61,18 @@ class ShopInMemory:
         }
         lines.append(line | more)
 
-    def serve(self, request: httpx.Request) -> httpx.Response:
+    def serve(self, request: httpx2.Request) -> httpx2.Response:
         before, after = (self.random.random() < self.trouble for _ in range(2))
         if before:
-            raise httpx.ConnectError("refused")
+            raise httpx2.ConnectError("refused")
         status, body = self.answer(request)
         if after:
             if self.random.random() < 0.5:
-                raise httpx.ReadError("reset")
-            return httpx.Response(503, json={"code": "unavailable"})
-        return httpx.Response(status, json=body)
+                raise httpx2.ReadError("reset")
+            return httpx2.Response(503, json={"code": "unavailable"})
+        return httpx2.Response(status, json=body)
 
-    def answer(self, request: httpx.Request) -> Answer:
+    def answer(self, request: httpx2.Request) -> Answer:
         path = request.url.path.split("/")[2:]
         if request.method == "GET":
             return self.read(path, request.url.params)
@@ -84,7 +84,7 @@ class ShopInMemory:
 
     # --- reading -----------------------------------------------------------------------------
 
-    def read(self, path: list[str], params: httpx.QueryParams) -> Answer:
+    def read(self, path: list[str], params: httpx2.QueryParams) -> Answer:
         match path:
             case ["inventory", "reservations"]:
                 return 200, {"data": [], "pagination": {"total": len(self.holds)}}
@@ -113,7 +113,7 @@ class ShopInMemory:
             case _:
                 return 200, {"data": self.settle(path[-1])}
 
-    def page(self, rows: list[Body], params: httpx.QueryParams) -> Answer:
+    def page(self, rows: list[Body], params: httpx2.QueryParams) -> Answer:
         page, limit = int(params["page"]), int(params["limit"])
         data = rows[(page - 1) * limit : page * limit]
         return 200, {"data": data, "pagination": {"total": len(rows)}}
@@ -351,7 +351,7 @@ def share(line: Body, name: str, units: int) -> int:
 @asynccontextmanager
 async def shop_at(served: ShopInMemory, tills: int = 2, pages: int = 4) -> AsyncIterator[Shop]:
     """A shop whose goods are on the shelf and whose shifts are open."""
-    async with httpx.AsyncClient(transport=httpx.MockTransport(served.serve)) as http:
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(served.serve)) as http:
         answers = Answers()
         http.event_hooks = {"response": [answers.count]}
 

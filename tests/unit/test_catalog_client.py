@@ -6,52 +6,52 @@ import asyncio
 from collections.abc import Callable
 from decimal import Decimal
 
-import httpx
+import httpx2
 import pytest
 
 from cli.client import ApiError, Client, Unreachable, open_http
 
-Answer = httpx.Response | Exception
+Answer = httpx2.Response | Exception
 
 
 def caller(
     *answers: Answer, patience_seconds: float = 5, token: str | None = None
-) -> tuple[Client, list[httpx.Request]]:
+) -> tuple[Client, list[httpx2.Request]]:
     """A client of a server that gives these answers in turn, the last one for ever."""
-    seen: list[httpx.Request] = []
+    seen: list[httpx2.Request] = []
 
-    def serve(request: httpx.Request) -> httpx.Response:
+    def serve(request: httpx2.Request) -> httpx2.Response:
         seen.append(request)
         answer = answers[min(len(seen), len(answers)) - 1]
         if isinstance(answer, Exception):
             raise answer
-        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+        return httpx2.Response(answer.status_code, headers=answer.headers, content=answer.content)
 
-    http = httpx.AsyncClient(transport=httpx.MockTransport(serve))
+    http = httpx2.AsyncClient(transport=httpx2.MockTransport(serve))
     client = Client("http://h", http=http, token=token, patience_seconds=patience_seconds)
     return client, seen
 
 
-def problem(status: int, **headers: str) -> httpx.Response:
+def problem(status: int, **headers: str) -> httpx2.Response:
     body = {"code": "c", "detail": "d", "errors": [{"field": "price", "message": "is bad"}]}
-    return httpx.Response(status, json=body, headers=headers)
+    return httpx2.Response(status, json=body, headers=headers)
 
 
-OK = httpx.Response(200, content=b'{"data": 0.1}')
+OK = httpx2.Response(200, content=b'{"data": 0.1}')
 
 
 @pytest.mark.parametrize(
     "unknown",
     [
-        httpx.ReadError("reset"),
-        httpx.ConnectError("refused"),
-        httpx.ReadTimeout("slow"),
-        httpx.RemoteProtocolError("hung up"),
+        httpx2.ReadError("reset"),
+        httpx2.ConnectError("refused"),
+        httpx2.ReadTimeout("slow"),
+        httpx2.RemoteProtocolError("hung up"),
         OSError("not connected"),
         AttributeError("'NoneType' object has no attribute 'getpeername'"),
-        httpx.Response(500, content=b"Internal Server Error"),
-        httpx.Response(502),
-        httpx.Response(404, content=b"Not Found"),
+        httpx2.Response(500, content=b"Internal Server Error"),
+        httpx2.Response(502),
+        httpx2.Response(404, content=b"Not Found"),
         problem(503, **{"Retry-After": "0"}),
         problem(429),
     ],
@@ -75,7 +75,7 @@ async def test_a_refusal_is_not_repeated(status: int) -> None:
 
 
 async def test_patience_ends() -> None:
-    client, seen = caller(httpx.ReadError("reset"), patience_seconds=0.3)
+    client, seen = caller(httpx2.ReadError("reset"), patience_seconds=0.3)
     with pytest.raises(Unreachable, match="reset"):
         await client.get("/x")
     assert len(seen) > 1
@@ -92,26 +92,26 @@ async def test_the_server_says_when() -> None:
     assert asyncio.get_running_loop().time() - start >= 1
 
 
-def signing_in(renewals: list[str]) -> Callable[[httpx.Request], httpx.Response]:
+def signing_in(renewals: list[str]) -> Callable[[httpx2.Request], httpx2.Response]:
     """A server whose tokens t1, t2, ... expire after one use each by everyone."""
 
-    def serve(request: httpx.Request) -> httpx.Response:
+    def serve(request: httpx2.Request) -> httpx2.Response:
         if request.url.path.startswith("/api/auth"):
             assert "Idempotency-Key" not in request.headers
             renewals.append(request.url.path)
             token = f"t{len(renewals)}"
             body = {"token": token, "refreshToken": f"r-{token}", "user": {"id": "u"}}
-            return httpx.Response(200, json=body)
+            return httpx2.Response(200, json=body)
         latest = f"Bearer t{len(renewals)}"
         known = request.headers.get("Authorization") == latest and len(renewals) > 1
-        return httpx.Response(200, json={"data": 1}) if known else problem(401)
+        return httpx2.Response(200, json={"data": 1}) if known else problem(401)
 
     return serve
 
 
 async def test_an_expired_token_is_renewed_once_for_all() -> None:
     renewals: list[str] = []
-    http = httpx.AsyncClient(transport=httpx.MockTransport(signing_in(renewals)))
+    http = httpx2.AsyncClient(transport=httpx2.MockTransport(signing_in(renewals)))
     client = Client("http://h/", http=http)
     assert (await client.login("a@b.c", "pw"))["id"] == "u"
     await asyncio.gather(*(client.get("/x") for _ in range(20)))

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from cli.client import ApiError, Client
@@ -29,15 +29,15 @@ class Server:
     def __init__(self) -> None:
         self.products: dict[str, str] = {}
         self.stock: dict[str, int] = {}
-        self.answers: dict[str, httpx.Response] = {}
+        self.answers: dict[str, httpx2.Response] = {}
         self.imports = 0
         self.fail_import: int | None = None
 
-    def serve(self, request: httpx.Request) -> httpx.Response:
+    def serve(self, request: httpx2.Request) -> httpx2.Response:
         if request.method == "GET":
             product = request.url.path.split("/")[3]
             moved = [{"onHandDelta": 1}] if product in self.stock else []
-            return httpx.Response(200 if moved else 404, json={"data": moved})
+            return httpx2.Response(200 if moved else 404, json={"data": moved})
         key = request.headers["Idempotency-Key"]
         if key not in self.answers:
             body = json.loads(request.content)
@@ -46,18 +46,18 @@ class Server:
                 return answer
             self.answers[key] = answer
         known = self.answers[key]
-        return httpx.Response(known.status_code, content=known.content)
+        return httpx2.Response(known.status_code, content=known.content)
 
-    def _import(self, body: dict[str, Any]) -> httpx.Response:
+    def _import(self, body: dict[str, Any]) -> httpx2.Response:
         self.imports += 1
         if self.imports == self.fail_import:
-            return httpx.Response(400, json={"code": "stop", "detail": "stop", "errors": []})
+            return httpx2.Response(400, json={"code": "stop", "detail": "stop", "errors": []})
         rows = [self._row(row) for row in body["rows"]]
         counts = {
             name: sum(row["status"] == name for row in rows)
             for name in ("created", "updated", "unchanged", "rejected")
         }
-        return httpx.Response(200, json={"data": {**counts, "rows": rows}})
+        return httpx2.Response(200, json={"data": {**counts, "rows": rows}})
 
     def _row(self, row: dict[str, Any]) -> dict[str, Any]:
         sku = row["sku"]
@@ -68,13 +68,13 @@ class Server:
         product = self.products.setdefault(sku, f"id-{sku}")
         return {"sku": sku, "status": status, "id": product, "errors": []}
 
-    def _add(self, body: dict[str, Any]) -> httpx.Response:
+    def _add(self, body: dict[str, Any]) -> httpx2.Response:
         product = body["productId"]
         self.stock[product] = self.stock.get(product, 0) + body["quantity"]
-        return httpx.Response(200, json={"data": {}})
+        return httpx2.Response(200, json={"data": {}})
 
     def client(self) -> Client:
-        http = httpx.AsyncClient(transport=httpx.MockTransport(self.serve))
+        http = httpx2.AsyncClient(transport=httpx2.MockTransport(self.serve))
         return Client("http://h", http=http)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-import httpx
+import httpx2
 import pytest
 
 from cli.client import ApiError, Client
@@ -134,8 +134,8 @@ async def test_till_and_page_are_told_what_is_left() -> None:
 
 async def test_another_error_ends_the_run() -> None:
     async with shop_at(ShopInMemory(), tills=1) as shop:
-        refuse = httpx.MockTransport(lambda _: httpx.Response(403, json={"code": "forbidden"}))
-        async with httpx.AsyncClient(transport=refuse) as http:
+        refuse = httpx2.MockTransport(lambda _: httpx2.Response(403, json={"code": "forbidden"}))
+        async with httpx2.AsyncClient(transport=refuse) as http:
             shop.tills[0].sender.client = Client("http://shop", http=http)
             with pytest.raises(ApiError, match="403 forbidden"):
                 await sell_day(shop, plan_day(INVOICES, 1, 1), 2, show_nothing)

@@ -88,7 +88,10 @@ def migrate_command(
         return
     from store import migrate
 
-    migrate.upgrade(get_settings().owner_database_url)
+    try:
+        migrate.upgrade(get_settings().owner_database_url)
+    except migrate.MigrationBlocked as error:
+        raise _fail(error) from error
     typer.echo("The schema is current.")
 
 

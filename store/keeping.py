@@ -41,10 +41,15 @@ class KeeperStore:
         async with self._line.use() as connection:
             return await leases.ownerless(connection)
 
-    async def take(self, gifts: Mapping[Shard, UUID]) -> list[UUID]:
+    async def lose(self) -> list[UUID]:
+        """See `leases.lose`."""
+        async with self._line.use() as connection:
+            return await leases.lose(connection)
+
+    async def take(self, gifts: Mapping[Shard, UUID]) -> None:
         """See `leases.take`."""
         async with self._line.use() as connection:
-            return await leases.take(connection, gifts)
+            await leases.take(connection, gifts)
 
     async def rotate_command_log(self) -> None:
         """Makes the coming days' partitions of the command log and drops those over a week old."""

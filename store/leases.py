@@ -8,8 +8,8 @@ Expiry is by the database's clock.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -18,6 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 LEASE_SECONDS = 5
 _TERMINATE_WAIT_MS = 5_000
+_BRIEFLY_SECONDS = 5
+
+T = TypeVar("T")
 
 
 class Shard(NamedTuple):
@@ -35,12 +38,20 @@ class Lease(NamedTuple):
 
 
 class Incarnation(NamedTuple):
-    """One process of a host. `machine` tells machines (and their boots) apart."""
+    """One process of a host. `machine` tells machines (and their boots) apart; `birth` is when
+    the process began, as its machine counts: a pid that was given to another since has another
+    birth. 0: not known."""
 
     id: UUID
     name: str
     machine: str
     pid: int
+    build: str = ""
+    birth: int = 0
+
+
+_INCARNATION = "h.id, h.name, h.machine, h.pid, h.build, h.birth"
+_NAMES_LOCK = 0x486E  # "Hn": who takes a name, one at a time
 
 
 def application_name(host_id: UUID) -> str:
@@ -49,23 +60,35 @@ def application_name(host_id: UUID) -> str:
 
 
 async def register(connection: asyncpg.Connection, host: Incarnation) -> None:
-    """Adds the incarnation, with a first lease; does nothing the second time."""
-    await connection.execute(
-        "INSERT INTO shard_hosts (id, name, machine, pid, expires_at)"
-        " VALUES ($1, $2, $3, $4, clock_timestamp() + make_interval(secs => $5))"
-        " ON CONFLICT (id) DO NOTHING",
-        host.id,
-        host.name,
-        host.machine,
-        host.pid,
-        LEASE_SECONDS,
-    )
+    """Adds the incarnation, with a first lease; does nothing the second time.
+
+    Hosts are called by name, so an older incarnation of the name, wherever it runs, could no
+    longer be reached: it can never renew again, and its shards move once its lease is over.
+    """
+    async with connection.transaction():
+        await connection.execute(
+            "SELECT pg_advisory_xact_lock($1, hashtext($2))", _NAMES_LOCK, host.name
+        )
+        is_new = await connection.fetchval(
+            "INSERT INTO shard_hosts (id, name, machine, pid, build, birth, expires_at)"
+            " VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp() + make_interval(secs => $7))"
+            " ON CONFLICT (id) DO NOTHING RETURNING true",
+            *host,
+            LEASE_SECONDS,
+        )
+        if is_new:
+            await connection.execute(
+                "UPDATE shard_hosts SET superseded_at = clock_timestamp()"
+                " WHERE name = $1 AND id <> $2 AND lost_at IS NULL AND superseded_at IS NULL",
+                host.name,
+                host.id,
+            )
 
 
 async def predecessors(connection: asyncpg.Connection, host: Incarnation) -> list[Incarnation]:
     """Earlier incarnations of the same name on the same machine that nobody has taken from."""
     rows = await connection.fetch(
-        "SELECT id, name, machine, pid FROM shard_hosts"
+        f"SELECT {_INCARNATION} FROM shard_hosts h"  # noqa: S608
         " WHERE name = $1 AND machine = $2 AND id <> $3 AND lost_at IS NULL",
         host.name,
         host.machine,
@@ -102,13 +125,13 @@ def expire_all(url: str) -> None:
 async def renew(connection: asyncpg.Connection, host_id: UUID, decided_at_ms: int) -> int | None:
     """Renews the incarnation's lease.
 
-    Returns the database's clock in ms; None when its shards were taken: it must not answer
-    anything again.
+    Returns the database's clock in ms; None when its shards or its name were taken: it must not
+    answer anything again.
     """
     now_ms: int | None = await connection.fetchval(
         "UPDATE shard_hosts SET decided_at_ms = greatest(decided_at_ms, $2),"
         " expires_at = clock_timestamp() + make_interval(secs => $3)"
-        " WHERE id = $1 AND lost_at IS NULL"
+        " WHERE id = $1 AND lost_at IS NULL AND superseded_at IS NULL"
         " RETURNING (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
         host_id,
         decided_at_ms,
@@ -151,7 +174,8 @@ async def hand_over(
         " FROM unnest($3::text[], $4::int[], $6::bigint[]) AS s(family, shard, epoch)"
         " WHERE l.family = s.family AND l.shard = s.shard AND l.host_id = $1"
         " AND l.epoch = s.epoch"
-        " AND EXISTS (SELECT 1 FROM shard_hosts WHERE id = $2 AND lost_at IS NULL)",
+        " AND EXISTS (SELECT 1 FROM shard_hosts"
+        "   WHERE id = $2 AND lost_at IS NULL AND superseded_at IS NULL)",
         host_id,
         successor,
         [shard.family for shard in epochs],
@@ -183,16 +207,18 @@ async def create_shards(connection: asyncpg.Connection, families: Iterable[str])
 async def live_hosts(connection: asyncpg.Connection) -> dict[Incarnation, list[Shard]]:
     """Incarnations with a valid lease, and the shards of each."""
     rows = await connection.fetch(
-        "SELECT h.id, h.name, h.machine, h.pid, l.family, l.shard FROM shard_hosts h"
+        f"SELECT {_INCARNATION}, l.family, l.shard FROM shard_hosts h"  # noqa: S608
         " LEFT JOIN shard_leases l ON l.host_id = h.id"
-        " WHERE h.lost_at IS NULL AND h.expires_at > clock_timestamp()"
+        " WHERE h.lost_at IS NULL AND h.superseded_at IS NULL"
+        " AND h.expires_at > clock_timestamp()"
         " ORDER BY l.family, l.shard"
     )
     hosts: dict[Incarnation, list[Shard]] = {}
     for row in rows:
-        shards = hosts.setdefault(Incarnation(*row[:4]), [])
-        if row[4] is not None:
-            shards.append(Shard(row[4], row[5]))
+        *host, family, shard = row
+        shards = hosts.setdefault(Incarnation(*host), [])
+        if family is not None:
+            shards.append(Shard(family, shard))
     return hosts
 
 
@@ -205,19 +231,23 @@ async def ownerless(connection: asyncpg.Connection) -> list[Shard]:
     return [Shard(*row) for row in rows]
 
 
-async def take(connection: asyncpg.Connection, gifts: Mapping[Shard, UUID]) -> list[UUID]:
+async def lose(connection: asyncpg.Connection) -> list[UUID]:
+    """Marks incarnations whose lease has expired as lost, whether or not they own a shard and
+    anybody could take it: whoever ends processes on their machines goes by that. Returns them."""
+    rows = await connection.fetch(
+        "UPDATE shard_hosts SET lost_at = clock_timestamp()"
+        " WHERE lost_at IS NULL AND expires_at <= clock_timestamp() RETURNING id"
+    )
+    return [row[0] for row in rows]
+
+
+async def take(connection: asyncpg.Connection, gifts: Mapping[Shard, UUID]) -> None:
     """Takes ownerless shards and gives each to a live incarnation, under a new epoch.
 
-    First marks the expired owners as lost (they can never renew again) and commits; then ends
-    their database connections, which frees what a process stopped in mid-transaction holds; and
-    only then moves the shards. Returns the incarnations that were lost.
+    Only shards of owners that are lost (`lose`: they can never renew again). First ends their
+    database connections, which frees what a process stopped in mid-transaction holds, and only
+    then moves the shards.
     """
-    async with connection.transaction():
-        rows = await connection.fetch(
-            "UPDATE shard_hosts SET lost_at = clock_timestamp()"
-            " WHERE lost_at IS NULL AND expires_at <= clock_timestamp() RETURNING id"
-        )
-    lost = [row[0] for row in rows]
     await _terminate(connection)
     async with connection.transaction():
         await connection.execute(
@@ -239,7 +269,6 @@ async def take(connection: asyncpg.Connection, gifts: Mapping[Shard, UUID]) -> l
             "DELETE FROM shard_hosts h WHERE lost_at < clock_timestamp() - interval '1 day'"
             " AND NOT EXISTS (SELECT 1 FROM shard_leases l WHERE l.host_id = h.id)"
         )
-    return lost
 
 
 async def _terminate(connection: asyncpg.Connection) -> None:
@@ -249,6 +278,53 @@ async def _terminate(connection: asyncpg.Connection) -> None:
         " WHERE h.lost_at IS NOT NULL",
         _TERMINATE_WAIT_MS,
     )
+
+
+# --- on the machine of a host that was lost -------------------------------------------------
+
+
+def strays(url: str, machine: str) -> list[Incarnation]:
+    """Incarnations of a machine (`machine_id()`) that are lost and may still run: stopped, in an
+    endless loop, cut off. None of them can ever renew or commit again.
+
+    Whoever ends processes on that machine asks for them about once a second, sends SIGKILL to
+    each of which `upkeep.is_running` says (by pid and birth) that it is still the same process,
+    and tells of those that are gone by `bury`. One without a birth is never killed. Blocks, for
+    5 s at most, then raises TimeoutError; OSError or the driver's error when the database cannot
+    be reached."""
+
+    async def ask(connection: asyncpg.Connection) -> list[Incarnation]:
+        rows = await connection.fetch(
+            f"SELECT {_INCARNATION} FROM shard_hosts h"  # noqa: S608
+            " WHERE machine = $1 AND ended_at IS NULL AND (lost_at IS NOT NULL"
+            "   OR superseded_at IS NOT NULL AND expires_at <= clock_timestamp())",
+            machine,
+        )
+        return [Incarnation(*row) for row in rows]
+
+    return asyncio.run(_briefly(url, ask))
+
+
+def bury(url: str, host_ids: Iterable[UUID]) -> None:
+    """Takes lost incarnations off the list of `strays`: their processes are proved to be gone.
+    Blocks and raises as that does."""
+
+    async def tell(connection: asyncpg.Connection) -> None:
+        await connection.execute(
+            "UPDATE shard_hosts SET ended_at = clock_timestamp() WHERE id = ANY($1::uuid[])",
+            list(host_ids),
+        )
+
+    asyncio.run(_briefly(url, tell))
+
+
+async def _briefly(url: str, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+    async with asyncio.timeout(_BRIEFLY_SECONDS):
+        connection = await asyncpg.connect(url)
+        try:
+            return await work(connection)
+        finally:
+            connection.terminate()
 
 
 # --- the replicas' side ------------------------------------------------------------------

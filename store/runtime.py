@@ -24,7 +24,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import UserDefinedType
 
-from store.schema import metadata
+from store.schema import metadata, moment
 
 
 class Xid8(UserDefinedType[int]):
@@ -57,6 +57,23 @@ shard_hosts = Table(
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("lost_at", DateTime(timezone=True), comment="Set by who took its shards"),
     Column("decided_at_ms", BigInteger, nullable=False, server_default=text("0")),
+    Column(
+        "build",
+        Text,
+        nullable=False,
+        server_default=text("''"),
+        comment="Of the code that it runs; empty: from before builds were told",
+    ),
+    Column(
+        "birth",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="When the process began, as its machine counts; with the pid it names one process"
+        " for good; 0: not known",
+    ),
+    moment("superseded_at", nullable=True, comment="Set when a younger incarnation took the name"),
+    moment("ended_at", nullable=True, comment="Set once its process is proved gone"),
 )
 
 shard_leases = Table(
@@ -81,7 +98,24 @@ keeper_beat = Table(
     metadata,
     Column("id", Integer, primary_key=True, comment="1: there is one row"),
     Column("seen_at", DateTime(timezone=True), nullable=False),
+    Column("keeper_id", Uuid, comment="Who keeps; others stand by"),
     comment="When a keeper last looked at everything",
+)
+
+shard_pins = Table(
+    "shard_pins",
+    metadata,
+    Column("family", Text, primary_key=True),
+    Column("shard", Integer, primary_key=True),
+    Column("host_name", Text, nullable=False),
+    comment="Where an operator wants a shard to be",
+)
+
+drained_hosts = Table(
+    "drained_hosts",
+    metadata,
+    Column("name", Text, primary_key=True),
+    comment="Hosts that an operator wants to be without shards",
 )
 
 command_log = Table(

@@ -14,6 +14,9 @@ TENANT = "nullif(current_setting('holdfast.tenant_id', true), '')::uuid"
 USER = "nullif(current_setting('holdfast.user_id', true), '')::uuid"
 PUBLIC = "current_setting('holdfast.audience', true) = 'public'"
 
+# How long DDL may wait for a lock beside traffic: all that come after it wait as long.
+LOCK_TIMEOUT = "100ms"
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -64,6 +67,20 @@ class Executor(Protocol):
     """Whatever runs a statement: alembic's `op` in a migration."""
 
     def execute(self, sqltext: str) -> Any: ...
+
+
+def index_concurrently(op: Any, name: str, definition: str, *, unique: bool = False) -> None:
+    """Builds an index (`definition`: "ON products (tenant_id, name)") while others write, however
+    long that takes. What the migration did before is committed by then, and if it is tried again
+    it starts anew: so nothing else belongs into a migration that does this, but more indexes."""
+    with op.get_context().autocommit_block():
+        # It waits for transactions older than itself, and nobody waits for it.
+        op.execute("SET lock_timeout = 0")
+        # An earlier try may have left it unfinished, which the database never uses.
+        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+        kind = "UNIQUE INDEX" if unique else "INDEX"
+        op.execute(f"CREATE {kind} CONCURRENTLY {name} {definition}")
+        op.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
 
 
 def wall(op: Executor, table: str, *, app: str = "SELECT, INSERT, UPDATE, DELETE") -> None:

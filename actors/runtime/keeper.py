@@ -37,7 +37,9 @@ class KeeperStore(Protocol):
 
     async def ownerless(self) -> list[Shard]: ...
 
-    async def take(self, gifts: Mapping[Shard, UUID]) -> list[UUID]: ...
+    async def lose(self) -> list[UUID]: ...
+
+    async def take(self, gifts: Mapping[Shard, UUID]) -> None: ...
 
     async def rotate_command_log(self) -> None: ...
 
@@ -107,7 +109,10 @@ class Keeper:
         live = await self._store.live_hosts()
         ownerless = await self._store.ownerless()
         self._notice_lag(asked_at_seconds)
-        if ownerless and live and self._clock.boot_seconds() >= self._takes_from_seconds:
+        may_take = self._clock.boot_seconds() >= self._takes_from_seconds
+        if may_take and (lost := await self._store.lose()):
+            log.warning("hosts were lost", hosts=len(lost))
+        if ownerless and live and may_take:
             await self._give(ownerless, live)
         elif not ownerless and len(live) > 1:
             await self._balance(live)
@@ -127,8 +132,8 @@ class Keeper:
             poorest = min(load, key=lambda host: load[host])
             gifts[shard] = poorest.id
             load[poorest] += 1
-        lost = await self._store.take(gifts)
-        log.info("gave shards", shards=len(gifts), hosts=len(live), lost=len(lost))
+        await self._store.take(gifts)
+        log.info("gave shards", shards=len(gifts), hosts=len(live))
         await self._hosts.sync([host.name for host in live])
 
     async def _balance(self, live: Mapping[Incarnation, list[Shard]]) -> None:

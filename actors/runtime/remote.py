@@ -67,6 +67,8 @@ class HostActor:
         # Imported here so that the actor's class stays small to ship.
         from actors.families import FAMILIES
         from actors.runtime.host import Host
+        from actors.runtime.upkeep import birth_of
+        from core.build import build_id
         from core.clock import SystemClock
         from core.garbage import collect_seldom
         from core.ids import uuid7
@@ -79,7 +81,8 @@ class HostActor:
 
         settings = get_settings()
         configure_logging(settings.log_level)
-        incarnation = Incarnation(uuid7(), self._name, machine_id(), os.getpid())
+        pid = os.getpid()
+        incarnation = Incarnation(uuid7(), self._name, machine_id(), pid, build_id(), birth_of(pid))
         host = Host(
             HostStore(settings.host_database_url, incarnation),
             FAMILIES,

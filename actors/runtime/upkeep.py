@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
@@ -27,7 +29,26 @@ async def every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
             log.exception("background work failed")
 
 
+def birth_of(pid: int) -> int:
+    """When a process of this machine began, as the machine counts (it counts on when its time is
+    set); together with the pid it names one process. Raises ProcessLookupError."""
+    with suppress(FileNotFoundError):
+        # The name, in brackets, may hold anything; the 20th field behind it is the start.
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    try:
+        return round(psutil.Process(pid).create_time() * 1000)
+    except psutil.NoSuchProcess as error:
+        raise ProcessLookupError(pid) from error
+
+
 def is_running(other: Incarnation) -> bool:
-    """Whether a process of this machine still lives. A pid given to somebody else since reads as
-    alive, which only costs the wait for a lease."""
-    return other.pid != os.getpid() and psutil.pid_exists(other.pid)
+    """Whether a process of this machine still lives. Where its birth is not known, a pid given to
+    somebody else since reads as alive, which only costs the wait for a lease."""
+    if other.pid == os.getpid() or not psutil.pid_exists(other.pid):
+        return False
+    try:
+        if psutil.Process(other.pid).status() == psutil.STATUS_ZOMBIE:
+            return False
+        return other.birth in (0, birth_of(other.pid))
+    except (psutil.NoSuchProcess, ProcessLookupError):
+        return False

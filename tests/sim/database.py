@@ -25,6 +25,7 @@ class HostRow:
     incarnation: Incarnation
     expires_ms: int
     lost: bool = False
+    superseded: bool = False
     decided_at_ms: int = 0
 
 
@@ -192,8 +193,10 @@ class SimDatabase:
     # --- leases --------------------------------------------------------------------------------
 
     def register(self, host: Incarnation) -> list[Incarnation]:
-        row = HostRow(host, self.now_ms() + LEASE_SECONDS * 1000)
-        self.hosts.setdefault(host.id, row)
+        if host.id not in self.hosts:
+            for one in self.hosts.values():
+                one.superseded |= one.incarnation.name == host.name and not one.lost
+            self.hosts[host.id] = HostRow(host, self.now_ms() + LEASE_SECONDS * 1000)
         return [
             one.incarnation
             for one in self.hosts.values()
@@ -206,7 +209,7 @@ class SimDatabase:
 
     def renew(self, host_id: UUID, decided_at_ms: int) -> int | None:
         row = self.hosts[host_id]
-        if row.lost:
+        if row.lost or row.superseded:
             return None
         row.decided_at_ms = max(row.decided_at_ms, decided_at_ms)
         row.expires_ms = self.now_ms() + LEASE_SECONDS * 1000
@@ -233,7 +236,9 @@ class SimDatabase:
         await self._unlocked(list(epochs))
         for shard, epoch in epochs.items():
             row = self.leases[shard]
-            if (row.host_id, row.epoch) == (host_id, epoch) and not self.hosts[successor].lost:
+            heir = self.hosts[successor]
+            may_take = not (heir.lost or heir.superseded)
+            if (row.host_id, row.epoch) == (host_id, epoch) and may_take:
                 row.host_id, row.epoch = successor, epoch + 1
                 row.decided_at_ms = max(row.decided_at_ms, decided_at_ms)
 

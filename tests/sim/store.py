@@ -233,7 +233,7 @@ class SimKeeperStore:
         return {
             row.incarnation: list(self._database.owned(row.incarnation.id))
             for row in self._database.hosts.values()
-            if not row.lost and row.expires_ms > now_ms
+            if not (row.lost or row.superseded) and row.expires_ms > now_ms
         }
 
     async def ownerless(self) -> list[Shard]:
@@ -245,15 +245,16 @@ class SimKeeperStore:
                 found.append(shard)
         return found
 
-    async def take(self, gifts: Mapping[Shard, UUID]) -> list[UUID]:
+    async def lose(self) -> list[UUID]:
         await self._step()
-        lost = self._database.mark_lost()
+        return self._database.mark_lost()
+
+    async def take(self, gifts: Mapping[Shard, UUID]) -> None:
         await self._step()
         self._database.terminate_lost()
         await self._step()
         await self._database.give(gifts)
         await self._step()
-        return lost
 
     async def rotate_command_log(self) -> None:
         await self._step()

@@ -1,0 +1,113 @@
+"""Hosts are called by name, owners are incarnations: what tells one from the next."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+
+import asyncpg
+
+from actors.runtime.upkeep import birth_of, is_running
+from actors.stock import model as m
+from core.ids import uuid7
+from store import leases
+from store.journal import HostStore
+from store.leases import LEASE_SECONDS, Incarnation
+from tests.runtime.audit import audit
+from tests.runtime.clients import Shop
+from tests.runtime.conftest import PATIENCE
+from tests.runtime.kit import DEAD_PIDS, Node, Urls, running
+
+
+async def test_who_takes_a_name_ends_whoever_had_it(urls: Urls) -> None:
+    """A host is cut off from everybody but the database; Ray starts another one elsewhere under
+    its name. Nobody can call the old one any more, so it must not keep its shards by renewing."""
+    async with running(urls, 1) as cluster:
+        shop = Shop(cluster)
+        (product,) = await shop.stock(10)
+        old = cluster.nodes["h0"]
+        cluster.machine = "another machine"
+        cluster.hosts.former.append(old)
+        cluster.nodes["h0"] = young = cluster._make("h0")
+        began = time.monotonic()
+        await young.started()
+        assert isinstance(await shop.insist(shop.reserve(product)), m.Hold)
+        print(f"served {time.monotonic() - began:.1f} s after the name was taken")
+        assert time.monotonic() - began < (LEASE_SECONDS + 3) * PATIENCE
+        assert old.left, "it was told that it is over"
+        assert (await audit(urls, shop.log)).clean
+
+
+async def test_a_name_is_not_taken_back(urls: Urls) -> None:
+    """What an older incarnation repeats after a younger one came changes nothing."""
+    old, young = (
+        HostStore(urls.host, Incarnation(uuid7(), "h0", "here", next(DEAD_PIDS))) for _ in range(2)
+    )
+    await old.register()
+    await young.register()
+    await old.register()
+    assert await old.renew(0) is None
+    assert await young.renew(0) is not None
+    await old.close()
+    await young.close()
+
+
+async def test_two_who_take_a_name_at_once_do_not_both_keep_it(urls: Urls) -> None:
+    stores = [HostStore(urls.host, Incarnation(uuid7(), "h0", f"machine {n}", n)) for n in range(6)]
+    await asyncio.gather(*(store.register() for store in stores))
+    renewed = [await store.renew(0) for store in stores]
+    assert sum(one is not None for one in renewed) == 1
+    for store in stores:
+        await store.close()
+
+
+async def _lost(urls: Urls, node: Node) -> list[Incarnation]:
+    async with asyncio.timeout(20):
+        while not (found := await asyncio.to_thread(leases.strays, urls.host, "one machine")):
+            await asyncio.sleep(0.1)
+    return found
+
+
+async def test_a_stopped_host_is_told_of_to_whoever_can_end_it(urls: Urls) -> None:
+    """Even if it was the only one, and nobody can take its shards."""
+    async with running(urls, 1) as cluster:
+        node = cluster.nodes["h0"]
+        assert await asyncio.to_thread(leases.strays, urls.host, "one machine") == []
+        cluster.hosts.names = []  # nobody replaces it
+        node.freeze()
+        assert await _lost(urls, node) == [node.incarnation]
+        assert await asyncio.to_thread(leases.strays, urls.host, "another machine") == []
+        await asyncio.to_thread(leases.bury, urls.host, [node.incarnation.id])
+        assert await asyncio.to_thread(leases.strays, urls.host, "one machine") == []
+
+
+async def test_a_superseded_host_without_shards_is_told_of_too(urls: Urls) -> None:
+    old, young = (
+        HostStore(urls.host, Incarnation(uuid7(), "h0", "here", pid, "b", pid)) for pid in (7, 8)
+    )
+    await old.register()
+    await young.register()
+    assert await asyncio.to_thread(leases.strays, urls.host, "here") == []
+    owner = await asyncpg.connect(urls.owner)
+    await owner.execute("UPDATE shard_hosts SET expires_at = now()")
+    await owner.close()
+    assert await asyncio.to_thread(leases.strays, urls.host, "here") == [old.host]
+    await old.close()
+    await young.close()
+
+
+def test_a_pid_that_was_given_to_another_is_not_the_host() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        birth = birth_of(child.pid)
+        assert birth == birth_of(child.pid) != birth_of(os.getppid())
+        host = Incarnation(uuid7(), "h0", "here", child.pid, "", birth)
+        assert is_running(host)
+        assert is_running(host._replace(birth=0)), "not known: it may be"
+        assert not is_running(host._replace(birth=birth - 1))
+        child.kill()
+        while is_running(host):  # a zombie, until its parent asks for it
+            time.sleep(0.01)
+    assert not is_running(host)

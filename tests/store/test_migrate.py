@@ -1,0 +1,120 @@
+"""Migrations beside traffic: whoever stands in their way is waited for, and nobody else waits."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import asyncpg
+import pytest
+
+from core.settings import Settings
+from store import migrate
+from store.schema import index_concurrently
+from tests.runtime.conftest import urls_of
+
+BEFORE = "0018_api_keys"
+
+
+@asynccontextmanager
+async def fresh(settings: Settings, name: str) -> AsyncIterator[str]:
+    """An empty database's address, as its owner."""
+    admin = await asyncpg.connect(settings.owner_database_url)
+    await admin.execute(f"CREATE DATABASE {name}")
+    try:
+        yield urls_of(settings, name).owner
+    finally:
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await admin.close()
+
+
+async def test_writes_go_on_while_a_migration_waits(embedded: Settings) -> None:
+    """A backup holds what the migration needs: writers must not queue behind the migration."""
+    async with fresh(embedded, "migrated_beside_traffic") as url:
+        await asyncio.to_thread(migrate.upgrade, url, BEFORE)
+        backup, writer = await asyncpg.connect(url), await asyncpg.connect(url)
+        reading = backup.transaction()
+        await reading.start()
+        await backup.execute("LOCK TABLE shard_hosts IN ACCESS SHARE MODE")
+        migration = asyncio.create_task(asyncio.to_thread(migrate.upgrade, url))
+        waits = []
+        until = time.monotonic() + 2.5
+        while time.monotonic() < until:
+            began = time.monotonic()
+            await writer.execute("UPDATE shard_hosts SET pid = pid", timeout=10)
+            waits.append(time.monotonic() - began)
+            await asyncio.sleep(0.005)
+        assert not migration.done()
+        await reading.rollback()
+        await asyncio.wait_for(migration, 60)
+        print(f"{len(waits)} writes, the slowest {max(waits):.3f} s")
+        assert sum(waits) < 2.5 * 0.6, "they waited for the migration's turn"
+        assert await writer.fetchval("SELECT count(superseded_at) FROM shard_hosts") == 0
+        await backup.close()
+        await writer.close()
+
+
+async def test_a_migration_that_never_gets_its_locks_says_who_has_them(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "_PATIENCE_SECONDS", 0.2)
+    async with fresh(embedded, "migrated_never") as url:
+        await asyncio.to_thread(migrate.upgrade, url, BEFORE)
+        forgotten = await asyncpg.connect(url, server_settings={"application_name": "forgotten"})
+        async with forgotten.transaction():
+            await forgotten.execute("LOCK TABLE shard_hosts IN ACCESS SHARE MODE")
+            with pytest.raises(migrate.MigrationBlocked, match="forgotten"):
+                await asyncio.to_thread(migrate.upgrade, url)
+        await asyncio.to_thread(migrate.upgrade, url)
+        await forgotten.close()
+
+
+async def test_two_machines_migrate_at_once(embedded: Settings) -> None:
+    async with fresh(embedded, "migrated_by_two") as url:
+        await asyncio.gather(*(asyncio.to_thread(migrate.upgrade, url) for _ in range(2)))
+        assert await asyncio.to_thread(migrate.differences, url) == []
+
+
+async def test_an_index_is_built_beside_a_forgotten_writer(embedded: Settings) -> None:
+    """It waits for the writer, and nobody waits for it; what an earlier try left is replaced."""
+    async with fresh(embedded, "indexed") as url:
+        await asyncio.to_thread(_in_migration, url, "CREATE TABLE things (name text)")
+        writer, other = await asyncpg.connect(url), await asyncpg.connect(url)
+        await other.execute("CREATE INDEX ix_things ON things (name)")
+        forgotten = writer.transaction()
+        await forgotten.start()
+        await writer.execute("INSERT INTO things VALUES ('one')")
+        building = asyncio.create_task(asyncio.to_thread(_in_migration, url, None))
+        await asyncio.sleep(0.5)
+        assert not building.done()
+        await other.execute("INSERT INTO things VALUES ('two')", timeout=5)
+        await forgotten.commit()
+        await asyncio.wait_for(building, 30)
+        assert await other.fetchval(
+            "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_things'::regclass"
+        )
+        await writer.close()
+        await other.close()
+
+
+def _in_migration(url: str, statement: str | None) -> None:
+    """Runs a statement, or the building of an index, where a migration would."""
+    from alembic.operations import Operations
+    from alembic.runtime.migration import MigrationContext
+
+    def work(connection: Any) -> None:
+        options = {"transaction_per_migration": True}
+        context = MigrationContext.configure(connection, opts=options)
+        with context.begin_transaction(_per_migration=True):
+            operations = Operations(context)
+            if statement:
+                operations.execute(statement)
+            else:
+                kit = SimpleNamespace(execute=operations.execute, get_context=lambda: context)
+                index_concurrently(kit, "ix_things", "ON things (name)")
+
+    asyncio.run(migrate._with_connection(url, work))

@@ -25,12 +25,12 @@ from uuid import UUID
 import asyncpg
 
 from store import leases
+from store.connect import CONNECT_TIMEOUT_SECONDS, FAILURES, connect, dropped_on_doubt
 from store.leases import Incarnation, Lease, Shard
 
 COMMIT_TIMEOUT_SECONDS = 10
 # Short, so that after one that got no answer there is time to try again within the lease.
 RENEWAL_TIMEOUT_SECONDS = 2
-_CONNECT_TIMEOUT_SECONDS = 5
 
 
 class Fenced(Exception):
@@ -69,26 +69,25 @@ class Loader(Protocol):
 
 
 async def _connect(url: str, host: Incarnation, timeout_seconds: int) -> asyncpg.Connection:
-    return await asyncpg.connect(
+    return await connect(
         url,
-        timeout=min(_CONNECT_TIMEOUT_SECONDS, timeout_seconds),
-        command_timeout=timeout_seconds,
-        server_settings={
-            "application_name": leases.application_name(host.id),
+        application_name=leases.application_name(host.id),
+        timeout_seconds=min(CONNECT_TIMEOUT_SECONDS, timeout_seconds),
+        command_timeout_seconds=timeout_seconds,
+        settings={
             # A host that is stopped in mid-transaction must not block its successor.
             "transaction_timeout": f"{COMMIT_TIMEOUT_SECONDS}s",
             "idle_in_transaction_session_timeout": "5s",
             "tcp_keepalives_idle": "2",
             "tcp_keepalives_interval": "1",
             "tcp_keepalives_count": "3",
-            "timezone": "UTC",
         },
     )
 
 
 class Line:
     """One connection to the database: opened when it is needed, used by one task at a time, and
-    given up when an answer does not come, since nobody knows what it would still bring."""
+    given up after an error that puts it in doubt, such as an answer that does not come."""
 
     def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
         self._connect = connect
@@ -102,7 +101,7 @@ class Line:
             with unknown_when_lost():
                 if self.connection is None or self.connection.is_closed():
                     self.connection = await self._connect()
-                with dropped_when_late(self.connection):
+                with dropped_on_doubt(self.connection):
                     yield self.connection
 
     def drop(self) -> None:
@@ -238,7 +237,7 @@ def unknown_when_lost() -> Iterator[None]:
     """Turns every failure of connection or server into OutcomeUnknown."""
     try:
         yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except FAILURES as error:
         raise OutcomeUnknown from error
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from store import leases
+from store.connect import connect
 from store.journal import Line
 from store.leases import Incarnation, Shard
 
@@ -61,9 +62,6 @@ class KeeperStore:
 
 
 async def _connect(url: str) -> asyncpg.Connection:
-    return await asyncpg.connect(
-        url,
-        timeout=5,
-        command_timeout=_TIMEOUT_SECONDS,
-        server_settings={"application_name": "hf-keeper", "timezone": "UTC"},
+    return await connect(
+        url, application_name="hf-keeper", command_timeout_seconds=_TIMEOUT_SECONDS
     )

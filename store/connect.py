@@ -1,0 +1,84 @@
+"""The one way to a connection to Postgres, for pools, hosts, the keeper, migrations and tools, and
+what an error says about the connection that it came over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+
+CONNECT_TIMEOUT_SECONDS = 5
+
+# Whatever fails between us and the server; what else is raised is our own.
+FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+
+# Classes of SQLSTATE that blame the data, a constraint or a rival. After any other error the
+# server may have become another one than it was: read-only, for example, after a switch-over.
+_BLAMELESS = ("22", "23", "40")
+
+
+async def connect(
+    url: str,
+    *,
+    application_name: str,
+    timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
+    command_timeout_seconds: float | None = None,
+    settings: Mapping[str, str] | None = None,
+    **options: Any,
+) -> asyncpg.Connection:
+    """A connection whose commits are as durable as the server can make them, whatever its
+    configuration says. `settings` are the session's, by name; `options` go to the driver.
+
+    Of several servers that `url` names, the one that takes writes, unless it says otherwise.
+    Raises one of FAILURES.
+    """
+    if _names_several(url):
+        options["target_session_attrs"] = "read-write"
+    try:
+        return await asyncpg.connect(
+            url,
+            timeout=timeout_seconds,
+            command_timeout=command_timeout_seconds,
+            server_settings={
+                "application_name": application_name,
+                "synchronous_commit": "on",
+                "timezone": "UTC",
+                **(settings or {}),
+            },
+            **options,
+        )
+    except asyncpg.TargetServerAttributeNotMatched as error:
+        raise ConnectionError("none of the servers takes writes") from error
+
+
+def _names_several(url: str) -> bool:
+    """Whether `url` lists servers, and does not say itself which of them it means."""
+    parts = urlsplit(url)
+    query = parse_qs(parts.query)
+    hosts = ",".join([parts.netloc.rpartition("@")[2], *query.get("host", [])])
+    return "," in hosts.strip(",") and "target_session_attrs" not in query
+
+
+def sqlstate(error: BaseException | None) -> str:
+    """The five characters by which Postgres names an error; empty if there are none."""
+    return str(getattr(error, "sqlstate", None) or "")
+
+
+def spares_the_connection(error: BaseException) -> bool:
+    """Whether the connection that `error` came over may be used again."""
+    return sqlstate(error)[:2] in _BLAMELESS
+
+
+@contextmanager
+def dropped_on_doubt(connection: asyncpg.Connection) -> Iterator[None]:
+    """Ends the connection when a failure puts it in doubt: it did not answer in time, or the
+    server refuses what it should take. The next one is made anew, to whoever answers then."""
+    try:
+        yield
+    except FAILURES as error:
+        if not spares_the_connection(error):
+            connection.terminate()
+        raise

@@ -153,11 +153,11 @@ class HostStore:
             return await leases.owned(connection, self.host.id)
 
     async def hand_over(
-        self, epochs: Mapping[Shard, int], successor: UUID, decided_at_ms: int
+        self, epochs: Mapping[Shard, int], successor: UUID, floors_ms: Mapping[Shard, int]
     ) -> None:
         """See `leases.hand_over`."""
         async with self._errands.use() as connection:
-            await leases.hand_over(connection, self.host.id, epochs, successor, decided_at_ms)
+            await leases.hand_over(connection, self.host.id, epochs, successor, floors_ms)
 
     async def due(
         self, loader: Loader, shards: Sequence[int], until_ms: int

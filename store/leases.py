@@ -165,13 +165,15 @@ async def hand_over(
     host_id: UUID,
     epochs: Mapping[Shard, int],
     successor: UUID,
-    decided_at_ms: int,
+    floors_ms: Mapping[Shard, int],
 ) -> None:
-    """Gives shards of a live, drained incarnation to another one, unless their epochs moved."""
+    """Gives shards of a live, drained incarnation to another one, unless their epochs moved.
+    `floors_ms`: of decision time, for the next owner."""
     await connection.execute(
         "UPDATE shard_leases l SET host_id = $2, epoch = l.epoch + 1,"
-        " decided_at_ms = greatest(decided_at_ms, $5)"
-        " FROM unnest($3::text[], $4::int[], $6::bigint[]) AS s(family, shard, epoch)"
+        " decided_at_ms = greatest(decided_at_ms, s.floor_ms)"
+        " FROM unnest($3::text[], $4::int[], $5::bigint[], $6::bigint[])"
+        "   AS s(family, shard, epoch, floor_ms)"
         " WHERE l.family = s.family AND l.shard = s.shard AND l.host_id = $1"
         " AND l.epoch = s.epoch"
         " AND EXISTS (SELECT 1 FROM shard_hosts"
@@ -180,8 +182,8 @@ async def hand_over(
         successor,
         [shard.family for shard in epochs],
         [shard.number for shard in epochs],
-        decided_at_ms,
         list(epochs.values()),
+        [floors_ms[shard] for shard in epochs],
     )
 
 

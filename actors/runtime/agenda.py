@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import count
 
 from actors.runtime.family import Timer
@@ -36,11 +36,15 @@ class Agenda:
                 heap = self._heaps.setdefault(shard, [])
                 heapq.heappush(heap, (timer.due_ms, next(self._number), timer))
 
-    def due(self, now_ms: int, at_most: int) -> list[tuple[Shard, Timer]]:
-        """Takes out what has fallen due, in any shard, up to a number."""
+    def due(
+        self, now_ms: int, floors_ms: Mapping[Shard, int], at_most: int
+    ) -> list[tuple[Shard, Timer]]:
+        """Takes out what has fallen due, in any shard, up to a number. For a shard whose floor
+        is later than now it is as late as that."""
         found: list[tuple[Shard, Timer]] = []
         for shard, heap in self._heaps.items():
-            while heap and heap[0][0] <= now_ms and len(found) < at_most:
+            until_ms = max(now_ms, floors_ms.get(shard, 0)) if heap else 0
+            while heap and heap[0][0] <= until_ms and len(found) < at_most:
                 found.append((shard, heapq.heappop(heap)[2]))
         return found
 

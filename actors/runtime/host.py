@@ -114,8 +114,9 @@ class Host:
         try:
             command = family.rules.decode(envelope.body)
         except msgspec.MsgspecError:
-            log.exception("command not understood", family=family.name)
-            return Answer(Outcome.REJECTED)
+            # A replica of a younger build may know it; so does the host that it comes with.
+            log.warning("command not understood", family=family.name, exc_info=True)
+            return ASK_AGAIN
         return self._mailbox.put(Work(family, shard, command, envelope))
 
     def _serves(self, shard: Shard, epoch: int) -> bool:
@@ -144,7 +145,7 @@ class Host:
             await self._start_over(works, "hand-over in doubt")
             return
         try:
-            now_ms = self._tenure.decision_time_ms()
+            now_ms = self._clock.now_ms()
             due = self._due(now_ms)
             while len(due) == MAX_DUE_PER_BATCH:
                 await self._run(due)
@@ -164,8 +165,13 @@ class Host:
     def _due(self, now_ms: int) -> list[Work]:
         """What is due in any shard, so that no decision of this batch sees it as still held."""
         return [
-            due_work(self._families[shard.family], shard, timer, now_ms)
-            for shard, timer in self._agenda.due(now_ms, MAX_DUE_PER_BATCH)
+            due_work(
+                self._families[shard.family],
+                shard,
+                timer,
+                self._tenure.decision_time_ms(shard, now_ms),
+            )
+            for shard, timer in self._agenda.due(now_ms, self._tenure.floors_ms, MAX_DUE_PER_BATCH)
         ]
 
     def _is_ready(self, work: Work, now_ms: int) -> bool:
@@ -174,11 +180,11 @@ class Host:
         if envelope is None or not self._serves(work.shard, envelope.epoch):
             self._mailbox.answer(work, ASK_AGAIN)
             return False
-        # By the clock: the time of decisions may be ahead of it.
         if envelope.deadline_ms < self._clock.now_ms():
             self._mailbox.answer(work, Answer(Outcome.TOO_LATE))
             return False
-        work.context = context_of(envelope, now_ms)
+        # Not by the clock: the shard's decisions may be ahead of it.
+        work.context = context_of(envelope, self._tenure.decision_time_ms(work.shard, now_ms))
         return True
 
     async def _answer_logged(self, works: list[Work]) -> list[Work]:
@@ -337,9 +343,10 @@ class Host:
             async with self._turn:
                 owned = self._tenure.epochs
                 epochs = {shard: owned[shard] for shard in shards if shard in owned}
+                floors_ms = {shard: self._tenure.floors_ms.get(shard, 0) for shard in epochs}
                 self._release(epochs)
                 try:
-                    await self._store.hand_over(epochs, successor, self._tenure.decided_at_ms)
+                    await self._store.hand_over(epochs, successor, floors_ms)
                 except BaseException:
                     # It may happen yet, behind our back: only a new epoch rules that out. The
                     # work loop sees to it, since whoever called may give up waiting.

@@ -24,6 +24,8 @@ class Tenure:
         self.epochs: dict[Shard, int] = {}
         self._since_ms: dict[Shard, int] = {}
         self._decided_at_ms = 0
+        # Of decision time, by shard.
+        self.floors_ms: dict[Shard, int] = {}
 
     @property
     def valid(self) -> bool:
@@ -53,18 +55,24 @@ class Tenure:
         for shard in shards:
             self.epochs[shard] = owned[shard].epoch
             self._since_ms[shard] = self._clock.now_ms()
-            self._decided_at_ms = max(self._decided_at_ms, owned[shard].decided_at_ms)
+            self.floors_ms[shard] = max(self.floors_ms.get(shard, 0), owned[shard].decided_at_ms)
 
     def drop(self, shards: Iterable[Shard]) -> None:
         for shard in shards:
             self.epochs.pop(shard, None)
             self._since_ms.pop(shard, None)
+            self.floors_ms.pop(shard, None)
 
-    def decision_time_ms(self) -> int:
-        """Now, but never before an earlier decision, also of the shard's owner before."""
-        self._decided_at_ms = max(self._decided_at_ms, self._clock.now_ms())
-        return self._decided_at_ms
+    def decision_time_ms(self, shard: Shard, now_ms: int) -> int:
+        """Now, but never before an earlier decision for the shard, also of its owner before.
+        Each shard has a floor of its own: one that comes with a floor from a clock that was ahead
+        must not carry it to its neighbours."""
+        self._decided_at_ms = max(self._decided_at_ms, now_ms)
+        at_ms = self.floors_ms[shard] = max(self.floors_ms.get(shard, 0), now_ms)
+        return at_ms
 
     @property
     def decided_at_ms(self) -> int:
+        """The latest time by this host's clock at which it decided: with what a shard came with,
+        a floor for the shard's next owner."""
         return self._decided_at_ms

@@ -102,6 +102,6 @@ def floor_off(patch: pytest.MonkeyPatch) -> None:
 
     def forgetful(self: Tenure, shards: Any, owned: Any) -> None:
         take(self, shards, owned)
-        self._decided_at_ms = 0
+        self.floors_ms.update(dict.fromkeys(shards, 0))
 
     patch.setattr(Tenure, "take", forgetful)

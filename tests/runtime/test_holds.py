@@ -186,9 +186,7 @@ async def test_a_slow_answer_of_the_database_does_not_move_the_clock() -> None:
     clock.calibrate(true_ms + 2_900, true_ms, true_ms + 3_000)  # it waited for a lock
     assert abs(clock.now_ms() - true_ms) < 500
     clock.calibrate(true_ms + 5_000, true_ms, true_ms + 10)
-    assert 4_500 < clock.now_ms() - true_ms < 5_500
-    clock.calibrate(true_ms, true_ms + 5_000, true_ms + 5_010)
-    assert abs(clock.now_ms() - true_ms) < 500
+    assert 4_500 < clock.now_ms() - true_ms < 5_500, "the first that tells anything is believed"
 
 
 async def test_a_calibrated_host_follows_the_database(urls: Urls) -> None:

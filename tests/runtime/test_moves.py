@@ -105,10 +105,12 @@ async def _doubtful_move(urls: Urls) -> tuple[list[m.AnyReply], list[str]]:
         new = _others(cluster, old)
         await shop.level(product)
         hand_over = old.store.hand_over
-        sent: list[tuple[Mapping[Shard, int], UUID, int]] = []
+        sent: list[tuple[Mapping[Shard, int], UUID, Mapping[Shard, int]]] = []
 
-        async def lost(epochs: Mapping[Shard, int], successor: UUID, decided_at_ms: int) -> None:
-            sent.append((epochs, successor, decided_at_ms))
+        async def lost(
+            epochs: Mapping[Shard, int], successor: UUID, floors_ms: Mapping[Shard, int]
+        ) -> None:
+            sent.append((epochs, successor, floors_ms))
             raise OutcomeUnknown
 
         old.store.hand_over = lost

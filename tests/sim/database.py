@@ -231,7 +231,11 @@ class SimDatabase:
                 row.epoch += 1
 
     async def hand_over(
-        self, host_id: UUID, epochs: Mapping[Shard, int], successor: UUID, decided_at_ms: int
+        self,
+        host_id: UUID,
+        epochs: Mapping[Shard, int],
+        successor: UUID,
+        floors_ms: Mapping[Shard, int],
     ) -> None:
         await self._unlocked(list(epochs))
         for shard, epoch in epochs.items():
@@ -240,7 +244,7 @@ class SimDatabase:
             may_take = not (heir.lost or heir.superseded)
             if (row.host_id, row.epoch) == (host_id, epoch) and may_take:
                 row.host_id, row.epoch = successor, epoch + 1
-                row.decided_at_ms = max(row.decided_at_ms, decided_at_ms)
+                row.decided_at_ms = max(row.decided_at_ms, floors_ms[shard])
 
     def mark_lost(self) -> list[UUID]:
         """The first step of a takeover."""

@@ -141,11 +141,11 @@ class SimStore:
         return await self._once(self._errands, lambda _: self._database.owned(self.host.id))
 
     async def hand_over(
-        self, epochs: Mapping[Shard, int], successor: UUID, decided_at_ms: int
+        self, epochs: Mapping[Shard, int], successor: UUID, floors_ms: Mapping[Shard, int]
     ) -> None:
         await self._once(
             self._errands,
-            lambda _: self._database.hand_over(self.host.id, epochs, successor, decided_at_ms),
+            lambda _: self._database.hand_over(self.host.id, epochs, successor, floors_ms),
         )
 
     async def recover(self) -> None:

@@ -6,28 +6,35 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 UNKNOWN = "unknown"
-MOST_PROXIES = 5
+MAX_LENGTH = 45  # of an address in text; what is longer is none, and kept by no cache
+_LOCAL_NETWORK = "::/64"  # of which ::1 is one
 
 
-@lru_cache(maxsize=4096)
 def client_address(peer: str | None, forwarded_for: str | None) -> str:
     """The caller's address, as limits count it: an IPv4 address, or the /64 of an IPv6 one.
 
-    `forwarded_for` (X-Forwarded-For) is believed of proxies on this machine only. Each appends
-    whom it was asked by, so the last entry that is not this machine is the caller's; everything
-    before it is the caller's own word.
+    `forwarded_for` (X-Forwarded-For) is believed of the proxy on this machine only, and only its
+    last entry, which that proxy wrote itself: whom it was asked by. What stands before is somebody
+    else's word, also where the last entry is this machine.
     """
     if forwarded_for and (peer is None or _is_loopback(peer)):
-        for entry in reversed(forwarded_for.split(",")[-MOST_PROXIES:]):
-            address = entry.strip()
-            if not _is_loopback(address):
-                counted = _counted(address)
-                return counted if counted != UNKNOWN else _counted(peer or "")
+        counted = _counted(forwarded_for.rpartition(",")[2].strip())
+        if counted != UNKNOWN:
+            return counted
     return _counted(peer or "")
 
 
-@lru_cache(maxsize=4096)
+def is_local(address: str) -> bool:
+    """Whether an address that `client_address` gave is this machine."""
+    return address == _LOCAL_NETWORK or _is_loopback(address)
+
+
 def _parse(text: str) -> IPv4Address | IPv6Address | None:
+    return _parsed(text) if len(text) <= MAX_LENGTH else None
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> IPv4Address | IPv6Address | None:
     try:
         address = ip_address(text)
     except ValueError:
@@ -41,9 +48,12 @@ def _is_loopback(text: str) -> bool:
     return address is not None and address.is_loopback
 
 
-@lru_cache(maxsize=4096)
 def _counted(text: str) -> str:
-    address = _parse(text)
+    return _counted_address(_parse(text))
+
+
+@lru_cache(maxsize=4096)
+def _counted_address(address: IPv4Address | IPv6Address | None) -> str:
     if address is None:
         return UNKNOWN
     if isinstance(address, IPv6Address):

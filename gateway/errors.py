@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from fastapi.exceptions import RequestValidationError
@@ -19,6 +19,12 @@ from gateway.context import context_of
 
 PROBLEM_JSON = "application/problem+json"
 MOST_FIELD_ERRORS = 50
+# Of each row or sale, where those of one body are judged one by one.
+MOST_ROW_ERRORS = 10
+# What a client wrote comes back to it in an answer, and into logs: no more than helps to find it.
+MAX_SHOWN_NAME = 64
+MAX_SHOWN_PATH = 250
+MAX_SHOWN_TEXT = 500
 _SECTIONS = frozenset({"body", "query", "path", "header", "cookie"})
 
 _BY_STATUS: dict[int, type[HoldfastError]] = {
@@ -71,24 +77,41 @@ def as_holdfast(error: BaseException) -> HoldfastError:
     return HoldfastError()
 
 
-def field_errors(found: Sequence[Any]) -> list[FieldError]:
-    """Pydantic's findings, each with the JSON path that a client would write."""
+def field_errors(found: Sequence[Any], most: int = MOST_FIELD_ERRORS) -> list[FieldError]:
+    """The first of pydantic's findings, each with the JSON path that a client would write."""
     return [
-        FieldError(field_path(item["loc"]), str(item["msg"]).removeprefix("Value error, "))
-        for item in found[:MOST_FIELD_ERRORS]
+        FieldError(
+            field_path(item["loc"]),
+            shortened(str(item["msg"]).removeprefix("Value error, "), MAX_SHOWN_TEXT),
+        )
+        for item in found[:most]
     ]
 
 
 def field_path(loc: Sequence[str | int]) -> str:
     """('body', 'lines', 2, 'quantity') is `lines[2].quantity`; a whole body is `body`."""
     parts = loc[1:] if len(loc) > 1 and loc[0] in _SECTIONS else loc
+    # What has brackets is a branch that pydantic made up.
+    return json_path(
+        part for part in parts if isinstance(part, int) or not ("[" in part or "(" in part)
+    )
+
+
+def json_path(parts: Iterable[str | int]) -> str:
+    """('lines', 2, 'quantity') is `lines[2].quantity`. Long names are shortened."""
     path = ""
     for part in parts:
         if isinstance(part, int):
             path += f"[{part}]"
-        elif "[" not in part and "(" not in part:  # not a branch that pydantic made up
-            path += f".{part}" if path else part
+        else:
+            name = shortened(part, MAX_SHOWN_NAME)
+            path += f".{name}" if path else name
     return path
+
+
+def shortened(text: str, most: int) -> str:
+    """The beginning of a text that is longer than `most` characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def document(error: HoldfastError, request_id: str) -> dict[str, Any]:
@@ -98,11 +121,17 @@ def document(error: HoldfastError, request_id: str) -> dict[str, Any]:
         "type": f"urn:holdfast:problem:{error.code}",
         "title": error.title,
         "status": error.status,
-        "detail": error.detail,
+        "detail": shortened(error.detail, MAX_SHOWN_TEXT),
         "success": False,
         "code": error.code,
         "requestId": request_id,
-        "errors": [item._asdict() for item in error.errors[:MOST_FIELD_ERRORS]],
+        "errors": [
+            {
+                "field": shortened(item.field, MAX_SHOWN_PATH),
+                "message": shortened(item.message, MAX_SHOWN_TEXT),
+            }
+            for item in error.errors[:MOST_FIELD_ERRORS]
+        ],
     }
 
 

@@ -1,20 +1,39 @@
 """Reads a JSON body strictly, and numbers exactly: a fraction becomes a Decimal, never a float.
 
 Refused, each with the field's path: names that occur twice, NaN and Infinity, NUL characters
-(Postgres' text takes none), halves of surrogate pairs, numbers beyond any use.
+(Postgres' text takes none), halves of surrogate pairs, numbers beyond any use; and, whole, what is
+nested deeper than MAX_DEPTH, holds more than MAX_VALUES values, or an object of more than MAX_NAMES
+names.
+
+This runs on the event loop, before anybody is asked who they are. So each check is one pass over
+the body, and stops at the last error that is shown.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from core.errors import BadRequest, FieldError, ValidationFailed
+from gateway.errors import MOST_FIELD_ERRORS, json_path
 
 MAX_EXPONENT = 40
 MAX_DIGITS = 60
+MAX_DEPTH = 64
+# Of the largest body, one for each 16 bytes: none that says something comes near it.
+MAX_VALUES = 65_536
+MAX_NAMES = 256
+_TOO_DEEP = f"The body is nested too deeply: at most {MAX_DEPTH} levels."
+
+
+class _Place(NamedTuple):
+    """Where a value lies: in which place, by which name or index. Its path is spelled only for
+    those that something is wrong with."""
+
+    parent: _Place | None
+    key: str | int
 
 
 def loads(body: bytes) -> Any:
@@ -42,9 +61,10 @@ def loads(body: bytes) -> Any:
             f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
         ) from error
     except RecursionError as error:
-        raise BadRequest("The body is nested too deeply.") from error
+        raise BadRequest(_TOO_DEEP) from error
     except ValueError as error:  # an integer of thousands of digits
         raise BadRequest("The body holds a number with too many digits.") from error
+    _refuse_vast(body, value)
     # Raw control characters and surrogates never get here; only escapes can bring them.
     if strange or b"\\u" in body:
         _refuse_strange(value)
@@ -67,11 +87,15 @@ def _is_plain(value: Decimal) -> bool:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > MAX_NAMES:
+        raise BadRequest(f"The body holds an object of more than {MAX_NAMES} names.")
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValidationFailed([FieldError(twice, "occurs twice in one object")])
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise ValidationFailed([FieldError(name, "occurs twice in one object")])
+            seen.add(name)
     return found
 
 
@@ -79,12 +103,34 @@ def _refuse_constant(text: str) -> NoReturn:
     raise BadRequest(f"The body is not JSON: {text} is not a number that JSON has.")
 
 
+def _refuse_vast(body: bytes, value: Any) -> None:
+    """Goes through the levels only of a body that may have too many, by its brackets and commas."""
+    opened = body.count(b"[") + body.count(b"{")
+    if opened <= MAX_DEPTH and opened + body.count(b",") < MAX_VALUES:
+        return
+    level, values = [value], 0
+    for depth in range(MAX_DEPTH + 1):
+        values += len(level)
+        if values > MAX_VALUES:
+            raise BadRequest(f"The body holds more than {MAX_VALUES} values.")
+        level = [one for one in level if isinstance(one, dict | list)]
+        if level and depth == MAX_DEPTH:
+            raise BadRequest(_TOO_DEEP)
+        level = [inner for outer in level for inner in _inside(outer)]
+
+
+def _inside(container: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return container.values() if isinstance(container, dict) else container
+
+
 def _refuse_strange(value: Any) -> None:
-    errors = [
-        FieldError(path or "body", problem)
-        for path, item in _leaves("", value)
-        if (problem := _problem(item))
-    ]
+    errors: list[FieldError] = []
+    for place, item in _leaves(value):
+        problem = _problem(item)
+        if problem is not None:
+            errors.append(FieldError(_path(place) or "body", problem))
+            if len(errors) == MOST_FIELD_ERRORS:
+                break
     if errors:
         raise ValidationFailed(errors)
 
@@ -97,13 +143,26 @@ def _problem(item: Any) -> str | None:
     return None
 
 
-def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        for name, item in value.items():
-            yield path, name
-            yield from _leaves(f"{path}.{name}" if path else name, item)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _leaves(f"{path}[{index}]", item)
-    else:
-        yield path, value
+def _leaves(value: Any) -> Iterator[tuple[_Place | None, Any]]:
+    """Everything that is no container, and names, each at the place of its object; in order."""
+    waiting: list[tuple[_Place | None, Any]] = [(None, value)]
+    while waiting:
+        place, item = waiting.pop()
+        if isinstance(item, dict):
+            for name in item:
+                yield place, name
+            inner = [(_Place(place, name), one) for name, one in item.items()]
+            waiting.extend(reversed(inner))
+        elif isinstance(item, list):
+            inner = [(_Place(place, index), one) for index, one in enumerate(item)]
+            waiting.extend(reversed(inner))
+        else:
+            yield place, item
+
+
+def _path(place: _Place | None) -> str:
+    keys: list[str | int] = []
+    while place is not None:
+        keys.append(place.key)
+        place = place.parent
+    return json_path(reversed(keys))

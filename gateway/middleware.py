@@ -10,7 +10,6 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
@@ -33,20 +32,25 @@ from core.principal import Principal, Role
 from core.settings import Settings
 from gateway.access_log import AccessLog
 from gateway.address import client_address
+from gateway.bodies import BoundedBody, Held
 from gateway.context import DEADLINE_MS, RequestContext, attach
 from gateway.doorstep import RETURNS_REQUEST_ID
 from gateway.edge import Edge
 from gateway.errors import as_holdfast, render
 
 MAX_BODY_BYTES = 1 << 20
-MOST_DRAINED_BYTES = 8 << 20
-MOST_DRAINED_SECONDS = 2.0
+# Of who has proved nothing: nobody signs in or registers with more.
+MAX_ANONYMOUS_BODY_BYTES = 1 << 16
+MAX_PATH_BYTES = 2_048
+MAX_QUERY_BYTES = 8_192
+MAX_PARAMETERS = 100
 CLIENT_GONE = 499
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 # What a load balancer asks must not be refused because of others at the same address.
 _UNLIMITED = frozenset({"/health", "/ready"})
 _ONCE = frozenset({b"authorization", b"idempotency-key", b"content-length", b"content-type"})
-_READ = _ONCE | {b"x-request-id", b"x-forwarded-for", b"content-encoding"}
+_COOKIE = b"cookie"
+_READ = _ONCE | {b"x-request-id", b"x-forwarded-for", b"content-encoding", _COOKIE}
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -86,6 +90,7 @@ class EdgeMiddleware:
         self._prefix = prefix
         self._lean = dict(lean or {})
         self._max_body_bytes = max_body_bytes
+        self._held = Held()
         self._log = AccessLog()
         self._security_headers = _security_headers(settings)
 
@@ -95,6 +100,9 @@ class EdgeMiddleware:
             return
         started_s = time.perf_counter()
         headers = _pick(scope["headers"])
+        if _COOKIE in headers:
+            # Nothing here reads cookies, and Python's parser takes the square of their length.
+            scope["headers"] = [header for header in scope["headers"] if header[0] != _COOKIE]
         context = self._context(scope, headers)
         attach(scope, context)
         reply = _Reply(send, self._fixed_headers(scope, context))
@@ -124,25 +132,46 @@ class EdgeMiddleware:
                 reply.deadline = deadline
                 _refuse_unreadable(scope, context)
                 await self._identify(context, headers)
-                body = _BoundedBody(receive, headers, self._max_body_bytes)
-                await body.check()
-                handler = self._lean.get((context.method, context.path))
-                if handler is None or not _is_plain_json(headers):
-                    await self._app(scope, body.receive, reply.send)
-                    return
-                context.template = context.path
-                whole = await body.read()
-                answer = await handler(context, whole)
-                if answer is None:
-                    await self._app(scope, _replay(whole, receive), reply.send)
-                else:
-                    await reply.answer(answer)
+                with self._bounded(receive, headers, context) as body:
+                    await self._dispatch(scope, body, reply, context, headers)
         except ClientDisconnect:
             pass  # Nobody is left to answer.
         except TimeoutError as error:
             await self._fail(reply, context, Unavailable("It took too long."), error)
         except Exception as error:  # the one place where nothing may escape
             await self._fail(reply, context, as_holdfast(error), error)
+
+    async def _dispatch(
+        self,
+        scope: Scope,
+        body: BoundedBody,
+        reply: _Reply,
+        context: RequestContext,
+        headers: dict[bytes, str],
+    ) -> None:
+        await body.check()
+        handler = self._lean.get((context.method, context.path))
+        if handler is None or not _is_plain_json(headers):
+            await self._app(scope, body.receive, reply.send)
+            return
+        context.template = context.path
+        whole = await body.read()
+        answer = await handler(context, whole)
+        if answer is None:
+            await self._app(scope, body.again(whole), reply.send)
+        else:
+            await reply.answer(answer)
+
+    def _bounded(
+        self, receive: Receive, headers: dict[bytes, str], context: RequestContext
+    ) -> BoundedBody:
+        most_bytes = self._max_body_bytes
+        refusal: HoldfastError | None = None
+        if context.principal.is_anonymous:
+            most_bytes = min(most_bytes, MAX_ANONYMOUS_BODY_BYTES)
+            refusal = context.denied  # With a token that counts, it might have been taken.
+        refusal = refusal or PayloadTooLarge(f"The body may hold at most {most_bytes} bytes.")
+        return BoundedBody(receive, headers, most_bytes, refusal, self._held)
 
     async def _fail(
         self, reply: _Reply, context: RequestContext, known: HoldfastError, cause: Exception
@@ -225,73 +254,10 @@ class _Reply:
         await self._send({"type": "http.response.body", "body": answer.body})
 
 
-class _BoundedBody:
-    """A request's body up to a size, whether its length is announced or not."""
-
-    __slots__ = ("_left", "_receive", "_too_large")
-
-    def __init__(self, receive: Receive, headers: dict[bytes, str], most_bytes: int) -> None:
-        self._receive = receive
-        self._left = most_bytes
-        self._too_large = PayloadTooLarge(f"The body may hold at most {most_bytes} bytes.")
-        announced = headers.get(b"content-length", "0")
-        if len(announced) > 18 or (announced.isdecimal() and int(announced) > most_bytes):
-            self._left = -1
-
-    async def check(self) -> None:
-        """Raises PayloadTooLarge once it is known to be that."""
-        if self._left < 0:
-            await self._drain()
-            raise self._too_large
-
-    async def receive(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self._left -= len(message.get("body", b""))
-            if self._left < 0:
-                if message.get("more_body", False):
-                    await self._drain()
-                raise self._too_large
-        return message
-
-    async def _drain(self) -> None:
-        """Takes in what is still under way, within bounds: a client that is cut off while it
-        sends sees a reset instead of the answer, and would repeat the request."""
-        left = MOST_DRAINED_BYTES
-        with suppress(TimeoutError):
-            async with asyncio.timeout(MOST_DRAINED_SECONDS):
-                while left > 0:
-                    message = await self._receive()
-                    left -= len(message.get("body", b""))
-                    if not message.get("more_body", False):
-                        return
-
-    async def read(self) -> bytes:
-        """The whole body. Raises PayloadTooLarge or ClientDisconnect."""
-        chunks: list[bytes] = []
-        while True:
-            message = await self.receive()
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnect
-            chunks.append(message.get("body", b""))
-            if not message.get("more_body", False):
-                return b"".join(chunks)
-
-
 def _is_plain_json(headers: Mapping[bytes, str]) -> bool:
     return headers.get(b"content-type") == "application/json" and (
         b"content-encoding" not in headers
     )
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """Gives a body that was read already once more, then whatever comes."""
-    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def receive_again() -> Message:
-        return waiting.pop() if waiting else await receive()
-
-    return receive_again
 
 
 def _pick(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:
@@ -300,11 +266,9 @@ def _pick(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:
     for name, value in headers:
         if name in _READ:
             text = value.decode("latin-1")
-            if name in found:
-                if name in _ONCE:
-                    found[b""] = name.decode()
-                elif name == b"x-forwarded-for":
-                    text = f"{found[name]},{text}"
+            if name in found and name in _ONCE:
+                found[b""] = name.decode()
+            # Of those that may come more than once, the last counts: our proxy wrote it.
             found[name] = text
     return found
 
@@ -317,7 +281,15 @@ def _relative_path(scope: Scope) -> str:
 
 
 def _refuse_unreadable(scope: Scope, context: RequestContext) -> None:
-    """NUL characters: nothing that is stored has one, and Postgres takes none."""
+    """What is longer than any address of ours; and NUL characters: nothing that is stored has one,
+    and Postgres takes none."""
+    if len(context.path) > MAX_PATH_BYTES:
+        raise ValidationFailed([FieldError("path", f"is longer than {MAX_PATH_BYTES} bytes")])
+    if len(context.query) > MAX_QUERY_BYTES:
+        raise ValidationFailed([FieldError("query", f"is longer than {MAX_QUERY_BYTES} bytes")])
+    if context.query.count(b"&") >= MAX_PARAMETERS:
+        message = f"has more than {MAX_PARAMETERS} parameters"
+        raise ValidationFailed([FieldError("query", message)])
     if "\x00" in context.path:
         raise ValidationFailed([FieldError("path", "holds a NUL character")])
     if b"%00" in context.query:

@@ -13,7 +13,13 @@ from core import errors
 from core.errors import HoldfastError
 from gateway.errors import Problem, problem_response
 from gateway.idempotency import HEADER
-from gateway.middleware import MAX_BODY_BYTES
+from gateway.json_body import MAX_DEPTH, MAX_NAMES, MAX_VALUES
+from gateway.middleware import (
+    MAX_ANONYMOUS_BODY_BYTES,
+    MAX_BODY_BYTES,
+    MAX_PARAMETERS,
+    MAX_QUERY_BYTES,
+)
 from gateway.routing import HoldfastRoute
 
 _MUTATING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -29,7 +35,9 @@ A multi-tenant backend for businesses that sell goods and time.
 
 Errors are `application/problem+json` (RFC 9457); `errors` names each field that is wrong. Send an
 `Idempotency-Key` with every mutation and repeat it, with the same key, after any 5xx, reset or
-time-out: it happens once. A body holds at most {MAX_BODY_BYTES} bytes of JSON in UTF-8.
+time-out: it happens once. A body holds at most {MAX_BODY_BYTES} bytes of JSON in UTF-8, without a
+token {MAX_ANONYMOUS_BODY_BYTES}; {MAX_VALUES} values, {MAX_NAMES} names in one object, {MAX_DEPTH}
+levels. A query has at most {MAX_PARAMETERS} parameters in {MAX_QUERY_BYTES} bytes.
 """
 
 

@@ -15,7 +15,7 @@ from pydantic.json_schema import SkipJsonSchema
 from actors.till.model import MAX_PAYMENTS, MAX_SALE_LINES
 from core.errors import FieldError
 from deployments.pos.schemas import LocationId, Reference, Units
-from gateway.errors import field_errors
+from gateway.errors import MOST_ROW_ERRORS, field_errors
 from gateway.schemas import Amount, CamelModel, Moment
 
 MAX_UPLOADED = 100
@@ -87,7 +87,9 @@ def _judged_alone(raw: Any, _: Any) -> OfflineSale | Unreadable:
     try:
         return OfflineSale.model_validate(raw)
     except ValidationError as error:
-        return Unreadable(_named(raw), tuple(field_errors(error.errors())))
+        return Unreadable(
+            _named(raw), tuple(field_errors(error.errors(include_input=False), MOST_ROW_ERRORS))
+        )
 
 
 def _named(raw: Any) -> UUID | None:

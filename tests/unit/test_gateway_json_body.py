@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import BadRequest, ValidationFailed
-from gateway.json_body import loads
+from gateway.json_body import MAX_DEPTH, MAX_NAMES, MAX_VALUES, loads
 
 
 def test_fractions_are_exact() -> None:
@@ -54,6 +54,40 @@ def test_a_bad_value_is_named(body: bytes, field: str) -> None:
 def test_what_is_not_json_is_refused(body: bytes) -> None:
     with pytest.raises(BadRequest):
         loads(body)
+
+
+def nested(depth: int) -> bytes:
+    return b'{"a":[' * (depth // 2) + b"[" * (depth % 2) + b"]" * (depth % 2) + b"]}" * (depth // 2)
+
+
+def many(count: int) -> bytes:
+    """As many values: a list, lists in it, numbers in those."""
+    inner = b"[" + b",".join([b"1"] * 99) + b"]"
+    rest = (count - 1) % 100
+    return b"[" + b",".join([inner] * ((count - 1) // 100) + [b"1"] * rest) + b"]"
+
+
+def named(count: int) -> bytes:
+    return b"{" + b",".join(b'"%d":0' % i for i in range(count)) + b"}"
+
+
+@pytest.mark.parametrize(
+    ("body", "too_much"),
+    [
+        (nested(MAX_DEPTH), nested(MAX_DEPTH + 1)),
+        (many(MAX_VALUES), many(MAX_VALUES + 1)),
+        (named(MAX_NAMES), named(MAX_NAMES + 1)),
+    ],
+)
+def test_a_body_is_bounded_in_every_direction(body: bytes, too_much: bytes) -> None:
+    loads(body)
+    with pytest.raises(BadRequest):
+        loads(too_much)
+
+
+def test_what_is_text_is_no_structure() -> None:
+    text = "[{,:" * MAX_VALUES
+    assert loads(f'["{text}"]'.encode()) == [text]
 
 
 def test_an_escaped_pair_and_an_escaped_backslash_are_fine() -> None:

@@ -1,0 +1,109 @@
+"""Bodies of requests as they come in: bounded each, and all together."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive
+
+from core.errors import HoldfastError, Unavailable
+
+# Of all bodies that a replica has in memory at a time; the small ones among them always fit.
+MOST_HELD_BYTES = 64 << 20
+SMALL_BODY_BYTES = 1 << 14
+MOST_DRAINED_BYTES = 8 << 20
+MOST_DRAINED_SECONDS = 2.0
+
+
+class Held:
+    """How many bytes of bodies this replica has in memory."""
+
+    __slots__ = ("bytes",)
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+
+class BoundedBody:
+    """A request's body up to a size, whether its length is announced or not, or else `refusal`.
+    Used with `with`: what came of it counts among `held` until then."""
+
+    __slots__ = ("_held", "_left", "_mine", "_receive", "_refusal")
+
+    def __init__(
+        self,
+        receive: Receive,
+        headers: dict[bytes, str],
+        most_bytes: int,
+        refusal: HoldfastError,
+        held: Held,
+    ) -> None:
+        self._receive = receive
+        self._left = most_bytes
+        self._refusal = refusal
+        self._held = held
+        self._mine = 0
+        announced = headers.get(b"content-length", "0")
+        if len(announced) > 18 or (announced.isdecimal() and int(announced) > most_bytes):
+            self._left = -1
+
+    def __enter__(self) -> BoundedBody:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._held.bytes -= self._mine
+
+    async def check(self) -> None:
+        """Raises PayloadTooLarge, or what else is said of it, once it is known to be that."""
+        if self._left < 0:
+            await self._drain()
+            raise self._refusal
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            size = len(message.get("body", b""))
+            self._left -= size
+            self._mine += size
+            self._held.bytes += size
+            if self._held.bytes > MOST_HELD_BYTES and self._mine > SMALL_BODY_BYTES:
+                raise Unavailable("Too much is being sent at the moment; try again.")
+            if self._left < 0:
+                if message.get("more_body", False):
+                    await self._drain()
+                raise self._refusal
+        return message
+
+    async def _drain(self) -> None:
+        """Takes in what is still under way, within bounds: a client that is cut off while it
+        sends sees a reset instead of the answer, and would repeat the request."""
+        left = MOST_DRAINED_BYTES
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MOST_DRAINED_SECONDS):
+                while left > 0:
+                    message = await self._receive()
+                    left -= len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        return
+
+    async def read(self) -> bytes:
+        """The whole body. Raises as `receive` does, or ClientDisconnect."""
+        chunks: list[bytes] = []
+        while True:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            chunks.append(message.get("body", b""))
+            if not message.get("more_body", False):
+                return b"".join(chunks)
+
+    def again(self, body: bytes) -> Receive:
+        """Gives a body that was read already once more, then whatever comes."""
+        waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive_again() -> Message:
+            return waiting.pop() if waiting else await self._receive()
+
+        return receive_again

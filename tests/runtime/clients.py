@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
+
 from actors.families import COMMERCE, decode_reply, encode_command
 from actors.runtime.bus import Decided
 from actors.runtime.wire import Envelope, shard_of
@@ -124,6 +126,26 @@ class Shop:
         ids = [uuid7() for _ in range(products)]
         await asyncio.gather(*(self.do(m.AddStock(one, quantity)) for one in ids))
         return ids
+
+    async def location(self) -> UUID:
+        """A new place besides the main one, which stock refers to."""
+        owner = await asyncpg.connect(self.cluster.urls.owner)
+        try:
+            await owner.execute(
+                "INSERT INTO businesses (id, name, currency) VALUES ($1, 'Shop', 'EUR')"
+                " ON CONFLICT DO NOTHING",
+                self.tenant_id,
+            )
+            place = uuid7()
+            await owner.execute(
+                "INSERT INTO locations (id, tenant_id, name, time_zone, currency)"
+                " VALUES ($1, $2, 'Elsewhere', 'UTC', 'EUR')",
+                place,
+                self.tenant_id,
+            )
+        finally:
+            await owner.close()
+        return place
 
     async def level(self, product: UUID) -> m.Level:
         body = encode_command(m.GetLevels((product,)))

@@ -41,9 +41,9 @@ class TooHard(Exception):
     """The search was given up: nobody knows."""
 
 
-def is_linearizable(history: Sequence[Operation], model: Model) -> bool:
+def is_linearizable(history: Sequence[Operation], model: Model, max_tries: int = MAX_TRIES) -> bool:
     """Whether some order explains the history. Exponential in how many operations overlap, above
-    all in those of unknown outcome: raises TooHard after MAX_TRIES steps."""
+    all in those of unknown outcome: raises TooHard after `max_tries` steps."""
     operations = sorted(history, key=lambda operation: operation.began)
     known = sum(1 << index for index, one in enumerate(operations) if one.ended < inf)
     tried: set[tuple[int, Hashable]] = set()
@@ -59,7 +59,7 @@ def is_linearizable(history: Sequence[Operation], model: Model) -> bool:
                 continue
             path = (done | 1 << index, after)
             if path not in tried:
-                if len(tried) == MAX_TRIES:
+                if len(tried) == max_tries:
                     raise TooHard
                 tried.add(path)
                 paths.append(path)

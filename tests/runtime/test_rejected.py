@@ -3,18 +3,14 @@ neighbour that never happened."""
 
 from __future__ import annotations
 
-import asyncio
-from unittest.mock import patch
-
 import pytest
 
-from actors.runtime import lane
-from actors.runtime.host import Host
 from actors.stock import model as m
 from core.errors import Conflict
 from core.ids import uuid7
 from tests.runtime import sabotage
 from tests.runtime.audit import audit
+from tests.runtime.batches import in_one_batch
 from tests.runtime.clients import Request, Shop
 from tests.runtime.kit import Cluster, Urls, running
 from tests.runtime.poison import BREAKS, NEGATIVE, POISONED, TOO_LARGE
@@ -24,30 +20,6 @@ STOCK = 10
 
 def _reserve(product: object, quantity: int, reference: str | None = None) -> Request:
     return Request(m.Reserve(uuid7(), (m.Line(product, quantity),), 600_000, reference))
-
-
-async def _in_one_batch(cluster: Cluster, shop: Shop, requests: list[Request]) -> list[object]:
-    """Sends them while the host is busy, so that they are decided together, in this order."""
-    host = cluster.owner_of_tenant(shop.tenant_id).host
-    # A lane has few calls in flight; here each request is to arrive on its own.
-    with patch.object(lane, "CALLS_IN_FLIGHT", len(requests)):
-        works = await _queued(host, shop, requests)
-    return await asyncio.gather(*works, return_exceptions=True)
-
-
-async def _queued(host: Host, shop: Shop, requests: list[Request]) -> list[asyncio.Task[object]]:
-    works: list[asyncio.Task[object]] = []
-    async with host._turn:
-        # The work loop takes what there is before it asks for the turn; let that be nothing.
-        host._mailbox.nudge()
-        while not host._turn._waiters:
-            await asyncio.sleep(0)
-        for request in requests:
-            works.append(asyncio.create_task(shop.send(request)))
-            async with asyncio.timeout(5):
-                while len(host._mailbox) < len(works):
-                    await asyncio.sleep(0.001)
-    return works
 
 
 async def _batch_with_poison(urls: Urls, reference: str) -> tuple[list[object], Cluster]:
@@ -64,7 +36,7 @@ async def _batch_with_poison(urls: Urls, reference: str) -> tuple[list[object], 
             _reserve(product, 1),
             _reserve(other, 7),
         ]
-        told = await _in_one_batch(cluster, shop, requests)
+        told = await in_one_batch(cluster, shop, requests)
         levels = [await shop.level(product), await shop.level(other)]
         found = await audit(urls, [one for one in shop.log if one is not requests[1]])
         assert found.clean, found
@@ -114,7 +86,7 @@ async def test_many_culprits_do_not_stop_their_neighbours(urls: Urls) -> None:
         requests = [
             _reserve(product, 1, NEGATIVE if number % 7 == 3 else None) for number in range(100)
         ]
-        told = await _in_one_batch(cluster, shop, requests)
+        told = await in_one_batch(cluster, shop, requests)
         culprits = sum(isinstance(one, Conflict) for one in told)
         sold = sum(isinstance(one, m.Hold) for one in told)
         assert (culprits, sold) == (14, 86)

@@ -48,7 +48,7 @@ class Trade:
 
     def sale(self, *tenders: t.Tender, quantity: int = 1) -> t.Sell:
         lines = tuple(
-            _line(one, quantity)
+            line(one, quantity)
             for one in self.rng.sample(self.goods, self.rng.randint(1, len(self.goods)))
         )
         due = sum(line.total_minor for line in lines)
@@ -98,7 +98,7 @@ class Trade:
                     await asyncio.sleep(0.01)
 
 
-def _line(item_id: UUID, quantity: int) -> m.SaleLine:
+def line(item_id: UUID, quantity: int) -> m.SaleLine:
     total = PRICE_MINOR * quantity
     parts = (m.Part(item_id, 1),)
     return m.SaleLine(

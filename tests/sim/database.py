@@ -12,12 +12,11 @@ from uuid import UUID
 from actors.composite import Rows
 from store.journal import Fenced, Logged, OutcomeUnknown, Rejected
 from store.leases import LEASE_SECONDS, Incarnation, Lease, Shard
+from tests.sim.tables import Tables, places
 
 EPOCH_MS = 1_800_000_000_000
 IDLE_IN_TRANSACTION_SECONDS = 5.0
 STATEMENT_TIMEOUT_SECONDS = 10.0
-# Tables of net rows; the first two columns name a row, or more than that.
-STATES = ("stock_items", "stock_levels", "reservations")
 
 
 @dataclass
@@ -44,11 +43,7 @@ class Transaction:
 
     def keys(self) -> set[Any]:
         """Of the rows that it writes: another transaction that writes one of them waits."""
-        return {
-            *((table, row[:2]) for rows in self.rows for table in STATES for row in rows[table]),
-            *(row[:3] for rows in self.rows for row in rows["stock_movements"]),
-            *(line.command_id for line in self.log),
-        }
+        return {*places(self.rows), *(line.command_id for line in self.log)}
 
 
 @dataclass
@@ -71,10 +66,7 @@ class SimDatabase:
         self.up = True
         self.hosts: dict[UUID, HostRow] = {}
         self.leases = {shard: LeaseRow() for shard in shards}
-        self.items: dict[UUID, tuple[Any, ...]] = {}
-        self.levels: dict[tuple[UUID, UUID], tuple[Any, ...]] = {}
-        self.reservations: dict[UUID, tuple[Any, ...]] = {}
-        self.movements: dict[tuple[UUID, UUID, int], tuple[Any, ...]] = {}
+        self.tables = Tables()
         self.log: dict[UUID, Logged] = {}
         self.sessions: dict[int, Session] = {}
         self.commits = 0
@@ -166,29 +158,19 @@ class SimDatabase:
         if transaction is None:
             raise OutcomeUnknown
         self._constrain(session, transaction)
-        for rows in transaction.rows:
-            self.items |= {row[0]: row for row in rows["stock_items"]}
-            self.levels |= {row[:2]: row for row in rows["stock_levels"]}
-            self.reservations |= {row[0]: row for row in rows["reservations"]}
-            self.movements |= {row[:3]: row for row in rows["stock_movements"]}
+        self.tables.apply(transaction.rows)
         self.log |= {line.command_id: line for line in transaction.log}
         self.commits += 1
         self._release(session)
 
     def _constrain(self, session: Session, transaction: Transaction) -> None:
-        moved = [row[:3] for rows in transaction.rows for row in rows["stock_movements"]]
         said = [line.command_id for line in transaction.log]
-        levels = [row for rows in transaction.rows for row in rows["stock_levels"]]
-        sound = (
-            len(set(moved)) == len(moved)
-            and not any(key in self.movements for key in moved)
-            and len(set(said)) == len(said)
-            and not any(command in self.log for command in said)
-            and all(row[4] >= 0 and row[3] - row[4] >= row[8] for row in levels)
-        )
-        if not sound:
+        broken = self.tables.breaks(transaction.rows)
+        if len(set(said)) < len(said) or any(command in self.log for command in said):
+            broken = "a command is logged twice"
+        if broken is not None:
             self._release(session)
-            raise Rejected("a constraint")
+            raise Rejected(broken)
 
     # --- leases --------------------------------------------------------------------------------
 

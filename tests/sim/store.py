@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from actors.stock import model as m
-from actors.stock.levels import location_of
 from store.journal import Fenced, Logged, OutcomeUnknown, Rejected
 from store.leases import Incarnation, Lease, Shard
 from tests.sim.database import Session, SimDatabase
+from tests.sim.reads import READS
 
 T = TypeVar("T")
 Work = Callable[[Session], T | Awaitable[T]]
@@ -157,25 +157,16 @@ class SimStore:
         return await self._once(self._commits, lambda _: self._rows(keys))
 
     def _rows(self, keys: Sequence[Any]) -> dict[Any, Any]:
-        database, found = self._database, {}
-        for key in keys:
-            if key.kind == m.STOCK:
-                row = database.levels.get((key.id, location_of(key)))
-                found[key] = row and (*row[3:10], row[10])
-            elif key.kind == m.ITEM and key.id in database.items:
-                _, _, discontinued, backorder_limit, sequence, _, parent = database.items[key.id]
-                places = [place for product, place in database.levels if product == key.id]
-                found[key] = (discontinued, backorder_limit, places, sequence, parent)
-            elif key.kind == m.RESERVATION and key.id in database.reservations:
-                found[key] = _reservation(database.reservations[key.id])
-        return {key: row for key, row in found.items() if row is not None}
+        tables = self._database.tables
+        rows = {key: READS[key.kind](tables, key) for key in keys}
+        return {key: row for key, row in rows.items() if row is not None}
 
     async def due(self, loader: Any, shards: Sequence[int], until_ms: int) -> list[tuple[int, Any]]:
         def rows(_: Session) -> list[tuple[int, Any]]:
             return [
-                (row[2], (m.RESERVATION, row[10], row[1], row[0]))
-                for row in self._database.reservations.values()
-                if row[4] == m.Status.OPEN and row[2] in shards and row[10] <= until_ms
+                (row["shard"], (m.RESERVATION, row["expires_at"], row["tenant_id"], row["id"]))
+                for row in self._database.tables.of("reservations", status=m.Status.OPEN)
+                if row["shard"] in shards and row["expires_at"] <= until_ms
             ]
 
         return await self._once(self._errands, rows)
@@ -200,11 +191,6 @@ class SimStore:
             rows = [row for _, row in writes]
             await self._ask(line, lambda session: database.write(session, rows, log))
             await self._ask(line, database.commit)
-
-
-def _reservation(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    _, _, _, location, status, products, quantities, reference, by, made, expires, sequence = row
-    return (products, quantities, status, by, made, expires, reference, location, sequence)
 
 
 class SimKeeperStore:

@@ -8,12 +8,15 @@ import hashlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from actors.families import COMMERCE, FAMILIES, decode_reply, encode_command
+from actors.messages import Command
 from actors.runtime.bus import CommandBus
 from actors.runtime.directory import Directory
 from actors.runtime.keeper import Keeper
+from actors.runtime.memory import MAX_AGGREGATES, Memory
 from actors.runtime.wire import shard_of
 from actors.stock import model as m
 from core.clock import SystemClock
@@ -55,6 +58,8 @@ class Plan:
     weather: Weather
     faults: Faults
     disasters: int
+    # How many aggregates a host may keep in memory; a batch needs a few at least.
+    memory: int
 
     @classmethod
     def of(cls, seed: int) -> Plan:
@@ -72,7 +77,8 @@ class Plan:
             repeat=rng.choice((0.0, 0.1)),
             max_delay_seconds=rng.choice((0.002, 0.05)),
         )
-        return cls(rng, rng.randint(1, 3), 12.0, weather, faults, rng.randint(0, 5))
+        memory = rng.choice((0, 4, 12, MAX_AGGREGATES))
+        return cls(rng, rng.randint(1, 3), 12.0, weather, faults, rng.randint(0, 5), memory)
 
 
 @dataclass
@@ -115,6 +121,7 @@ class World:
         # A machine's time may be wrong by seconds; the first renewal puts that right.
         node = Node(store, self._clock(5_000), FAMILIES, SimStore.sever)
         store.awake = node.awake
+        node.host._memory = Memory(self.plan.memory)
         self.note(f"{name} starts")
         return node
 
@@ -183,25 +190,31 @@ class World:
 
 @dataclass
 class Client:
-    """One of a product's clients. Sends a command once under its key; the bus repeats it."""
+    """One of a tenant's clients; the bus repeats what it sends."""
 
     world: World
     bus: CommandBus
     tenant_id: UUID
 
-    async def send(self, command_id: UUID, command: m.Command, deadline_ms: int) -> m.AnyReply:
-        """Raises what the bus raises."""
+    async def send(
+        self, command_id: UUID, command: Command, deadline_ms: int, *, may_repeat: bool = False
+    ) -> Any:
+        """Raises what the bus raises. A client that `may_repeat` it made the key itself."""
         now_ms = self.world.clock.now_ms()
-        supplied = self.world.rng.random() < 0.3
+        supplied = may_repeat or self.world.rng.random() < 0.3
         key = RequestKey(command_id, b"", supplied, now_ms, now_ms + deadline_ms)
         body = encode_command(command)
         decided = await self.bus.send(COMMERCE, self.tenant_id, "shop", body, key)
         return decode_reply(decided.reply)
 
-    async def level(self, product: UUID) -> m.Level:
-        body = encode_command(m.GetLevels((product,)))
+    async def read(self, command: Command) -> Any:
+        """Raises what the bus raises."""
+        body = encode_command(command)
         decided = await self.bus.read(COMMERCE, self.tenant_id, "shop", body)
-        reply = decode_reply(decided.reply)
+        return decode_reply(decided.reply)
+
+    async def level(self, product: UUID, place: UUID | None = None) -> m.Level:
+        reply = await self.read(m.GetLevels((product,), place))
         assert isinstance(reply, m.Levels)
         return reply.levels[0]
 

@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test chaos check format bench openapi lock clean
+.PHONY: help install run demo test quick coverage chaos check format bench openapi lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,8 +21,14 @@ run: $(INSTALLED) ## Start everything and print the addresses; Ctrl-C stops all 
 demo: $(INSTALLED) ## A shop's day against a running copy, proved to the unit and the penny
 	@$(BIN)/holdfast demo
 
-test: $(INSTALLED) ## Run the tests, on real servers
-	@$(BIN)/python -m pytest
+test: $(INSTALLED) ## Run the tests, on real servers; ARGS="-x -k word" goes to pytest
+	@$(BIN)/python -m tests.lanes $(ARGS)
+
+quick: $(INSTALLED) ## Run those that need no whole copy: units, store, API in one process
+	@$(BIN)/python -m pytest tests/unit tests/store tests/api -m "not stack" $(ARGS)
+
+coverage: $(INSTALLED) ## Run the tests and say how much of each room they run, servers included
+	@$(BIN)/python -m tests.coverage_rooms $(ARGS)
 
 chaos: $(INSTALLED) ## Kill everything, many times, under load; CHAOS_SEED=n replays an order
 	@HOLDFAST_CHAOS=long $(if $(CHAOS_SEED),HOLDFAST_CHAOS_SEED=$(CHAOS_SEED)) \
@@ -56,7 +62,7 @@ lock: ## Pin the newest dependencies that fit; needs uv
 clean: ## Stop the copy that runs here; remove the environment and caches, keep the data
 	@[ ! -x $(BIN)/holdfast ] || $(BIN)/holdfast down
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
-		.schemathesis
+		.schemathesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): requirements.lock pyproject.toml

@@ -1,7 +1,9 @@
 """A whole copy of Holdfast, as `holdfast up` runs it: Ray Serve, HAProxy, Postgres, Valkey.
 
-Each copy has a home of its own and a range of ports from `HOLDFAST_TEST_PORT` (27000) on; its
-processes are found by the tag in their environment, as the supervisor finds them.
+Each copy has a home of its own and a range of ports from `HOLDFAST_TEST_PORT` (27000) on: those of
+`tests/api` lie below 200, of `tests/chaos` below 400, of `tests/house` below 1000, since folders
+run side by side. Its processes are found by the tag in their environment, as the supervisor finds
+them.
 """
 
 from __future__ import annotations

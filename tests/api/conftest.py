@@ -12,25 +12,40 @@ from core.principal import Role
 from tests.api.shop import Shop, open_shop
 from tests.stack import FIRST_PORT, Layout, Stack, running_stack
 
-PORTS: dict[Layout, int] = {"single": FIRST_PORT, "split": FIRST_PORT + 100}
+PORTS: dict[Layout, int] = {"single": FIRST_PORT, "split": FIRST_PORT + 60}
 # What has an application of its own in the split layout; all else is served there as it is in
 # the single one.
 APART = "/api/inventory"
+# Fixtures that start one.
+COPIES = {"stack", "limited"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests that are made for each route run in the split layout for its own routes alone."""
-    again = [item for item in items if _runs_in_vain(item)]
+    """Tests that are made for each route run in the split layout for its own routes alone. Those
+    that need a copy are marked `stack`, and `split` too where it has that layout: lanes and
+    `make quick` go by these marks."""
+    again = [item for item in items if _is_split(item) and _runs_in_vain(item)]
     if again:
         config.hook.pytest_deselected(items=again)
         gone = set(again)
         items[:] = [item for item in items if item not in gone]
+    for item in items:
+        if COPIES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("stack")
+        if _is_split(item):
+            item.add_marker("split")
+
+
+def _parameters(item: pytest.Item) -> dict[str, Any]:
+    return getattr(getattr(item, "callspec", None), "params", {})
+
+
+def _is_split(item: pytest.Item) -> bool:
+    return bool(_parameters(item).get("stack") == "split")
 
 
 def _runs_in_vain(item: pytest.Item) -> bool:
-    parameters: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
-    if parameters.get("stack") != "split":
-        return False
+    parameters = _parameters(item)
     route = parameters.get("route") or str(parameters.get("name", "")).split()
     return len(route) == 2 and not route[1].startswith(APART)
 

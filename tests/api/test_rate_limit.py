@@ -26,7 +26,7 @@ OVERSHOOT = 0.5
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     home = tmp_path_factory.mktemp("limited")
-    with running_stack(home, port=FIRST_PORT + 400, rate_limit="on") as running:
+    with running_stack(home, port=FIRST_PORT + 120, rate_limit="on") as running:
         yield running
 
 

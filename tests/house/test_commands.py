@@ -59,7 +59,7 @@ def test_make_lists_what_it_can_do() -> None:
     listed = subprocess.run(
         ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30
     ).stdout
-    for target in ("run", "demo", "test", "check", "bench", "clean"):
+    for target in ("run", "demo", "test", "quick", "coverage", "check", "bench", "clean"):
         assert f"make {target} " in listed
 
 

@@ -1,0 +1,191 @@
+"""The whole suite as several pytests side by side, which end as one: `python -m tests.lanes`.
+
+Most tests wait for something: a copy that starts, a lease that runs out. Each lane is a pytest
+of its own, with servers of its own; a folder keeps to ports of its own (`tests/stack.py`). What
+a lane prints comes in order, one lane after another; then its failures again, and a last line like
+pytest's that counts them all. Arguments go to every lane (`-x`, `-k`, `--durations=20`).
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+ROOT = Path(__file__).parents[1]
+PYTEST = (sys.executable, "-m", "pytest")
+RATE_LIMIT = "tests/api/test_rate_limit.py"
+# One kills and times whole copies, one is the API over each layout, whose copies are their own.
+LANES: dict[str, tuple[str, ...]] = {
+    "copies": ("tests/house", "tests/chaos", RATE_LIMIT),
+    "single": ("tests/api", f"--ignore={RATE_LIMIT}", "-m", "not split"),
+    "split": ("tests/api", f"--ignore={RATE_LIMIT}", "-m", "split"),
+}
+# Whatever is in none of them, so that a new folder is not forgotten: hosts, store, units.
+LANES["rest"] = (
+    "tests",
+    *(f"--ignore={path}" for lane in LANES.values() for path in lane if path.startswith("tests")),
+)
+# In the order in which a closing line of pytest's has them; what a lane leaves to another, which
+# is "deselected", is nobody's loss.
+OUTCOMES = ("failed", "passed", "skipped", "xfailed", "xpassed", "warning", "error")
+NOTHING_COLLECTED = 5
+INTERRUPTED = 130
+_LOOK_AGAIN_SECONDS = 0.1
+_CLOSING = re.compile(r"^(?:=+ )?(?P<counts>\d+ \w+(?:, \d+ \w+)*) in [\d.]+s\b", re.MULTILINE)
+_COLOR = re.compile(r"\x1b\[[\d;]*m")
+
+
+@dataclass
+class Lane:
+    """One pytest; `output` is what it has printed so far."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    output: Path
+    began: float = field(default_factory=time.monotonic)
+    ended: float | None = None
+
+    def is_over(self) -> bool:
+        if self.process.poll() is None:
+            return False
+        self.ended = self.ended or time.monotonic()
+        return True
+
+    @property
+    def seconds(self) -> float:
+        return (self.ended or time.monotonic()) - self.began
+
+    def text(self) -> str:
+        return _COLOR.sub("", self.output.read_text(errors="replace"))
+
+
+def counts(text: str) -> Counter[str]:
+    """How many tests passed, failed and so on, by what the last closing line in `text` says;
+    empty where pytest did not get as far as that."""
+    found: Counter[str] = Counter()
+    closing = list(_CLOSING.finditer(text))
+    for part in closing[-1]["counts"].split(", ") if closing else ():
+        number, what = part.split(" ")
+        found[what.removesuffix("s") if what in ("errors", "warnings") else what] += int(number)
+    return found
+
+
+def closing_line(total: Mapping[str, int], seconds: float) -> str:
+    """What pytest would have said if it had run them all."""
+    parts = []
+    for what in OUTCOMES:
+        if number := total.get(what, 0):
+            plural = "s" if number > 1 and what in ("warning", "error") else ""
+            parts.append(f"{number} {what}{plural}")
+    minutes, rest = divmod(int(seconds), 60)
+    said = ", ".join(parts) or "no tests ran"
+    return f" {said} in {seconds:.2f}s ({minutes // 60}:{minutes % 60:02}:{rest:02}) ".center(
+        100, "="
+    )
+
+
+def status_of(statuses: Iterable[int]) -> int:
+    """One exit status for all lanes: the gravest. A lane in which `-k` finds nothing is well."""
+    ran = [status for status in statuses if status != NOTHING_COLLECTED]
+    return max((abs(status) for status in ran), default=NOTHING_COLLECTED)
+
+
+def failures(text: str) -> Iterator[str]:
+    """The lines of a lane's short summary that tell of something wrong."""
+    for line in text.splitlines():
+        if line.startswith(("FAILED ", "ERROR ")):
+            yield line
+
+
+def run(options: Sequence[str], lanes: Mapping[str, Sequence[str]] = LANES) -> int:
+    """Runs all lanes and prints what they say. Returns the exit status."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="holdfast-lanes-") as folder:
+        running: list[Lane] = []
+        with _signals_passed_on(running) as interrupted:
+            for name in lanes:
+                running.append(_start(name, (*lanes[name], *options), Path(folder)))
+            for lane in running:
+                _follow(lane, running)
+        total: Counter[str] = Counter()
+        print("\n" + " all lanes ".center(100, "="))
+        for lane in running:
+            text = lane.text()
+            total += counts(text)
+            for line in failures(text):
+                print(line)
+        for lane in running:
+            said = counts(lane.text())
+            figures = ", ".join(f"{said[what]} {what}" for what in OUTCOMES if said[what])
+            print(
+                f"lane {lane.name}: {figures or 'no closing line'} in {lane.seconds:.0f} s,"
+                f" exit status {lane.process.returncode}"
+            )
+    status = INTERRUPTED if interrupted else status_of(one.process.returncode for one in running)
+    print(closing_line(total, time.monotonic() - began), flush=True)
+    return status
+
+
+def _start(name: str, arguments: Sequence[str], folder: Path) -> Lane:
+    output = folder / name
+    color = ["--color=yes"] if sys.stdout.isatty() else []
+    with output.open("wb") as file:
+        # In a session of its own: a Ctrl-C comes once, from here, and not twice.
+        process = subprocess.Popen(
+            [*PYTEST, *color, "-o", f"cache_dir=.pytest_cache/{name}", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            start_new_session=True,
+        )
+    return Lane(name, process, output)
+
+
+@contextmanager
+def _signals_passed_on(running: Sequence[Lane]) -> Iterator[list[int]]:
+    """Each lane hears of a Ctrl-C, or of a request to end, as its own Ctrl-C: it stops what it
+    has started and says how far it came. Yields a list of what has been heard."""
+    heard: list[int] = []
+
+    def hand_on(number: int, _frame: FrameType | None) -> None:
+        heard.append(number)
+        for lane in running:
+            if lane.process.poll() is None:
+                lane.process.send_signal(signal.SIGINT)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, hand_on) for number in numbers}
+    try:
+        yield heard
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _follow(lane: Lane, everyone: Sequence[Lane]) -> None:
+    """Prints what a lane says, as it says it, until it ends."""
+    print(f" lane {lane.name} ".center(100, "="), flush=True)
+    with lane.output.open("rb") as file:
+        while True:
+            # Asked before the last look, or something said in between would be lost.
+            over = [one for one in everyone if one.is_over()]
+            sys.stdout.buffer.write(file.read())
+            sys.stdout.flush()
+            if lane in over:
+                return
+            time.sleep(_LOOK_AGAIN_SECONDS)
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))

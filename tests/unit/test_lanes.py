@@ -1,0 +1,133 @@
+"""Lanes of tests lose nothing, count everything, and end as one."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.lanes import (
+    LANES,
+    NOTHING_COLLECTED,
+    ROOT,
+    closing_line,
+    counts,
+    failures,
+    run,
+    status_of,
+)
+
+
+def _takes(lane: tuple[str, ...], file: Path) -> bool:
+    """Whether pytest collects a file when it is given a lane's arguments."""
+    ignored = [one.removeprefix("--ignore=") for one in lane if one.startswith("--ignore=")]
+    given = [one for one in lane if one.startswith("tests")]
+    name = file.relative_to(ROOT)
+    return any(name.is_relative_to(one) for one in given) and not any(
+        name.is_relative_to(one) for one in ignored
+    )
+
+
+def _marks(lane: tuple[str, ...]) -> str:
+    return lane[lane.index("-m") + 1] if "-m" in lane else ""
+
+
+def test_every_file_is_in_one_lane_or_halved_between_two() -> None:
+    files = list((ROOT / "tests").rglob("test_*.py"))
+    assert len(files) > 100
+    for file in files:
+        marks = sorted(_marks(lane) for lane in LANES.values() if _takes(lane, file))
+        assert marks in ([""], ["not split", "split"]), file
+
+
+def test_what_a_lane_says_is_counted() -> None:
+    said = (
+        "= 3 failed, 12 passed, 1 skipped, 40 deselected, 2 warnings, 1 error in 61.50s (0:01:01) ="
+    )
+    quiet = "5 passed in 0.10s"
+    total = counts(f"5 passed in a dream\n{said}\n") + counts(quiet)
+    assert total["passed"] == 17
+    assert counts("a lane that was killed") == {}
+    assert closing_line(total, 3_725.5).strip("= ") == (
+        "3 failed, 17 passed, 1 skipped, 2 warnings, 1 error in 3725.50s (1:02:05)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("statuses", "status"),
+    [([0, 0], 0), ([0, 1], 1), ([0, NOTHING_COLLECTED], 0), ([0, -9], 9), ([5, 5], 5), ([2, 1], 2)],
+)
+def test_one_status_for_all(statuses: list[int], status: int) -> None:
+    assert status_of(statuses) == status
+
+
+LANE_FILES = {
+    "test_well.py": "def test_a(): pass\ndef test_b(): pass\n",
+    "test_ill.py": "def test_c(): assert 1 == 2\n",
+}
+
+
+@pytest.fixture(autouse=True)
+def few_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lanes of these tests need none, and start sooner."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+
+def _written(folder: Path) -> dict[str, tuple[str, ...]]:
+    for name, text in LANE_FILES.items():
+        (folder / name).write_text(text)
+    bare = ("-c", "/dev/null", f"--rootdir={folder}", "-p", "no:cacheprovider", "-p", "no:warnings")
+    return {name: (str(folder / name), *bare) for name in LANE_FILES}
+
+
+def test_lanes_run_and_are_told_as_one(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["-ra"], _written(tmp_path)) == 1
+    out = capfd.readouterr().out
+    assert out.splitlines()[-1].strip("= ").startswith("1 failed, 2 passed in ")
+    told = out[out.rindex(" all lanes ") :]
+    (failed,) = failures(told)
+    assert "test_ill.py::test_c" in failed
+    assert out.index("lane test_well.py") < out.index("lane test_ill.py")
+
+
+WAITS = """
+import pathlib, pytest, time
+
+@pytest.fixture
+def copy():
+    pathlib.Path({folder!r}, "begun").touch()
+    yield
+    pathlib.Path({folder!r}, "stopped").touch()
+
+def test_it(copy):
+    time.sleep(60)
+"""
+RUNNER = "import sys; from tests.lanes import run; sys.exit(run([], {lanes!r}))"
+
+
+def test_a_ctrl_c_ends_every_lane_in_order(tmp_path: Path) -> None:
+    lanes = {}
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "test_waits.py").write_text(WAITS.format(folder=str(folder)))
+        lanes[name] = (str(folder), "-c", "/dev/null", "-p", "no:cacheprovider")
+    runner = subprocess.Popen(
+        [sys.executable, "-c", RUNNER.format(lanes=lanes)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    deadline = time.monotonic() + 60
+    while not all((tmp_path / name / "begun").exists() for name in lanes):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    runner.send_signal(signal.SIGINT)
+    said, _ = runner.communicate(timeout=60)
+    assert runner.returncode == 130
+    assert said.count("KeyboardInterrupt") >= 2
+    assert all((tmp_path / name / "stopped").exists() for name in lanes), "fixtures were ended"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ class Journal:
         self._silent = False
 
     def note(self, event: str, **fields: Any) -> None:
-        """Writes one line: when, what, and `fields`."""
+        """Writes one line: when, what, and `fields`. On a full disk it is not written: nothing
+        may depend on a note."""
         line = {"timestamp": datetime.now(UTC).isoformat(), "event": event, **fields}
-        with (self._logs / "supervisor.log").open("a") as file:
+        with suppress(OSError), (self._logs / "supervisor.log").open("a") as file:
             file.write(json.dumps(line, default=str) + "\n")
 
     def say(self, text: str, event: str, **fields: Any) -> None:
@@ -40,9 +42,15 @@ class Journal:
 
     def bound_logs(self) -> None:
         """Keeps each log under a bound, with one older part beside it. Whoever writes them
-        appends, so that cutting the file does not disturb him."""
+        appends, so that cutting the file does not disturb him. On a full disk there is no older
+        part."""
         for path in self._logs.glob("*.log"):
-            if path.stat().st_size > MAX_LOG_BYTES:
-                shutil.copyfile(path, path.with_suffix(".log.1"))
-                with path.open("r+") as file:
-                    file.truncate(0)
+            with suppress(OSError):
+                if path.stat().st_size > MAX_LOG_BYTES:
+                    older = path.with_suffix(".log.1")
+                    try:
+                        shutil.copyfile(path, older)
+                    except OSError:
+                        older.unlink(missing_ok=True)
+                    with path.open("r+") as file:
+                        file.truncate(0)

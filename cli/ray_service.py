@@ -19,6 +19,7 @@ from cli import ray_node
 from cli.journal import Journal
 from cli.ray_daemons import Daemons, IncompleteNode
 from cli.services import Backoff
+from cli.stopgap import Stopgap
 from core.settings import Settings
 from store.embedded.leftovers import end_tagged, tagged
 
@@ -49,6 +50,7 @@ class RayService:
         self._settings = settings
         self._journal = journal
         self._may_deploy = may_deploy
+        self._stopgap = Stopgap(settings, journal)
         self._backoff = Backoff()
         self._dashboard_backoff = Backoff()
         self._child: subprocess.Popen[bytes] | None = None
@@ -143,6 +145,7 @@ class RayService:
         return False
 
     def _check_serving(self) -> None:
+        self._stopgap.tick(self._environment)
         now = time.monotonic()
         if now - self._probed_at < _PROBE_EVERY_SECONDS:
             return
@@ -158,10 +161,11 @@ class RayService:
 
     def _answers(self) -> bool:
         """Whether HAProxy answers and sees at least one replica; asks none of ours, which may
-        be busy or wait for the database."""
+        be busy or wait for the database, and does not stand in line with callers: a full door is
+        no reason to begin anew."""
         ports = self._settings.ports
         connection = http.client.HTTPConnection(
-            "127.0.0.1", ports.api, timeout=_PROBE_TIMEOUT_SECONDS
+            "127.0.0.1", ports.haproxy_probe, timeout=_PROBE_TIMEOUT_SECONDS
         )
         try:
             connection.request("GET", "/-/healthz")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import resource
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +14,10 @@ from types import FrameType
 from cli.home import HomeLock
 from cli.journal import Journal
 from cli.port_check import check_ports
-from cli.ray_node import ALL_INTERFACES, LOOPBACK
 from cli.ray_service import Phase, RayService
 from cli.services import EmbeddedService
+from cli.strays import Strays
+from cli.suspended import Suspended
 from core.ray_environment import MAX_OPEN_FILES, token_path
 from core.settings import Settings
 from store import leases, migrate
@@ -32,8 +34,7 @@ _BOUND_LOGS_EVERY_SECONDS = 60.0
 
 
 class UnusableHost(ValueError):
-    """HAProxy reaches replicas over loopback and the rest of the world over the API's host, and
-    Serve binds both to the same address: so it is loopback, or all."""
+    """HOLDFAST_HOST is no address that one can listen on."""
 
 
 class StopRequested(BaseException):
@@ -55,6 +56,8 @@ class Supervisor:
                 "Valkey", valkey.start, settings, self._journal, set_aside=valkey.set_aside
             )
         self._ray = RayService(settings, self._journal, may_deploy=self._database_is_prepared)
+        self._suspended = Suspended(settings, self._journal)
+        self._strays = Strays(settings, self._journal)
         self._migrated = False
         self._announced = False
         self._warned = False
@@ -98,6 +101,7 @@ class Supervisor:
         for service in (self._postgres, self._valkey, self._ray):
             if service:
                 service.tick()
+        self._suspended.tick()
         if not self._announced:
             self._announce_when_ready()
         now = time.monotonic()
@@ -129,6 +133,7 @@ class Supervisor:
         elapsed = time.monotonic() - self._begun
         if self._ray.phase is Phase.SERVING and self._is_ready():
             self._announced = True
+            self._strays.start()
             self._journal.say(_banner(self._settings, elapsed), "ready", seconds=round(elapsed, 1))
         elif elapsed > _SLOW_START_SECONDS and not self._warned:
             self._warned = True
@@ -137,7 +142,9 @@ class Supervisor:
 
     def _is_ready(self) -> bool:
         connection = http.client.HTTPConnection(
-            "127.0.0.1", self._settings.ports.api, timeout=_READY_PROBE_TIMEOUT_SECONDS
+            self._settings.local_address,
+            self._settings.ports.api,
+            timeout=_READY_PROBE_TIMEOUT_SECONDS,
         )
         try:
             connection.request("GET", "/ready")
@@ -166,8 +173,8 @@ class Supervisor:
 
 
 def _banner(settings: Settings, seconds: float) -> str:
-    host = LOOPBACK[0] if settings.host == ALL_INTERFACES else settings.host
-    api = f"http://{host}:{settings.ports.api}"
+    host = settings.local_address
+    api = f"http://{f'[{host}]' if ':' in host else host}:{settings.ports.api}"
     return (
         f"Holdfast is ready ({seconds:.0f} s).\n"
         f"  API            {api}\n"
@@ -182,14 +189,23 @@ def _banner(settings: Settings, seconds: float) -> str:
 def up(settings: Settings) -> None:
     """Runs until SIGINT, SIGTERM or SIGHUP. Raises HomeBusy if this home has a supervisor,
     PortsBusy if another program is in the way, UnusableHost."""
-    if settings.host not in (*LOOPBACK, ALL_INTERFACES):
-        raise UnusableHost(
-            f"HOLDFAST_HOST is {settings.host!r}; it can be {LOOPBACK[0]} or {ALL_INTERFACES}"
-        )
+    _check_host(settings)
     with HomeLock(settings) as lock, _stop_on_signals():
         lock.write(settings.port)
         _raise_file_limit()
         Supervisor(settings).run()
+
+
+def _check_host(settings: Settings) -> None:
+    try:
+        family = socket.AF_INET6 if ":" in settings.listen_address else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.bind((settings.listen_address, 0))
+    except OSError as error:
+        raise UnusableHost(
+            f"HOLDFAST_HOST is {settings.host!r}; it can be an address of this machine,"
+            " or 0.0.0.0 for all of them"
+        ) from error
 
 
 @contextmanager

@@ -90,15 +90,12 @@ def _haproxy(settings: Settings) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_LOG_TARGET": str(folder / "log.sock"),
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
         "RAY_SERVE_HAPROXY_NBTHREAD": "1",
-        "RAY_SERVE_HAPROXY_MAXCONN": str(_max_connections()),
+        "RAY_SERVE_HAPROXY_MAXCONN": str(max_connections()),
         "RAY_SERVE_HAPROXY_TIMEOUT_CONNECT_S": "3",
         # Longer than any request's deadline; streams send a heartbeat more often than this.
         "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": "40",
         "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "60",
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "30",
-        # The second line tells replicas where a request came from (`gateway.address`). Ray has no
-        # setting for it; this one goes into HAProxy's defaults as it stands.
-        "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure\n    option forwardfor",
         # Slack for a busy event loop; a dead replica refuses connections, which is noticed by
         # the next request and not by these checks.
         "RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER": "2s",
@@ -106,7 +103,7 @@ def _haproxy(settings: Settings) -> dict[str, str]:
     }
 
 
-def _max_connections() -> int:
+def max_connections() -> int:
     """What the limit on open files allows: HAProxy takes two and a half for each connection,
     and does not start if the limit is too low for them."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

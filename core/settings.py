@@ -35,6 +35,7 @@ class Ports:
         self.serve_grpc = base + 12
         self.serve_fallback_http = base + 13
         self.serve_fallback_grpc = base + 14
+        self.haproxy_probe = base + 15
         self.ingress_http_first = base + 20
         self.ingress_http_last = base + 39
         self.ingress_grpc_first = base + 40
@@ -73,6 +74,8 @@ class Settings(BaseSettings):
 
     rate_limit: Literal["on", "off"] = "on"
     cors_origins: str = ""
+    # Addresses and networks of proxies in front of the API, separated by blanks.
+    trusted_proxies: str = ""
     signing_key: str | None = None
     web_url: str | None = None
     access_token_ttl_seconds: int = Field(default=900, ge=30, le=86_400)
@@ -82,6 +85,17 @@ class Settings(BaseSettings):
     @property
     def ports(self) -> Ports:
         return Ports(self.port)
+
+    @property
+    def listen_address(self) -> str:
+        """Where the API listens."""
+        return "127.0.0.1" if self.host == "localhost" else self.host
+
+    @property
+    def local_address(self) -> str:
+        """Where this machine reaches the API."""
+        everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+        return everywhere.get(self.listen_address, self.listen_address)
 
     @property
     def home_path(self) -> Path:

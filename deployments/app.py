@@ -6,6 +6,7 @@ One `build` makes any split. Without arguments it is the whole API, at "/", with
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from typing import Any, cast
@@ -14,7 +15,8 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from actors.runtime.remote import RayTransport
+from actors.runtime.remote import RayTransport, leave
+from actors.runtime.watchdog import Watchdog
 from core.garbage import collect_seldom
 from core.settings import get_settings
 from core.telemetry import configure_logging
@@ -35,6 +37,8 @@ REPLICA_CPUS = 0.2
 KEEPER_CPUS = 0.05
 MAX_ONGOING_REQUESTS = 1_000
 MAX_QUEUED_REQUESTS = 4_000
+# Longer than an application takes to be built on a machine that is short of CPU.
+HUNG_SECONDS = 15.0
 LEAN_ROUTES = frozenset({lean_inventory.ROUTE, lean_pos.ROUTE})
 
 
@@ -83,6 +87,7 @@ class _Replica:
         serve_directly(LEAN_ROUTES)
         # Serve makes a line for each request, and only then sees that nobody wants it.
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
+        Watchdog(leave, hung_seconds=HUNG_SECONDS).start(asyncio.get_running_loop())
 
 
 def _make_app(only: str | None) -> FastAPI:

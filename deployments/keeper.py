@@ -6,7 +6,8 @@ import asyncio
 
 from actors.families import FAMILIES
 from actors.runtime.keeper import Keeper
-from actors.runtime.remote import RayHosts
+from actors.runtime.remote import RayHosts, leave
+from actors.runtime.watchdog import Watchdog
 from core.clock import SystemClock
 from core.settings import get_settings
 from core.telemetry import configure_logging
@@ -30,6 +31,7 @@ class KeeperReplica:
             FAMILIES,
             SystemClock(),
         )
+        Watchdog(leave).start(asyncio.get_running_loop())
         self._tasks = [
             asyncio.get_running_loop().create_task(work)
             for work in (self._keeper.run(), MetricsPublisher(redis, "keeper").run())

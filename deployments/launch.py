@@ -38,10 +38,9 @@ class NotAnswered(RuntimeError):
 def configuration(settings: Settings) -> dict[str, Any]:
     """`serve_config.yaml`, fitted to this copy: its address, its layout, what it serves."""
     config: dict[str, Any] = yaml.safe_load(_FILE.read_text())
-    config["http_options"] = {
-        "host": "127.0.0.1" if settings.host == "localhost" else settings.host,
-        "port": settings.ports.api,
-    }
+    # HAProxy alone listens where the API is to be found (`cli.front_door`); what Serve binds
+    # behind it, replicas and the proxy that it falls back to, is for HAProxy.
+    config["http_options"] = {"host": "127.0.0.1", "port": settings.ports.api}
     if settings.layout == "single":
         config["applications"] = config["applications"][:1]
     for application in config["applications"]:

@@ -82,6 +82,10 @@ class Host:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     @property
+    def holds_lease(self) -> bool:
+        return self._tenure.valid
+
+    @property
     def epochs(self) -> dict[Shard, int]:
         """Of the shards that this host serves now."""
         return dict(self._tenure.epochs)

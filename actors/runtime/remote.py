@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import platform
+import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +26,8 @@ HOST_CPUS = 0.05
 MAX_CALLS = 10_000
 CALL_TIMEOUT_SECONDS = 60.0
 KEEPER_CALL_TIMEOUT_SECONDS = 3.0
+# Longer than Ray takes to start a host on a machine that is short of CPU.
+NO_SIGN_SECONDS = 30.0
 
 log = get_logger("runtime.remote")
 
@@ -38,13 +38,9 @@ def host_name(number: int) -> str:
     return f"shard-host-{number}"
 
 
-def machine_id() -> str:
-    """Names this machine, its boot, and the container within it: process ids mean something
-    there alone, and a live process of the next container must not pass for a dead one."""
-    with suppress(OSError):
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    return platform.node()
+def leave() -> None:
+    """Ends this process at once, for Ray to start it again, as it would not after exit_actor."""
+    os._exit(1)
 
 
 class HostActor:
@@ -67,7 +63,8 @@ class HostActor:
         # Imported here so that the actor's class stays small to ship.
         from actors.families import FAMILIES
         from actors.runtime.host import Host
-        from actors.runtime.upkeep import birth_of
+        from actors.runtime.upkeep import birth_of, machine_id
+        from actors.runtime.watchdog import Watchdog
         from core.build import build_id
         from core.clock import SystemClock
         from core.garbage import collect_seldom
@@ -87,8 +84,7 @@ class HostActor:
             HostStore(settings.host_database_url, incarnation),
             FAMILIES,
             SystemClock(),
-            # Neither exit_actor nor ray.kill would have Ray start it again.
-            lambda: os._exit(1),
+            leave,
         )
         publisher = MetricsPublisher(Redis(settings.effective_redis_url), self._name)
         self._publishing = asyncio.create_task(publisher.run())
@@ -97,9 +93,13 @@ class HostActor:
                 await host.start()
                 self._host = host
                 collect_seldom()
+                Watchdog(leave, lambda: host.holds_lease).start(asyncio.get_running_loop())
             except OutcomeUnknown as error:
                 log.warning("host cannot start yet", reason=repr(error.__cause__))
                 await asyncio.sleep(0.5)
+
+    async def turns(self) -> None:
+        """Answers while the loop turns, whatever the host waits for."""
 
     async def submit(self, blob: bytes) -> bytes:
         await self.start()
@@ -148,11 +148,14 @@ class RayHosts:
         self._names = [host_name(number) for number in range(count)]
         self._handles: dict[str, Handle] = {}
         self._pings: dict[str, asyncio.Task[Any]] = {}
+        self._signs: dict[str, asyncio.Task[Any]] = {}
+        self._signs_asked_seconds: dict[str, float] = {}
 
     async def ensure(self) -> None:
-        """Creates what is missing, and wakes what Ray has restarted. Waits for no answer: a
-        stopped host must not delay the care for the others."""
+        """Creates what is missing, wakes what Ray has restarted, and ends what hangs. Waits for
+        no answer: a stopped host must not delay the care for the others."""
         for name in self._names:
+            await self._end_if_hung(name)
             ping = self._pings.get(name)
             if ping is not None and not ping.done():
                 continue
@@ -162,6 +165,23 @@ class RayHosts:
             if name not in self._handles:
                 self._handles[name] = await asyncio.to_thread(_create, name)
             self._pings[name] = asyncio.create_task(_call(self._handles[name], "start"))
+
+    async def _end_if_hung(self, name: str) -> None:
+        """Has Ray kill, wherever it runs, a host that gives no sign of life. On this machine it is
+        ended sooner, by its own watchdog or by pid."""
+        sign, now = self._signs.get(name), time.monotonic()
+        if sign is not None and not sign.done():
+            if now - self._signs_asked_seconds[name] < NO_SIGN_SECONDS:
+                return
+            sign.cancel()
+            log.error("host gives no sign of life", host=name)
+            # Without this flag Ray would not start it again.
+            await asyncio.to_thread(ray.kill, self._handles[name], no_restart=False)
+        elif sign is not None and not sign.cancelled():
+            sign.exception()  # Ray knows that it is dead, and sees to it.
+        if name in self._handles:
+            self._signs[name] = asyncio.create_task(_call(self._handles[name], "turns"))
+            self._signs_asked_seconds[name] = now
 
     async def sync(self, names: Iterable[str]) -> None:
         calls = [

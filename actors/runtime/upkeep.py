@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import platform
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +28,15 @@ async def every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
             log.warning("the database cannot be reached", reason=repr(error.__cause__))
         except Exception:
             log.exception("background work failed")
+
+
+def machine_id() -> str:
+    """Names this machine, its boot, and the container within it: process ids mean something
+    there alone, and a live process of the next container must not pass for a dead one."""
+    with suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    return platform.node()
 
 
 def birth_of(pid: int) -> int:

@@ -15,6 +15,7 @@ from store.embedded.server import TAG_VARIABLE, tag
 
 _POLL_SECONDS = 0.02
 _ROUNDS = 20
+_SERVERS_FOLDERS = ("postgres", "postgres.new", "valkey")
 
 
 def tagged(settings: Settings, part: str = "") -> list[psutil.Process]:
@@ -37,9 +38,16 @@ def inside(folder: Path) -> list[psutil.Process]:
 
 def everything(settings: Settings) -> list[psutil.Process]:
     """Every process of this copy but its supervisor."""
-    folders = [settings.home_path / name for name in ("postgres", "postgres.new", "valkey")]
-    found = [*tagged(settings), *(process for folder in folders for process in inside(folder))]
-    return list({process.pid: process for process in found}.values())
+    return [process for process in psutil.process_iter() if belongs(settings, process)]
+
+
+def belongs(settings: Settings, process: psutil.Process) -> bool:
+    """Whether a process is one of this copy's; its supervisor is not."""
+    if process.pid == os.getpid():
+        return False
+    if _tag(process).startswith(tag(settings, "")):
+        return True
+    return _cwd(process) in [str(settings.home_path / name) for name in _SERVERS_FOLDERS]
 
 
 def end(processes: Iterable[psutil.Process], *, timeout_seconds: float = 5) -> int:

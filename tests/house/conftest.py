@@ -12,16 +12,22 @@ from core.settings import Ports
 from tests.stack import FIRST_PORT, Stack, running_stack
 
 PORT = FIRST_PORT + 400
+HOSTS = ("127.0.0.1", "0.0.0.0")
 
 
 @pytest.fixture(scope="package")
 def copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Stack]]:
-    """Both started at once, as close together as their ports may be."""
+    """Both started at once, as close together as their ports may be. The second one is open to
+    the network."""
     homes = [tmp_path_factory.mktemp(name) for name in ("one", "two")]
     with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
 
         def start(number: int) -> Stack:
-            copy = running_stack(homes[number], port=PORT + number * Ports.SPAN)
+            copy = running_stack(
+                homes[number],
+                port=PORT + number * Ports.SPAN,
+                environment={"HOLDFAST_HOST": HOSTS[number]},
+            )
             return stack.enter_context(copy)
 
         one, two = pool.map(start, range(2))

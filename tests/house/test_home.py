@@ -111,20 +111,6 @@ def test_what_opens_ray_is_for_this_user_alone(home: Settings) -> None:
     assert token.read_text() == first
 
 
-def test_haproxy_shows_its_figures_on_loopback_only(home: Settings, tmp_path: Path) -> None:
-    wrapper = Path(prepare(home)["RAY_SERVE_HAPROXY_BINARY_PATH"])
-    config = tmp_path / "haproxy.cfg"
-    config.write_text(
-        "defaults\n  mode http\n  timeout client 1s\n  timeout server 1s\n  timeout connect 1s\n"
-        f"frontend prometheus\n    bind :{PORT + 1}\n"
-        f"frontend http_frontend\n    bind 127.0.0.1:{PORT}\n"
-        f"listen stats\n  bind *:{PORT + 2}\n"
-    )
-    subprocess.run([wrapper, "-db", "-f", config, "-c"], check=True, timeout=10)
-    bound = [line.strip() for line in config.read_text().splitlines() if "bind" in line]
-    assert bound == [f"bind 127.0.0.1:{PORT + n}" for n in (1, 0, 2)]
-
-
 def test_leftovers_are_found_by_their_tag_and_ended(home: Settings, tmp_path: Path) -> None:
     other = fresh_settings(tmp_path / "other")
     sleep = [sys.executable, "-c", "import time; time.sleep(60)"]

@@ -13,7 +13,7 @@ import psutil
 from core.ray_environment import token_path
 from core.settings import Ports
 from store.embedded.leftovers import everything
-from tests.house.conftest import PORT
+from tests.house.conftest import HOSTS, PORT
 from tests.stack import Stack, running_stack
 
 # Five are promised, to a machine that has some to spare.
@@ -43,20 +43,22 @@ def test_each_has_processes_of_its_own(copies: tuple[Stack, Stack]) -> None:
     assert not one & two
 
 
-def test_both_listen_on_loopback_alone_within_their_ports(copies: tuple[Stack, Stack]) -> None:
-    for copy in copies:
+def test_nothing_but_the_api_listens_beyond_loopback(copies: tuple[Stack, Stack]) -> None:
+    for copy, host in zip(copies, HOSTS, strict=True):
         ports = copy.settings.ports
-        listening = [
-            connection.laddr
+        listening = {
+            tuple(connection.laddr)
             for process in everything(copy.settings)
             for connection in _connections(process)
             if connection.status == psutil.CONN_LISTEN
-        ]
-        assert {address for address, _ in listening} <= {"127.0.0.1", "::ffff:127.0.0.1"}
+        }
+        assert (host, ports.api) in listening
+        others = {address for address, port in listening if port != ports.api}
+        assert others <= {"127.0.0.1", "::ffff:127.0.0.1"}
         # Workers' own ports are such as the system finds free; the rest is fixed.
         fixed = {port for _, port in listening} & set(range(PORT, PORT + 2 * Ports.SPAN))
         assert fixed <= set(range(ports.api, ports.api + Ports.SPAN))
-        assert {ports.api, ports.gcs, ports.dashboard, ports.haproxy_stats} <= fixed
+        assert {ports.gcs, ports.dashboard, ports.haproxy_stats, ports.haproxy_probe} <= fixed
 
 
 def test_the_token_of_one_does_not_open_the_dashboard_of_the_other(

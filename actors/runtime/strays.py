@@ -1,0 +1,30 @@
+"""Ends hosts of this machine that lost their lease and still run: stopped, or in a loop that
+nothing inside the process can end."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+
+from actors.runtime.upkeep import is_running
+from store import leases
+from store.leases import Incarnation
+
+
+def end_strays(url: str, machine: str) -> list[Incarnation]:
+    """One look; whom it killed. Blocks while it asks the database, and raises as
+    `leases.strays` does.
+
+    It goes by pid and birth: a pid that was given to another process since is left alone, and so
+    is one whose birth nobody knows.
+    """
+    lost = leases.strays(url, machine)
+    running = [one for one in lost if is_running(one)]
+    if gone := [one.id for one in lost if one not in running]:
+        leases.bury(url, gone)
+    ended = [one for one in running if one.birth and one.pid != os.getpid()]
+    for one in ended:
+        with suppress(ProcessLookupError):
+            os.kill(one.pid, signal.SIGKILL)
+    return ended

@@ -1,0 +1,182 @@
+"""Stands in HAProxy's place: fits the configuration that Serve wrote to this copy, and becomes it.
+
+Serve writes HAProxy's configuration from a template and starts the program that we name with it.
+That program is this file, run by a bare interpreter before each start and each reload of HAProxy:
+it imports nothing but the standard library, and what it must know lies in a file beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+CHECK_TIMEOUT_SECONDS = 2
+# Places that are not for the API's callers: the supervisor's probe must not wait behind them.
+RESERVED_CONNECTIONS = 50
+# One address may take the third part of the places.
+ADDRESSES = 3
+
+_FITTED = "# Fitted to this copy by cli/front_door.py."
+
+
+class Door(NamedTuple):
+    """`host` and `port` are where the API listens, `host` None where Serve is to decide.
+    `head_timeout_seconds` is for a request's head, at whatever pace it comes. `trusted`:
+    addresses and networks of proxies in front whose X-Forwarded-For is believed. `pages`: files
+    with HAProxy's own answers, by status."""
+
+    binary: str
+    host: str | None
+    port: int
+    probe_port: int
+    max_connections: int
+    head_timeout_seconds: int
+    trusted: Sequence[str]
+    pages: Mapping[str, str]
+
+
+class Section(NamedTuple):
+    """`title` is the line that opens it, such as `frontend http_frontend`."""
+
+    title: str
+    lines: list[str]
+
+
+def fitted(config: str, door: Door) -> str:
+    """Serve's configuration with everything that its template has no place for. One that was
+    fitted before stays as it is."""
+    if config.startswith(_FITTED):
+        return config
+    sections = _sections(config)
+    probe: list[Section] = []
+    for section in sections:
+        match section.title:
+            case "defaults":
+                section.lines[:] = _defaults(section.lines, door)
+            case "frontend prometheus" | "listen stats":
+                section.lines[:] = [_on_loopback(line) for line in section.lines]
+            case "frontend http_frontend":
+                probe.append(_probe(section.lines, door))
+                section.lines[:] = _front(section.lines, door)
+            case "backend default_backend":
+                # The whole API is at "/": only a HAProxy that has just been started, and knows of
+                # no replica yet, finds a path nowhere. That is no answer to the request.
+                section.lines[:] = ["    http-request deny deny_status 503"]
+    lines = (line for section in (*sections, *probe) for line in (section.title, *section.lines))
+    return "".join(f"{line}\n" for line in (_FITTED, *lines))
+
+
+def _sections(config: str) -> list[Section]:
+    sections: list[Section] = []
+    for line in config.splitlines():
+        if line.strip() and not line[0].isspace():
+            sections.append(Section(line.strip(), []))
+        elif line.strip() and sections:
+            sections[-1].lines.append(line)
+    return sections
+
+
+def _defaults(lines: Sequence[str], door: Door) -> list[str]:
+    """Serve has one page for 502, 503 and 504, in plain text; ours say what to do."""
+    return [
+        *(line for line in lines if not line.lstrip().startswith("errorfile ")),
+        f"    timeout http-request {door.head_timeout_seconds}s",
+        f"    timeout check {CHECK_TIMEOUT_SECONDS}s",
+        *(f"    errorfile {status} {path}" for status, path in door.pages.items()),
+    ]
+
+
+def _on_loopback(line: str) -> str:
+    words = line.split()
+    if words[:1] != ["bind"]:
+        return line
+    return f"    bind 127.0.0.1:{words[1].rpartition(':')[2]}"
+
+
+def _front(lines: Sequence[str], door: Door) -> list[str]:
+    """The API's own frontend."""
+    host = f"[{door.host}]" if ":" in (door.host or "") else door.host
+    places = door.max_connections - RESERVED_CONNECTIONS
+    fronted = [
+        f"    maxconn {places}",
+        "    stick-table type ipv6 size 100k expire 1m store conn_cur",
+        "    tcp-request connection track-sc0 src,ipmask(32,64)",
+        f"    tcp-request connection reject if {{ sc0_conn_cur gt {places // ADDRESSES} }}",
+        "    http-request deny deny_status 405 if METH_CONNECT",
+        "    http-request deny deny_status 400 unless { path_beg / }",
+        *_caller(door.trusted),
+        "    http-response del-header Server",
+    ]
+    result = []
+    for line in lines:
+        if line.split()[:1] == ["bind"]:
+            result.append(f"    bind {host}:{door.port}" if host else line)
+            result += fronted
+        else:
+            result.append(line)
+    return result
+
+
+def _caller(trusted: Sequence[str]) -> list[str]:
+    """Exactly one X-Forwarded-For reaches a replica: who asked us, or whom a proxy of ours says
+    that it was asked by. What else a caller wrote there is gone."""
+    told = "    http-request set-header X-Forwarded-For"
+    if not trusted:
+        return [f"{told} %[src]"]
+    proxy = f"{{ src {' '.join(trusted)} }} {{ req.hdr(X-Forwarded-For) -m found }}"
+    return [
+        f"    http-request set-var(txn.caller) src if !{{ src {' '.join(trusted)} }}",
+        "    http-request set-var(txn.caller) src unless { req.hdr(X-Forwarded-For) -m found }",
+        f"    http-request set-var(txn.caller) req.hdr(X-Forwarded-For,-1) if {proxy}",
+        f"{told} %[var(txn.caller)]",
+    ]
+
+
+def _probe(lines: Sequence[str], door: Door) -> Section:
+    """A frontend for the supervisor alone, with Serve's own rules about health."""
+    rules = [line for line in lines if "healthcheck" in line or "_server_up nbsrv(" in line]
+    return Section("frontend probe", [f"    bind 127.0.0.1:{door.probe_port}", *rules])
+
+
+def stand_in(config: str) -> str:
+    """The configuration for a HAProxy that takes the place of a dead one: without its state and
+    its admin socket, by which Serve knows its own."""
+    own = ("stats socket", "stats timeout", "server-state-", "load-server-state-")
+    lines = (line for line in config.splitlines() if not line.strip().startswith(own))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def stopgap_pid_file(config: Path) -> Path:
+    """Where the pid of such a one lies."""
+    return config.with_name("stopgap.pid")
+
+
+def _relieved(config: Path) -> list[str]:
+    """Arguments with which HAProxy takes over from the one that stood in, if there is one."""
+    path = stopgap_pid_file(config)
+    try:
+        pid = path.read_text()
+        path.unlink()
+        cmdline = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return []
+    return ["-sf", pid] if b"stopgap.cfg" in cmdline else []
+
+
+def main(arguments: Sequence[str]) -> None:
+    """`front_door.py DOOR -db -f CONFIGURATION ...`: DOOR is the file with a Door in JSON."""
+    door = Door(**json.loads(Path(arguments[0]).read_text()))
+    config = Path(arguments[3])
+    draft = config.with_suffix(".fitted")
+    draft.write_text(fitted(config.read_text(), door))
+    draft.replace(config)
+    command = [door.binary, *arguments[1:], *_relieved(config)]
+    os.execv(door.binary, command)  # noqa: S606 - HAProxy, and no shell
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,61 @@
+"""Processes of this copy that somebody stopped and forgot: whoever started them starts them
+again, but sees only that they still exist."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import psutil
+
+from cli.journal import Journal
+from core.settings import Settings
+from store.embedded.leftovers import belongs, signal_process
+
+_LOOK_EVERY_SECONDS = 1.0
+# A short stop does no harm: a lease lasts longer.
+_PATIENCE_LOOKS = 4
+_YOUNG_SECONDS = 5.0
+
+
+class Suspended:
+    """Counts looks, not time: a machine that slept is no reason to end anything."""
+
+    def __init__(self, settings: Settings, journal: Journal) -> None:
+        self._settings = settings
+        self._journal = journal
+        self._ours: dict[psutil.Process, bool] = {}
+        self._looks: dict[psutil.Process, int] = {}
+        self._looked_at = 0.0
+
+    def tick(self) -> None:
+        now = time.monotonic()
+        if now - self._looked_at < _LOOK_EVERY_SECONDS:
+            return
+        self._looked_at = now
+        stopped = [one for one in self._processes() if _is_stopped(one)]
+        self._looks = {one: self._looks.get(one, 0) + 1 for one in stopped}
+        for one, looks in self._looks.items():
+            if looks >= _PATIENCE_LOOKS:
+                self._journal.say(
+                    f"Process {one.pid} stands still; ending it.", "suspended", pid=one.pid
+                )
+                signal_process(one, signal.SIGKILL)
+
+    def _processes(self) -> list[psutil.Process]:
+        """This copy's. Each process of the machine is looked at closely but once."""
+        known, self._ours = self._ours, {}
+        for one in psutil.process_iter():
+            is_ours = known[one] if one in known else belongs(self._settings, one)
+            # One that was born a moment ago may not have become what it is going to be.
+            if is_ours or one in known or time.time() - one.create_time() > _YOUNG_SECONDS:
+                self._ours[one] = is_ours
+        return [one for one, is_ours in self._ours.items() if is_ours]
+
+
+def _is_stopped(process: psutil.Process) -> bool:
+    """By a signal; one that is stopped for a debugger has another status."""
+    try:
+        return process.status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        return False

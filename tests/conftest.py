@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,6 +15,36 @@ import pytest
 from core.settings import Settings
 from store import migrate
 from store.embedded import running
+
+TEMPORARY = "holdfast-tests-"
+KEPT_SECONDS = 86_400.0
+_failed = pytest.StashKey[bool]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Gives the session a temporary folder of its own. All sessions of a user would share one,
+    and each that starts shuts it to everyone else: as root that would lock Postgres, which runs
+    as another user, out of the homes of those that run already."""
+    if "PYTEST_DEBUG_TEMPROOT" in os.environ:
+        return
+    for earlier in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*"):
+        with suppress(FileNotFoundError):  # another session was quicker
+            if time.time() - earlier.stat().st_mtime > KEPT_SECONDS:
+                shutil.rmtree(earlier, ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=TEMPORARY)
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = folder
+    config.add_cleanup(lambda: _put_away(config, Path(folder)))
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[_failed] = bool(exitstatus)
+
+
+def _put_away(config: pytest.Config, folder: Path) -> None:
+    """What a failed session leaves is kept for a day: logs may tell why."""
+    del os.environ["PYTEST_DEBUG_TEMPROOT"]
+    if not config.stash.get(_failed, True):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,6 @@ PORTS: dict[Layout, int] = {"single": FIRST_PORT, "split": FIRST_PORT + 60}
 # What has an application of its own in the split layout; all else is served there as it is in
 # the single one.
 APART = "/api/inventory"
-# Fixtures that start one.
-COPIES = {"stack", "limited"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -30,7 +28,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         gone = set(again)
         items[:] = [item for item in items if item not in gone]
     for item in items:
-        if COPIES & set(getattr(item, "fixturenames", ())):
+        if "stack" in getattr(item, "fixturenames", ()):
             item.add_marker("stack")
         if _is_split(item):
             item.add_marker("split")

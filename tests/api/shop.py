@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import httpx2
 
 from core.ids import uuid7
@@ -62,6 +64,27 @@ class Caller:
         return await self.call("POST", path, json=body, **options)
 
 
+class Records:
+    """The copy's database, as the owner of the schema: one connection for all that a test asks,
+    since to make one takes longer than to use it."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._one_at_a_time = asyncio.Lock()
+        self._connection: asyncpg.Connection | None = None
+
+    async def fetch(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
+        async with self._one_at_a_time:
+            if self._connection is None or self._connection.is_closed():
+                self._connection = await self._stack.database()
+            return [dict(row) for row in await self._connection.fetch(query, *arguments)]
+
+    def close(self) -> None:
+        """Without a goodbye, which a stopped Postgres would not answer."""
+        if self._connection is not None:
+            self._connection.terminate()
+
+
 @dataclass
 class Shop:
     """A business, its owner, and whom else a test brings in."""
@@ -69,6 +92,7 @@ class Shop:
     stack: Stack
     tenant: UUID
     owner: Caller
+    _records: Records = field(repr=False)
     _exits: AsyncExitStack = field(repr=False)
 
     async def caller(self, role: Role, *, tenant: UUID | None = None) -> Caller:
@@ -76,7 +100,7 @@ class Shop:
         acts_for = tenant
         if acts_for is None and role in (*_IN_A_BUSINESS, Role.VENDOR):
             acts_for = self.tenant
-        user = await add_user(self.stack, role, acts_for)
+        user = await add_user(self._records, role, acts_for)
         token = self.stack.token(role, acts_for, user)
         http = await self._exits.enter_async_context(self.stack.client(token))
         return Caller(user, role, acts_for, http)
@@ -133,41 +157,30 @@ class Shop:
 
     async def rows(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
         """From the database, as the owner of the schema."""
-        connection = await self.stack.database()
-        try:
-            return [dict(row) for row in await connection.fetch(query, *arguments)]
-        finally:
-            await connection.close()
+        return await self._records.fetch(query, *arguments)
 
 
 @asynccontextmanager
 async def open_shop(stack: Stack) -> AsyncIterator[Shop]:
     tenant = uuid7()
-    connection = await stack.database()
-    try:
-        await connection.execute(_NEW_BUSINESS, tenant)
-        await connection.execute(_NEW_LOCATION, tenant)
-    finally:
-        await connection.close()
-    user = await add_user(stack, Role.OWNER, tenant)
     async with AsyncExitStack() as exits:
+        records = Records(stack)
+        exits.callback(records.close)
+        await records.fetch(_NEW_BUSINESS, tenant)
+        await records.fetch(_NEW_LOCATION, tenant)
+        user = await add_user(records, Role.OWNER, tenant)
         http = await exits.enter_async_context(stack.client(stack.token(Role.OWNER, tenant, user)))
-        yield Shop(stack, tenant, Caller(user, Role.OWNER, tenant, http), exits)
+        yield Shop(stack, tenant, Caller(user, Role.OWNER, tenant, http), records, exits)
 
 
-async def add_user(stack: Stack, role: Role, tenant: UUID | None) -> UUID:
+async def add_user(records: Records, role: Role, tenant: UUID | None) -> UUID:
     """A person who cannot sign in, for nobody knows a password whose hash is empty."""
     user = uuid7()
-    connection = await stack.database()
-    try:
-        await connection.execute(
-            _NEW_USER, user, role.value, f"{user}@shop.test", _REGISTERED_AS.get(role, "customer")
-        )
-        if tenant is not None:
-            position = role.value if role in _IN_A_BUSINESS else "owner"
-            await connection.execute(_NEW_MEMBER, tenant, user, position)
-    finally:
-        await connection.close()
+    registered_as = _REGISTERED_AS.get(role, "customer")
+    await records.fetch(_NEW_USER, user, role.value, f"{user}@shop.test", registered_as)
+    if tenant is not None:
+        position = role.value if role in _IN_A_BUSINESS else "owner"
+        await records.fetch(_NEW_MEMBER, tenant, user, position)
     return user
 
 

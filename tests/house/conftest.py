@@ -13,12 +13,13 @@ from tests.stack import FIRST_PORT, Stack, running_stack
 
 PORT = FIRST_PORT + 400
 HOSTS = ("127.0.0.1", "0.0.0.0")
+RATE_LIMITS = ("on", "off")
 
 
 @pytest.fixture(scope="package")
 def copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Stack]]:
-    """Both started at once, as close together as their ports may be. The second one is open to
-    the network."""
+    """Both started at once, as close together as their ports may be. The first one has rate
+    limits, the second one is open to the network."""
     homes = [tmp_path_factory.mktemp(name) for name in ("one", "two")]
     with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
 
@@ -26,6 +27,7 @@ def copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, St
             copy = running_stack(
                 homes[number],
                 port=PORT + number * Ports.SPAN,
+                rate_limit=RATE_LIMITS[number],
                 environment={"HOLDFAST_HOST": HOSTS[number]},
             )
             return stack.enter_context(copy)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 import psutil
+import pytest
 
 from core.ray_environment import token_path
 from core.settings import Ports
-from store.embedded.leftovers import everything
+from store.embedded.leftovers import everything, signal_process
 from tests.house.conftest import HOSTS, PORT
 from tests.stack import Stack, running_stack
 
@@ -75,14 +78,35 @@ def test_the_token_of_one_does_not_open_the_dashboard_of_the_other(
     assert httpx2.get(url, timeout=30).status_code == 401
 
 
-def test_one_is_killed_whole_and_comes_back_while_the_other_serves(
-    copies: tuple[Stack, Stack],
+@pytest.fixture(scope="module")
+def second(copies: tuple[Stack, Stack]) -> Iterator[tuple[Stack, set[int]]]:
+    """The first copy's next start, after its supervisor alone was killed, and what that left."""
+    one, _ = copies
+    orphans = {process.pid for process in everything(one.settings)}
+    one.supervisor.kill()
+    with running_stack(one.settings.home_path, port=one.settings.port) as started:
+        yield started, orphans
+
+
+def test_what_a_killed_supervisor_leaves_is_ended_by_the_next_start(
+    second: tuple[Stack, set[int]],
 ) -> None:
-    one, two = copies
+    copy, orphans = second
+    # Until it has ended them they still answer, also to whoever asks whether it is ready.
+    while orphans & {process.pid for process in everything(copy.settings)}:
+        time.sleep(0.1)
+    copy.wait_ready()
+    assert _signs_in(copy) == 200
+
+
+def test_one_is_killed_whole_and_comes_back_while_the_other_serves(
+    second: tuple[Stack, set[int]], copies: tuple[Stack, Stack]
+) -> None:
+    one, two = second[0], copies[1]
     settings = one.settings
     one.supervisor.kill()
     for process in everything(settings):
-        process.kill()
+        signal_process(process, signal.SIGKILL)
     assert not one.is_ready()
     assert two.is_ready()
     with running_stack(settings.home_path, port=settings.port) as again:
@@ -93,22 +117,6 @@ def test_one_is_killed_whole_and_comes_back_while_the_other_serves(
         assert time.monotonic() - began < STOP_LIMIT_SECONDS
         assert everything(settings) == []
     assert two.is_ready()
-
-
-def test_what_a_killed_supervisor_leaves_is_ended_by_the_next_start(
-    copies: tuple[Stack, Stack],
-) -> None:
-    one, _ = copies
-    settings = one.settings
-    with running_stack(settings.home_path, port=settings.port) as first:
-        orphans = {process.pid for process in everything(settings)}
-        first.supervisor.kill()
-        with running_stack(settings.home_path, port=settings.port) as second:
-            # Until it has ended them they still answer, also to whoever asks whether it is ready.
-            while orphans & {process.pid for process in everything(settings)}:
-                time.sleep(0.1)
-            second.wait_ready()
-            assert _signs_in(second) == 200
 
 
 def _down(copy: Stack) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
@@ -15,7 +15,7 @@ from gateway.rate_limit import WINDOW_SECONDS, Limits
 from gateway.throttle import LOGIN_PER_ACCOUNT
 from tests.api.shop import Shop, done, open_shop, problem
 from tests.chaos.client import Client, Unknown
-from tests.stack import FIRST_PORT, Stack, running_stack
+from tests.stack import Stack
 
 PER_WINDOW = Limits().user * WINDOW_SECONDS
 CONNECTIONS = 32
@@ -23,16 +23,9 @@ CONNECTIONS = 32
 OVERSHOOT = 0.5
 
 
-@pytest.fixture(scope="module")
-def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    home = tmp_path_factory.mktemp("limited")
-    with running_stack(home, port=FIRST_PORT + 120, rate_limit="on") as running:
-        yield running
-
-
 @pytest.fixture
-async def limited_shop(limited: Stack) -> AsyncIterator[Shop]:
-    async with open_shop(limited) as opened:
+async def limited_shop(copies: tuple[Stack, Stack]) -> AsyncIterator[Shop]:
+    async with open_shop(copies[0]) as opened:
         yield opened
 
 

@@ -22,10 +22,10 @@ demo: $(INSTALLED) ## A shop's day against a running copy, proved to the unit an
 	@$(BIN)/holdfast demo
 
 test: $(INSTALLED) ## Run the tests, on real servers; ARGS="-x -k word" goes to pytest
-	@$(BIN)/python -m tests.lanes $(ARGS)
+	@$(BIN)/python -m tests.lanes all $(ARGS)
 
 quick: $(INSTALLED) ## Run those that need no whole copy: units, store, API in one process
-	@$(BIN)/python -m pytest tests/unit tests/store tests/api -m "not stack" $(ARGS)
+	@$(BIN)/python -m tests.lanes quick $(ARGS)
 
 coverage: $(INSTALLED) ## Run the tests and say how much of each room they run, servers included
 	@$(BIN)/python -m tests.coverage_rooms $(ARGS)

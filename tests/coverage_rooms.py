@@ -87,7 +87,7 @@ def main(options: list[str]) -> int:
     # All that the lanes start, Ray's workers among them, inherits these.
     os.environ["COVERAGE_PROCESS_START"] = str(CONFIGURATION)
     os.environ["COVERAGE_FILE"] = str(FOLDER / "data")
-    status = lanes.run(options)
+    status = lanes.run(lanes.LANES, options)
     measured = coverage.Coverage(data_file=str(FOLDER / "all"), config_file=str(CONFIGURATION))
     measured.combine([str(FOLDER)])
     measured.save()

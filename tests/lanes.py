@@ -1,9 +1,10 @@
-"""The whole suite as several pytests side by side, which end as one: `python -m tests.lanes`.
+"""The suite as several pytests side by side, which end as one: `python -m tests.lanes all`, or
+`quick` for what needs no whole copy.
 
 Most tests wait for something: a copy that starts, a lease that runs out. Each lane is a pytest
 of its own, with servers of its own; a folder keeps to ports of its own (`tests/stack.py`). What
 a lane prints comes in order, one lane after another; then its failures again, and a last line like
-pytest's that counts them all. Arguments go to every lane (`-x`, `-k`, `--durations=20`).
+pytest's that counts them all. Further arguments go to every lane (`-x`, `-k`, `--durations=20`).
 """
 
 from __future__ import annotations
@@ -34,6 +35,11 @@ LANES["rest"] = (
     "tests",
     *(f"--ignore={path}" for lane in LANES.values() for path in lane if path.startswith("tests")),
 )
+# What needs no whole copy.
+QUICK: dict[str, tuple[str, ...]] = {
+    "units": ("tests/unit", "tests/store"),
+    "api": ("tests/api", "-m", "not stack"),
+}
 # In the order in which a closing line of pytest's has them; what a lane leaves to another, which
 # is "deselected", is nobody's loss.
 OUTCOMES = ("failed", "passed", "skipped", "xfailed", "xpassed", "warning", "error")
@@ -106,8 +112,8 @@ def failures(text: str) -> Iterator[str]:
             yield line
 
 
-def run(options: Sequence[str], lanes: Mapping[str, Sequence[str]] = LANES) -> int:
-    """Runs all lanes and prints what they say. Returns the exit status."""
+def run(lanes: Mapping[str, Sequence[str]], options: Sequence[str] = ()) -> int:
+    """Runs all of `lanes` and prints what they say. Returns the exit status."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="holdfast-lanes-") as folder:
         running: list[Lane] = []
@@ -187,4 +193,4 @@ def _follow(lane: Lane, everyone: Sequence[Lane]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run({"all": LANES, "quick": QUICK}[sys.argv[1]], sys.argv[2:]))

@@ -86,7 +86,7 @@ def _written(folder: Path) -> dict[str, tuple[str, ...]]:
 
 
 def test_lanes_run_and_are_told_as_one(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert run(["-ra"], _written(tmp_path)) == 1
+    assert run(_written(tmp_path), ["-ra"]) == 1
     out = capfd.readouterr().out
     assert out.splitlines()[-1].strip("= ").startswith("1 failed, 2 passed in ")
     told = out[out.rindex(" all lanes ") :]
@@ -107,7 +107,7 @@ def copy():
 def test_it(copy):
     time.sleep(60)
 """
-RUNNER = "import sys; from tests.lanes import run; sys.exit(run([], {lanes!r}))"
+RUNNER = "import sys; from tests.lanes import run; sys.exit(run({lanes!r}))"
 
 
 def test_a_ctrl_c_ends_every_lane_in_order(tmp_path: Path) -> None:

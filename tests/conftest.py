@@ -18,6 +18,7 @@ from store.embedded import running
 
 TEMPORARY = "holdfast-tests-"
 KEPT_SECONDS = 86_400.0
+_ROOT = "PYTEST_DEBUG_TEMPROOT"
 _failed = pytest.StashKey[bool]()
 
 
@@ -25,14 +26,12 @@ def pytest_configure(config: pytest.Config) -> None:
     """Gives the session a temporary folder of its own. All sessions of a user would share one,
     and each that starts shuts it to everyone else: as root that would lock Postgres, which runs
     as another user, out of the homes of those that run already."""
-    if "PYTEST_DEBUG_TEMPROOT" in os.environ:
-        return
-    for earlier in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*"):
+    root = os.environ.get(_ROOT) or tempfile.gettempdir()
+    for earlier in Path(root).glob(f"{TEMPORARY}*"):
         with suppress(FileNotFoundError):  # another session was quicker
             if time.time() - earlier.stat().st_mtime > KEPT_SECONDS:
                 shutil.rmtree(earlier, ignore_errors=True)
-    folder = tempfile.mkdtemp(prefix=TEMPORARY)
-    os.environ["PYTEST_DEBUG_TEMPROOT"] = folder
+    folder = os.environ[_ROOT] = tempfile.mkdtemp(prefix=TEMPORARY, dir=root)
     config.add_cleanup(lambda: _put_away(config, Path(folder)))
 
 
@@ -42,7 +41,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 def _put_away(config: pytest.Config, folder: Path) -> None:
     """What a failed session leaves is kept for a day: logs may tell why."""
-    del os.environ["PYTEST_DEBUG_TEMPROOT"]
+    os.environ[_ROOT] = str(folder.parent)
     if not config.stash.get(_failed, True):
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
 import sys
@@ -148,13 +147,13 @@ def test_sessions_share_no_temporary_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that starts would lock the others' Postgres out of its home."""
-    monkeypatch.delenv("PYTEST_DEBUG_TEMPROOT")
+    monkeypatch.setenv("PYTEST_DEBUG_TEMPROOT", str(tmp_path))
     roots = []
     for passes in (True, False):
         (tmp_path / "test_where.py").write_text(WHERE.format(passes=passes))
         bare = ("-c", "/dev/null", "-p", "no:cacheprovider", "-p", "tests.conftest")
         ended = subprocess.run(
-            [sys.executable, "-m", "pytest", "-s", *bare, str(tmp_path)],
+            [sys.executable, "-m", "pytest", "-s", *bare, str(tmp_path / "test_where.py")],
             capture_output=True,
             text=True,
             cwd=ROOT,
@@ -164,5 +163,3 @@ def test_sessions_share_no_temporary_folder(
         roots.append(Path(ended.stdout.split("root: ")[1].splitlines()[0]))
     assert roots[0] != roots[1]
     assert [root.exists() for root in roots] == [False, True], "kept if something failed"
-    for root in roots:
-        shutil.rmtree(root, ignore_errors=True)

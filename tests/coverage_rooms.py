@@ -20,6 +20,8 @@ import coverage
 from tests import lanes
 
 FOLDER = lanes.ROOT / ".coverage"
+# Each process adds its own ending to this name.
+DATA = FOLDER / "data"
 CONFIGURATION = lanes.ROOT / "pyproject.toml"
 ROOMS = ("core", "store", "actors", "gateway", "deployments", "cli")
 WANTED = 80.0
@@ -80,20 +82,25 @@ def table(report: Mapping[str, Any]) -> Iterable[str]:
             yield f"below {LOW:.0f} %: {name} {percent:.0f} %"
 
 
+def combined() -> dict[str, Any]:
+    """What all processes have written, as coverage's JSON report."""
+    measured = coverage.Coverage(data_file=str(DATA), config_file=str(CONFIGURATION))
+    measured.combine([str(FOLDER)])
+    report = FOLDER / "report.json"
+    measured.json_report(outfile=str(report), ignore_errors=True)
+    found: dict[str, Any] = json.loads(report.read_text())
+    return found
+
+
 def main(options: list[str]) -> int:
     """Returns the suite's exit status, or 1 where a room has less than is wanted."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
     # All that the lanes start, Ray's workers among them, inherits these.
     os.environ["COVERAGE_PROCESS_START"] = str(CONFIGURATION)
-    os.environ["COVERAGE_FILE"] = str(FOLDER / "data")
+    os.environ["COVERAGE_FILE"] = str(DATA)
     status = lanes.run(lanes.LANES, options)
-    measured = coverage.Coverage(data_file=str(FOLDER / "all"), config_file=str(CONFIGURATION))
-    measured.combine([str(FOLDER)])
-    measured.save()
-    report = FOLDER / "report.json"
-    measured.json_report(outfile=str(report), ignore_errors=True)
-    found = json.loads(report.read_text())
+    found = combined()
     print("\n".join(table(found)))
     short = [room for room, one in rooms(found).items() if one.percent < WANTED]
     if short:

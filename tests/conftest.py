@@ -16,6 +16,8 @@ from core.settings import Settings
 from store import migrate
 from store.embedded import running
 
+pytest_plugins = ("tests.promises",)
+
 TEMPORARY = "holdfast-tests-"
 KEPT_SECONDS = 86_400.0
 _ROOT = "PYTEST_DEBUG_TEMPROOT"

@@ -18,10 +18,23 @@ from tests.runtime.kit import Urls
 # Each finds rows that must not exist.
 _CONTRADICTIONS = {
     "a level is not the sum of its ledger": """
-        SELECT l.product_id, on_hand, reserved, sum(on_hand_delta), sum(reserved_delta)
-        FROM stock_levels l LEFT JOIN stock_movements m USING (product_id, location_id)
+        SELECT l.product_id, on_hand, reserved, incoming FROM stock_levels l
+        LEFT JOIN stock_movements m USING (product_id, location_id)
         GROUP BY l.product_id, l.location_id HAVING on_hand <> coalesce(sum(on_hand_delta), 0)
-          OR reserved <> coalesce(sum(reserved_delta), 0)""",
+          OR reserved <> coalesce(sum(reserved_delta), 0)
+          OR incoming <> coalesce(sum(incoming_delta), 0)""",
+    "what is incoming is not on its way": """
+        SELECT l.product_id, incoming, coming FROM stock_levels l LEFT JOIN (
+          SELECT item, location_id, sum(coming) AS coming FROM (
+            SELECT (line->>0)::uuid AS item, location_id, greatest((line->>1)::int
+              - (line->>3)::int - (line->>4)::int, 0) AS coming
+            FROM purchase_orders, jsonb_array_elements(lines) AS line
+            WHERE status IN ('ordered', 'partly_received')
+            UNION ALL SELECT p, to_location_id, q
+            FROM stock_transfers, unnest(product_ids, quantities) AS u(p, q)
+            WHERE status = 'in_transit') AS ways GROUP BY item, location_id) AS o
+          ON o.item = l.product_id AND o.location_id = l.location_id
+        WHERE incoming <> coalesce(coming, 0)""",
     "a line of the ledger does not follow from those before": """
         SELECT * FROM (SELECT *,
           sum(on_hand_delta) OVER w AS on_hand_sum, sum(reserved_delta) OVER w AS reserved_sum

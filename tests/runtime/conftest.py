@@ -19,9 +19,11 @@ from core.settings import Settings
 from store import migrate
 from tests.runtime.kit import SHARDS, Urls
 
-LONG = os.environ.get("HOLDFAST_CHAOS") == "long"
+# "long": everything at its full size, once. "rounds": the short form, again and again.
+CHAOS = os.environ.get("HOLDFAST_CHAOS", "")
+LONG = CHAOS == "long"
 # Times are promised to a machine that has some to spare; a busy one proves the rest all the same.
-PATIENCE = 1 if LONG else 10
+PATIENCE = 1 if CHAOS else 10
 
 _numbers = itertools.count()
 
@@ -56,8 +58,15 @@ async def make_template(settings: Settings, name: str = "runtime_template") -> s
 
 @asynccontextmanager
 async def copied(settings: Settings, template: str) -> AsyncIterator[Urls]:
+    async with made_database(settings, f"TEMPLATE {template}") as urls:
+        yield urls
+
+
+@asynccontextmanager
+async def made_database(settings: Settings, options: str) -> AsyncIterator[Urls]:
+    """A database that is there until the block ends."""
     name = f"runtime_{next(_numbers)}"
-    await _administer(settings, f"CREATE DATABASE {name} TEMPLATE {template}")
+    await _administer(settings, f"CREATE DATABASE {name} {options}")
     try:
         yield urls_of(settings, name)
     finally:
@@ -100,5 +109,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whether chance hits the race that a mechanism prevents depends on the machine: tests that
     switch one off run in the long form, where there is time for it."""
     for item in items:
-        if "is_caught" in item.name and "tests/runtime" in item.path.as_posix() and not LONG:
-            item.add_marker(pytest.mark.skip(reason="HOLDFAST_CHAOS=long switches mechanisms off"))
+        if "is_caught" in item.name and "tests/runtime" in item.path.as_posix() and not CHAOS:
+            item.add_marker(pytest.mark.skip(reason="make chaos switches mechanisms off"))

@@ -18,6 +18,7 @@ from actors.runtime.directory import Directory
 from actors.runtime.family import Families
 from actors.runtime.host import Host
 from actors.runtime.keeper import Keeper
+from actors.runtime.memory import MAX_AGGREGATES, Memory
 from actors.runtime.ports import HostLost
 from actors.runtime.wire import Answer, Envelope, decode_answers, decode_envelopes, encode, shard_of
 from core.clock import SystemClock
@@ -298,8 +299,10 @@ class Cluster:
         clock: SteerableClock | None = None,
         host_url: str | None = None,
         machine: str = "one machine",
+        memory: int = MAX_AGGREGATES,
     ) -> None:
         self.urls = urls
+        self.memory = memory
         self.clock = clock or SteerableClock()
         self.host_url = host_url or urls.host
         self.machine = machine
@@ -317,7 +320,9 @@ class Cluster:
     def _make(self, name: str) -> Node:
         incarnation = Incarnation(uuid7(), name, self.machine, next(DEAD_PIDS))
         store = HostStore(self.host_url, incarnation)
-        return Node(store, self.clock, self.families, sever)
+        node = Node(store, self.clock, self.families, sever)
+        node.host._memory = Memory(self.memory)
+        return node
 
     async def _directory(self) -> tuple[int, dict[Shard, tuple[str, UUID, int]]]:
         async with self.db.transaction(Scope()) as tx:

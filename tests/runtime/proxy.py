@@ -71,6 +71,11 @@ class PostgresProxy:
         await asyncio.gather(*self.tasks, return_exceptions=True)
         self._folder.cleanup()
 
+    def cut(self) -> None:
+        """Ends the connections that are open."""
+        for link in list(self._links):
+            link.cut()
+
     def silence(self) -> int:
         """From now on nothing passes on the connections that are open, in either direction, as
         when a network vanishes; how many they are."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from actors.stock import model as m
+from tests.promises import Tally
 from tests.runtime import sabotage
 from tests.runtime.audit import Findings, audit
 from tests.runtime.clients import Request, Shop
@@ -77,10 +78,11 @@ def _quantity(request: Request) -> int:
     return command.lines[0].quantity if isinstance(command, m.Reserve) else 0
 
 
-async def test_an_unknown_commit_is_resolved(urls: Urls, rng: random.Random) -> None:
+async def test_an_unknown_commit_is_resolved(urls: Urls, rng: random.Random, tally: Tally) -> None:
     outcome = await _cut(urls, rng, CUTS, [Cut.BEFORE, Cut.AFTER, Cut.LATE])
     print(outcome)
     assert outcome.exact, outcome
+    tally(cuts=sum(outcome.cuts.values()), commands=outcome.found.asked, audits=1)
 
 
 @pytest.mark.parametrize(

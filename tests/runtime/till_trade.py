@@ -121,9 +121,10 @@ _BOOKS = {
           <> (SELECT count(*) FROM pos_receipts r WHERE r.register_id = g.id)""",
     # No sale without stock, no stock without sale.
     "stock not in step": """
-        SELECT l.product_id FROM stock_levels l WHERE l.on_hand <>
+        SELECT l.product_id FROM stock_levels l GROUP BY l.product_id HAVING sum(l.on_hand) <>
           (SELECT coalesce(sum(on_hand_delta), 0) FROM stock_movements v
-             WHERE v.product_id = l.product_id AND kind = 'received')
+             WHERE v.product_id = l.product_id AND kind IN ('received', 'confirmed',
+               'transferred_out', 'transferred_in', 'transfer_cancelled'))
           - (SELECT coalesce(sum(quantity), 0) FROM pos_sale_lines s
              WHERE s.item_id = l.product_id)
           + (SELECT coalesce(sum(quantity), 0) FROM pos_return_lines b
@@ -134,7 +135,10 @@ _BOOKS = {
              JOIN pos_sales x ON x.id = p.sale_id WHERE x.shift_id = s.id AND p.method = 'cash')
           - (SELECT coalesce(sum(f.amount_minor), 0) FROM pos_refunds f
              JOIN pos_returns x ON x.id = f.return_id
-             WHERE x.shift_id = s.id AND f.method = 'cash')""",
+             WHERE x.shift_id = s.id AND f.method = 'cash')
+          + (SELECT coalesce(sum(CASE kind WHEN 'paid_in' THEN amount_minor
+               WHEN 'paid_out' THEN -amount_minor END), 0)
+             FROM pos_cash_movements c WHERE c.shift_id = s.id)""",
     "returned not in step": """
         SELECT s.sale_id FROM pos_sale_lines s WHERE returned <>
           (SELECT coalesce(sum(b.quantity), 0) FROM pos_return_lines b

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from math import inf
 from uuid import UUID
 
 from actors.stock import model as m
@@ -23,11 +24,17 @@ class Traffic:
         self.repeats = 0
 
     async def run(self, clients: int, seconds: float) -> None:
-        async def stop() -> None:
-            await asyncio.sleep(seconds)
-            self.ending = True
+        """Until `ending`, or for so many seconds."""
+        clock = asyncio.get_running_loop()
+        end = None if seconds == inf else clock.call_later(seconds, self.end)
+        try:
+            await asyncio.gather(*(self._client(number) for number in range(clients)))
+        finally:
+            if end is not None:
+                end.cancel()
 
-        await asyncio.gather(stop(), *(self._client(number) for number in range(clients)))
+    def end(self) -> None:
+        self.ending = True
 
     async def _client(self, number: int) -> None:
         holds: list[UUID] = []

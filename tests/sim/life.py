@@ -49,13 +49,13 @@ async def _live(seed: int) -> Life:
     world = World(Plan.of(seed))
     products = [Product(world, world.uuid(), world.uuid()) for _ in range(PRODUCTS)]
     trade = Trade(world, world.uuid(), world.uuid())
-    keeping = asyncio.create_task(world.keeper.run())
     faults: list[str] = []
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             until = world.plan.seconds
             clients = [one.run(until) for one in (*products, trade)]
-            await asyncio.gather(_disasters(world), *clients)
+            # Two at a time, so that disasters coincide.
+            await asyncio.gather(_disasters(world), _disasters(world), *clients)
             world.heal()
             await world.served()
             await _outlive_holds(world)
@@ -63,7 +63,7 @@ async def _live(seed: int) -> Life:
     except TimeoutError:
         faults.append(f"not healed: {_state(world)}")
     faults += _audit(world, products, trade)
-    keeping.cancel()
+    world.keeping.cancel()
     history = [operation for one in (*products, trade) for operation in one.history]
     unknown = sum(one.ended == inf for one in history)
     return Life(seed, world.digest, len(history), unknown, world.database.commits, faults)

@@ -47,6 +47,9 @@ class Trade:
                 reply = await self._one().send(command_id, command, 5_000, may_repeat=True)
             except Unavailable:
                 continue
+            except Conflict:
+                self.denied.append(f"the opening: {command}")
+                return
             assert not isinstance(reply, Refused), reply
             self.acked.append(command_id)
             return

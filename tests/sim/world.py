@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,7 @@ from actors.stock import model as m
 from core.clock import SystemClock
 from core.errors import Unavailable
 from core.request import RequestKey
+from store.journal import OutcomeUnknown
 from store.leases import Incarnation, Shard
 from tests.runtime.kit import Faults, LocalHosts, LocalTransport, Node
 from tests.sim.database import EPOCH_MS, SimDatabase
@@ -102,6 +104,9 @@ class World:
         self.keeper = Keeper(store, self.hosts, FAMILIES, self._clock())
         self.clock = self._clock()
         self.buses = [self._bus() for _ in range(len(BUSES))]
+        self.keeping = asyncio.create_task(self.keeper.run())
+        self._usual_cut = self.plan.weather.cut
+        self._cuts = 0
         self._made = 0
 
     def _clock(self, max_ahead_ms: int = 300) -> SimClock:
@@ -159,7 +164,7 @@ class World:
     async def disaster(self) -> None:
         name = self.rng.choice(list(self.nodes) or ["none"])
         node = self.nodes.get(name)
-        kind = self.rng.choice(("kill", "stop", "outage", "pause"))
+        kind = self.rng.choice(("kill", "stop", "outage", "pause", "move", "unkept"))
         self.note(f"{kind} {name}")
         if node is None or not node.alive:
             return
@@ -173,14 +178,37 @@ class World:
             self.database.stop()
             await asyncio.sleep(self.rng.uniform(0.1, 4))
             self.database.up = True
+        elif kind == "move":
+            await self._move(node)
+        elif kind == "unkept":
+            self.keeping.cancel()
+            await asyncio.sleep(self.rng.uniform(0.5, 6))
+            self.keep()
         else:
-            cut, self.plan.weather.cut = self.plan.weather.cut, 0.5
+            self._cuts += 1
+            self.plan.weather.cut = 0.5
             await asyncio.sleep(self.rng.uniform(0.1, 2))
-            self.plan.weather.cut = cut
+            self._cuts -= 1
+            self.plan.weather.cut = 0.5 if self._cuts else self._usual_cut
+
+    async def _move(self, node: Node) -> None:
+        """A host gives shards away, to one that may be dead."""
+        shards = list(node.host.epochs)[: self.rng.randint(1, SHARDS)]
+        heir = self.rng.choice(list(self.nodes.values()))
+        with suppress(OutcomeUnknown, TimeoutError):
+            async with asyncio.timeout(3):
+                await node.awake.wait()
+                await node.host.hand_over(shards, heir.incarnation.id)
+
+    def keep(self) -> None:
+        """Starts a keeper, unless one keeps."""
+        if self.keeping.done() or self.keeping.cancelling():
+            self.keeping = asyncio.create_task(self.keeper.run())
 
     def heal(self) -> None:
         """The end of all trouble."""
         self.note("healed")
+        self.keep()
         self.plan.weather.cut = self.plan.weather.slow = 0.0
         self.transport.faults = Faults(self.rng, max_delay_seconds=0.002)
         self.database.up = True

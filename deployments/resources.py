@@ -71,6 +71,7 @@ def make_resources(settings: Settings, transport: Transport, process: str) -> Re
     clock = SystemClock()
     db = Database(settings.app_database_url)
     redis = Redis(settings.effective_redis_url)
+    edge = Edge(settings, db, redis, clock, process=process)
     bus = CommandBus(Directory(partial(_read_directory, db), clock), transport, clock)
     # With the sandbox whoever knows its tokens pays nothing.
     cards = CardSales(db, bus, Sandbox(db), clock, is_on=settings.environment == "development")
@@ -78,7 +79,7 @@ def make_resources(settings: Settings, transport: Transport, process: str) -> Re
         db=db,
         redis=redis,
         clock=clock,
-        edge=Edge(settings, db, redis, clock, process=process),
+        edge=edge,
         bus=bus,
         owners=ProductOwners(db, clock),
         places=Places(db, clock),
@@ -89,6 +90,7 @@ def make_resources(settings: Settings, transport: Transport, process: str) -> Re
             "redis": redis.ping,
             "keeper": partial(_keeper_is_at_work, db),
             "hosts": partial(_shards_have_owners, db),
+            "disk": edge.space.is_well,
         },
     )
 

@@ -17,6 +17,7 @@ from gateway.rate_limit import Limits, RateLimiter
 from gateway.revocations import RevocationWatcher
 from gateway.throttle import Throttle
 from gateway.tokens import Tokens
+from store.embedded.space import Space
 from store.engine import Database
 from store.metrics import MetricsPublisher
 from store.redis import Redis
@@ -46,6 +47,7 @@ class Edge:
         self.limiter = RateLimiter(redis, clock, enabled=limited, limits=limits)
         self.throttle = Throttle(redis, clock, enabled=limited)
         self.passwords = Passwords()
+        self.space = Space(settings)
         self.metrics = MetricsPublisher(redis, process)
         self._revocations = RevocationWatcher(db, self.tokens, clock)
         self._tasks: list[asyncio.Task[None]] = []

@@ -48,6 +48,7 @@ CLIENT_GONE = 499
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 # What a load balancer asks must not be refused because of others at the same address.
 _UNLIMITED = frozenset({"/health", "/ready"})
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _ONCE = frozenset({b"authorization", b"idempotency-key", b"content-length", b"content-type"})
 _COOKIE = b"cookie"
 _READ = _ONCE | {b"x-request-id", b"x-forwarded-for", b"content-encoding", _COOKIE}
@@ -132,6 +133,8 @@ class EdgeMiddleware:
                 reply.deadline = deadline
                 _refuse_unreadable(scope, context)
                 await self._identify(context, headers)
+                if context.method not in _READING:
+                    self._edge.space.check()
                 with self._bounded(receive, headers, context) as body:
                     await self._dispatch(scope, body, reply, context, headers)
         except ClientDisconnect:

@@ -44,7 +44,8 @@ async def test_it_is_alive_and_ready(stack: Stack) -> None:
         assert alive == {"status": "ok", "version": version("holdfast")}
         ready = done(await http.get("/ready"))
         assert ready["status"] == "ready"
-        assert ready["checks"] == dict.fromkeys(("postgres", "redis", "keeper", "hosts"), "ok")
+        checks = ("postgres", "redis", "keeper", "hosts", "disk")
+        assert ready["checks"] == dict.fromkeys(checks, "ok")
 
 
 async def test_metrics_are_those_of_all_processes(shop: Shop) -> None:

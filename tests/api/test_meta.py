@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from core.settings import Settings
 from deployments import meta
+from store.embedded import space
 from store.metrics import MetricsPublisher
 from tests.api.harness import serving
 
@@ -74,3 +76,23 @@ async def test_metrics_of_all_processes(embedded: Settings) -> None:
         requests = families["holdfast_http_requests"]
         assert {"replica-7", "host-commerce-0"} <= {s.labels["process"] for s in requests.samples}
         assert any(s.labels["route"] == "/health" for s in requests.samples)
+
+
+async def test_what_writes_is_refused_while_the_disk_is_full(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(embedded) as served:
+        checks = {"postgres": well, "disk": served.resources.edge.space.is_well}
+        served.resources.checks = checks
+        wrong = {"email": "nobody@example.com", "password": "correct horse battery"}
+        monkeypatch.setattr(space, "REMEMBERED_SECONDS", 0.0)
+        monkeypatch.setattr(space, "LEAST_FREE_BYTES", 2**62)
+        refused = await served.http.post("/api/auth/login", json=wrong)
+        assert refused.status_code == 503
+        assert refused.headers["retry-after"] == "2"
+        assert (await served.http.get("/health")).status_code == 200
+        answer = await served.http.get("/ready")
+        assert answer.status_code == 503
+        assert answer.json()["checks"] == {"postgres": "ok", "disk": "failed"}
+        monkeypatch.setattr(space, "LEAST_FREE_BYTES", 0)
+        assert (await served.http.post("/api/auth/login", json=wrong)).status_code == 401

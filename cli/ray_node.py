@@ -9,6 +9,7 @@ import shlex
 import shutil
 import sys
 from http import HTTPStatus
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from cli import front_door
 from cli.front_door import Door
 from core.errors import BadRequest, MethodNotAllowed, Unavailable
 from core.ray_environment import haproxy_dir, max_connections, ray_environment, token_path
-from core.settings import Settings
+from core.settings import Settings, get_settings
 from gateway.errors import render
 from store.embedded.server import TAG_VARIABLE, ensure_run_dir, tag
 
@@ -51,7 +52,7 @@ def prepare(settings: Settings, *, one_machine: bool = True) -> dict[str, str]:
     haproxy_dir(settings).mkdir(mode=0o700)
     environment = dict(os.environ) | ray_environment(settings, one_machine=one_machine)
     environment[TAG_VARIABLE] = tag(settings, "ray")
-    environment["RAY_START_HOOK"] = f"{__name__}.{without_client_server.__name__}"
+    environment["RAY_START_HOOK"] = f"{__name__}.{trimmed.__name__}"
     program = _front_door(settings, one_machine=one_machine)
     environment["RAY_SERVE_HAPROXY_BINARY_PATH"] = str(program)
     if "RAY_AUTH_TOKEN" not in environment:
@@ -61,10 +62,25 @@ def prepare(settings: Settings, *, one_machine: bool = True) -> dict[str, str]:
     return environment
 
 
-def without_client_server(params: Any, head: bool) -> None:
-    """Called by `ray start` with what it is about to start. Drivers connect directly here: the
-    server for those from elsewhere has no option that turns it off."""
+def trimmed(params: Any, head: bool) -> None:
+    """Called by `ray start` with what it is about to start.
+
+    Drivers connect directly here: the server for those from elsewhere has no option that turns it
+    off. Nor has the dashboard one for its pages, each of which is a process; what deploys
+    applications is one of them.
+    """
     params.ray_client_server_port = None
+    if get_settings().ray_dashboard == "full":
+        return
+    services: Any = import_module("ray._private.services")
+    start = services.start_ray_process
+
+    def start_trimmed(command: list[str], *arguments: Any, **options: Any) -> Any:
+        if any(word.endswith("/dashboard/dashboard.py") for word in command):
+            command = [*command, "--modules-to-load=ServeHead"]
+        return start(command, *arguments, **options)
+
+    services.start_ray_process = start_trimmed
 
 
 def write_token(settings: Settings) -> None:

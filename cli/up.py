@@ -175,12 +175,15 @@ class Supervisor:
 def _banner(settings: Settings, seconds: float) -> str:
     host = settings.local_address
     api = f"http://{f'[{host}]' if ':' in host else host}:{settings.ports.api}"
+    dashboard = (
+        f"  Ray dashboard  http://127.0.0.1:{settings.ports.dashboard}\n"
+        f"                 log in with the token in {token_path(settings)}\n"
+    )
     return (
         f"Holdfast is ready ({seconds:.0f} s).\n"
         f"  API            {api}\n"
         f"  Docs           {api}/docs\n"
-        f"  Ray dashboard  http://127.0.0.1:{settings.ports.dashboard}\n"
-        f"                 log in with the token in {token_path(settings)}\n"
+        f"{dashboard if settings.ray_dashboard == 'full' else ''}"
         f"  Logs           {settings.home_path / 'logs'}\n"
         "Stop with Ctrl-C or `holdfast down`."
     )

@@ -32,12 +32,33 @@ def ray_environment(settings: Settings, *, one_machine: bool = True) -> dict[str
     `one_machine` keeps Ray on loopback; without it nodes of a cluster reach each other.
     """
     environment = _ray(settings) | _serve() | _haproxy(settings) | _ingress(settings)
+    environment |= _MEMORY
     environment["HOLDFAST_HOME"] = str(settings.home_path)
     if one_machine:
         # Its name tells where it comes from; what it does is to make loopback the node's
         # address on any system, so that a laptop may also change networks.
         environment["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        environment |= _QUIET
     return environment
+
+
+# Each of the thirty threads of a process has an arena of its own by default, which keeps what one
+# burst of connections needed. Two serve as well, and what is free on top goes back.
+_MEMORY = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": str(1024 * 1024)}
+
+# What Ray does many times a second to schedule and to draw the work of a large cluster. On one
+# machine nothing is scheduled but our few actors, and figures are ours (`/metrics`).
+_QUIET = {
+    "RAY_task_events_report_interval_ms": "0",
+    "RAY_enable_metrics_collection": "0",
+    "RAY_event_stats": "0",
+    "RAY_raylet_report_resources_period_milliseconds": "1000",
+    "RAY_gcs_pull_resource_loads_period_milliseconds": "5000",
+    "RAY_raylet_check_gc_period_milliseconds": "5000",
+    "RAY_local_fs_monitor_interval_ms": "5000",
+    "RAY_memory_monitor_refresh_ms": "1000",
+    "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "10000",
+}
 
 
 def _ray(settings: Settings) -> dict[str, str]:
@@ -53,6 +74,8 @@ def _ray(settings: Settings) -> dict[str, str]:
         # When a worker dies, what it started dies with it: HAProxy must not outlive its manager
         # and keep the port from the next one.
         "RAY_process_group_cleanup_enabled": "1",
+        # A host that hangs is killed rather than asked to leave, after this.
+        "RAY_kill_worker_timeout_milliseconds": "1000",
         # A process title normally overwrites the environment, and with it the tag by which
         # leftovers are found.
         "SPT_NOENV": "1",
@@ -65,6 +88,9 @@ def _serve() -> dict[str, str]:
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         # One event loop per replica, buffered logs.
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH": (
+            "deployments.serve_controller:without_fallback_proxy"
+        ),
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "gateway.doorstep:middlewares",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
         # A dead HAProxy is noticed by its health check alone, after three failures.

@@ -1,4 +1,4 @@
-"""Builds Serve applications out of capabilities: the composition root of replicas.
+"""Builds Serve applications out of capabilities; what runs in them is `deployments.replica`.
 
 One `build` makes any split. Without arguments it is the whole API, at "/", with the keeper; with
 `{"capability": "inventory"}` only that one, to be mounted at its prefix in front of the whole.
@@ -6,40 +6,22 @@ One `build` makes any split. Without arguments it is the whole API, at "/", with
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import os
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from actors.runtime.remote import RayTransport, leave
-from actors.runtime.watchdog import Watchdog
-from core.garbage import collect_seldom
 from core.settings import get_settings
-from core.telemetry import configure_logging
-from deployments.capabilities import CAPABILITIES
-from deployments.inventory import lean as lean_inventory
 from deployments.keeper import KeeperReplica
-from deployments.pos import lean as lean_pos
-from deployments.resources import make_resources
-from deployments.serve_replica import (
-    listen_on_own_address,
-    match_routes_once,
-    serve_directly,
-)
-from gateway.app import create_app
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 KEEPER = "keeper"
 REPLICA_CPUS = 0.2
 KEEPER_CPUS = 0.05
 MAX_ONGOING_REQUESTS = 1_000
 MAX_QUEUED_REQUESTS = 4_000
-# Longer than an application takes to be built on a machine that is short of CPU.
-HUNG_SECONDS = 15.0
-LEAN_ROUTES = frozenset({lean_inventory.ROUTE, lean_pos.ROUTE})
 
 
 def build(args: dict[str, Any]) -> serve.Application:
@@ -48,11 +30,13 @@ def build(args: dict[str, Any]) -> serve.Application:
     settings = get_settings()
     name = args.get("capability")
 
-    def make_app() -> FastAPI:  # called in the replica; Serve takes plain functions only
-        return _make_app(name)
+    def build_app() -> FastAPI:  # called in the replica; Serve takes plain functions only
+        from deployments.replica import make_app
+
+        return make_app(name)
 
     api: Any = serve.deployment(
-        serve.ingress(make_app)(_Replica),
+        serve.ingress(build_app)(_Replica),
         name=name or "api",
         num_replicas=int(args.get("replicas", settings.replicas)),
         max_ongoing_requests=MAX_ONGOING_REQUESTS,
@@ -82,21 +66,6 @@ class _Replica:
 
     def __init__(self, keeper: DeploymentHandle[Any] | None = None) -> None:
         """Takes the keeper only so that Serve starts it with the application."""
-        listen_on_own_address()
-        match_routes_once()
-        serve_directly(LEAN_ROUTES)
-        # Serve makes a line for each request, and only then sees that nobody wants it.
-        logging.getLogger("ray.serve").setLevel(logging.WARNING)
-        Watchdog(leave, hung_seconds=HUNG_SECONDS).start(asyncio.get_running_loop())
+        from deployments.replica import prepare
 
-
-def _make_app(only: str | None) -> FastAPI:
-    settings = get_settings()
-    configure_logging(settings.log_level)
-    mounted = next((one for one in CAPABILITIES if one.name == only), None)
-    process = f"replica-{mounted.name if mounted else 'api'}-{os.getpid()}"
-    resources = make_resources(settings, RayTransport(), process)
-    lean = lean_inventory.lean_handlers(resources) | lean_pos.lean_handlers(resources)
-    app = create_app(settings, CAPABILITIES, resources, mounted=mounted, lean=lean)
-    collect_seldom()
-    return app
+        prepare()

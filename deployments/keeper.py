@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import asyncio
 
-from actors.families import FAMILIES
-from actors.runtime.keeper import Keeper
-from actors.runtime.remote import RayHosts, leave
-from actors.runtime.watchdog import Watchdog
-from core.clock import SystemClock
-from core.settings import get_settings
-from core.telemetry import configure_logging
-from deployments.serve_replica import listen_on_own_address
-from store.keeping import KeeperStore
-from store.metrics import MetricsPublisher
-from store.redis import Redis
-
 
 class KeeperReplica:
     """Keeps from its first moment on."""
 
     def __init__(self) -> None:
+        # Imported here: who only deploys it need not load what it needs.
+        from actors.families import FAMILIES
+        from actors.runtime.keeper import Keeper
+        from actors.runtime.remote import RayHosts, leave
+        from actors.runtime.watchdog import Watchdog
+        from core.clock import SystemClock
+        from core.settings import get_settings
+        from core.telemetry import configure_logging
+        from deployments.serve_replica import listen_on_own_address
+        from store.keeping import KeeperStore
+        from store.metrics import MetricsPublisher
+        from store.redis import Redis
+
         listen_on_own_address()
         settings = get_settings()
         configure_logging(settings.log_level)

@@ -1,4 +1,4 @@
-"""What every capability of one replica shares: made once, in `deployments.app`."""
+"""What every capability of one replica shares: made once, in `deployments.replica`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from actors.runtime.directory import Directory
 from actors.runtime.ports import Transport
 from core.clock import Clock, SystemClock
 from core.errors import Unavailable
+from core.garbage import Tidying
 from core.settings import Settings
 from deployments.business.places import Places
 from deployments.inventory.owners import ProductOwners
@@ -54,7 +55,11 @@ class Resources:
 
     async def start(self) -> None:
         await self.edge.start()
-        for work in (_keep_time(self.clock, self.db), CardWorker(self.db, self.cards).run()):
+        for work in (
+            _keep_time(self.clock, self.db),
+            CardWorker(self.db, self.cards).run(),
+            Tidying().run(),
+        ):
             self.tasks.append(asyncio.create_task(work))
 
     async def stop(self) -> None:

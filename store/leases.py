@@ -106,20 +106,17 @@ async def expire(connection: asyncpg.Connection, host_ids: Iterable[UUID]) -> No
     )
 
 
-async def _expire_all(url: str) -> None:
-    connection = await asyncpg.connect(url, timeout=10)
-    try:
+def expire_all(url: str) -> None:
+    """Ends every lease, so that a start need not wait for them. Only for the supervising
+    command, and only once every process of the earlier run is proved to be gone. Blocks and
+    raises as `strays` does."""
+
+    async def tell(connection: asyncpg.Connection) -> None:
         await connection.execute(
             "UPDATE shard_hosts SET expires_at = clock_timestamp() WHERE lost_at IS NULL"
         )
-    finally:
-        await connection.close()
 
-
-def expire_all(url: str) -> None:
-    """Ends every lease, so that a start need not wait for them. Only for the supervising
-    command, and only once every process of the earlier run is proved to be gone."""
-    asyncio.run(_expire_all(url))
+    asyncio.run(_briefly(url, tell))
 
 
 async def renew(connection: asyncpg.Connection, host_id: UUID, decided_at_ms: int) -> int | None:

@@ -14,7 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-CHECK_TIMEOUT_SECONDS = 2
+# A replica whose loop is busy is not dead: that one refuses connections, and one that hangs is
+# ended by others.
+CHECK_TIMEOUT_SECONDS = 10
 # Places that are not for the API's callers: the supervisor's probe must not wait behind them.
 RESERVED_CONNECTIONS = 50
 # One address may take the third part of the places.

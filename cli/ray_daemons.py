@@ -26,11 +26,11 @@ class Daemons:
 
     gcs: psutil.Process
     raylet: psutil.Process
-    dashboard: psutil.Process
+    dashboard: psutil.Process | None
     dashboard_command: list[str]
 
     @classmethod
-    def among(cls, processes: Iterable[psutil.Process]) -> Daemons:
+    def among(cls, processes: Iterable[psutil.Process], *, with_dashboard: bool = True) -> Daemons:
         """Finds them among the processes of one copy. Raises IncompleteNode."""
         commands = {process: _command(process) for process in processes}
 
@@ -41,8 +41,9 @@ class Daemons:
                     return process
             raise IncompleteNode(f"no process runs {program}")
 
-        dashboard = find(_DASHBOARD)
-        return cls(find(_GCS), find(_RAYLET), dashboard, commands[dashboard])
+        dashboard = find(_DASHBOARD) if with_dashboard else None
+        command = commands[dashboard] if dashboard else []
+        return cls(find(_GCS), find(_RAYLET), dashboard, command)
 
     def lost(self) -> str | None:
         """What died that Ray does not survive; None if all is well."""
@@ -52,7 +53,7 @@ class Daemons:
         return None
 
     def dashboard_died(self) -> bool:
-        return not is_alive(self.dashboard)
+        return self.dashboard is not None and not is_alive(self.dashboard)
 
     def revive_dashboard(self, environment: dict[str, str]) -> int:
         """Starts the dashboard with the command line that Ray gave it; its pid."""

@@ -19,7 +19,7 @@ from cli import front_door
 from cli.front_door import Door
 from core.errors import BadRequest, MethodNotAllowed, Unavailable
 from core.ray_environment import haproxy_dir, max_connections, ray_environment, token_path
-from core.settings import Settings, get_settings
+from core.settings import Settings
 from gateway.errors import render
 from store.embedded.server import TAG_VARIABLE, ensure_run_dir, tag
 
@@ -63,24 +63,13 @@ def prepare(settings: Settings, *, one_machine: bool = True) -> dict[str, str]:
 
 
 def trimmed(params: Any, head: bool) -> None:
-    """Called by `ray start` with what it is about to start.
-
-    Drivers connect directly here: the server for those from elsewhere has no option that turns it
-    off. Nor has the dashboard one for its pages, each of which is a process; what deploys
-    applications is one of them.
-    """
+    """Called by `ray start` with what it is about to start. Drivers connect directly here: the
+    server for those from elsewhere has no option that turns it off. Nor has the dashboard, which
+    without its pages still is a process."""
     params.ray_client_server_port = None
-    if get_settings().ray_dashboard == "full":
-        return
-    services: Any = import_module("ray._private.services")
-    start = services.start_ray_process
-
-    def start_trimmed(command: list[str], *arguments: Any, **options: Any) -> Any:
-        if any(word.endswith("/dashboard/dashboard.py") for word in command):
-            command = [*command, "--modules-to-load=ServeHead"]
-        return start(command, *arguments, **options)
-
-    services.start_ray_process = start_trimmed
+    if params.include_dashboard is False:
+        services: Any = import_module("ray._private.services")
+        services.start_api_server = lambda *_, **__: (None, None)
 
 
 def write_token(settings: Settings) -> None:
@@ -99,7 +88,8 @@ def write_token(settings: Settings) -> None:
 def start_command(settings: Settings) -> list[str]:
     """`ray start` of a copy's only node. It ends when the node runs."""
     # Without the autoscaler's monitor: there is nothing to scale.
-    return [*RAY, "start", *head_options(settings), "--no-monitor", *node_options(settings)]
+    head = head_options(settings, with_dashboard=settings.ray_dashboard)
+    return [*RAY, "start", *head, "--no-monitor", *node_options(settings)]
 
 
 def cluster_command(
@@ -115,12 +105,12 @@ def cluster_command(
     return [*RAY, "start", *role, *node_options(settings)]
 
 
-def head_options(settings: Settings) -> list[str]:
-    """What makes a node the head."""
+def head_options(settings: Settings, *, with_dashboard: bool = True) -> list[str]:
+    """What makes a node the head. In a cluster `serve deploy` goes through the dashboard."""
     return [
         "--head",
         *("--port", str(settings.ports.gcs)),
-        *("--include-dashboard", "true"),
+        *("--include-dashboard", "true" if with_dashboard else "false"),
         *("--dashboard-host", "127.0.0.1"),
         *("--dashboard-port", str(settings.ports.dashboard)),
     ]

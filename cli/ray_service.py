@@ -29,7 +29,9 @@ _DEPLOY_TIMEOUT_SECONDS = 240.0
 _PROBE_EVERY_SECONDS = 1.0
 _PROBE_TIMEOUT_SECONDS = 2.0
 # Serve brings back HAProxy or a replica within seconds; if it takes longer than this, it is stuck.
-_UNHEALTHY_LIMIT_SECONDS = 30.0
+_SILENT_LIMIT_SECONDS = 30.0
+# HAProxy answers, but sees no replica: they may merely be busy, or be started on a busy machine.
+_UNHEALTHY_LIMIT_SECONDS = 120.0
 
 
 class Phase(Enum):
@@ -59,6 +61,7 @@ class RayService:
         self._since = 0.0
         self._failed_at = 0.0
         self._healthy_at = 0.0
+        self._heard_at = 0.0
         self._probed_at = 0.0
 
     def tick(self) -> None:
@@ -103,7 +106,9 @@ class RayService:
         if not self._child_done("Ray did not start", _START_TIMEOUT_SECONDS):
             return
         try:
-            self._daemons = Daemons.among(tagged(self._settings, "ray"))
+            self._daemons = Daemons.among(
+                tagged(self._settings, "ray"), with_dashboard=self._settings.ray_dashboard
+            )
         except IncompleteNode as error:
             self._fail(str(error))
             return
@@ -149,29 +154,33 @@ class RayService:
         now = time.monotonic()
         if now - self._probed_at < _PROBE_EVERY_SECONDS:
             return
-        healthy = self._answers()
+        status = self._probe()
         self._probed_at = now = time.monotonic()
-        if healthy:
+        if status is not None:
+            self._heard_at = now
+        if status == http.client.OK:
             if now - self._healthy_at > 2 * _PROBE_EVERY_SECONDS:
                 self._journal.note("healthy_again", seconds=round(now - self._healthy_at, 1))
             self._healthy_at = now
             self._backoff.reset()
+        elif now - max(self._heard_at, self._healthy_at) > _SILENT_LIMIT_SECONDS:
+            self._fail("HAProxy does not answer")
         elif now - self._healthy_at > _UNHEALTHY_LIMIT_SECONDS:
-            self._fail("the API does not answer")
+            self._fail("HAProxy sees no replica")
 
-    def _answers(self) -> bool:
-        """Whether HAProxy answers and sees at least one replica; asks none of ours, which may
-        be busy or wait for the database, and does not stand in line with callers: a full door is
-        no reason to begin anew."""
+    def _probe(self) -> int | None:
+        """200 if HAProxy sees at least one replica, 503 if it sees none, None if it does not
+        answer. Asks none of ours, which may be busy or wait for the database, and does not stand
+        in line with callers: a full door is no reason to begin anew."""
         ports = self._settings.ports
         connection = http.client.HTTPConnection(
             "127.0.0.1", ports.haproxy_probe, timeout=_PROBE_TIMEOUT_SECONDS
         )
         try:
             connection.request("GET", "/-/healthz")
-            return connection.getresponse().status == http.client.OK
+            return connection.getresponse().status
         except (OSError, http.client.HTTPException):
-            return False
+            return None
         finally:
             connection.close()
 

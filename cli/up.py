@@ -183,7 +183,7 @@ def _banner(settings: Settings, seconds: float) -> str:
         f"Holdfast is ready ({seconds:.0f} s).\n"
         f"  API            {api}\n"
         f"  Docs           {api}/docs\n"
-        f"{dashboard if settings.ray_dashboard == 'full' else ''}"
+        f"{dashboard if settings.ray_dashboard else ''}"
         f"  Logs           {settings.home_path / 'logs'}\n"
         "Stop with Ctrl-C or `holdfast down`."
     )

@@ -57,8 +57,8 @@ class Settings(BaseSettings):
     layout: Literal["single", "split"] = "single"
     application: str = "deployments.app:build"
     environment: Literal["development", "production"] = "development"
-    # `full` has Ray's dashboard with all its pages, each a process; else it deploys, and no more.
-    ray_dashboard: Literal["lean", "full"] = "lean"
+    # Ray's dashboard, on one machine: a dozen processes, which nothing of ours needs.
+    ray_dashboard: bool = False
 
     database_url: str | None = Field(
         default=None, validation_alias=AliasChoices("DATABASE_URL", "database_url")

@@ -1,38 +1,29 @@
 """Puts the applications of `serve_config.yaml` on a Ray that runs on this machine, and ends.
 
-It asks the way `serve deploy` does, over the dashboard's HTTP, without becoming a process of Ray
-itself. What it deploys outlives it.
+It does what `serve deploy` has Ray's dashboard do, without one. What it deploys outlives it.
 """
 
 from __future__ import annotations
 
-import http.client
-import json
+import logging
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from core.ray_environment import token_path
 from core.settings import Settings, get_settings
 
 # In a checkout as in an installed wheel it lies beside this package.
 _FILE = Path(__file__).parent.parent / "serve_config.yaml"
-_PATH = "/api/serve/applications/"
-_REQUEST_TIMEOUT_SECONDS = 60.0
 _TIMEOUT_SECONDS = 180.0
 _POLL_SECONDS = 0.1
-_RETRY_SECONDS = 1.0
 
 
 class DeploymentFailed(RuntimeError):
     """An application did not come up; the message is Serve's."""
-
-
-class NotAnswered(RuntimeError):
-    """Serve could not be asked, or not now."""
 
 
 def configuration(settings: Settings) -> dict[str, Any]:
@@ -50,54 +41,39 @@ def configuration(settings: Settings) -> dict[str, Any]:
 
 def deploy(settings: Settings) -> None:
     """Deploys, and returns when every application runs. Raises DeploymentFailed."""
-    config = configuration(settings)
-    expected = {application["name"] for application in config["applications"]}
+    ray: Any = import_module("ray")
+    serve: Any = import_module("ray.serve._private.api")
+    schema: Any = import_module("ray.serve.schema")
+    config = schema.ServeDeploySchema.model_validate(configuration(settings))
+    ray.init(
+        address=f"127.0.0.1:{settings.ports.gcs}",
+        namespace="serve",
+        log_to_driver=False,
+        logging_level=logging.WARNING,
+    )
+    client = serve.serve_start(
+        http_options=config.http_options.model_dump(),
+        proxy_location=config.proxy_location,
+        grpc_options=config.grpc_options.model_dump(),
+        global_logging_config=config.logging_config,
+    )
+    client.deploy_apps(config)
+    _wait_until_running(client, {application.name for application in config.applications})
+
+
+def _wait_until_running(client: Any, expected: set[str]) -> None:
     deadline = time.monotonic() + _TIMEOUT_SECONDS
-    accepted = False
-    state = "Serve was not asked"
+    state = "nothing is known"
     while time.monotonic() < deadline:
-        try:
-            if not accepted:
-                _ask(settings, "PUT", config)
-                accepted = True
-            applications = _ask(settings, "GET")["applications"]
-        except NotAnswered as error:
-            # Asking again is safe: it says what is to run, not what to do.
-            state = str(error)
-            time.sleep(_RETRY_SECONDS)
-            continue
-        states = {name: details["status"] for name, details in applications.items()}
-        if expected <= states.keys() and set(states.values()) == {"RUNNING"}:
+        found = {name: client.get_serve_status(name).app_status for name in sorted(expected)}
+        if all(status.status == "RUNNING" for status in found.values()):
             return
-        for name, status in states.items():
-            if status == "DEPLOY_FAILED":
-                raise DeploymentFailed(f"{name}: {applications[name]['message']}")
-        state = str(states)
+        for name, status in found.items():
+            if status.status == "DEPLOY_FAILED":
+                raise DeploymentFailed(f"{name}: {status.message}")
+        state = str({name: str(status.status) for name, status in found.items()})
         time.sleep(_POLL_SECONDS)
     raise DeploymentFailed(f"not running in {_TIMEOUT_SECONDS:.0f} s: {state}")
-
-
-def _ask(settings: Settings, method: str, body: dict[str, Any] | None = None) -> Any:
-    connection = http.client.HTTPConnection(
-        "127.0.0.1", settings.ports.dashboard, timeout=_REQUEST_TIMEOUT_SECONDS
-    )
-    headers = {
-        "Authorization": f"Bearer {token_path(settings).read_text()}",
-        "Content-Type": "application/json",
-    }
-    try:
-        connection.request(method, _PATH, json.dumps(body) if body else None, headers)
-        response = connection.getresponse()
-        answer = response.read()
-    except (OSError, http.client.HTTPException) as error:
-        raise NotAnswered(f"Ray's dashboard does not answer: {error}") from error
-    finally:
-        connection.close()
-    if response.status != http.client.OK:
-        refused = response.status < http.client.INTERNAL_SERVER_ERROR
-        kind = DeploymentFailed if refused else NotAnswered
-        raise kind(f"Serve answered {response.status}: {answer.decode()}")
-    return json.loads(answer) if answer else None
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ RATE_LIMITS = ("on", "off")
 @pytest.fixture(scope="package")
 def copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Stack]]:
     """Both started at once, as close together as their ports may be. The first one has rate
-    limits, the second one is open to the network."""
+    limits and Ray's dashboard, the second one is open to the network."""
     homes = [tmp_path_factory.mktemp(name) for name in ("one", "two")]
     with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
 
@@ -28,7 +28,10 @@ def copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, St
                 homes[number],
                 port=PORT + number * Ports.SPAN,
                 rate_limit=RATE_LIMITS[number],
-                environment={"HOLDFAST_HOST": HOSTS[number]},
+                environment={
+                    "HOLDFAST_HOST": HOSTS[number],
+                    "HOLDFAST_RAY_DASHBOARD": str(number == 0),
+                },
             )
             return stack.enter_context(copy)
 

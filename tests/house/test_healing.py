@@ -19,7 +19,13 @@ HEAL_TIMEOUT_SECONDS = 120.0
 
 
 def _daemons(copy: Stack) -> Daemons:
-    return Daemons.among(tagged(copy.settings, "ray"))
+    return Daemons.among(tagged(copy.settings, "ray"), with_dashboard=False)
+
+
+def _dashboard(copy: Stack) -> psutil.Process:
+    found = Daemons.among(tagged(copy.settings, "ray")).dashboard
+    assert found
+    return found
 
 
 VICTIMS: dict[str, Callable[[Stack], psutil.Process]] = {
@@ -29,7 +35,7 @@ VICTIMS: dict[str, Callable[[Stack], psutil.Process]] = {
     "replica": lambda copy: copy.replicas()[0],
     "keeper": lambda copy: copy.keepers()[0],
     "host": lambda copy: copy.hosts()[0],
-    "dashboard": lambda copy: _daemons(copy).dashboard,
+    "dashboard": _dashboard,
     "postgres": lambda copy: copy.postgres()[0],
     "valkey": lambda copy: copy.valkey()[0],
     # The raylet ends of its own accord when its agent does.
@@ -40,7 +46,8 @@ VICTIMS: dict[str, Callable[[Stack], psutil.Process]] = {
 
 @pytest.mark.parametrize("name", VICTIMS)
 def test_what_is_killed_comes_back(copies: tuple[Stack, Stack], name: str) -> None:
-    _, copy = copies
+    with_dashboard, other = copies
+    copy = with_dashboard if name == "dashboard" else other
     find = VICTIMS[name]
     deadline = time.monotonic() + HEAL_TIMEOUT_SECONDS
     # A copy serves again before all of it is back from the kill before.

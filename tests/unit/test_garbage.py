@@ -1,0 +1,43 @@
+"""What a burst of requests needed is given back."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+# A burst leaves cycles that the collector has passed twice: it takes them for old, and looks at
+# them again only after millions of new objects.
+PROGRAM = """
+import gc
+from core.garbage import Tidying, _resident_bytes, collect_seldom
+
+collect_seldom()
+tidying = Tidying()
+assert not tidying.tidy(), "nothing has grown"
+
+def burst():
+    some = []
+    for _ in range(2_000):
+        one = [bytes(40_000)]
+        one.append(one)
+        some.append(one)
+    gc.collect(0)
+    gc.collect(1)
+
+before = _resident_bytes()
+burst()
+after = _resident_bytes()
+assert after > before + 60_000_000, "a burst needs memory"
+{tidy}
+print(_resident_bytes() - before)
+"""
+
+
+def _left_bytes(tidy: str) -> int:
+    command = [sys.executable, "-c", PROGRAM.format(tidy=tidy)]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def test_memory_goes_back_after_a_burst() -> None:
+    assert _left_bytes("assert tidying.tidy()") < 20_000_000
+    assert _left_bytes("") > 60_000_000, "it would not by itself"

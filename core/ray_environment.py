@@ -38,7 +38,7 @@ def ray_environment(settings: Settings, *, one_machine: bool = True) -> dict[str
         # Its name tells where it comes from; what it does is to make loopback the node's
         # address on any system, so that a laptop may also change networks.
         environment["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-        environment |= _QUIET
+        environment |= QUIET
     return environment
 
 
@@ -48,7 +48,7 @@ _MEMORY = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": str(1024 * 1024)}
 
 # What Ray does many times a second to schedule and to draw the work of a large cluster. On one
 # machine nothing is scheduled but our few actors, and figures are ours (`/metrics`).
-_QUIET = {
+QUIET = {
     "RAY_task_events_report_interval_ms": "0",
     "RAY_enable_metrics_collection": "0",
     "RAY_event_stats": "0",

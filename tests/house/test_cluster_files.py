@@ -16,7 +16,7 @@ from ray.serve.schema import ServeDeploySchema
 
 from cli.main import app
 from cli.ray_node import RAY, cluster_command, prepare, start_command
-from core.ray_environment import ray_environment
+from core.ray_environment import QUIET, ray_environment
 from core.settings import Settings
 from deployments.launch import configuration
 from tests.conftest import fresh_settings
@@ -69,7 +69,7 @@ def test_ray_takes_the_flags_of_every_node(home: Settings) -> None:
     assert worker["address"] == f"192.0.2.10:{home.ports.gcs}"
     # The same node, but for what makes a cluster of it.
     differs = {name for name in alone if alone[name] != head[name]}
-    assert differs == {"no_monitor", "autoscaling_config"}
+    assert differs == {"no_monitor", "autoscaling_config", "include_dashboard"}
     for name in ("node_manager_port", "object_manager_port", "metrics_export_port"):
         assert worker[name] == head[name]
 
@@ -79,7 +79,9 @@ def test_nodes_of_a_cluster_run_in_the_same_environment(
 ) -> None:
     alone = ray_environment(home)
     of_a_cluster = ray_environment(home, one_machine=False)
-    assert alone.keys() - of_a_cluster.keys() == {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"}
+    assert (
+        alone.keys() - of_a_cluster.keys() == {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"} | QUIET.keys()
+    )
     assert of_a_cluster.items() <= alone.items()
     monkeypatch.setenv("RAY_AUTH_TOKEN", "given to all")
     assert of_a_cluster.items() <= prepare(home, one_machine=False).items()

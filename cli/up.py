@@ -25,7 +25,7 @@ from store.embedded import postgres, valkey
 from store.embedded.leftovers import end, end_tagged, everything
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_TICK_SECONDS = 0.1
+_TICK_SECONDS = 0.2
 _AFTER_ERROR_SECONDS = 1.0
 _READY_PROBE_TIMEOUT_SECONDS = 2.0
 _SLOW_START_SECONDS = 60.0

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
-from collections.abc import Callable
+import time
 from contextlib import suppress
-
-import psutil
 
 YOUNG_OBJECTS = 50_000
 TIDY_EVERY_SECONDS = 10.0
-# Less than this is not worth the look.
-GROWN_BYTES = 32 * 1024 * 1024
+# Of a core; an idle process takes a tenth of that.
+BUSY = 0.15
 
 
 def collect_seldom() -> None:
@@ -32,31 +30,33 @@ class Tidying:
     """Gives back what a burst of requests needed, once it is over.
 
     What was under way when the collector came by it takes for old, and looks at again only after
-    millions of new objects; and what is free within the process the system's allocator keeps.
+    millions of new objects; and what is free within the process, the system's allocator keeps.
     """
 
-    def __init__(self, resident_bytes: Callable[[], int] | None = None) -> None:
-        self._resident_bytes = resident_bytes or _resident_bytes
-        self._least = self._resident_bytes()
+    def __init__(self) -> None:
+        self._spent_seconds = time.process_time()
+        self._is_due = False
 
     async def run(self) -> None:
         """Tidies, for good."""
         while True:
             await asyncio.sleep(TIDY_EVERY_SECONDS)
-            self.tidy()
+            spent_seconds = time.process_time()
+            self.look((spent_seconds - self._spent_seconds) / TIDY_EVERY_SECONDS)
+            self._spent_seconds = spent_seconds
 
-    def tidy(self) -> bool:
-        """Tidies if the process has grown since it last did; whether it did."""
-        if self._resident_bytes() < self._least + GROWN_BYTES:
+    def look(self, load: float) -> bool:
+        """One look, at a process that was busy for the share `load` of the time since the last
+        one. Returns whether it tidied: once after each burst, while nobody waits."""
+        if load > BUSY:
+            self._is_due = True
             return False
+        if not self._is_due:
+            return False
+        self._is_due = False
         gc.collect()
         _trim()
-        self._least = self._resident_bytes()
         return True
-
-
-def _resident_bytes() -> int:
-    return int(psutil.Process().memory_info().rss)
 
 
 def _trim() -> None:

@@ -58,6 +58,7 @@ QUIET = {
     "RAY_local_fs_monitor_interval_ms": "5000",
     "RAY_memory_monitor_refresh_ms": "1000",
     "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "10000",
+    "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.25",
 }
 
 

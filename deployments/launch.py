@@ -5,6 +5,7 @@ It does what `serve deploy` has Ray's dashboard do, without one. What it deploys
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 import time
@@ -41,6 +42,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
 
 def deploy(settings: Settings) -> None:
     """Deploys, and returns when every application runs. Raises DeploymentFailed."""
+    from actors.runtime.remote import RayHosts  # not for whoever reads the configuration only
+
     ray: Any = import_module("ray")
     serve: Any = import_module("ray.serve._private.api")
     schema: Any = import_module("ray.serve.schema")
@@ -51,6 +54,8 @@ def deploy(settings: Settings) -> None:
         log_to_driver=False,
         logging_level=logging.WARNING,
     )
+    # Begun now, they are there when the keeper first looks for them.
+    asyncio.run(RayHosts(settings.hosts).ensure())
     client = serve.serve_start(
         http_options=config.http_options.model_dump(),
         proxy_location=config.proxy_location,

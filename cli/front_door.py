@@ -111,6 +111,11 @@ def _front(lines: Sequence[str], door: Door) -> list[str]:
         "    http-request deny deny_status 405 if METH_CONNECT",
         "    http-request deny deny_status 400 unless { path_beg / }",
         *_caller(door.trusted),
+        # Ready is who can answer all of the API; an application that has no replica yet cannot.
+        *(
+            f"    http-request deny deny_status 503 if {{ path /ready }} {{ nbsrv({name}) lt 1 }}"
+            for name in _backends(lines)
+        ),
         "    http-response del-header Server",
     ]
     result = []
@@ -121,6 +126,10 @@ def _front(lines: Sequence[str], door: Door) -> list[str]:
         else:
             result.append(line)
     return result
+
+
+def _backends(lines: Sequence[str]) -> list[str]:
+    return [words[1] for words in map(str.split, lines) if words[:1] == ["use_backend"]]
 
 
 def _caller(trusted: Sequence[str]) -> list[str]:

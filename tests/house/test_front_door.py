@@ -225,6 +225,22 @@ def test_only_the_apis_port_is_open_to_others(
     assert {f"127.0.0.1:{PORT}"} | local == _binds(template, _door(home, None))
 
 
+def test_it_is_ready_when_every_application_has_a_replica(
+    home: Settings, template: str, tmp_path: Path, behind: None
+) -> None:
+    with Running(home, template, tmp_path) as haproxy:
+        assert haproxy.status("/ready") == 200
+    found = template.index("\nbackend http-holdfast") + 1
+    nobody = template[found:].replace("http-holdfast", "http-inventory")
+    nobody = nobody[: nobody.index("listen stats")].replace(str(BEHIND), str(BEHIND + 1))
+    split = template[:found] + nobody + template[found:]
+    rule = "    use_backend http-inventory if { path_beg /api/inventory }\n"
+    split = split.replace("    default_backend ", f"{rule}    default_backend ")
+    with Running(home, split, tmp_path) as haproxy:
+        assert haproxy.status("/api/products") == 200
+        assert _wait_for(lambda: haproxy.status("/ready") == 503)
+
+
 def test_what_is_fitted_stays_as_it_is(home: Settings, template: str) -> None:
     door = _door(home, "127.0.0.1")
     once = fitted(template, door)

@@ -38,6 +38,8 @@ class Module:
     - `records`: for types of event of which every single one is written down (a ledger's line).
     - `states`: for each kind of key, the rows that a batch leaves behind, once per aggregate.
     - `timers`: for types of event after which something falls due.
+    - `creates`: types of event that begin an aggregate under a fresh id.
+    - `sizes`: for kinds of key whose states may be large, their bytes in memory, about.
     - `restores`: for each kind of key, the state from the row that the store read; `due`: for
       kinds that fall due, the timer from the row.
     """
@@ -50,6 +52,8 @@ class Module:
     records: Mapping[type, Project] = field(default_factory=dict)
     timers: Mapping[type, Callable[[Change], Timer]] = field(default_factory=dict)
     due: Mapping[str, Callable[[Any], Timer]] = field(default_factory=dict)
+    creates: frozenset[type] = frozenset()
+    sizes: Mapping[str, Callable[[Any], int]] = field(default_factory=dict)
 
 
 class CompositeRules:
@@ -64,6 +68,8 @@ class CompositeRules:
         self._timers = _joined(module.timers for module in modules)
         self._due = _joined(module.due for module in modules)
         self._restores = _joined(module.restores for module in modules)
+        self.creates = frozenset[type]().union(*(module.creates for module in modules))
+        self.sizes = _joined(module.sizes for module in modules)
         replies = [Refused, *(reply for module in modules for reply in module.replies)]
         self._commands = msgspec.msgpack.Decoder(Union[tuple(self._rules)])  # noqa: UP007
         self._replies = msgspec.msgpack.Decoder(Union[tuple(replies)])  # noqa: UP007

@@ -163,6 +163,13 @@ class TransferClosed(Conflict):
     default_detail = "The transfer has been received or cancelled before."
 
 
+class CommandFailed(HoldfastError):
+    """A rule of ours broke; nothing was written."""
+
+    status, code, title = 500, "command_failed", "Failed on our side"
+    default_detail = "This could not be decided because of a fault of ours. Nothing has changed."
+
+
 class PayloadTooLarge(HoldfastError):
     status, code, title = 413, "payload_too_large", "Body too large"
     default_detail = "The body is larger than this address takes."

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import asyncpg
 import msgspec
 
+from store.journal import Stale
+
 Columns = list[list[Any]]
 
 
@@ -126,12 +128,15 @@ class AggregateLoader:
         self, connection: asyncpg.Connection, rows: Mapping[str, Sequence[tuple[Any, ...]]]
     ) -> None:
         """Writes a batch's rows: one statement per table, whatever their number. Raises KeyError
-        for rows of a table that nobody registered."""
+        for rows of a table that nobody registered, Stale when the database holds another row
+        than the one that these follow."""
         for table in rows.keys() - self._writes.keys():
             raise KeyError(table)
         for table, write in self._writes.items():
             if tuples := rows.get(table):
-                await connection.execute(write.statement, *write.arguments(tuples))
+                status = await connection.execute(write.statement, *write.arguments(tuples))
+                if int(status.rpartition(" ")[2]) != len(tuples):
+                    raise Stale(f"{table}: {status} of {len(tuples)} rows")
 
 
 def array_literal(items: Sequence[Any]) -> str:

@@ -308,7 +308,8 @@ SELECT a, b, c, d, e, to_timestamp(f / 1000.0), g FROM unnest($1::uuid[], $2::uu
   $4::bigint[], $5::bigint[], $6::bigint[], $7::bool[]) AS r(a, b, c, d, e, f, g)
 ON CONFLICT (product_id) DO UPDATE SET discontinued = excluded.discontinued,
   backorder_limit = excluded.backorder_limit, sequence = excluded.sequence,
-  updated_at = excluded.updated_at, parent = excluded.parent"""
+  updated_at = excluded.updated_at, parent = excluded.parent
+WHERE i.sequence < excluded.sequence AND i.tenant_id = excluded.tenant_id"""
 
 _WRITE_LEVELS = """
 INSERT INTO stock_levels AS s (product_id, location_id, tenant_id, on_hand, reserved, incoming,
@@ -321,10 +322,11 @@ ON CONFLICT (product_id, location_id) DO UPDATE SET on_hand = excluded.on_hand,
   reserved = excluded.reserved, incoming = excluded.incoming,
   low_stock_threshold = excluded.low_stock_threshold, low = excluded.low, floor = excluded.floor,
   counted_at = excluded.counted_at, sequence = excluded.sequence,
-  updated_at = excluded.updated_at"""
+  updated_at = excluded.updated_at
+WHERE s.sequence < excluded.sequence AND s.tenant_id = excluded.tenant_id"""
 
 _WRITE_RESERVATIONS = """
-INSERT INTO reservations (id, tenant_id, shard, location_id, status, product_ids, quantities,
+INSERT INTO reservations AS t (id, tenant_id, shard, location_id, status, product_ids, quantities,
   reference, created_by, created_at, expires_at, sequence)
 SELECT a, b, c, d, e, f::uuid[], g::int[], h, i, to_timestamp(j / 1000.0),
   to_timestamp(k / 1000.0), l
@@ -333,7 +335,8 @@ FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::uuid[], $5::text[], $6::text[
   AS r(a, b, c, d, e, f, g, h, i, j, k, l)
 ON CONFLICT (id) DO UPDATE SET status = excluded.status, product_ids = excluded.product_ids,
   quantities = excluded.quantities, expires_at = excluded.expires_at,
-  sequence = excluded.sequence"""
+  sequence = excluded.sequence
+WHERE t.sequence < excluded.sequence AND t.tenant_id = excluded.tenant_id"""
 
 _WRITE_MOVEMENTS = """
 INSERT INTO stock_movements (product_id, location_id, sequence, tenant_id, kind, on_hand_delta,

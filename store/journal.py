@@ -1,5 +1,5 @@
 """A shard host's way to Postgres: one connection that commits batches, one that renews the
-lease, one for the rest.
+lease, and others for what is fetched beside them.
 
 Every commit proves in its first statement that the host still owns, at the same epochs, the
 shards that the batch touches; a host that lost one writes nothing.
@@ -18,6 +18,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import asynccontextmanager, contextmanager, suppress
+from enum import Enum, auto
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
@@ -29,6 +30,11 @@ from store.connect import CONNECT_TIMEOUT_SECONDS, FAILURES, connect, dropped_on
 from store.leases import Incarnation, Lease, Shard
 
 COMMIT_TIMEOUT_SECONDS = 10
+# Of what is fetched for commands: who asks for more than that is refused, alone.
+FETCH_TIMEOUT_SECONDS = 2
+QUESTION_LINES = 2
+# A transaction that the database itself ended, as after a deadlock, is tried again.
+MAX_TRIES = 4
 # Short, so that after one that got no answer there is time to try again within the lease.
 RENEWAL_TIMEOUT_SECONDS = 2
 
@@ -37,8 +43,28 @@ class Fenced(Exception):
     """The host no longer owns what it would write: it must forget everything and leave."""
 
 
+class Why(Enum):
+    """Why something is refused for good. DATA: the database refuses the data (SQLSTATE class 22
+    or 23). BROKEN: the statement itself fails, or takes too long. STALE: a row was not as the
+    host remembers it."""
+
+    DATA = auto()
+    BROKEN = auto()
+    STALE = auto()
+
+
 class Rejected(Exception):
-    """The database refused the data itself (SQLSTATE class 22 or 23); nothing was written."""
+    """The transaction was rolled back, because of what was asked and not of the connection;
+    nothing was written."""
+
+    def __init__(self, reason: str, why: Why) -> None:
+        super().__init__(reason)
+        self.why = why
+
+
+class Stale(Exception):
+    """Fewer rows were written than there are: one in the database is newer than it should be,
+    or another tenant's."""
 
 
 class OutcomeUnknown(Exception):
@@ -68,13 +94,16 @@ class Loader(Protocol):
     ) -> Sequence[tuple[int, Any]]: ...
 
 
-async def _connect(url: str, host: Incarnation, timeout_seconds: int) -> asyncpg.Connection:
+async def _connect(
+    url: str, host: Incarnation, timeout_seconds: int, statement_timeout_seconds: int = 0
+) -> asyncpg.Connection:
     return await connect(
         url,
         application_name=leases.application_name(host.id),
         timeout_seconds=min(CONNECT_TIMEOUT_SECONDS, timeout_seconds),
         command_timeout_seconds=timeout_seconds,
         settings={
+            "statement_timeout": f"{statement_timeout_seconds}s",
             # A host that is stopped in mid-transaction must not block its successor.
             "transaction_timeout": f"{COMMIT_TIMEOUT_SECONDS}s",
             "idle_in_transaction_session_timeout": "5s",
@@ -104,6 +133,11 @@ class Line:
                 with dropped_on_doubt(self.connection):
                     yield self.connection
 
+    @property
+    def is_free(self) -> bool:
+        """Whether nobody uses it."""
+        return not self._turn.locked()
+
     def drop(self) -> None:
         """Ends the connection at once."""
         if self.connection is not None:
@@ -125,12 +159,20 @@ class HostStore:
     def __init__(self, url: str, host: Incarnation) -> None:
         self.host = host
 
-        def line(timeout_seconds: int) -> Line:
-            return Line(partial(_connect, url, host, timeout_seconds))
+        def line(*timeouts_seconds: int) -> Line:
+            return Line(partial(_connect, url, host, *timeouts_seconds))
 
         self._commits, self._errands = line(COMMIT_TIMEOUT_SECONDS), line(COMMIT_TIMEOUT_SECONDS)
         # Its own, so that a lease is renewed whatever else takes its time.
         self._renewals = line(RENEWAL_TIMEOUT_SECONDS)
+        fetching = (COMMIT_TIMEOUT_SECONDS, FETCH_TIMEOUT_SECONDS)
+        self._loads = line(*fetching)
+        self._questions = [line(*fetching) for _ in range(QUESTION_LINES)]
+
+    @property
+    def lines(self) -> list[Line]:
+        """All connections."""
+        return [self._commits, self._errands, self._renewals, self._loads, *self._questions]
 
     async def register(self) -> list[Incarnation]:
         """Takes a place among the hosts; returns earlier incarnations of this name here."""
@@ -169,20 +211,28 @@ class HostStore:
     async def recover(self) -> None:
         """After an unknown outcome: new connections, and new epochs for the own shards. What the
         transaction in doubt did, if anything, is visible afterwards."""
-        # What one connection fell victim to, the other may not have noticed yet.
-        self._commits.drop()
-        self._errands.drop()
+        # What one connection fell victim to, the others may not have noticed yet.
+        for line in self.lines:
+            if line is not self._renewals:
+                line.drop()
         async with self._commits.use() as connection:
             await leases.raise_epochs(connection, self.host.id)
 
     async def load(self, loader: Loader, keys: Sequence[Any]) -> Mapping[Any, Any]:
-        """Rows of the aggregates that `keys` name."""
-        async with self._commits.use() as connection:
+        """Rows of the aggregates that `keys` name, as they are now: perhaps in the middle of a
+        commit. Raises Rejected when the statement fails or takes too long."""
+        async with self._fetch(self._loads) as connection:
+            return await loader.load(connection, keys)
+
+    async def ask(self, loader: Loader, keys: Sequence[Any]) -> Mapping[Any, Any]:
+        """As `load`, on connections of their own: questions may take longer than look-ups."""
+        free = next((line for line in self._questions if line.is_free), self._questions[0])
+        async with self._fetch(free) as connection:
             return await loader.load(connection, keys)
 
     async def known(self, command_ids: Sequence[UUID]) -> dict[UUID, Logged]:
         """Lines of the command log, in one indexed query."""
-        async with self._commits.use() as connection:
+        async with self._fetch(self._loads) as connection:
             rows = await connection.fetch(
                 "SELECT id, tenant_id, fingerprint, reply FROM command_log"
                 " WHERE id = ANY($1::uuid[])"
@@ -190,6 +240,16 @@ class HostStore:
                 command_ids,
             )
         return {row[0]: Logged(*row) for row in rows}
+
+    @asynccontextmanager
+    async def _fetch(self, line: Line) -> AsyncIterator[asyncpg.Connection]:
+        async with line.use() as connection:
+            try:
+                yield connection
+            except asyncpg.PostgresError as error:
+                if _is_of_the_statement(error):
+                    raise Rejected(str(error), Why.BROKEN) from error
+                raise
 
     async def commit(
         self,
@@ -201,16 +261,43 @@ class HostStore:
 
         Raises Fenced, Rejected or OutcomeUnknown; after Fenced and Rejected nothing is written.
         """
-        async with self._commits.use() as connection:
+        for last in (False,) * (MAX_TRIES - 1) + (True,):
             try:
-                async with connection.transaction(isolation="read_committed"):
-                    with dropped_when_late(connection):
-                        await self._prove(connection, epochs)
-                        for loader, rows in writes:
-                            await loader.write(connection, rows)
-                        await _write_log(connection, log)
-            except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
-                raise Rejected(str(error)) from error
+                async with self._commits.use() as connection:
+                    await self._commit(connection, epochs, writes, log)
+                return
+            except OutcomeUnknown as error:
+                # After a clean roll-back the outcome is known: it did not happen.
+                if last or not isinstance(error.__cause__, asyncpg.TransactionRollbackError):
+                    raise
+
+    async def _commit(
+        self,
+        connection: asyncpg.Connection,
+        epochs: Mapping[Shard, int],
+        writes: Sequence[tuple[Loader, Any]],
+        log: Sequence[Logged],
+    ) -> None:
+        try:
+            async with connection.transaction(isolation="read_committed"):
+                with dropped_when_late(connection):
+                    await self._prove(connection, epochs)
+                    for loader, rows in writes:
+                        await loader.write(connection, rows)
+                    await _write_log(connection, log)
+        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+            raise Rejected(str(error), Why.DATA) from error
+        except Stale as error:
+            raise Rejected(str(error), Why.STALE) from error
+        except asyncpg.PostgresError as error:
+            if _is_of_the_statement(error) and not connection.is_closed():
+                raise Rejected(str(error), Why.BROKEN) from error
+            raise
+        except (KeyError, TypeError, ValueError) as error:
+            # Rows that the driver cannot send, or of a table that nobody knows: a bug of ours.
+            if connection.is_closed():
+                raise OutcomeUnknown from error
+            raise Rejected(repr(error), Why.BROKEN) from error
 
     async def _prove(self, connection: asyncpg.Connection, epochs: Mapping[Shard, int]) -> None:
         # FOR KEY SHARE would not block the UPDATE that moves an epoch; FOR SHARE does.
@@ -228,8 +315,19 @@ class HostStore:
             raise Fenced
 
     async def close(self) -> None:
-        for line in (self._commits, self._renewals, self._errands):
+        for line in self.lines:
             await line.close()
+
+
+# Classes of SQLSTATE that tell of the server or the connection rather than of the statement:
+# connection, invalid transaction state (as on a standby), authorisation, roll-back, resources,
+# prerequisites, operator's intervention, system.
+_OF_THE_SERVER = ("08", "25", "28", "40", "53", "55", "57", "58")
+
+
+def _is_of_the_statement(error: asyncpg.PostgresError) -> bool:
+    state = error.sqlstate or ""
+    return state == "57014" or (state[:2] not in _OF_THE_SERVER and bool(state))
 
 
 @contextmanager

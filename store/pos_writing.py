@@ -33,15 +33,21 @@ def _insert(table: str, spec: str, change: str = "") -> Write:
     if change:
         key, *changed = change.split()
         sets = ", ".join(f"{name} = excluded.{name}" for name in changed)
-        conflict = f" ON CONFLICT ({key}) DO UPDATE SET {sets}"
+        # Only over the row that it follows: whoever misses one has not read it.
+        guard = "t.tenant_id = excluded.tenant_id"
+        if "sequence" in changed:
+            guard += " AND t.sequence < excluded.sequence"
+        conflict = f" ON CONFLICT ({key}) DO UPDATE SET {sets} WHERE {guard}"
     return Write(
-        f"INSERT INTO {table} ({names}) SELECT {values} FROM {_source(columns)}{conflict}"  # noqa: S608
+        f"INSERT INTO {table} AS t ({names}) SELECT {values} FROM {_source(columns)}{conflict}"  # noqa: S608
     )
 
 
 def _update(table: str, spec: str, keys: str, changed: str) -> Write:
     sets = ", ".join(f"{name} = r.{name}" for name in changed.split())
     where = " AND ".join(f"t.{name} = r.{name}" for name in keys.split())
+    if "sequence" in changed.split():
+        where += " AND t.sequence < r.sequence"
     return Write(f"UPDATE {table} AS t SET {sets} FROM {_source(_columns(spec))} WHERE {where}")  # noqa: S608
 
 

@@ -245,7 +245,7 @@ FROM purchase_orders o JOIN unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k(
 ON o.id = k.id AND o.tenant_id = k.tenant"""
 
 _WRITE = """
-INSERT INTO purchase_orders (id, tenant_id, supplier_id, location_id, currency, reference,
+INSERT INTO purchase_orders AS t (id, tenant_id, supplier_id, location_id, currency, reference,
   expected_at, status, lines, item_ids, created_by, created_at, ordered_at, updated_at, sequence)
 SELECT a, b, c, d, e, f, to_timestamp(g / 1000.0), h, i::jsonb, j::uuid[], k,
   to_timestamp(l / 1000.0), to_timestamp(m / 1000.0), to_timestamp(n / 1000.0), o
@@ -256,7 +256,8 @@ ON CONFLICT (id) DO UPDATE SET supplier_id = excluded.supplier_id,
   location_id = excluded.location_id, currency = excluded.currency,
   reference = excluded.reference, expected_at = excluded.expected_at, status = excluded.status,
   lines = excluded.lines, item_ids = excluded.item_ids, ordered_at = excluded.ordered_at,
-  updated_at = excluded.updated_at, sequence = excluded.sequence"""
+  updated_at = excluded.updated_at, sequence = excluded.sequence
+WHERE t.sequence < excluded.sequence AND t.tenant_id = excluded.tenant_id"""
 
 
 def _order(row: tuple[Any, ...]) -> tuple[Any, ...]:

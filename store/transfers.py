@@ -82,15 +82,16 @@ FROM stock_transfers t JOIN unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k(
 ON t.id = k.id AND t.tenant_id = k.tenant"""
 
 _WRITE = """
-INSERT INTO stock_transfers (id, tenant_id, from_location_id, to_location_id, status, product_ids,
-  quantities, reference, created_by, created_at, closed_at, sequence)
+INSERT INTO stock_transfers AS t (id, tenant_id, from_location_id, to_location_id, status,
+  product_ids, quantities, reference, created_by, created_at, closed_at, sequence)
 SELECT a, b, c, d, e, f::uuid[], g::int[], h, i, to_timestamp(j / 1000.0),
   to_timestamp(k / 1000.0), l
 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[],
   $8::text[], $9::text[], $10::bigint[], $11::bigint[], $12::bigint[])
   AS r(a, b, c, d, e, f, g, h, i, j, k, l)
 ON CONFLICT (id) DO UPDATE SET status = excluded.status, closed_at = excluded.closed_at,
-  sequence = excluded.sequence"""
+  sequence = excluded.sequence
+WHERE t.sequence < excluded.sequence AND t.tenant_id = excluded.tenant_id"""
 
 TABLES = Tables(
     reads={"transfer": Read(_LOAD)}, writes={"stock_transfers": Write(_WRITE, _row)}, due={}

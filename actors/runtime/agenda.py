@@ -51,6 +51,10 @@ class Agenda:
     def is_due(self, now_ms: int) -> bool:
         return any(heap and heap[0][0] <= now_ms for heap in self._heaps.values())
 
+    def is_due_in(self, shard: Shard, now_ms: int) -> bool:
+        heap = self._heaps.get(shard, [])
+        return bool(heap) and heap[0][0] <= now_ms
+
     def drop(self, shards: Iterable[Shard]) -> None:
         for shard in shards:
             self._heaps.pop(shard, None)

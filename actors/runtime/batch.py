@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from actors.runtime.family import Change, Context, Family, Key, Timer
-from actors.runtime.memory import Working
+from actors.runtime.family import Change, Context, Family, Key, Timer, Unloaded
+from actors.runtime.memory import Memory, Working
 from actors.runtime.wire import (
     MAX_RECEIPTS,
     Answer,
@@ -28,45 +28,98 @@ log = get_logger("runtime.batch")
 _NO_COMMAND = UUID(int=0)
 
 
+Tell = Callable[[Answer], None]
+
+
 @dataclass(slots=True, eq=False)
 class Work:
-    """One command on its way: a caller's (with its envelope, and where the answer goes), or a
-    shard's own timer (with neither). `context` is set when its batch begins."""
+    """One command on its way: a caller's (with its envelope, and who hears the answer), or a
+    shard's own timer (with neither).
+
+    `context` is that of its arrival until its batch begins. `epoch` is the tenure in which it was
+    taken in: in another one it is not decided. `look_up`: the command log has to be asked first.
+    `lane` is where it waits: reads, which strangers may ask for, apart from what their tenant does.
+    `asked` are the store's answers to its questions, `questions` those that are still open, and
+    `beyond` what its rule asked for without having announced it.
+    """
 
     family: Family
     shard: Shard
     command: Any
+    context: Context
+    epoch: int
     envelope: Envelope | None = None
-    waiter: asyncio.Future[Answer] | None = None
-    context: Context = field(init=False)
+    listeners: list[Tell] = field(default_factory=list)
+    look_up: bool = False
+    answered: bool = False
+    weight: int = 1
+    rounds: int = 0
+    lane: Hashable = None
+    keys: list[Key] = field(default_factory=list)
+    asked: dict[Key, Any] = field(default_factory=dict)
+    questions: list[Key] = field(default_factory=list)
+    beyond: list[Key] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.lane = lane(self.context.tenant_id, self.envelope is not None and self.envelope.read)
 
     @property
     def label(self) -> str:
         return self.family.rules.label(self.command)
 
     @property
+    def fingerprint(self) -> bytes:
+        return b"" if self.envelope is None else self.envelope.fingerprint
+
+    @property
     def is_mutation(self) -> bool:
         """Whether a caller asked for a change, which its command id identifies."""
         return self.envelope is not None and not self.envelope.read
 
+    @property
+    def has_questions(self) -> bool:
+        return bool(self.questions)
 
-def context_of(envelope: Envelope, now_ms: int) -> Context:
+    def needs(self, memory: Memory) -> tuple[int, list[Key]]:
+        """How many aggregates it touches, as far as can be seen, and which of them memory lacks.
+        Raises whatever the rule raises."""
+        view = Working(memory, self.asked)
+        missing: list[Key] = []
+        self.keys = []
+        try:
+            for key in chain(self.family.rules.keys(self.command, self.context, view), self.beyond):
+                self.keys.append(key)
+                if key not in view:
+                    missing.append(key)
+                elif not key.ephemeral:
+                    memory.touch(key)
+        except Unloaded as error:
+            if error.key not in missing:
+                missing.append(error.key)
+        return max(len(self.keys), 1), missing
+
+
+def lane(tenant_id: UUID, read: bool) -> Hashable:
+    """The lane of what a tenant does, or of what is read of it."""
+    return (tenant_id, read)
+
+
+def context_of(envelope: Envelope, now_ms: int, arrived_ms: int) -> Context:
     """What a decision knows of who asks."""
     return Context(
         envelope.shard,
         envelope.tenant_id,
         envelope.principal,
         envelope.command_id,
-        envelope.arrived_ms,
+        arrived_ms,
         now_ms,
     )
 
 
-def due_work(family: Family, shard: Shard, timer: Timer, now_ms: int) -> Work:
+def due_work(family: Family, shard: Shard, timer: Timer, now_ms: int, epoch: int) -> Work:
     """What a shard gives itself to do when a timer has fallen due."""
-    work = Work(family, shard, timer.command)
-    work.context = Context(shard.number, timer.tenant_id, "holdfast", _NO_COMMAND, now_ms, now_ms)
-    return work
+    context = Context(shard.number, timer.tenant_id, "holdfast", _NO_COMMAND, now_ms, now_ms)
+    return Work(family, shard, timer.command, context, epoch)
 
 
 class Verdict(NamedTuple):
@@ -79,39 +132,45 @@ class Verdict(NamedTuple):
 
 @dataclass(slots=True)
 class Decided:
-    """What came of a batch: the answers, and what must be written before they are given."""
+    """What came of a batch: the answers, and what must be written before they are given. `rest`
+    was not looked at; `aside` are works for which something has to be loaded first."""
 
     verdicts: list[Verdict] = field(default_factory=list)
     changes: dict[str, list[Change]] = field(default_factory=dict)
     log: list[Logged] = field(default_factory=list)
     timers: list[tuple[Shard, Timer]] = field(default_factory=list)
     shards: set[Shard] = field(default_factory=set)
+    rest: list[Work] = field(default_factory=list)
+    aside: list[Work] = field(default_factory=list)
 
     @property
     def writes(self) -> bool:
         return bool(self.changes or self.log)
 
 
-def missing_keys(works: Iterable[Work], view: Working) -> dict[Family, list[Key]]:
-    """What the batch needs and memory lacks, by family; without repeats, in order."""
-    needed: dict[Family, dict[Key, None]] = {}
-    for work in works:
-        for key in work.family.rules.keys(work.command, work.context, view):
-            if key not in view:
-                needed.setdefault(work.family, {})[key] = None
-    return {family: list(keys) for family, keys in needed.items()}
-
-
-def decide_batch(works: Sequence[Work], view: Working, epochs: Mapping[Shard, int]) -> Decided:
-    """Decides each work in order, on top of what those before it did."""
+def decide_batch(
+    works: Sequence[Work],
+    view: Working,
+    epochs: Mapping[Shard, int],
+    goes_on: Callable[[], bool] = lambda: True,
+) -> Decided:
+    """Decides each work in order, on top of what those before it did, as long as `goes_on`, but
+    one at least. What a rule asked for and nobody has loaded sets its work aside."""
     decided = Decided()
-    for work in works:
+    for number, work in enumerate(works):
+        if number and not goes_on():
+            decided.rest.extend(works[number:])
+            break
         try:
+            view.ask(work.asked)
             _decide(work, view, epochs, decided)
+        except Unloaded as error:
+            work.beyond.append(error.key)
+            decided.aside.append(work)
         except Exception:
             # A rule that breaks is our bug; its caller alone is told, its neighbours go on.
             log.exception("rule failed", command=work.label)
-            decided.verdicts.append(Verdict(work, Answer(Outcome.REJECTED), False))
+            decided.verdicts.append(Verdict(work, Answer(Outcome.BROKEN), False))
     return decided
 
 
@@ -121,7 +180,12 @@ def _decide(work: Work, view: Working, epochs: Mapping[Shard, int], decided: Dec
     states: dict[Key, Any] = {}
     changes = []
     for key, event in decision.events:
-        before = states[key] if key in states else view.get(key)
+        if key in states:
+            before = states[key]
+        elif type(event) in rules.creates and key not in view:
+            before = None
+        else:
+            before = view.get(key)
         after = rules.evolve(before, event)
         states[key] = after
         changes.append(Change(key, event, before, after, work.context))
@@ -153,3 +217,14 @@ def _decide(work: Work, view: Working, epochs: Mapping[Shard, int], decided: Dec
 def _log_line(envelope: Envelope, answer: Answer) -> Logged:
     reply = encode(LoggedReply(answer.reply, answer.receipts))
     return Logged(envelope.command_id, envelope.tenant_id, envelope.fingerprint, reply)
+
+
+def in_halves(works: Sequence[Work]) -> tuple[list[Work], list[Work]]:
+    """Two parts of a batch, tenants kept together as far as they go: the works of one that is to
+    blame soon stand alone."""
+    first_seen: dict[UUID, int] = {}
+    for work in works:
+        first_seen.setdefault(work.context.tenant_id, len(first_seen))
+    ordered = sorted(works, key=lambda work: first_seen[work.context.tenant_id])
+    half = len(ordered) // 2
+    return ordered[:half], ordered[half:]

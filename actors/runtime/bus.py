@@ -15,7 +15,7 @@ from actors.runtime.ports import Transport
 from actors.runtime.wire import Answer, Envelope, Outcome, Receipt, shard_of
 from core import telemetry
 from core.clock import Clock
-from core.errors import Conflict, HoldfastError, IdempotencyMismatch, Unavailable
+from core.errors import CommandFailed, Conflict, HoldfastError, IdempotencyMismatch, Unavailable
 from core.request import RequestKey
 from store.leases import Shard
 
@@ -50,8 +50,8 @@ class CommandBus:
     async def send(
         self, family: str, tenant_id: UUID, principal: str, body: bytes, key: RequestKey
     ) -> Decided:
-        """One command. Raises Unavailable, IdempotencyMismatch, or Conflict when the database
-        refuses the data."""
+        """One command. Raises Unavailable, IdempotencyMismatch, Conflict when the database refuses
+        the data, or CommandFailed."""
         envelope = Envelope(
             family,
             await self._shard(tenant_id),
@@ -148,6 +148,8 @@ def _settle(answer: Answer) -> Decided:
             raise IdempotencyMismatch
         case Outcome.REJECTED:
             raise Conflict("The data was refused by the database; nothing was written.")
+        case Outcome.BROKEN:
+            raise CommandFailed
         case Outcome.BUSY:
             raise Unavailable("Too many commands are waiting for this business.")
         case _:

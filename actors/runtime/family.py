@@ -6,7 +6,7 @@ reply, not an exception.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from uuid import UUID
@@ -36,11 +36,21 @@ class Key(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
         return str(self.id) if self.detail is None else f"{self.id}@{self.detail}"
 
 
+class Unloaded(Exception):
+    """A rule asked for an aggregate that nobody has loaded: neither known nor known to be
+    absent. The command is decided once `key` is loaded."""
+
+    def __init__(self, key: Key) -> None:
+        super().__init__(key)
+        self.key = key
+
+
 class View(Protocol):
     """The states that a decision may look at."""
 
     def get(self, key: Key) -> Any:
-        """The state, or None when there is no such aggregate."""
+        """The state, or None when there is no such aggregate. Raises Unloaded when that is not
+        known yet."""
         ...
 
     def __contains__(self, key: object) -> bool:
@@ -99,8 +109,12 @@ class Family:
 
     - `decode`, `encode`: commands from and replies to the wire.
     - `keys(command, context, view)`: what must be loaded before it can be decided; asked again
-      after each load until nothing is missing.
+      after each load until nothing is missing. It may look at what is not loaded yet, and is
+      then asked again.
     - `decide(view, command, context)`; `evolve(state, event)`; `sequence(state)` for receipts.
+    - `creates`: the events that begin an aggregate under an id that nobody has used, so that it
+      need not be loaded before; its row is inserted, never put over another.
+    - `sizes`: by kind of key, how many bytes a state takes in memory, about.
     - `project(changes)`: rows for the loader's `write`; `timers(change)`: what falls due later.
     - `restore(key, row)`, `due(row)`: states and timers from what the loader read.
     Timers further away than `timers_ahead_ms` stay in the database until they come near.
@@ -113,6 +127,12 @@ class Family:
 
 
 class Rules(Protocol):
+    @property
+    def creates(self) -> frozenset[type]: ...
+
+    @property
+    def sizes(self) -> Mapping[str, Callable[[Any], int]]: ...
+
     def decode(self, body: bytes) -> Any: ...
 
     def encode(self, reply: Any) -> bytes: ...
@@ -137,3 +157,17 @@ class Rules(Protocol):
 
 
 Families = Mapping[str, Family]
+
+# Of a state whose kind says nothing else: its struct, its key, and their places in memory.
+STATE_BYTES = 1_000
+
+
+def sizes_of(families: Families) -> Callable[[Key, Any], int]:
+    """What tells how many bytes a state takes in memory, about."""
+    sizes = {kind: size for one in families.values() for kind, size in one.rules.sizes.items()}
+
+    def size(key: Key, state: Any) -> int:
+        more = sizes.get(key.kind)
+        return STATE_BYTES if more is None or state is None else STATE_BYTES + more(state)
+
+    return size

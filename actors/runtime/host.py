@@ -1,64 +1,92 @@
 """A shard host: takes commands, decides them in memory, commits them together, then answers.
 
-Nothing leaves before every batch that it depends on has committed: while a batch commits, what
-comes waits in the mailbox, refusals and reads too. One transaction is open at a time.
+Nothing leaves before every batch that it depends on has committed: a decision is answered after
+the commit of its batch, and what is read at once is what was committed before. One transaction is
+open at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from uuid import UUID
 
 import msgspec
 
-from actors.runtime.agenda import Agenda
-from actors.runtime.batch import Decided, Work, context_of, decide_batch, due_work, missing_keys
-from actors.runtime.family import Families
-from actors.runtime.mailbox import Mailbox, Waiter
+from actors.runtime.batch import (
+    Decided,
+    Tell,
+    Work,
+    context_of,
+    decide_batch,
+    due_work,
+    in_halves,
+    lane,
+)
+from actors.runtime.call import Call
+from actors.runtime.family import Families, sizes_of
+from actors.runtime.fetching import Fetching
+from actors.runtime.lease import Aside, Renewal, here
+from actors.runtime.mailbox import Mailbox
 from actors.runtime.memory import Memory, Working
+from actors.runtime.ownership import Ownership
 from actors.runtime.ports import Store
 from actors.runtime.tenure import Tenure
 from actors.runtime.upkeep import every, is_running
-from actors.runtime.wire import Answer, Envelope, Outcome, decode_logged
+from actors.runtime.wire import ASK_AGAIN, Answer, Envelope, Outcome
 from core import telemetry
 from core.clock import Clock
 from core.telemetry import get_logger
-from store.journal import Fenced, OutcomeUnknown, Rejected
+from store.journal import Fenced, OutcomeUnknown, Rejected, Why
 from store.leases import Shard
 
-RENEW_SECONDS = 1.0
+LOOK_AROUND_SECONDS = 1.0
 SWEEP_SECONDS = 0.25
-RECOVERY_PAUSE_SECONDS = 0.2
-MAX_LOAD_ROUNDS = 4
-MAX_DUE_PER_BATCH = 500
+MAX_DUE_AT_ONCE = 500
+# Of deciding, before a batch is committed: what is left is decided in the next one.
+MAX_DECIDE_SECONDS = 0.05
+# A tenant whose data was refused is decided apart from the others for so long.
+SUSPICION_SECONDS = 10.0
 # Between the clocks of a replica and a host, both calibrated with the database.
 MAX_CLOCK_SKEW_MS = 1_000
 
-ASK_AGAIN = Answer(Outcome.ASK_AGAIN)
+REJECTED = {
+    Why.DATA: Answer(Outcome.REJECTED),
+    Why.BROKEN: Answer(Outcome.BROKEN),
+    Why.STALE: ASK_AGAIN,
+}
 
 log = get_logger("runtime.host")
 
 
 class Host:
-    """One incarnation. `leave` ends the process at once; it is called when the host is fenced."""
+    """One incarnation. `leave` ends the process at once; it is called when the host is fenced.
+    `aside` runs what renews the lease: in a thread, where there is one to spare."""
 
     def __init__(
-        self, store: Store, families: Families, clock: Clock, leave: Callable[[], None]
+        self,
+        store: Store,
+        families: Families,
+        clock: Clock,
+        leave: Callable[[], None],
+        aside: Aside[None] = here,
     ) -> None:
         self._store = store
         self._families = families
         self._clock = clock
-        self._leave = leave
+        self._aside = aside
         self._mailbox = Mailbox()
-        self._memory = Memory()
-        self._agenda = Agenda()
+        self._memory = Memory(size=sizes_of(families))
         self._tenure = Tenure(clock)
-        # Held while a batch runs, and by whatever changes what the host owns.
-        self._turn = asyncio.Lock()
-        self._recovering = False
-        self._departing: set[Shard] = set()
+        self._fetching = Fetching(store, self._memory, self._mailbox, clock)
+        self._renewal = Renewal(store, self._tenure, clock, leave)
+        self._ownership = Ownership(
+            store, families, clock, self._mailbox, self._memory, self._tenure, self._renew
+        )
+        self._agenda, self._turn = self._ownership.agenda, self._ownership.turn
+        self._suspects: dict[UUID, float] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -69,14 +97,14 @@ class Host:
         await self._renew()
         self._tasks = [
             asyncio.create_task(self._serve()),
-            # Two loops: what a host owns is looked at between batches, but its lease is renewed
-            # however long a batch takes.
-            asyncio.create_task(every(RENEW_SECONDS, self._renew)),
-            asyncio.create_task(every(RENEW_SECONDS, self._look_around)),
+            asyncio.create_task(self._fetching.run()),
+            asyncio.create_task(self._renew_for_good()),
+            asyncio.create_task(every(LOOK_AROUND_SECONDS, self._look_around)),
             asyncio.create_task(every(SWEEP_SECONDS, self._sweep)),
         ]
 
     async def stop(self) -> None:
+        self._fetching.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -90,126 +118,80 @@ class Host:
         """Of the shards that this host serves now."""
         return dict(self._tenure.epochs)
 
+    async def sync(self) -> None:
+        """See `Ownership.sync`."""
+        await self._ownership.sync()
+
+    async def hand_over(self, shards: Sequence[Shard], successor: UUID) -> None:
+        """See `Ownership.hand_over`."""
+        await self._ownership.hand_over(shards, successor)
+
+    async def _renew(self) -> None:
+        await self._aside(self._renewal.once())
+
+    async def _renew_for_good(self) -> None:
+        await self._aside(self._renewal.run())
+
+    async def _look_around(self) -> None:
+        telemetry.AGGREGATES_LOADED.labels("all").set(len(self._memory))
+        telemetry.MAILBOX_DEPTH.labels("all").set(len(self._mailbox))
+        await self._ownership.look_around()
+
+    async def _sweep(self) -> None:
+        """Returns what nobody touches, and draws horizons forward."""
+        if self._agenda.is_due(self._clock.now_ms()):
+            self._mailbox.nudge()
+        await self._ownership.look_further()
+
     # --- taking in -------------------------------------------------------------------------
 
     async def submit(self, envelopes: Sequence[Envelope]) -> list[Answer]:
-        """Answers in the order of the envelopes. The order of decision is fixed here, before the
-        first await; a caller who goes away changes nothing."""
-        taken = [self._take_in(envelope) for envelope in envelopes]
-        pending = {one for one in taken if not isinstance(one, Answer)}
-        if pending:
-            await asyncio.wait(pending)
-        return [one if isinstance(one, Answer) else one.result() for one in taken]
+        """Answers in the order of the envelopes, when all are there."""
+        return await self.take(envelopes).all()
 
-    def _take_in(self, envelope: Envelope) -> Answer | Waiter:
+    def take(self, envelopes: Sequence[Envelope]) -> Call:
+        """Takes commands in, in their order; a caller who goes away changes nothing. Each is
+        answered on its own."""
+        call = Call(len(envelopes))
+        for place, envelope in enumerate(envelopes):
+            self._take_in(envelope, partial(call.tell, place))
+        return call
+
+    def _take_in(self, envelope: Envelope, tell: Tell) -> None:
         shard = Shard(envelope.family, envelope.shard)
         if not self._serves(shard, envelope.epoch):
-            return ASK_AGAIN
+            tell(ASK_AGAIN)
+            return
         now_ms = self._clock.now_ms()
-        if (known := self._mailbox.known(envelope, now_ms)) is not None:
-            return known
+        if self._mailbox.known(envelope, now_ms, tell):
+            return
         if envelope.deadline_ms < now_ms:
             telemetry.MAILBOX_REFUSED.labels(envelope.family, "deadline").inc()
-            return Answer(Outcome.TOO_LATE)
-        if self._mailbox.is_full(self._clock.boot_seconds()):
-            telemetry.MAILBOX_REFUSED.labels(envelope.family, "full").inc()
-            return Answer(Outcome.BUSY)
+            tell(Answer(Outcome.TOO_LATE))
+            return
         family = self._families[envelope.family]
         try:
             command = family.rules.decode(envelope.body)
         except msgspec.MsgspecError:
             # A replica of a younger build may know it; so does the host that it comes with.
             log.warning("command not understood", family=family.name, exc_info=True)
-            return ASK_AGAIN
-        return self._mailbox.put(Work(family, shard, command, envelope))
+            tell(ASK_AGAIN)
+            return
+        # Nothing has arrived later than now, whatever the clock of the gateway says.
+        context = context_of(envelope, now_ms, min(envelope.arrived_ms, now_ms))
+        work = Work(family, shard, command, context, self._tenure.epochs[shard], envelope, [tell])
+        if envelope.read and self._read_now(work):
+            return
+        if self._mailbox.is_full(envelope.tenant_id, self._clock.boot_seconds()):
+            telemetry.MAILBOX_REFUSED.labels(envelope.family, "full").inc()
+            tell(Answer(Outcome.BUSY))
+            return
+        work.look_up = work.is_mutation and self._may_be_known(envelope)
+        self._mailbox.open(work)
+        self._fetching.admit(work)
 
     def _serves(self, shard: Shard, epoch: int) -> bool:
-        """Whether an envelope that was sent to this tenure (0: to any) can be decided now."""
-        return (
-            not self._recovering
-            and self._tenure.valid
-            and self._tenure.owns(shard)
-            and epoch in (0, self._tenure.epochs[shard])
-            and shard not in self._departing
-        )
-
-    # --- the work loop ---------------------------------------------------------------------
-
-    async def _serve(self) -> None:
-        while True:
-            works = await self._mailbox.take()
-            self._mailbox.pace.begin(self._clock.boot_seconds(), len(works))
-            async with self._turn:
-                await self._process(works)
-            self._mailbox.pace.end(self._clock.boot_seconds())
-            self._mailbox.forget(self._clock.now_ms())
-
-    async def _process(self, works: list[Work]) -> None:
-        if self._recovering:
-            await self._start_over(works, "hand-over in doubt")
-            return
-        try:
-            now_ms = self._clock.now_ms()
-            due = self._due(now_ms)
-            while len(due) == MAX_DUE_PER_BATCH:
-                await self._run(due)
-                due = self._due(now_ms)
-            ready = [work for work in works if self._is_ready(work, now_ms)]
-            await self._run([*due, *await self._answer_logged(ready)])
-        except Fenced:
-            telemetry.FENCED.labels("all").inc()
-            await self._start_over(works, "fenced")
-        except OutcomeUnknown as error:
-            await self._start_over(works, repr(error.__cause__))
-        except Exception as error:
-            # A bug of ours must not end the loop that serves everybody.
-            log.exception("batch failed")
-            await self._start_over(works, repr(error))
-
-    def _due(self, now_ms: int) -> list[Work]:
-        """What is due in any shard, so that no decision of this batch sees it as still held."""
-        return [
-            due_work(
-                self._families[shard.family],
-                shard,
-                timer,
-                self._tenure.decision_time_ms(shard, now_ms),
-            )
-            for shard, timer in self._agenda.due(now_ms, self._tenure.floors_ms, MAX_DUE_PER_BATCH)
-        ]
-
-    def _is_ready(self, work: Work, now_ms: int) -> bool:
-        """Prepares a caller's work; answers it where it can no longer be decided here."""
-        envelope = work.envelope
-        if envelope is None or not self._serves(work.shard, envelope.epoch):
-            self._mailbox.answer(work, ASK_AGAIN)
-            return False
-        if envelope.deadline_ms < self._clock.now_ms():
-            self._mailbox.answer(work, Answer(Outcome.TOO_LATE))
-            return False
-        # Not by the clock: the shard's decisions may be ahead of it.
-        work.context = context_of(envelope, self._tenure.decision_time_ms(work.shard, now_ms))
-        return True
-
-    async def _answer_logged(self, works: list[Work]) -> list[Work]:
-        """Answers the commands that were done before, as recorded; returns the others."""
-        asked = {
-            work.envelope.command_id: work
-            for work in works
-            if work.envelope is not None and work.is_mutation and self._may_be_known(work.envelope)
-        }
-        if not asked:
-            return works
-        logged = await self._store.known(list(asked))
-        for command_id, line in logged.items():
-            work = asked[command_id]
-            if work.envelope is not None and line.fingerprint == work.envelope.fingerprint:
-                said = decode_logged(line.reply)
-                self._mailbox.answer(work, Answer(Outcome.DONE, said.reply, said.receipts))
-            else:
-                self._mailbox.answer(work, Answer(Outcome.MISMATCH))
-        answered = {id(asked[command_id]) for command_id in logged}
-        return [work for work in works if id(work) not in answered]
+        return self._ownership.serves(shard, epoch)
 
     def _may_be_known(self, envelope: Envelope) -> bool:
         """Whether the command may have been decided before, but not by this host in this
@@ -217,58 +199,151 @@ class Host:
         since_ms = self._tenure.since_ms(Shard(envelope.family, envelope.shard))
         return envelope.look_up or envelope.arrived_ms < since_ms + MAX_CLOCK_SKEW_MS
 
-    async def _run(self, works: list[Work]) -> None:
-        """Loads, decides, commits, answers."""
-        if not works:
-            return
-        view = Working(self._memory)
-        await self._load(works, view)
+    def _read_now(self, work: Work) -> bool:
+        """Answers a read of what memory holds, beside the batch that runs: all that was ever
+        answered is in memory. Not while something is due that would change the answer."""
+        now_ms, changes = self._clock.now_ms(), lane(work.context.tenant_id, False)
+        if self._agenda.is_due_in(work.shard, now_ms) or self._mailbox.ready.is_behind(changes):
+            work.lane = changes
+            return False
         try:
-            await self._commit(works, view)
-        except Rejected:
-            # Nobody's decision may rest on a neighbour that never happened: once more, alone.
-            for work in works:
-                try:
-                    await self._commit([work], view.fork())
-                except Rejected as error:
-                    log.warning("data rejected", command=work.label, reason=str(error))
-                    self._mailbox.answer(work, Answer(Outcome.REJECTED))
-        self._memory.evict()
+            _, missing = work.needs(self._memory)
+        except Exception:
+            return False  # what is wrong with it shows in its batch, and is told there
+        if missing:
+            return False
+        self._answer(decide_batch([work], Working(self._memory), self._tenure.epochs))
+        return work.answered
 
-    async def _load(self, works: list[Work], view: Working) -> None:
-        for _ in range(MAX_LOAD_ROUNDS):
-            missing = missing_keys(works, view)
-            if not missing:
-                return
-            for family, keys in missing.items():
-                rows = await self._store.load(family.loader, keys)
-                for key in keys:
-                    row = rows.get(key)
-                    view.loaded(key, None if row is None else family.rules.restore(key, row))
-        raise RuntimeError("a family asks for keys without end")
+    # --- the work loop ---------------------------------------------------------------------
 
-    async def _commit(self, works: list[Work], view: Working) -> None:
-        decided = decide_batch(works, view, self._tenure.epochs)
+    async def _serve(self) -> None:
+        while True:
+            await self._mailbox.wait()
+            async with self._turn:
+                await self._process()
+            self._mailbox.forget(self._clock.now_ms())
+
+    async def _process(self) -> None:
+        if self._ownership.in_doubt:
+            await self._start_over("hand-over in doubt")
+            return
+        asking: list[list[Work]] = []
+        try:
+            now_ms = self._clock.now_ms()
+            self._call_due(now_ms)
+            works, asking = self._mailbox.take()
+            self._mailbox.pace.begin(self._clock.boot_seconds(), sum(one.weight for one in works))
+            await self._run([work for work in works if self._is_ready(work, now_ms)])
+        except Fenced:
+            telemetry.FENCED.labels("all").inc()
+            await self._start_over("fenced")
+        except OutcomeUnknown as error:
+            await self._start_over(repr(error.__cause__))
+        except Exception as error:
+            # A bug of ours must not end the loop that serves everybody.
+            log.exception("batch failed")
+            await self._start_over(repr(error))
+        finally:
+            self._mailbox.pace.end(self._clock.boot_seconds())
+            for lane_front in asking:
+                self._fetching.ask(lane_front)
+
+    async def _start_over(self, reason: str) -> None:
+        await self._ownership.start_over(reason)
+
+    def _call_due(self, now_ms: int) -> None:
+        """Puts what has fallen due before all else of its tenants, so that no decision sees it as
+        still held."""
+        while due := self._agenda.due(now_ms, self._tenure.floors_ms, MAX_DUE_AT_ONCE):
+            for shard, timer in due:
+                family, epoch = self._families[shard.family], self._tenure.epochs.get(shard, 0)
+                at_ms = self._tenure.decision_time_ms(shard, now_ms)
+                work = due_work(family, shard, timer, at_ms, epoch)
+                self._mailbox.open(work)
+                self._fetching.admit(work)
+
+    def _is_ready(self, work: Work, now_ms: int) -> bool:
+        """Prepares a work; answers it where it can no longer be decided here."""
+        envelope = work.envelope
+        if not self._serves(work.shard, work.epoch):
+            self._mailbox.answer(work, ASK_AGAIN)
+            return False
+        if envelope is None:
+            return True
+        if envelope.deadline_ms < self._clock.now_ms():
+            self._mailbox.answer(work, Answer(Outcome.TOO_LATE))
+            return False
+        # Not by the clock: the shard's decisions may be ahead of it.
+        at_ms = self._tenure.decision_time_ms(work.shard, now_ms)
+        work.context = context_of(envelope, at_ms, work.context.arrived_ms)
+        return True
+
+    async def _run(self, works: list[Work]) -> None:
+        """Decides, commits, answers. Tenants whose data was refused lately come after the others,
+        so that these need not be decided again."""
+        now = self._clock.boot_seconds()
+        self._suspects = {one: until for one, until in self._suspects.items() if until > now}
+        suspected = [work for work in works if work.context.tenant_id in self._suspects]
+        if suspected:
+            works = [work for work in works if work.context.tenant_id not in self._suspects]
+        for part in (works, suspected):
+            if part:
+                await self._commit(part, Working(self._memory))
+        self._memory.evict(self._mailbox.needed)
+
+    async def _commit(self, works: Sequence[Work], view: Working) -> None:
+        until = self._clock.boot_seconds() + MAX_DECIDE_SECONDS
+        decided = decide_batch(
+            works, view, self._tenure.epochs, lambda: self._clock.boot_seconds() < until
+        )
+        self._mailbox.ready.put_first(decided.rest)
         if decided.writes:
-            started = self._clock.boot_seconds()
-            await self._write(decided)
-            seconds = self._clock.boot_seconds() - started
-            for name in decided.changes:
-                telemetry.COMMIT_SECONDS.labels(name).observe(seconds)
-                telemetry.BATCH_SIZE.labels(name).observe(len(works))
+            try:
+                await self._write(decided)
+            except Rejected as error:
+                await self._again(decided, view, error)
+                return
             view.keep()
             self._agenda.add(decided.timers)
         self._answer(decided)
+        for work in decided.aside:
+            self._fetching.admit(work)
 
     async def _write(self, decided: Decided) -> None:
         if not self._tenure.valid:
             raise Fenced
-        writes = [
-            (self._families[name].loader, self._families[name].rules.project(changes))
-            for name, changes in decided.changes.items()
-        ]
+        try:
+            writes = [
+                (self._families[name].loader, self._families[name].rules.project(changes))
+                for name, changes in decided.changes.items()
+            ]
+        except Exception as error:
+            log.exception("rows cannot be made")
+            raise Rejected(repr(error), Why.BROKEN) from error
         epochs = {shard: self._tenure.epochs[shard] for shard in decided.shards}
+        started = self._clock.boot_seconds()
         await self._store.commit(epochs, writes, decided.log)
+        seconds = self._clock.boot_seconds() - started
+        for name in decided.changes:
+            telemetry.COMMIT_SECONDS.labels(name).observe(seconds)
+            telemetry.BATCH_SIZE.labels(name).observe(len(decided.verdicts))
+
+    async def _again(self, decided: Decided, view: Working, error: Rejected) -> None:
+        """Nobody's decision may rest on a neighbour that never happened: once more in halves,
+        until the culprit is alone."""
+        works = [*(verdict.work for verdict in decided.verdicts), *decided.aside]
+        if len(works) > 1:
+            for half in in_halves(works):
+                await self._commit(half, view.fork())
+            return
+        (work,) = works
+        log.warning("data rejected", command=work.label, why=error.why.name, reason=str(error))
+        self._suspects[work.context.tenant_id] = self._clock.boot_seconds() + SUSPICION_SECONDS
+        if error.why is Why.STALE:
+            # What memory holds of it is not what the database does: it is asked again.
+            self._memory.drop([work.shard.number])
+        self._mailbox.answer(work, REJECTED[error.why])
 
     def _answer(self, decided: Decided) -> None:
         # What was written is true whoever owns the shard by now; all else is only as good as
@@ -283,123 +358,3 @@ class Host:
             counted[work.family.name, work.label, outcome] += 1
         for labels, number in counted.items():
             telemetry.COMMANDS.labels(*labels).inc(number)
-
-    # --- ownership -------------------------------------------------------------------------
-
-    async def _start_over(self, works: list[Work], reason: str) -> None:
-        """After a fence or an unknown outcome: forgets everything, tells everyone to ask again,
-        takes new epochs, and finds out what it still owns. Needs the turn."""
-        log.warning("starting over", reason=reason)
-        self._recovering = True
-        for work in [*works, *self._mailbox.withdraw(lambda work: True)]:
-            self._mailbox.answer(work, ASK_AGAIN)
-        self._release(list(self._tenure.epochs))
-        self._memory.drop()
-        while True:
-            try:
-                await self._renew()
-                await self._store.recover()
-                await self._adopt()
-                break
-            except OutcomeUnknown:
-                await asyncio.sleep(RECOVERY_PAUSE_SECONDS)
-            except Exception:
-                # Nobody else would end the recovery: to give up here is to refuse for good.
-                log.exception("recovery failed")
-                await asyncio.sleep(RECOVERY_PAUSE_SECONDS)
-        self._recovering = False
-
-    async def sync(self) -> None:
-        """Finds out what it owns now. Called once a second, and when the keeper says so."""
-        async with self._turn:
-            await self._adopt()
-
-    async def _adopt(self) -> None:
-        """Drops what was lost, takes up what was given; the agenda first, so that no hold that
-        is due is overlooked. Needs the turn."""
-        owned = await self._store.owned()
-        drop, take = self._tenure.differs(owned)
-        self._release(drop)
-        if take:
-            await self._look_ahead(take)
-            self._tenure.take(take, owned)
-            log.info("took shards", shards=len(take), total=len(self._tenure.epochs))
-        for name in self._families:
-            mine = sum(shard.family == name for shard in self._tenure.epochs)
-            telemetry.SHARDS_OWNED.labels(name).set(mine)
-
-    def _release(self, shards: Iterable[Shard]) -> None:
-        """Stops serving shards and forgets them. Needs the turn."""
-        gone = frozenset(shards)
-        if not gone:
-            return
-        self._tenure.drop(gone)
-        self._agenda.drop(gone)
-        self._memory.drop(shard.number for shard in gone)
-        for work in self._mailbox.withdraw(lambda work: work.shard in gone):
-            self._mailbox.answer(work, ASK_AGAIN)
-
-    async def hand_over(self, shards: Sequence[Shard], successor: UUID) -> None:
-        """Stops taking commands for `shards`, ends the batch that runs, and gives them away.
-        Raises OutcomeUnknown; the host then finds out what it still owns."""
-        self._departing.update(shards)
-        try:
-            async with self._turn:
-                owned = self._tenure.epochs
-                epochs = {shard: owned[shard] for shard in shards if shard in owned}
-                floors_ms = {shard: self._tenure.floors_ms.get(shard, 0) for shard in epochs}
-                self._release(epochs)
-                try:
-                    await self._store.hand_over(epochs, successor, floors_ms)
-                except BaseException:
-                    # It may happen yet, behind our back: only a new epoch rules that out. The
-                    # work loop sees to it, since whoever called may give up waiting.
-                    self._recovering = True
-                    self._mailbox.nudge()
-                    raise
-        finally:
-            self._departing.difference_update(shards)
-
-    async def _look_around(self) -> None:
-        telemetry.AGGREGATES_LOADED.labels("all").set(len(self._memory))
-        telemetry.MAILBOX_DEPTH.labels("all").set(len(self._mailbox))
-        if not self._recovering:
-            await self.sync()
-
-    async def _renew(self) -> None:
-        sent_boot_seconds, sent_ms = self._clock.boot_seconds(), self._clock.now_ms()
-        database_now_ms = await self._store.renew(self._tenure.decided_at_ms)
-        if database_now_ms is None:
-            log.error("fenced: the shards of this host were taken")
-            telemetry.FENCED.labels("all").inc()
-            self._tenure.drop(list(self._tenure.epochs))
-            self._leave()
-            return
-        self._clock.calibrate(database_now_ms, sent_ms, self._clock.now_ms())
-        self._tenure.renewed(sent_boot_seconds)
-
-    # --- what falls due --------------------------------------------------------------------
-
-    async def _sweep(self) -> None:
-        """Returns what nobody touches, and draws horizons forward."""
-        now_ms = self._clock.now_ms()
-        if self._agenda.is_due(now_ms):
-            self._mailbox.nudge()
-        half_ms = min(family.timers_ahead_ms for family in self._families.values()) // 2
-        if behind := self._agenda.behind(self._tenure.epochs, now_ms + half_ms):
-            await self._look_ahead(set(behind))
-
-    async def _look_ahead(self, shards: set[Shard]) -> None:
-        for name, family in self._families.items():
-            mine = [shard for shard in shards if shard.family == name]
-            if not mine:
-                continue
-            horizon_ms = self._clock.now_ms() + family.timers_ahead_ms
-            self._agenda.extend(mine, horizon_ms)
-            try:
-                numbers = [shard.number for shard in mine]
-                rows = await self._store.due(family.loader, numbers, horizon_ms)
-            except OutcomeUnknown:
-                self._agenda.extend(mine, 0)
-                raise
-            self._agenda.add((Shard(name, number), family.rules.due(row)) for number, row in rows)

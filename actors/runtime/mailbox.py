@@ -1,107 +1,154 @@
-"""The bounded queue in front of a host, and its memory of what it answered lately."""
+"""What waits at a host, and what it remembers of its answers."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 from uuid import UUID
 
-from actors.runtime.batch import Work
+from actors.runtime.batch import Tell, Work
+from actors.runtime.family import Key
+from actors.runtime.queue import FairQueue
 from actors.runtime.wire import Answer, Envelope, Outcome
 
 MAX_BATCH = 500
-MAX_WAITING = 20_000
-MAX_REMEMBERED = 200_000
+# Of a batch, in aggregates that its commands touch: 500 holds of one line, or one count of 1,000.
+MAX_BATCH_WEIGHT = 2_000
+# Of everything that waits.
+MAX_WAITING = 60_000
+MAX_REMEMBERED_BYTES = 64_000_000
 MAX_WAIT_SECONDS = 1.5
-
-Waiter = asyncio.Future[Answer]
 
 
 class Pace:
-    """How long a command takes at present, learned from the batches before and from the one
-    that runs: when a disk becomes slow, that shows while the first slow batch still runs."""
+    """How long a command takes at present by its weight, learned from the batches before and
+    from the one that runs: when a disk becomes slow, that shows while the first slow batch still
+    runs."""
 
     def __init__(self) -> None:
-        self._seconds_per_command = 0.0
+        self._seconds_per_weight = 0.0
         self._began_seconds = 0.0
-        # In the batch that runs; None when none does.
+        # The weight of the batch that runs; None when none does.
         self.running: int | None = None
 
-    def begin(self, now_seconds: float, commands: int) -> None:
-        self._began_seconds, self.running = now_seconds, commands
+    def begin(self, now_seconds: float, weight: int) -> None:
+        self._began_seconds, self.running = now_seconds, weight
 
     def end(self, now_seconds: float) -> None:
         if self.running:
-            self._seconds_per_command = (self._seconds_per_command + self._so_far(now_seconds)) / 2
+            self._seconds_per_weight = (self._seconds_per_weight + self._so_far(now_seconds)) / 2
         self.running = None
 
     def _so_far(self, now_seconds: float) -> float:
         # A small batch tells little of what a full one would cost, so it is counted as if half
         # a batch had shared its time.
-        commands = max(self.running or 0, MAX_BATCH // 2)
-        return (now_seconds - self._began_seconds) / commands
+        weight = max(self.running or 0, MAX_BATCH_WEIGHT // 2)
+        return (now_seconds - self._began_seconds) / weight
 
     def bound(self, now_seconds: float) -> int:
-        """How many are served in MAX_WAIT_SECONDS, between one batch and the absolute limit."""
-        pace = self._seconds_per_command
+        """The weight that is served in MAX_WAIT_SECONDS, between one batch and the absolute
+        limit."""
+        pace = self._seconds_per_weight
         if self.running is not None:
             pace = max(pace, self._so_far(now_seconds))
         if pace * MAX_WAITING <= MAX_WAIT_SECONDS:
             return MAX_WAITING
-        return max(MAX_BATCH, int(MAX_WAIT_SECONDS / pace))
+        return max(MAX_BATCH_WEIGHT, int(MAX_WAIT_SECONDS / pace))
+
+
+class _Remembered(NamedTuple):
+    fingerprint: bytes
+    answer: Answer
+    deadline_ms: int
+
+    @property
+    def bytes(self) -> int:
+        return 500 + len(self.answer.reply) + 150 * len(self.answer.receipts)
 
 
 class Mailbox:
-    """Commands in order of arrival. A repeat of a command that waits, or is being decided, joins
-    its future; a repeat of one answered lately gets the same answer. Full, when with those that
-    are being decided more would wait than can be served in `MAX_WAIT_SECONDS`."""
+    """All works that are open: those that are ready wait here in order, the others are being
+    looked up or loaded. A repeat of an open command joins it; a repeat of one answered lately
+    gets the same answer. Full, when more would wait than can be served in `MAX_WAIT_SECONDS`: then
+    those are refused who have more than their share of it."""
 
     def __init__(self) -> None:
-        self._queue: deque[Work] = deque()
-        self._open: dict[UUID, tuple[bytes, Waiter]] = {}
-        self._remembered: OrderedDict[UUID, tuple[bytes, Answer, int]] = OrderedDict()
+        self.ready = FairQueue()
+        self._open: dict[UUID, Work] = {}
+        self._works: set[Work] = set()
+        self._weights: Counter[UUID] = Counter()
+        self._weight = 0
+        self._remembered: OrderedDict[UUID, _Remembered] = OrderedDict()
+        self._remembered_bytes = 0
         self._arrived = asyncio.Event()
         self._nudged = False
         self.pace = Pace()
 
     def __len__(self) -> int:
-        return len(self._queue)
+        return len(self._works)
 
-    def is_full(self, now_seconds: float) -> bool:
-        waiting = len(self._queue) + (self.pace.running or 0)
-        return waiting >= self.pace.bound(now_seconds)
+    def is_full(self, tenant_id: UUID, now_seconds: float) -> bool:
+        bound = self.pace.bound(now_seconds)
+        # A tenant that is over its share of a full mailbox waits; who has little in it does not.
+        return self._weight >= bound and (
+            self._weights[tenant_id] * len(self._weights) >= bound or self._weight >= 2 * bound
+        )
 
-    def known(self, envelope: Envelope, now_ms: int) -> Answer | Waiter | None:
-        """The answer of this very command, given or on its way."""
+    def known(self, envelope: Envelope, now_ms: int, tell: Tell) -> bool:
+        """Whether this very command is answered, or will be: then `tell` hears that answer."""
         if envelope.read:
-            return None
-        waiting = self._open.get(envelope.command_id)
-        if waiting is not None:
-            same = waiting[0] == envelope.fingerprint
-            return waiting[1] if same else Answer(Outcome.MISMATCH)
+            return False
+        if (work := self._open.get(envelope.command_id)) is not None:
+            if work.fingerprint == envelope.fingerprint:
+                work.listeners.append(tell)
+            else:
+                tell(Answer(Outcome.MISMATCH))
+            return True
         remembered = self._remembered.get(envelope.command_id)
-        if remembered is None or remembered[2] < now_ms:
-            return None
-        same = remembered[0] == envelope.fingerprint
-        return remembered[1] if same else Answer(Outcome.MISMATCH)
+        if remembered is None or remembered.deadline_ms < now_ms:
+            return False
+        same = remembered.fingerprint == envelope.fingerprint
+        tell(remembered.answer if same else Answer(Outcome.MISMATCH))
+        return True
 
-    def put(self, work: Work) -> Waiter:
-        """Queues a caller's work and returns where its answer will appear."""
-        work.waiter = waiter = asyncio.get_running_loop().create_future()
-        if work.envelope is not None and work.is_mutation:
-            self._open[work.envelope.command_id] = (work.envelope.fingerprint, waiter)
-        self._queue.append(work)
+    def open(self, work: Work) -> None:
+        """Takes a work in; `answer` ends it."""
+        if work.is_mutation and work.envelope is not None:
+            self._open[work.envelope.command_id] = work
+        self._works.add(work)
+        self._weights[work.context.tenant_id] += work.weight
+        self._weight += work.weight
+
+    def weigh(self, work: Work, weight: int) -> None:
+        """A work turns out to be of another weight."""
+        if work in self._works:
+            self._weights[work.context.tenant_id] += weight - work.weight
+            self._weight += weight - work.weight
+        work.weight = weight
+
+    def put(self, work: Work) -> None:
+        """It may be decided."""
+        self.ready.put(work)
         self._arrived.set()
-        return waiter
 
-    async def take(self) -> list[Work]:
-        """Waits for work or a nudge; then what has come, up to a batch, perhaps nothing."""
-        while not self._queue and not self._nudged:
+    async def wait(self) -> None:
+        """Returns when there is something to decide, or a nudge."""
+        while not self.ready.is_ready and not self._nudged:
             self._arrived.clear()
             await self._arrived.wait()
         self._nudged = False
-        return [self._queue.popleft() for _ in range(min(len(self._queue), MAX_BATCH))]
+
+    def take(self) -> tuple[list[Work], list[list[Work]]]:
+        """A batch, and the works at the front of lanes that first have a question to the store:
+        their lanes are held."""
+        return self.ready.take(MAX_BATCH, MAX_BATCH_WEIGHT, lambda work: work.has_questions)
+
+    def needed(self) -> frozenset[Key]:
+        """The aggregates that were loaded for what is open: not to be forgotten before it is
+        decided."""
+        return frozenset(key for work in self._works for key in work.keys)
 
     def nudge(self) -> None:
         """Wakes the host for what it has to do by itself."""
@@ -109,30 +156,46 @@ class Mailbox:
         self._arrived.set()
 
     def answer(self, work: Work, answer: Answer) -> None:
-        """Resolves the caller, and remembers a decision until its deadline: also a refusal, so
+        """Tells the callers, and remembers a decision until its deadline: also a refusal, so
         that a repeat of the request hears the same."""
+        if work.answered:
+            return
+        work.answered = True
+        self._close(work)
         envelope = work.envelope
-        if envelope is not None and work.is_mutation:
-            self._open.pop(envelope.command_id, None)
-            if answer.outcome is Outcome.DONE:
-                entry = (envelope.fingerprint, answer, envelope.deadline_ms)
-                self._remembered[envelope.command_id] = entry
-                while len(self._remembered) > MAX_REMEMBERED:
-                    self._remembered.popitem(last=False)
-        if work.waiter is not None and not work.waiter.done():
-            work.waiter.set_result(answer)
+        if envelope is not None and work.is_mutation and answer.outcome is Outcome.DONE:
+            self._remember(envelope, answer)
+        for tell in work.listeners:
+            tell(answer)
 
-    def withdraw(self, belongs: Callable[[Work], bool]) -> list[Work]:
-        """Takes out what waits and `belongs`."""
-        chosen = [work for work in self._queue if belongs(work)]
-        if chosen:
-            self._queue = deque(work for work in self._queue if not belongs(work))
-        return chosen
+    def _close(self, work: Work) -> None:
+        envelope, tenant_id = work.envelope, work.context.tenant_id
+        if envelope is not None and self._open.get(envelope.command_id) is work:
+            del self._open[envelope.command_id]
+        if work in self._works:
+            self._works.remove(work)
+            self._weight -= work.weight
+            self._weights[tenant_id] -= work.weight
+            if self._weights[tenant_id] <= 0:
+                del self._weights[tenant_id]
+
+    def _remember(self, envelope: Envelope, answer: Answer) -> None:
+        entry = _Remembered(envelope.fingerprint, answer, envelope.deadline_ms)
+        before = self._remembered.pop(envelope.command_id, None)
+        self._remembered_bytes += entry.bytes - (before.bytes if before else 0)
+        self._remembered[envelope.command_id] = entry
+        while self._remembered_bytes > MAX_REMEMBERED_BYTES:
+            self._remembered_bytes -= self._remembered.popitem(last=False)[1].bytes
+
+    def withdraw(self, belongs: Callable[[Work], bool]) -> Iterable[Work]:
+        """Takes out what is open and `belongs`, wherever it stands; to be answered."""
+        self.ready.withdraw(belongs)
+        return [work for work in self._works if belongs(work)]
 
     def forget(self, now_ms: int) -> None:
         """Lets go of answers whose deadline has passed."""
         while self._remembered:
             oldest = next(iter(self._remembered))
-            if self._remembered[oldest][2] >= now_ms:
+            if self._remembered[oldest].deadline_ms >= now_ms:
                 return
-            del self._remembered[oldest]
+            self._remembered_bytes -= self._remembered.pop(oldest).bytes

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from actors.runtime.family import Key
+from actors.runtime.family import Key, Unloaded
 
-MAX_AGGREGATES = 200_000
+MAX_BYTES = 512_000_000
 _ABSENT = object()
+_NOTHING: frozenset[Key] = frozenset()
+
+Size = Callable[[Key, Any], int]
+
+
+def _one(key: Key, state: Any) -> int:
+    return 1
 
 
 class Memory:
     """States by key, least recently used first. None means: known not to exist.
 
-    All states are clean (they equal what is committed), so that any may be evicted.
+    All states are clean (they equal what is committed), so that any may be evicted. What is read
+    from the store comes in by `expect` and `arrive`: between the two a commit may have changed
+    the same aggregate, and then what was read is old.
     """
 
-    def __init__(self, max_aggregates: int = MAX_AGGREGATES) -> None:
+    def __init__(self, max_bytes: int = MAX_BYTES, size: Size = _one) -> None:
         self._states: OrderedDict[Key, Any] = OrderedDict()
-        self._max = max_aggregates
+        self._expected: set[Key] = set()
+        self._size = size
+        self._max = max_bytes
+        self.bytes = 0
 
     def __len__(self) -> int:
         return len(self._states)
@@ -29,69 +41,106 @@ class Memory:
         return key in self._states
 
     def get(self, key: Key) -> Any:
-        return self._states.get(key)
+        """The state, None when there is none. Raises Unloaded when memory does not know."""
+        state = self._states.get(key, _ABSENT)
+        if state is _ABSENT:
+            raise Unloaded(key)
+        return state
 
     def put(self, key: Key, state: Any) -> None:
+        """What was committed."""
+        self._expected.discard(key)
+        before = self._states.get(key, _ABSENT)
+        if before is not _ABSENT:
+            self.bytes -= self._size(key, before)
         self._states[key] = state
         self._states.move_to_end(key)
+        self.bytes += self._size(key, state)
 
-    def touch(self, keys: Iterable[Key]) -> None:
-        for key in keys:
-            if key in self._states:
-                self._states.move_to_end(key)
+    def expect(self, keys: Iterable[Key]) -> None:
+        """To be called before the store is asked for these."""
+        self._expected.update(keys)
 
-    def evict(self) -> int:
-        """Forgets the longest unused beyond the bound; returns how many."""
-        excess = len(self._states) - self._max
-        for _ in range(excess):
-            self._states.popitem(last=False)
-        return max(excess, 0)
+    def arrive(self, key: Key, state: Any) -> None:
+        """What the store answered; of no use when it may be older than what was committed, or
+        dropped, since it was asked."""
+        if key in self._expected:
+            self.put(key, state)
+
+    def touch(self, key: Key) -> None:
+        """It is in use."""
+        self._states.move_to_end(key)
+
+    def evict(self, needed: Callable[[], frozenset[Key]] = lambda: _NOTHING) -> int:
+        """Forgets the longest unused beyond the bound, but not what is `needed`; returns how
+        many. Goes a little below the bound, so that the next batches need not look."""
+        if self.bytes <= self._max:
+            return 0
+        kept, target = needed(), self._max - self._max // 64
+        gone = []
+        excess = self.bytes - target
+        for key, state in self._states.items():
+            if excess <= 0:
+                break
+            if key not in kept:
+                gone.append(key)
+                excess -= self._size(key, state)
+        for key in gone:
+            self._forget(key)
+        return len(gone)
 
     def drop(self, shards: Iterable[int] | None = None) -> None:
         """Forgets everything, or all that lives in shards of these numbers, whatever their
         family: to forget too much costs a query, to forget too little would be a lie."""
         if shards is None:
             self._states.clear()
+            self._expected.clear()
+            self.bytes = 0
             return
-        gone = frozenset(shards)
-        for key in [key for key in self._states if key.shard in gone]:
-            del self._states[key]
+        numbers = frozenset(shards)
+        for key in [key for key in self._states if key.shard in numbers]:
+            self._forget(key)
+        self._expected = {key for key in self._expected if key.shard not in numbers}
+
+    def _forget(self, key: Key) -> None:
+        self.bytes -= self._size(key, self._states.pop(key))
 
 
 class Working:
-    """A batch's view: memory below, what this batch decided above. Dropping it is the undo."""
+    """A batch's view: memory below, what this batch decided above. Dropping it is the undo.
+    `asked` are answers to questions, which are kept for this batch only."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, asked: Mapping[Key, Any] | None = None) -> None:
         self._memory = memory
         self._changed: dict[Key, Any] = {}
-        self._asked: dict[Key, Any] = {}
+        self._asked: dict[Key, Any] = dict(asked or {})
 
     def __contains__(self, key: object) -> bool:
         return key in self._changed or key in self._memory or key in self._asked
 
     def get(self, key: Key) -> Any:
+        """The state, None when there is none. Raises Unloaded when nobody has looked: not to
+        know an aggregate and to know that there is none are different things."""
         state = self._changed.get(key, _ABSENT)
         if state is not _ABSENT:
             return state
-        if key.ephemeral:
-            return self._asked.get(key)
-        return self._memory.get(key)
+        if not key.ephemeral:
+            return self._memory.get(key)
+        answer = self._asked.get(key, _ABSENT)
+        if answer is _ABSENT:
+            raise Unloaded(key)
+        return answer
 
-    def loaded(self, key: Key, state: Any) -> None:
-        """Takes in what the store answered; questions are kept for this batch only."""
-        if key.ephemeral:
-            self._asked[key] = state
-        else:
-            self._memory.put(key, state)
+    def ask(self, answers: Mapping[Key, Any]) -> None:
+        """Takes in what the store answered to questions."""
+        self._asked.update(answers)
 
     def change(self, key: Key, state: Any) -> None:
         self._changed[key] = state
 
     def fork(self) -> Working:
-        """The same view without the changes: for deciding again, one by one."""
-        fresh = Working(self._memory)
-        fresh._asked = self._asked
-        return fresh
+        """The same view without the changes: for deciding again."""
+        return Working(self._memory, self._asked)
 
     def keep(self) -> None:
         """After the commit: what was decided is now what is true."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -30,6 +30,8 @@ class Store(Protocol):
 
     async def load(self, loader: Loader, keys: Sequence[Any]) -> Mapping[Any, Any]: ...
 
+    async def ask(self, loader: Loader, keys: Sequence[Any]) -> Mapping[Any, Any]: ...
+
     async def due(
         self, loader: Loader, shards: Sequence[int], until_ms: int
     ) -> Sequence[tuple[int, Any]]: ...
@@ -47,8 +49,12 @@ class Store(Protocol):
 class Transport(Protocol):
     """How a replica reaches a host by name."""
 
-    async def submit(self, host_name: str, envelopes: Sequence[Envelope]) -> list[Answer]:
-        """Raises HostLost when the host cannot be reached or died: the outcome is unknown."""
+    async def submit(
+        self, host_name: str, envelopes: Sequence[Envelope], tell: Callable[[int, Answer], None]
+    ) -> None:
+        """Tells each answer, by the place of its envelope, as it comes; returns when all have.
+        Raises HostLost when the host cannot be reached or died: the outcome of what was not told
+        is unknown."""
         ...
 
 

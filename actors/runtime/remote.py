@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -16,8 +17,9 @@ import ray
 from ray.actor import ActorHandle
 from ray.exceptions import RayError
 
+from actors.runtime.call import Call
 from actors.runtime.ports import HostLost
-from actors.runtime.wire import Answer, Envelope, decode_answers, decode_envelopes, encode
+from actors.runtime.wire import Answer, Envelope, Told, decode_envelopes, decode_told, encode
 from core.telemetry import get_logger
 from store.leases import Shard
 
@@ -51,6 +53,9 @@ class HostActor:
         self._host: Any = None
         self._starting: asyncio.Task[None] | None = None
         self._publishing: asyncio.Task[None] | None = None
+        # Calls of which not all is answered yet.
+        self._calls: dict[int, Call] = {}
+        self._numbers = count(1)
 
     async def start(self) -> int:
         """Starts the host if that has not happened; returns its process id."""
@@ -63,6 +68,7 @@ class HostActor:
         # Imported here so that the actor's class stays small to ship.
         from actors.families import FAMILIES
         from actors.runtime.host import Host
+        from actors.runtime.lease import in_thread
         from actors.runtime.upkeep import birth_of, machine_id
         from actors.runtime.watchdog import Watchdog
         from core.build import build_id
@@ -85,6 +91,7 @@ class HostActor:
             FAMILIES,
             SystemClock(),
             leave,
+            in_thread("lease"),
         )
         publisher = MetricsPublisher(Redis(settings.effective_redis_url), self._name)
         self._publishing = asyncio.create_task(publisher.run())
@@ -102,8 +109,20 @@ class HostActor:
         """Answers while the loop turns, whatever the host waits for."""
 
     async def submit(self, blob: bytes) -> bytes:
+        """The answers that are there first, and under which number `more` gives the others."""
         await self.start()
-        return encode(await self._host.submit(decode_envelopes(blob)))
+        return await self._some(0, self._host.take(decode_envelopes(blob)))
+
+    async def more(self, number: int) -> bytes:
+        """Answers that have come since; to be called until none are left."""
+        return await self._some(number, self._calls.pop(number))
+
+    async def _some(self, number: int, call: Call) -> bytes:
+        told = await call.some()
+        if call.left:
+            number = number or next(self._numbers)
+            self._calls[number] = call
+        return encode(Told(number if call.left else 0, told))
 
     async def sync(self) -> None:
         await self.start()
@@ -120,18 +139,24 @@ class RayTransport:
     def __init__(self) -> None:
         self._handles: dict[str, Handle] = {}
 
-    async def submit(self, host_name: str, envelopes: Sequence[Envelope]) -> list[Answer]:
-        blob = encode(envelopes)
+    async def submit(
+        self, host_name: str, envelopes: Sequence[Envelope], tell: Callable[[int, Answer], None]
+    ) -> None:
         try:
             handle = await self._handle(host_name)
             async with asyncio.timeout(CALL_TIMEOUT_SECONDS):
-                answer: bytes = await handle.submit.remote(blob)
+                told = decode_told(await handle.submit.remote(encode(envelopes)))
+                for place, answer in told.answers:
+                    tell(place, answer)
+                while told.more:
+                    told = decode_told(await handle.more.remote(told.more))
+                    for place, answer in told.answers:
+                        tell(place, answer)
         except (RayError, ValueError, TimeoutError) as error:
             # ValueError: no actor has that name (yet).
             self._handles.pop(host_name, None)
             log.warning("host lost", host=host_name, reason=type(error).__name__)
             raise HostLost from error
-        return decode_answers(answer)
 
     async def _handle(self, host_name: str) -> Handle:
         handle = self._handles.get(host_name)

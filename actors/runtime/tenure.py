@@ -34,6 +34,10 @@ class Tenure:
     def renewed(self, sent_boot_seconds: float) -> None:
         self._until_boot_seconds = sent_boot_seconds + LEASE_SECONDS - MARGIN_SECONDS
 
+    def end(self) -> None:
+        """The lease was taken: nothing may be answered any more."""
+        self._until_boot_seconds = 0.0
+
     def owns(self, shard: Shard) -> bool:
         return shard in self.epochs
 

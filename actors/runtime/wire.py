@@ -25,6 +25,7 @@ class Outcome(IntEnum):
     TOO_LATE = 3  # refused unseen: its deadline has passed
     MISMATCH = 4  # the id was used with another body
     REJECTED = 5  # the database refuses the data of this very command
+    BROKEN = 6  # our own rule failed on this very command; nothing was written
 
 
 class Receipt(msgspec.Struct, array_like=True, frozen=True):
@@ -62,6 +63,17 @@ class Answer(msgspec.Struct, array_like=True, frozen=True):
     receipts: tuple[Receipt, ...] = ()
 
 
+class Told(msgspec.Struct, array_like=True, frozen=True):
+    """Some answers of a call, each with the place of its envelope. `more`: under which number the
+    others can be asked for; 0 when there are none."""
+
+    more: int
+    answers: list[tuple[int, Answer]]
+
+
+ASK_AGAIN = Answer(Outcome.ASK_AGAIN)
+
+
 class LoggedReply(msgspec.Struct, array_like=True, frozen=True):
     """What the command log keeps of an answer."""
 
@@ -71,12 +83,12 @@ class LoggedReply(msgspec.Struct, array_like=True, frozen=True):
 
 _encoder = msgspec.msgpack.Encoder(uuid_format="bytes")
 _envelopes = msgspec.msgpack.Decoder(list[Envelope])
-_answers = msgspec.msgpack.Decoder(list[Answer])
+_told = msgspec.msgpack.Decoder(Told)
 _logged = msgspec.msgpack.Decoder(LoggedReply)
 
 encode = _encoder.encode
 decode_envelopes = _envelopes.decode
-decode_answers = _answers.decode
+decode_told = _told.decode
 decode_logged = _logged.decode
 
 

@@ -72,7 +72,7 @@ def _count(view: View, command: m.Count, context: Context) -> Decision:
             return refuse("choose_variant", productId=str(key.id))
         known: m.Stock | None = view.get(key)
         stock = known or _NEW
-        at_ms = min(line.counted_at_ms, context.now_ms)
+        at_ms = min(line.counted_at_ms, context.arrived_ms)
         superseded = stock.counted_at_ms is not None and at_ms < stock.counted_at_ms
         level_now = stock.on_hand if superseded else line.counted + _moved(view, key, stock, at_ms)
         if level_now > m.MAX_ON_HAND:
@@ -139,7 +139,7 @@ def _count_keys(command: m.Count, context: Context, view: View) -> Iterator[Key]
         key = stock_key(context, line.product_id, line.location_id)
         yield key
         yield item_key(context, line.product_id)
-        yield _moved_after_key(key, min(line.counted_at_ms, context.now_ms))
+        yield _moved_after_key(key, min(line.counted_at_ms, context.arrived_ms))
 
 
 def _repair_keys(command: m.Repair, context: Context, view: View) -> Iterator[Key]:

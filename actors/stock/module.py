@@ -76,4 +76,5 @@ STOCK_MODULE = Module(
     },
     timers={m.Opened: project.expiry, m.Extended: project.expiry},
     due={m.RESERVATION: _expiry},
+    creates=frozenset((m.Opened,)),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from actors.composite import Module, Rule
 from actors.till import cards, drawer, goods, returns, sell
 from actors.till import messages as t
+from actors.till import model as m
 from actors.till.evolve import EVOLUTIONS
 from actors.till.project import RECORDS, STATES
 from actors.till.restore import RESTORES
@@ -39,4 +40,5 @@ TILL_MODULE = Module(
     records=RECORDS,
     states=STATES,
     restores=RESTORES,
+    creates=frozenset((m.ReturnMade,)),
 )

@@ -27,13 +27,9 @@ async def _queued(
 ) -> list[asyncio.Task[object]]:
     works: list[asyncio.Task[object]] = []
     async with host._turn:
-        # The work loop takes what there is before it asks for the turn; let that be nothing.
-        host._mailbox.nudge()
-        while not host._turn._waiters:
-            await asyncio.sleep(0)
         for request in requests:
             works.append(asyncio.create_task(shop.send(request)))
             async with asyncio.timeout(5):
-                while len(host._mailbox) < len(works):
+                while len(host._mailbox.ready) < len(works):
                     await asyncio.sleep(0.001)
     return works

@@ -20,7 +20,15 @@ from actors.runtime.host import Host
 from actors.runtime.keeper import Keeper
 from actors.runtime.memory import MAX_AGGREGATES, Memory
 from actors.runtime.ports import HostLost
-from actors.runtime.wire import Answer, Envelope, decode_answers, decode_envelopes, encode, shard_of
+from actors.runtime.wire import (
+    Answer,
+    Envelope,
+    Told,
+    decode_envelopes,
+    decode_told,
+    encode,
+    shard_of,
+)
 from core.clock import SystemClock
 from core.ids import uuid7
 from store import leases
@@ -162,7 +170,7 @@ class Node:
         await self.started()
         answers = await self.host.submit(decode_envelopes(blob))
         await self.awake.wait()
-        return encode(answers)
+        return encode(Told(0, list(enumerate(answers))))
 
 
 async def _never() -> Any:
@@ -171,7 +179,7 @@ async def _never() -> Any:
 
 def sever(store: HostStore) -> None:
     """Ends a dead host's connections; what is left of its tasks must not make new ones."""
-    for line in (store._commits, store._renewals, store._errands):
+    for line in store.lines:
         line._connect = _never
         line.drop()
 
@@ -202,7 +210,14 @@ class LocalTransport:
         self.faults = faults
         self._strays: set[asyncio.Task[Any]] = set()
 
-    async def submit(self, host_name: str, envelopes: Sequence[Envelope]) -> list[Answer]:
+    async def submit(
+        self, host_name: str, envelopes: Sequence[Envelope], tell: Callable[[int, Answer], None]
+    ) -> None:
+        for place, answer in enumerate(await self.ask(host_name, envelopes)):
+            tell(place, answer)
+
+    async def ask(self, host_name: str, envelopes: Sequence[Envelope]) -> list[Answer]:
+        """All answers of a call. Raises HostLost."""
         blob, faults = encode(envelopes), self.faults
         await faults.delay()
         if faults.strikes(faults.lose_request):
@@ -213,7 +228,7 @@ class LocalTransport:
         await faults.delay()
         if faults.strikes(faults.lose_answer):
             raise HostLost(host_name)
-        return decode_answers(answer)
+        return [one for _, one in decode_told(answer).answers]
 
     async def _deliver(self, host_name: str, blob: bytes) -> bytes:
         node = self._nodes.get(host_name)

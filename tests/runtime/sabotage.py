@@ -71,7 +71,7 @@ def log_unread(patch: pytest.MonkeyPatch) -> None:
 
 def memory_of_answers_off(patch: pytest.MonkeyPatch) -> None:
     """A host forgets what it answered, and what it is about to answer."""
-    patch.setattr(Mailbox, "known", lambda *arguments: None)
+    patch.setattr(Mailbox, "known", lambda *arguments: False)
 
 
 def answers_first(patch: pytest.MonkeyPatch) -> None:

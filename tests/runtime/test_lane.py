@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import pytest
@@ -11,6 +11,8 @@ import pytest
 from actors.runtime.lane import CALLS_IN_FLIGHT, Lane
 from actors.runtime.ports import HostLost
 from actors.runtime.wire import Answer, Envelope, Outcome
+
+Tell = Callable[[int, Answer], None]
 
 NOBODY = UUID(int=0)
 ENVELOPE = Envelope("f", 0, NOBODY, NOBODY, b"", "", 0, 0, False, False, b"")
@@ -20,17 +22,19 @@ class HeldTransport:
     """Answers its calls when told to, all in the same moment."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[int, asyncio.Future[list[Answer]]]] = []
+        self.calls: list[tuple[int, Tell, asyncio.Future[None]]] = []
 
-    async def submit(self, host_name: str, envelopes: Sequence[Envelope]) -> list[Answer]:
-        future: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
-        self.calls.append((len(envelopes), future))
-        return await future
+    async def submit(self, host_name: str, envelopes: Sequence[Envelope], tell: Tell) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.calls.append((len(envelopes), tell, future))
+        await future
 
     def answer_all(self) -> None:
         calls, self.calls = self.calls, []
-        for size, future in calls:
-            future.set_result([Answer(Outcome.DONE)] * size)
+        for size, tell, future in calls:
+            for place in range(size):
+                tell(place, Answer(Outcome.DONE))
+            future.set_result(None)
 
 
 async def test_who_sends_again_at_once_is_not_forgotten() -> None:
@@ -58,12 +62,42 @@ async def test_who_sends_again_at_once_is_not_forgotten() -> None:
 @pytest.mark.parametrize("failure", [HostLost("gone"), ValueError("a bug")])
 async def test_a_failed_call_is_an_unknown_outcome(failure: Exception) -> None:
     class Failing:
-        async def submit(self, host_name: str, envelopes: Sequence[Envelope]) -> list[Answer]:
+        async def submit(self, host_name: str, envelopes: Sequence[Envelope], tell: Tell) -> None:
             raise failure
 
     lane = Lane(Failing(), "host")
     answer = await asyncio.wait_for(lane.send(ENVELOPE), 1)
     assert answer.outcome is Outcome.ASK_AGAIN
+
+
+async def test_each_command_is_answered_when_it_is_decided() -> None:
+    """A slow neighbour in the same call keeps nobody waiting."""
+    transport = HeldTransport()
+    lane = Lane(transport, "host")
+    slow, quick = lane.send(ENVELOPE), lane.send(ENVELOPE)
+    await asyncio.sleep(0.01)
+    ((_, tell, _),) = transport.calls
+    tell(1, Answer(Outcome.DONE))
+    assert (await asyncio.wait_for(quick, 1)).outcome is Outcome.DONE
+    assert not slow.done()
+    transport.answer_all()
+    await slow
+
+
+async def test_calls_without_an_answer_do_not_occupy_the_lane() -> None:
+    transport = HeldTransport()
+    lane = Lane(transport, "host")
+    for number in range(CALLS_IN_FLIGHT + 3):
+        lane.send(ENVELOPE)
+        async with asyncio.timeout(5):
+            while len(transport.calls) <= number:
+                await asyncio.sleep(0.005)
+    transport.answer_all()
+    again = lane.send(ENVELOPE)
+    await asyncio.sleep(0.01)
+    transport.answer_all()
+    assert (await asyncio.wait_for(again, 1)).outcome is Outcome.DONE
+    assert (lane._in_flight, len(lane._calls)) == (0, 0)
 
 
 async def test_a_lane_that_closes_tells_everyone_to_ask_again() -> None:

@@ -186,7 +186,7 @@ async def test_a_silent_connection_is_given_up(urls: Urls) -> None:
         shop = Shop(cluster)
         (product,) = await shop.stock(10)
         began = time.monotonic()
-        assert proxy.silence() == 3
+        assert proxy.silence() >= 3
         assert isinstance(await shop.insist(shop.reserve(product)), m.Hold)
         print(f"served {time.monotonic() - began:.1f} s after the network fell silent")
         assert time.monotonic() - began < 25 * PATIENCE

@@ -83,7 +83,7 @@ def _stops_at(node: Node, name: str, *, after: bool) -> asyncio.Event:
 
 async def _told(cluster: Cluster, name: str, envelopes: list[Envelope]) -> list[Answer]:
     with suppress(HostLost):
-        return await cluster.transport.submit(name, envelopes)
+        return await cluster.transport.ask(name, envelopes)
     return []
 
 
@@ -102,7 +102,7 @@ def _learns_late(node: Node) -> None:
     """The worst order of things: what it does first when it goes on is not to renew its lease,
     or to ask what it owns, which would tell it that it is over."""
     _delay_after_the_stop(node, node.store, "renew")
-    _delay_after_the_stop(node, node.host, "sync")
+    _delay_after_the_stop(node, node.host._ownership, "sync")
 
 
 def _delay_after_the_stop(node: Node, thing: object, name: str) -> None:
@@ -129,7 +129,10 @@ async def _round(urls: Urls, stop: Stop) -> Harm:
         await shop.do(m.Adjust((m.Adjustment(empty, -1),), "gone"))
 
         zombie = cluster.nodes["h0"]
-        zombie.clock = zombie.host._clock = zombie.host._tenure._clock = SteerableClock()
+        zombie.clock = SteerableClock()
+        host = zombie.host
+        for part in (host, host._tenure, host._renewal, host._ownership):
+            part._clock = zombie.clock
         cluster.hosts.names = ["h0", "h1"]
         await _balanced_away(cluster, shop, zombie)
         for product in (empty, other):  # what it has in memory, it would answer from

@@ -14,6 +14,7 @@ import pytest
 from actors.runtime.agenda import Agenda
 from actors.runtime.host import Host
 from actors.runtime.memory import Memory
+from actors.runtime.ownership import Ownership
 from tests.runtime.sabotage import answers_first, memory_of_answers_off
 from tests.sim.database import SimDatabase, Transaction
 from tests.sim.store import SimStore
@@ -65,7 +66,7 @@ def tenure_unchecked(patch: pytest.MonkeyPatch) -> None:
 
 def timers_lost(patch: pytest.MonkeyPatch) -> None:
     """A host does not look for what falls due, only at what it decided itself."""
-    patch.setattr(Host, "_look_ahead", _nothing_async)
+    patch.setattr(Ownership, "look_ahead", _nothing_async)
     patch.setattr(Agenda, "behind", lambda *arguments: [])
 
 

@@ -58,6 +58,14 @@ class SimStore:
         self._database = database
         self._weather = weather
         self._commits, self._renewals, self._errands = _Line(), _Line(), _Line()
+        self._loads, self._questions = _Line(), _Line()
+        self._lines = (
+            self._commits,
+            self._renewals,
+            self._errands,
+            self._loads,
+            self._questions,
+        )
         self.awake = asyncio.Event()
         self.awake.set()
         self.dead = False
@@ -66,7 +74,7 @@ class SimStore:
     def sever(self) -> None:
         """The process is dead: its sockets close, which the server notices sooner or later."""
         self.dead = True
-        for line in (self._commits, self._renewals, self._errands):
+        for line in self._lines:
             self._cut_off(line)
 
     def _cut_off(self, line: _Line, late: Work[Any] | None = None) -> None:
@@ -149,12 +157,16 @@ class SimStore:
         )
 
     async def recover(self) -> None:
-        self._cut_off(self._commits)
-        self._cut_off(self._errands)
+        for line in self._lines:
+            if line is not self._renewals:
+                self._cut_off(line)
         await self._once(self._commits, lambda _: self._database.raise_epochs(self.host.id))
 
     async def load(self, loader: Any, keys: Sequence[Any]) -> dict[Any, Any]:
-        return await self._once(self._commits, lambda _: self._rows(keys))
+        return await self._once(self._loads, lambda _: self._rows(keys))
+
+    async def ask(self, loader: Any, keys: Sequence[Any]) -> dict[Any, Any]:
+        return await self._once(self._questions, lambda _: self._rows(keys))
 
     def _rows(self, keys: Sequence[Any]) -> dict[Any, Any]:
         tables = self._database.tables
@@ -176,7 +188,7 @@ class SimStore:
             log = self._database.log
             return {one: log[one] for one in command_ids if one in log}
 
-        return await self._once(self._commits, lines)
+        return await self._once(self._loads, lines)
 
     async def commit(
         self,

@@ -16,8 +16,9 @@ from actors.families import COMMERCE, FAMILIES, decode_reply, encode_command
 from actors.messages import Command
 from actors.runtime.bus import CommandBus
 from actors.runtime.directory import Directory
+from actors.runtime.family import STATE_BYTES
 from actors.runtime.keeper import Keeper
-from actors.runtime.memory import MAX_AGGREGATES, Memory
+from actors.runtime.memory import MAX_BYTES
 from actors.runtime.wire import shard_of
 from actors.stock import model as m
 from core.clock import SystemClock
@@ -79,7 +80,7 @@ class Plan:
             repeat=rng.choice((0.0, 0.1)),
             max_delay_seconds=rng.choice((0.002, 0.05)),
         )
-        memory = rng.choice((0, 4, 12, MAX_AGGREGATES))
+        memory = rng.choice((0, 4, 12, MAX_BYTES // STATE_BYTES))
         return cls(rng, rng.randint(1, 3), 12.0, weather, faults, rng.randint(0, 5), memory)
 
 
@@ -126,7 +127,7 @@ class World:
         # A machine's time may be wrong by seconds; the first renewal puts that right.
         node = Node(store, self._clock(5_000), FAMILIES, SimStore.sever)
         store.awake = node.awake
-        node.host._memory = Memory(self.plan.memory)
+        node.host._memory._max = self.plan.memory * STATE_BYTES
         self.note(f"{name} starts")
         return node
 

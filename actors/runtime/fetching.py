@@ -1,0 +1,223 @@
+"""What commands need before they can be decided is fetched beside the batches, so that nobody
+waits for what another's command has to look up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from actors.runtime.batch import Work
+from actors.runtime.family import Family, Key
+from actors.runtime.mailbox import Mailbox
+from actors.runtime.memory import Memory
+from actors.runtime.ports import Store
+from actors.runtime.queue import FairQueue
+from actors.runtime.wire import Answer, Outcome, decode_logged
+from core.clock import Clock
+from core.telemetry import get_logger
+from store.journal import Logged, OutcomeUnknown, Rejected
+
+MAX_FETCH = 500
+MAX_FETCH_WEIGHT = 4_000
+# Each brings a work nearer to its decision, unless its aggregates are evicted in between.
+MAX_ROUNDS = 16
+PAUSE_SECONDS = 0.1
+
+BROKEN = Answer(Outcome.BROKEN)
+
+Load = Callable[[Any, Sequence[Key]], Awaitable[Mapping[Key, Any]]]
+
+log = get_logger("runtime.fetching")
+
+
+class Fetching:
+    """Looks commands up in the log, loads their aggregates, puts their questions; then hands
+    them to the mailbox. A failure is that of the works that it concerns alone."""
+
+    def __init__(self, store: Store, memory: Memory, mailbox: Mailbox, clock: Clock) -> None:
+        self._store = store
+        self._memory = memory
+        self._mailbox = mailbox
+        self._clock = clock
+        self._queue = FairQueue()
+        self._arrived = asyncio.Event()
+        self._asking: set[asyncio.Task[None]] = set()
+
+    def admit(self, work: Work) -> None:
+        """Sends a work where it belongs: to be decided, or first to have something fetched. Due
+        works, without an envelope, hold their lane meanwhile: nothing may be decided in their
+        stead as if they were not due."""
+        missing = [] if work.answered else self._missing(work)
+        if work.answered:
+            return
+        if work.look_up or any(not key.ephemeral for key in missing):
+            if work.envelope is None:
+                self._mailbox.ready.hold(work)
+            self._queue.put(work)
+            self._arrived.set()
+            return
+        work.questions = missing
+        if work.envelope is None:
+            self._mailbox.ready.put_due(work)
+        else:
+            self._mailbox.put(work)
+
+    def _missing(self, work: Work) -> list[Key]:
+        """What the work needs and memory lacks. A rule that fails here ends its own command."""
+        try:
+            weight, missing = work.needs(self._memory)
+        except Exception:
+            log.exception("rule failed", command=work.label)
+            self._mailbox.answer(work, BROKEN)
+            return []
+        self._mailbox.weigh(work, weight)
+        if missing and work.rounds > MAX_ROUNDS:
+            log.error("a command asks for more without end", command=work.label)
+            self._mailbox.answer(work, BROKEN)
+            return []
+        return missing
+
+    async def run(self) -> None:
+        """Fetches for all who wait, for good."""
+        while True:
+            while not self._queue.is_ready:
+                self._arrived.clear()
+                await self._arrived.wait()
+            works, _ = self._queue.take(MAX_FETCH, MAX_FETCH_WEIGHT)
+            try:
+                await self._fetch([work for work in works if not work.answered])
+            except Exception:
+                # A bug of ours must not end the loop that everybody's commands go through.
+                log.exception("fetching failed")
+                await asyncio.sleep(PAUSE_SECONDS)
+            for work in works:
+                if work.envelope is None:
+                    self._mailbox.ready.release(work)
+                self.admit(work)
+            self._mailbox.nudge()
+
+    async def _fetch(self, works: Sequence[Work]) -> None:
+        """Fetches what can be told by now that it is needed. Whatever fails is found missing
+        again; what the store refuses or is late with, alone."""
+        try:
+            await self._look_up([work for work in works if work.look_up])
+            await self._load([work for work in works if not work.answered])
+        except OutcomeUnknown as error:
+            log.warning("the database cannot be reached", reason=repr(error.__cause__))
+            self._end_the_late(works)
+            await asyncio.sleep(PAUSE_SECONDS)
+        except Exception as error:
+            if len(works) > 1:
+                half = len(works) // 2
+                for part in (works[:half], works[half:]):
+                    await self._fetch([work for work in part if not work.answered])
+            else:
+                self._give_up(works[0], error)
+
+    def _plain(self, work: Work) -> list[Key]:
+        try:
+            return [key for key in work.needs(self._memory)[1] if not key.ephemeral]
+        except Exception:
+            return []  # `admit` sees the same, and answers
+
+    def _give_up(self, work: Work, error: Exception) -> None:
+        """The store refused what this work needs, or was late with it; or a rule of ours broke."""
+        refused = isinstance(error, Rejected)
+        log.error("not fetched", command=work.label, reason=repr(error), exc_info=not refused)
+        self._mailbox.answer(work, Answer(Outcome.BUSY) if refused else BROKEN)
+
+    def _end_the_late(self, works: Sequence[Work]) -> None:
+        now_ms = self._clock.now_ms()
+        for work in works:
+            if work.envelope is not None and work.envelope.deadline_ms < now_ms:
+                self._mailbox.answer(work, Answer(Outcome.TOO_LATE))
+
+    async def _look_up(self, works: Sequence[Work]) -> None:
+        """Answers the commands that were done before, as recorded."""
+        asked = {work.context.command_id: work for work in works}
+        if not asked:
+            return
+        logged = await self._store.known(list(asked))
+        for command_id, work in asked.items():
+            work.look_up = False
+            if (line := logged.get(command_id)) is not None:
+                self._mailbox.answer(work, _as_logged(line, work.fingerprint))
+
+    async def _load(self, works: Sequence[Work]) -> None:
+        needed: dict[Family, dict[Key, None]] = {}
+        for work in works:
+            needed.setdefault(work.family, {}).update(dict.fromkeys(self._plain(work)))
+        for family, keys in needed.items():
+            if keys:
+                await self._bring(family, list(keys), self._store.load)
+        for work in works:
+            work.rounds += 1
+
+    async def _bring(self, family: Family, keys: Sequence[Key], load: Load) -> None:
+        self._memory.expect(keys)
+        rows = await load(family.loader, keys)
+        for key in keys:
+            row = rows.get(key)
+            self._memory.arrive(key, None if row is None else family.rules.restore(key, row))
+
+    # --- questions -------------------------------------------------------------------------
+
+    def ask(self, works: Sequence[Work]) -> None:
+        """Puts the questions of works at the front of one lane, which is held until they can be
+        decided, before all else of it: nothing of their tenant changes between an answer and the
+        decision that rests on it."""
+        task = asyncio.create_task(self._ask(works))
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
+    async def _ask(self, works: Sequence[Work]) -> None:
+        try:
+            for work in works:
+                await self._answer_questions(work)
+        except Exception:
+            log.exception("asking failed")
+        finally:
+            ready = self._mailbox.ready
+            left = [work for work in works if not work.answered]
+            if left:
+                ready.put_first(left)
+            ready.release(works[0])
+            self._mailbox.nudge()
+
+    async def _answer_questions(self, work: Work) -> None:
+        while work.questions and not work.answered:
+            try:
+                await self._put(work)
+            except OutcomeUnknown as error:
+                log.warning("the database cannot be reached", reason=repr(error.__cause__))
+                self._end_the_late([work])
+                await asyncio.sleep(PAUSE_SECONDS)
+            except Exception as error:
+                self._give_up(work, error)
+
+    async def _put(self, work: Work) -> None:
+        family = work.family
+        questions = [key for key in work.questions if key.ephemeral]
+        if questions:
+            rows = await self._store.ask(family.loader, questions)
+            for key in questions:
+                row = rows.get(key)
+                work.asked[key] = None if row is None else family.rules.restore(key, row)
+        if plain := [key for key in work.questions if not key.ephemeral]:
+            await self._bring(family, plain, self._store.ask)
+        work.rounds += 1
+        work.questions = self._missing(work)
+
+    # --- the end ---------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        for task in self._asking:
+            task.cancel()
+
+
+def _as_logged(line: Logged, fingerprint: bytes) -> Answer:
+    if line.fingerprint != fingerprint:
+        return Answer(Outcome.MISMATCH)
+    said = decode_logged(line.reply)
+    return Answer(Outcome.DONE, said.reply, said.receipts)

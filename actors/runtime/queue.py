@@ -1,0 +1,162 @@
+"""Waiting commands, in lanes that take turns: nobody pays for what another asks for.
+
+A lane is what one tenant changes, or what is read of it. Within a lane commands keep their order.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from actors.runtime.batch import Work
+
+# What a lane may take in one turn: some ten commands of one line.
+QUANTUM = 32
+
+
+@dataclass(slots=True, eq=False)
+class _Lane:
+    """`first` are the shard's own works, which have fallen due, and what was put back. A lane is
+    held while something is fetched that its next decision must wait for."""
+
+    first: deque[Work] = field(default_factory=deque)
+    waiting: deque[Work] = field(default_factory=deque)
+    credit: int = 0
+    holds: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.first or self.waiting)
+
+    def front(self) -> deque[Work]:
+        return self.first or self.waiting
+
+
+class FairQueue:
+    """Lanes in turn, by weight: a lane with heavy works gives them as seldom as they are heavy."""
+
+    def __init__(self) -> None:
+        self._lanes: OrderedDict[Hashable, _Lane] = OrderedDict()
+        self._number = 0
+
+    def __len__(self) -> int:
+        return self._number
+
+    def __iter__(self) -> Iterator[Work]:
+        for lane in self._lanes.values():
+            yield from lane.first
+            yield from lane.waiting
+
+    def put(self, work: Work) -> None:
+        self._lane(work).waiting.append(work)
+        self._number += 1
+
+    def put_first(self, works: Iterable[Work]) -> None:
+        """Before all else of their lanes, in their order."""
+        for work in reversed(list(works)):
+            self._lane(work).first.appendleft(work)
+            self._number += 1
+
+    def put_due(self, work: Work) -> None:
+        """Before what waits, and after what fell due before it."""
+        self._lane(work).first.append(work)
+        self._number += 1
+
+    def hold(self, work: Work) -> None:
+        """Nothing of the work's lane is taken until `release`."""
+        self._lane(work).holds += 1
+
+    def release(self, work: Work) -> None:
+        lane = self._lane(work)
+        lane.holds -= 1
+        self._tidy(work.lane, lane)
+
+    def is_behind(self, name: Hashable) -> bool:
+        """Whether a lane has something to do before anything that waits in it."""
+        lane = self._lanes.get(name)
+        return lane is not None and (lane.holds > 0 or bool(lane.first))
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is anything to take."""
+        return any(lane and not lane.holds for lane in self._lanes.values())
+
+    def take(
+        self, number: int, weight: int, stops: Callable[[Work], bool] = lambda work: False
+    ) -> tuple[list[Work], list[list[Work]]]:
+        """Works up to a number and a weight, at least one if there is any. A work at which a lane
+        `stops` is not among them, nor is anything behind it: what stands at a lane's front is
+        returned apart, a list for each such lane, and the lane is held."""
+        taken: list[Work] = []
+        stopped: list[list[Work]] = []
+        ready = [(name, lane) for name, lane in self._lanes.items() if lane and not lane.holds]
+        while ready and len(taken) < number and weight > 0:
+            before = len(taken)
+            for name, lane in ready:
+                if len(taken) >= number or weight <= 0:
+                    break  # who has not had a turn is first in the next batch
+                self._lanes.move_to_end(name)
+                lane.credit += QUANTUM
+                weight -= self._take_from(lane, taken, number, weight, stops)
+                if lane and stops(lane.front()[0]):
+                    stopped.append(self._stop(lane, stops))
+            ready = [(name, lane) for name, lane in ready if lane and not lane.holds]
+            if taken and len(taken) == before:
+                break  # what is left is heavy: whoever is light need not wait for it
+        for name, lane in list(self._lanes.items()):
+            self._tidy(name, lane)
+        return taken, stopped
+
+    def _take_from(
+        self,
+        lane: _Lane,
+        taken: list[Work],
+        number: int,
+        weight: int,
+        stops: Callable[[Work], bool],
+    ) -> int:
+        """Takes what the lane's credit pays for; returns what that weighs."""
+        spent = 0
+        while lane and len(taken) < number and spent < weight:
+            work = lane.front()[0]
+            if stops(work) or work.weight > lane.credit:
+                break
+            lane.front().popleft()
+            self._number -= 1
+            lane.credit -= work.weight
+            spent += work.weight
+            taken.append(work)
+        return spent
+
+    def _stop(self, lane: _Lane, stops: Callable[[Work], bool]) -> list[Work]:
+        found = []
+        while lane and stops(lane.front()[0]):
+            found.append(lane.front().popleft())
+            self._number -= 1
+        lane.holds += 1
+        return found
+
+    def withdraw(self, belongs: Callable[[Work], bool]) -> list[Work]:
+        """Takes out what waits and `belongs`."""
+        chosen = [work for work in self if belongs(work)]
+        if chosen:
+            gone = set(map(id, chosen))
+            for name, lane in list(self._lanes.items()):
+                lane.first = deque(work for work in lane.first if id(work) not in gone)
+                lane.waiting = deque(work for work in lane.waiting if id(work) not in gone)
+                self._tidy(name, lane)
+            self._number -= len(chosen)
+        return chosen
+
+    def _lane(self, work: Work) -> _Lane:
+        name = work.lane
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._lanes[name] = _Lane()
+        return lane
+
+    def _tidy(self, name: Hashable, lane: _Lane) -> None:
+        if not lane and not lane.holds:
+            self._lanes.pop(name, None)
+        elif not lane:
+            lane.credit = 0

@@ -15,10 +15,10 @@ from uuid import UUID
 from actors.families import COMMERCE, FAMILIES
 from actors.runtime.bus import CommandBus
 from actors.runtime.directory import Directory
-from actors.runtime.family import Families
+from actors.runtime.family import STATE_BYTES, Families
 from actors.runtime.host import Host
 from actors.runtime.keeper import Keeper
-from actors.runtime.memory import MAX_AGGREGATES, Memory
+from actors.runtime.memory import MAX_BYTES
 from actors.runtime.ports import HostLost
 from actors.runtime.wire import (
     Answer,
@@ -314,7 +314,7 @@ class Cluster:
         clock: SteerableClock | None = None,
         host_url: str | None = None,
         machine: str = "one machine",
-        memory: int = MAX_AGGREGATES,
+        memory: int = MAX_BYTES // STATE_BYTES,
     ) -> None:
         self.urls = urls
         self.memory = memory
@@ -336,7 +336,7 @@ class Cluster:
         incarnation = Incarnation(uuid7(), name, self.machine, next(DEAD_PIDS))
         store = HostStore(self.host_url, incarnation)
         node = Node(store, self.clock, self.families, sever)
-        node.host._memory = Memory(self.memory)
+        node.host._memory._max = self.memory * STATE_BYTES
         return node
 
     async def _directory(self) -> tuple[int, dict[Shard, tuple[str, UUID, int]]]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar, Union
 
 import msgspec
 
-from actors.messages import Refused
+from actors.messages import TURNED_DOWN, Refused, TurnDown
 from actors.runtime.family import Change, Context, Decision, Key, Timer, View
 
 K = TypeVar("K")
@@ -56,12 +56,21 @@ class Module:
     sizes: Mapping[str, Callable[[Any], int]] = field(default_factory=dict)
 
 
+def _turn_down(view: View, command: TurnDown, context: Context) -> Decision:
+    facts: dict[str, int | str] = {"problem": command.problem}
+    return Decision(Refused(TURNED_DOWN, facts=facts), refused=True)
+
+
+# What every family is asked, whatever its modules.
+_COMMON: Mapping[type, Rule] = {TurnDown: Rule(lambda command, context, view: (), _turn_down)}
+
+
 class CompositeRules:
     """See `actors.runtime.family.Rules`. All look-ups are by exact type: an isinstance of these
     structs goes through ABCMeta, which is slow."""
 
     def __init__(self, modules: Sequence[Module]) -> None:
-        self._rules = _joined(module.commands for module in modules)
+        self._rules = _joined([_COMMON, *(module.commands for module in modules)])
         self._events = _joined(module.events for module in modules)
         self._records = _joined(module.records for module in modules)
         self._states = _joined(module.states for module in modules)

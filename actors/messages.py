@@ -13,6 +13,13 @@ class Command(msgspec.Struct, frozen=True, tag=True):
     """Base of what a shard is asked to do."""
 
 
+class TurnDown(Command, frozen=True):
+    """Whoever prepared a command refuses the request, and `problem` says why, in words of its own:
+    unless the command was answered before, or is being decided. Then that is its answer."""
+
+    problem: str
+
+
 class Reply(msgspec.Struct, frozen=True, tag=True):
     """Base of what a shard answers."""
 
@@ -23,6 +30,10 @@ class Shortage(NamedTuple):
     product_id: UUID
     requested: int
     available: int
+
+
+# The code by which a `TurnDown` is refused; its problem is a fact by that name.
+TURNED_DOWN = "turned_down"
 
 
 class Refused(Reply, frozen=True):

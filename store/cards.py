@@ -181,17 +181,18 @@ async def begin(
 async def get(tx: AsyncConnection, charge_id: UUID) -> CardPayment | None:
     """An intent of this scope's tenant, by the id of any of its charges; its own is the first's."""
     wanted = select(card_charges.c.payment_id).where(card_charges.c.id == charge_id)
-    query = select(*_FIELDS).where(card_payments.c.id == wanted.scalar_subquery())
-    found = (await tx.execute(query)).first()
-    if found is None:
-        return None
+    # In one statement, so that the intent and its charges are of the same moment.
     query = (
-        select(*_CHARGE)
-        .where(card_charges.c.payment_id == found.id)
+        select(*_FIELDS, *_CHARGE)
+        .join_from(card_payments, card_charges)
+        .where(card_payments.c.id == wanted.scalar_subquery())
         .order_by(card_charges.c.number)
     )
-    charges = tuple(CardCharge(*row) for row in await tx.execute(query))
-    return CardPayment(**found._mapping, charges=charges)
+    rows = (await tx.execute(query)).all()
+    if not rows:
+        return None
+    charges = tuple(CardCharge(*row[len(_FIELDS) :]) for row in rows)
+    return CardPayment._make((*rows[0][: len(_FIELDS)], charges))
 
 
 async def note(

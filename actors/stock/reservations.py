@@ -78,7 +78,7 @@ def close(view: View, context: Context, reservation_id: UUID, kind: str) -> Clos
     return Closing(events, levels_after(chosen, taken))
 
 
-def _reserve(view: View, command: m.Reserve, context: Context) -> Decision:
+def reserve(view: View, command: m.Reserve, context: Context) -> Decision:
     lines = joined(command.lines)
     chosen = slots(view, context, command.location_id, lines)
     if refused := parent(chosen):
@@ -245,7 +245,7 @@ def _oldest_keys(command: m.ReleaseOldest, context: Context, view: View) -> Iter
 
 
 COMMANDS: dict[type, Rule] = {
-    m.Reserve: Rule(_reserve_keys, _reserve),
+    m.Reserve: Rule(_reserve_keys, reserve),
     m.Confirm: Rule(_hold_keys, _confirm),
     m.Extend: Rule(_hold_keys, _extend),
     m.Release: Rule(_hold_keys, _release),

@@ -75,7 +75,7 @@ def move_cash(view: View, command: t.MoveCash, context: Context) -> Decision:
         return refuse("shift_closed")
     expected = register.shift.expected_minor
     if command.kind is m.CashMove.PAID_OUT and command.amount_minor > expected:
-        return refuse("drawer_short", expectedMinor=expected)
+        return refuse("drawer_short", expectedMinor=expected, currency=register.shift.currency)
     if command.kind is m.CashMove.PAID_IN and expected + command.amount_minor > m.MAX_AMOUNT_MINOR:
         return refuse("amount_limit")
     moved = m.CashMoved(command.kind, command.amount_minor, command.reason)

@@ -89,10 +89,14 @@ class Sell(Command, frozen=True):
     offline: m.Offline | None = None
 
 
-class Rehearse(Command, frozen=True):
-    """Whether the sale could be made now; nothing happens."""
+class HoldSale(Command, frozen=True):
+    """Looks whether the sale could be made now, and holds its goods under `reservation_id` while
+    its cards are charged: also where there are none, since the hold decides between sale and
+    refund. A sale that brings a hold of its own keeps that one."""
 
     sale: Sell
+    reservation_id: UUID
+    ttl_ms: int
 
 
 class Back(msgspec.Struct, frozen=True, array_like=True):
@@ -188,10 +192,12 @@ class SaleKnown(Reply, frozen=True):
     sale: m.Sale
 
 
-class Sellable(Reply, frozen=True):
-    """Nothing stands against the sale."""
+class SaleHeld(Reply, frozen=True):
+    """The sale as it is to be made, with the hold that it takes, which lasts until
+    `expires_at_ms`."""
 
-    due_minor: int
+    sale: Sell
+    expires_at_ms: int
 
 
 class ReturnDone(Reply, frozen=True):

@@ -232,7 +232,11 @@ def _decide(
     """What every return does: the drawer, the shelf, the gift cards, the record."""
     totals = _totals(record)
     if till.shift.expected_minor + totals.cash_minor < 0:
-        return refuse("drawer_short", expectedMinor=till.shift.expected_minor)
+        return refuse(
+            "drawer_short",
+            expectedMinor=till.shift.expected_minor,
+            currency=till.shift.currency,
+        )
     new = command.new_card
     if new is not None and view.get(card_key(context, new.card_id)) is not None:
         return refuse("gift_card_exists")

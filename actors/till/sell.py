@@ -10,7 +10,9 @@ import msgspec
 
 from actors.messages import Refused
 from actors.runtime.family import Context, Decision, Key, View
+from actors.stock import model as stock
 from actors.stock.levels import refuse
+from actors.stock.reservations import reservation_key, reserve
 from actors.till import goods
 from actors.till import messages as t
 from actors.till import model as m
@@ -55,7 +57,7 @@ def sell(view: View, command: t.Sell, context: Context) -> Decision:
     if refusal := _not_here(register, command):
         return refusal
     due_minor = sum(line.total_minor for line in command.lines) + command.tips_minor
-    settled = settle(command.tenders, due_minor)
+    settled = settle(command.tenders, due_minor, command.currency)
     if isinstance(settled, Decision):
         return settled
     if refusal := _bad_card(view, command, context):
@@ -137,16 +139,32 @@ def _sold(
     )
 
 
-def rehearsal_keys(command: t.Rehearse, context: Context, view: View) -> Iterator[Key]:
+def hold_keys(command: t.HoldSale, context: Context, view: View) -> Iterator[Key]:
     yield from keys(command.sale, context, view)
 
 
-def rehearse(view: View, command: t.Rehearse, context: Context) -> Decision:
-    decision = sell(view, command.sale, context)
+def hold(view: View, command: t.HoldSale, context: Context) -> Decision:
+    sale = command.sale
+    rehearsed = sell(view, sale, context)
+    if rehearsed.refused:
+        return rehearsed
+    if sale.reservation_id is not None:
+        key = reservation_key(context, sale.reservation_id)
+        held: stock.Reservation = view.get(key)
+        return Decision(t.SaleHeld(sale, held.expires_at_ms), (), (key,))
+    wanted = stock.Reserve(
+        command.reservation_id,
+        goods.needs(sale.lines),
+        command.ttl_ms,
+        f"card payment of sale {sale.sale_id}",
+        sale.location_id,
+    )
+    decision = reserve(view, wanted, context)
     if decision.refused:
         return decision
-    due_minor = sum(line.total_minor for line in command.sale.lines) + command.sale.tips_minor
-    return Decision(t.Sellable(due_minor))
+    sale = msgspec.structs.replace(sale, reservation_id=command.reservation_id)
+    reply = t.SaleHeld(sale, context.now_ms + command.ttl_ms)
+    return Decision(reply, decision.events, decision.touched)
 
 
 def _not_here(register: m.Register, command: t.Sell) -> Decision | None:
@@ -169,16 +187,18 @@ def _not_here(register: m.Register, command: t.Sell) -> Decision | None:
     return refuse("amount_limit") if taken > m.MAX_AMOUNT_MINOR else None
 
 
-def settle(tenders: Sequence[t.Tender], due_minor: int) -> _Settled | Decision:
+def settle(tenders: Sequence[t.Tender], due_minor: int, currency: str) -> _Settled | Decision:
     """Payments and change, or the refusal: what is tendered must cover what is due, and what is
     too much is handed back out of the cash."""
     tendered = sum(tender.amount_minor for tender in tenders)
     change = tendered - due_minor
     if change < 0:
-        return refuse("payment_short", dueMinor=due_minor, tenderedMinor=tendered)
+        return refuse(
+            "payment_short", dueMinor=due_minor, tenderedMinor=tendered, currency=currency
+        )
     cash = sum(one.amount_minor for one in tenders if one.method is m.Method.CASH)
     if change > cash:
-        return refuse("change_not_cash", changeMinor=change, cashMinor=cash)
+        return refuse("change_not_cash", changeMinor=change, cashMinor=cash, currency=currency)
     payments, left = [], change
     for tender in tenders:
         back = min(left, tender.amount_minor) if tender.method is m.Method.CASH else 0
@@ -205,7 +225,12 @@ def _bad_card(view: View, command: t.Sell, context: Context) -> Decision | None:
             return refuse(code or "gift_card_not_found", payment=number)
         total = wanted[tender.card_id] = wanted.get(tender.card_id, 0) + tender.amount_minor
         if total > card.balance_minor:
-            return refuse("gift_card_short", payment=number, balanceMinor=card.balance_minor)
+            return refuse(
+                "gift_card_short",
+                payment=number,
+                balanceMinor=card.balance_minor,
+                currency=card.currency,
+            )
     made: set[UUID] = set()
     for new in command.new_cards:
         if new.card_id in made or view.get(card_key(context, new.card_id)) is not None:

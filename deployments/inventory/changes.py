@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated
 from uuid import UUID
 
@@ -54,19 +54,20 @@ async def adjust(
 ) -> Envelope[list[s.PlaceLevel]]:
     """Corrects what is on hand, with a reason; never below what is reserved. With
     `expectedSequence` or `expectedOnHand` only if the level is still so."""
-    lines = [
-        m.Adjustment(
-            line.product_id,
-            line.delta,
-            line.location_id,
-            "adjust",
-            line.expected_sequence,
-            line.expected_on_hand,
-            None,
-            service.occurred_ms(key, line.occurred_at, f"lines[{number}].occurredAt"),
-        )
-        for number, line in enumerate(body.lines)
-    ]
+
+    def lines() -> Iterator[m.Adjustment]:
+        for number, line in enumerate(body.lines):
+            yield m.Adjustment(
+                line.product_id,
+                line.delta,
+                line.location_id,
+                "adjust",
+                line.expected_sequence,
+                line.expected_on_hand,
+                None,
+                service.occurred_ms(key, line.occurred_at, f"lines[{number}].occurredAt"),
+            )
+
     return await _change(shared, principal, key, lines, body, response)
 
 
@@ -76,19 +77,20 @@ async def batch(
 ) -> Envelope[list[s.PlaceLevel]]:
     """Sets, adds to and adjusts levels, lines of one level after one another: one command, all or
     nothing."""
-    lines = [
-        m.Adjustment(
-            line.product_id,
-            line.quantity,
-            line.location_id,
-            line.action.value,
-            line.expected_sequence,
-            line.expected_on_hand,
-            line.low_stock_threshold,
-            service.occurred_ms(key, line.occurred_at, f"lines[{number}].occurredAt"),
-        )
-        for number, line in enumerate(body.lines)
-    ]
+
+    def lines() -> Iterator[m.Adjustment]:
+        for number, line in enumerate(body.lines):
+            yield m.Adjustment(
+                line.product_id,
+                line.quantity,
+                line.location_id,
+                line.action.value,
+                line.expected_sequence,
+                line.expected_on_hand,
+                line.low_stock_threshold,
+                service.occurred_ms(key, line.occurred_at, f"lines[{number}].occurredAt"),
+            )
+
     return await _change(shared, principal, key, lines, body, response)
 
 
@@ -96,23 +98,29 @@ async def _change(
     shared: Resources,
     principal: Principal,
     key: RequestKey,
-    lines: Sequence[m.Adjustment],
+    lines: Callable[[], Iterable[m.Adjustment]],
     body: s.AdjustmentBody | s.BatchBody,
     response: Response,
 ) -> Envelope[list[s.PlaceLevel]]:
-    tenant_id = await service.check(
-        shared,
-        principal,
-        (line.product_id for line in lines),
-        (line.location_id for line in lines),
-    )
-    _once(
-        tenant_id,
-        ((line.product_id, line.location_id) for line in lines if line.occurred_at_ms is not None),
-        "a level may be given one movement with `occurredAt` at a time",
-    )
-    wanted = m.Adjust(tuple(lines), body.reason.value, body.reference)
-    reply, receipts = await service.command(shared, principal, key, wanted, m.Levels)
+    tenant_id = service.tenant_of(principal)
+
+    async def draft() -> m.Adjust:
+        wanted = tuple(lines())
+        await service.check(
+            shared,
+            principal,
+            (line.product_id for line in wanted),
+            (line.location_id for line in wanted),
+        )
+        dated = (line for line in wanted if line.occurred_at_ms is not None)
+        _once(
+            tenant_id,
+            ((line.product_id, line.location_id) for line in dated),
+            "a level may be given one movement with `occurredAt` at a time",
+        )
+        return m.Adjust(wanted, body.reason.value, body.reference)
+
+    reply, receipts = await service.command(shared, principal, key, draft, m.Levels)
     set_receipt(response, receipts)
     return Envelope(data=[service.place_level(tenant_id, level) for level in reply.levels])
 
@@ -126,24 +134,28 @@ async def count(
     """A level becomes what was counted, plus what moved after that moment. It does not matter in
     which order counts and movements arrive; a count that is older than one which is already in
     goes into the ledger and changes nothing."""
-    lines = []
-    for number, line in enumerate(body.lines):
-        at_ms = service.occurred_ms(key, line.counted_at, f"lines[{number}].countedAt")
-        at_ms = key.arrived_ms if at_ms is None else at_ms
-        lines.append(m.CountLine(line.product_id, line.counted, at_ms, line.location_id))
-    tenant_id = await service.check(
-        shared,
-        principal,
-        (line.product_id for line in lines),
-        (line.location_id for line in lines),
-    )
-    _once(
-        tenant_id,
-        ((line.product_id, line.location_id) for line in lines),
-        "a level may be counted once at a time",
-    )
-    wanted = m.Count(tuple(lines), body.reference)
-    reply, receipts = await service.command(shared, principal, key, wanted, m.Levels)
+    tenant_id = service.tenant_of(principal)
+
+    async def draft() -> m.Count:
+        lines = []
+        for number, line in enumerate(body.lines):
+            at_ms = service.occurred_ms(key, line.counted_at, f"lines[{number}].countedAt")
+            at_ms = key.arrived_ms if at_ms is None else at_ms
+            lines.append(m.CountLine(line.product_id, line.counted, at_ms, line.location_id))
+        await service.check(
+            shared,
+            principal,
+            (line.product_id for line in lines),
+            (line.location_id for line in lines),
+        )
+        _once(
+            tenant_id,
+            ((line.product_id, line.location_id) for line in lines),
+            "a level may be counted once at a time",
+        )
+        return m.Count(tuple(lines), body.reference)
+
+    reply, receipts = await service.command(shared, principal, key, draft, m.Levels)
     set_receipt(response, receipts)
     return Envelope(data=[service.place_level(tenant_id, level) for level in reply.levels])
 
@@ -158,10 +170,14 @@ async def repair(
         tenant_id = await shared.owners.of_any(body.product_id)
     else:
         tenant_id = service.tenant_of(principal)
-        await shared.owners.check(tenant_id, [body.product_id])
-    # The location may be deleted by now; its level must be right all the same.
-    wanted = m.Repair(body.product_id, body.reason, body.location_id)
-    reply, receipts = await service.command(shared, principal, key, wanted, m.Repairs, tenant_id)
+
+    async def draft() -> m.Repair:
+        if principal.role is not Role.ADMIN:
+            await shared.owners.check(tenant_id, [body.product_id])
+        # The location may be deleted by now; its level must be right all the same.
+        return m.Repair(body.product_id, body.reason, body.location_id)
+
+    reply, receipts = await service.command(shared, principal, key, draft, m.Repairs, tenant_id)
     set_receipt(response, receipts)
     return Envelope(
         data=s.RepairOut(

@@ -61,6 +61,10 @@ class _Answer(msgspec.Struct):
     data: _Reservation
 
 
+class _Bundle(Exception):
+    """The twin knows what is in one."""
+
+
 _decode = msgspec.json.Decoder(_Body).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -76,15 +80,17 @@ def lean_handlers(shared: Resources) -> dict[tuple[str, str], LeanHandler]:
             return None
         key = key_of(context, raw, name)
         tenant_id = service.tenant_of(principal)
-        if await shared.owners.bundles(tenant_id, (body.product_id,)):
+        lines = (m.Line(body.product_id, body.quantity),)
+
+        async def draft() -> m.Reserve:
+            if await shared.owners.bundles(tenant_id, (body.product_id,)):
+                raise _Bundle
+            return m.Reserve(uuid7(), lines, body.ttl_seconds * 1000, body.reference)
+
+        try:
+            hold, receipts = await service.command(shared, principal, key, draft, m.Hold)
+        except _Bundle:
             return None
-        wanted = m.Reserve(
-            uuid7(),
-            (m.Line(body.product_id, body.quantity),),
-            body.ttl_seconds * 1000,
-            body.reference,
-        )
-        hold, receipts = await service.command(shared, principal, key, wanted, m.Hold)
         headers = (
             (b"content-type", b"application/json"),
             (b"x-holdfast-receipt", receipt_header(receipts).encode()),

@@ -19,6 +19,7 @@ from core.ids import uuid7
 from core.money import exponent, to_minor
 from core.principal import Principal
 from core.request import RequestKey
+from deployments.desk import Draft, Receipts
 from deployments.inventory.purchasing_schemas import (
     NewSupplier,
     PurchaseBody,
@@ -29,7 +30,7 @@ from deployments.inventory.purchasing_schemas import (
     SupplierChanges,
     SupplierView,
 )
-from deployments.inventory.service import Receipts, ask, command, tenant_of
+from deployments.inventory.service import ask, command, tenant_of
 from deployments.resources import Resources
 from gateway.schemas import CamelModel, Envelope, Message
 from store import audit, catalog_bundles
@@ -159,45 +160,53 @@ class Purchasing:
     ) -> tuple[p.PurchaseReply, Receipts]:
         """A new draft, or another text for one. Raises NotFound, ValidationFailed on what is
         wrong about a line, PurchaseNotDraft."""
-        location = await self._shared.places.check(self._tenant, body.location_id)
-        async with self._shared.db.transaction(self._scope) as tx:
-            supplier = await stored.get_supplier(tx, body.supplier_id)
-            if supplier is None:
-                raise NotFound("There is no such supplier.")
-            await self._check_items(tx, "lines", [line.item_id for line in body.lines])
-            costs = {item.item_id: item.cost_minor for item in await self._items(tx, supplier)}
-        expected_ms = (
-            key.arrived_ms + timedelta(days=supplier.lead_time_days) // timedelta(milliseconds=1)
-            if body.expected_at is None
-            else int(body.expected_at.timestamp() * 1000)
-        )
-        terms = p.Terms(supplier.id, location, supplier.currency, body.reference, expected_ms)
-        lines = tuple(_wanted(n, line, supplier, costs) for n, line in enumerate(body.lines))
-        wanted = p.PutPurchase(purchase_id or uuid7(), terms, lines, purchase_id is None)
-        return await self.decided(key, wanted)
+
+        async def draft() -> p.PutPurchase:
+            location = await self._shared.places.check(self._tenant, body.location_id)
+            async with self._shared.db.transaction(self._scope) as tx:
+                supplier = await _supplier(tx, body.supplier_id)
+                await self._check_items(tx, "lines", [line.item_id for line in body.lines])
+                costs = {item.item_id: item.cost_minor for item in await self._items(tx, supplier)}
+            lead_ms = timedelta(days=supplier.lead_time_days) // timedelta(milliseconds=1)
+            expected_ms = (
+                key.arrived_ms + lead_ms
+                if body.expected_at is None
+                else int(body.expected_at.timestamp() * 1000)
+            )
+            terms = p.Terms(supplier.id, location, supplier.currency, body.reference, expected_ms)
+            lines = tuple(_wanted(n, line, supplier, costs) for n, line in enumerate(body.lines))
+            return p.PutPurchase(purchase_id or uuid7(), terms, lines, purchase_id is None)
+
+        return await self.decided(key, draft)
 
     async def receive(
         self, key: RequestKey, purchase_id: UUID, body: ReceiptBody
     ) -> tuple[p.PurchaseReply, Receipts]:
         """Raises NotFound, PurchaseNotOpen, MoreThanOrdered, StockLimitReached, Conflict for an
         item that is not in the order."""
-        if body.lines is None:
-            order = await self.order(purchase_id)
-            lines = tuple(
-                p.Delivered(line.item_id, line.outstanding)
-                for line in order.lines
-                if line.outstanding
-            )
-        else:
-            lines = tuple(p.Delivered(line.item_id, line.quantity) for line in body.lines)
-        return await self.decided(key, p.ReceivePurchase(purchase_id, lines, body.allow_excess))
+
+        async def draft() -> p.ReceivePurchase:
+            if body.lines is None:
+                order = await self.order(purchase_id)
+                lines = tuple(
+                    p.Delivered(line.item_id, line.outstanding)
+                    for line in order.lines
+                    if line.outstanding
+                )
+            else:
+                lines = tuple(p.Delivered(line.item_id, line.quantity) for line in body.lines)
+            return p.ReceivePurchase(purchase_id, lines, body.allow_excess)
+
+        return await self.decided(key, draft)
 
     async def order(self, purchase_id: UUID) -> p.PurchaseReply:
         """From its owner. Raises NotFound."""
         wanted = p.GetPurchase(purchase_id)
         return await ask(self._shared, self._principal, self._tenant, wanted, p.PurchaseReply)
 
-    async def decided(self, key: RequestKey, wanted: Command) -> tuple[p.PurchaseReply, Receipts]:
+    async def decided(
+        self, key: RequestKey, wanted: Command | Draft
+    ) -> tuple[p.PurchaseReply, Receipts]:
         """Has the owner decide. Raises the error that stands for a refusal."""
         return await command(self._shared, self._principal, key, wanted, p.PurchaseReply)
 

@@ -19,10 +19,11 @@ from core.errors import (
 )
 from core.principal import MANAGEMENT, Principal, Role
 from core.request import RequestKey
+from deployments.desk import Receipts
 from deployments.inventory import purchasing_schemas as s
 from deployments.inventory.purchasing import Purchasing
 from deployments.inventory.receipts import set_receipt
-from deployments.inventory.service import Receipts, tenant_of
+from deployments.inventory.service import tenant_of
 from deployments.resources import Shared
 from gateway.access import require
 from gateway.errors import responses

@@ -78,17 +78,20 @@ async def add(
     shared: Shared, principal: Manager, key: Key, body: s.AddBody, response: Response
 ) -> Envelope[s.PlaceLevel]:
     """Goods come in; `lowStockThreshold` sets when the level counts as low."""
-    tenant_id = await service.check(shared, principal, [body.product_id], [body.location_id])
-    wanted = m.AddStock(
-        body.product_id,
-        body.quantity,
-        body.low_stock_threshold,
-        body.reference,
-        body.location_id,
-    )
-    reply, receipts = await service.command(shared, principal, key, wanted, m.Levels)
+
+    async def draft() -> m.AddStock:
+        await service.check(shared, principal, [body.product_id], [body.location_id])
+        return m.AddStock(
+            body.product_id,
+            body.quantity,
+            body.low_stock_threshold,
+            body.reference,
+            body.location_id,
+        )
+
+    reply, receipts = await service.command(shared, principal, key, draft, m.Levels)
     set_receipt(response, receipts)
-    return Envelope(data=service.place_level(tenant_id, reply.levels[0]))
+    return Envelope(data=service.place_level(service.tenant_of(principal), reply.levels[0]))
 
 
 @router.post(
@@ -111,9 +114,12 @@ async def release_oldest(
     shared: Shared, principal: Staff, key: Key, body: s.ReleaseBody, response: Response
 ) -> Envelope[s.ReleasedOut]:
     """Frees the caller's own oldest open holds of a product."""
-    await service.check(shared, principal, [body.product_id], [body.location_id])
-    wanted = m.ReleaseOldest(body.product_id, body.quantity, body.location_id)
-    freed, receipts = await service.command(shared, principal, key, wanted, m.Freed)
+
+    async def draft() -> m.ReleaseOldest:
+        await service.check(shared, principal, [body.product_id], [body.location_id])
+        return m.ReleaseOldest(body.product_id, body.quantity, body.location_id)
+
+    freed, receipts = await service.command(shared, principal, key, draft, m.Freed)
     set_receipt(response, receipts)
     return Envelope(
         data=s.ReleasedOut(
@@ -232,9 +238,12 @@ async def terms(
     response: Response,
 ) -> Envelope[s.TermsOut]:
     """What holds for an item at all locations. A lower limit leaves what is promised as it is."""
-    await service.check(shared, principal, [product_id])
-    wanted = m.SetItemTerms(product_id, backorder_limit=body.backorder_limit)
-    reply, receipts = await service.command(shared, principal, key, wanted, m.TermsReply)
+
+    async def draft() -> m.SetItemTerms:
+        await service.check(shared, principal, [product_id])
+        return m.SetItemTerms(product_id, backorder_limit=body.backorder_limit)
+
+    reply, receipts = await service.command(shared, principal, key, draft, m.TermsReply)
     set_receipt(response, receipts)
     return Envelope(data=s.TermsOut(product_id=product_id, backorder_limit=reply.backorder_limit))
 

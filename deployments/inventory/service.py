@@ -9,7 +9,6 @@ from uuid import UUID
 
 from actors.families import COMMERCE, decode_reply, encode_command
 from actors.messages import Command, Refused, Reply, Shortage
-from actors.runtime.wire import Receipt
 from actors.stock import model as m
 from core.errors import (
     BundleHasNoStock,
@@ -34,22 +33,22 @@ from core.errors import (
 from core.ids import uuid7
 from core.principal import Principal
 from core.request import RequestKey
-from deployments.catalog import parents
+from deployments import desk
 from deployments.catalog.bundles import available, expanded
+from deployments.desk import Draft, Receipts
 from deployments.inventory import schemas as s
 from deployments.resources import Resources
 from store import catalog_bundles
 from store.catalog_bundles import Component
 from store.engine import Scope
 
-Receipts = tuple[Receipt, ...]
 R = TypeVar("R", bound=Reply)
 
 DAY_MS = 86_400_000
 # Between a caller's clock and ours.
 MAX_CLOCK_SKEW_MS = 60_000
 
-_REFUSALS: dict[str, type[HoldfastError]] = {
+REFUSALS: dict[str, type[HoldfastError]] = {
     "insufficient_stock": InsufficientStock,
     "not_found": NotFound,
     "not_open": ReservationNotOpen,
@@ -60,6 +59,9 @@ _REFUSALS: dict[str, type[HoldfastError]] = {
     "stock_changed": StockChanged,
     "transfer_closed": TransferClosed,
     "moved_meanwhile": Conflict,
+    # Looked at before they are sent, too.
+    "counted_twice": Conflict,
+    "same_location": Conflict,
     "choose_variant": ChooseVariant,
     "not_in_purchase": Conflict,
     "more_than_ordered": MoreThanOrdered,
@@ -72,18 +74,15 @@ async def command(
     shared: Resources,
     principal: Principal,
     key: RequestKey,
-    wanted: Command,
+    wanted: Command | Draft,
     expected: type[R],
     tenant_id: UUID | None = None,
 ) -> tuple[R, Receipts]:
     """Has the owner decide, in the caller's own business or in the one that is named. Raises the
-    error that stands for a refusal, or what the bus raises."""
+    error that stands for a refusal, or what `desk.decided` raises."""
     tenant_id = tenant_id or tenant_of(principal)
-    body = encode_command(wanted)
-    decided = await shared.bus.send(COMMERCE, tenant_id, principal.id, body, key)
-    reply = decode_reply(decided.reply)
-    await parents.settle(shared.db, shared.bus, principal, key, tenant_id, reply)
-    return _expect(reply, expected), decided.receipts
+    reply, receipts = await desk.decided(shared, principal, key, tenant_id, wanted)
+    return _expect(reply, expected), receipts
 
 
 async def ask(
@@ -114,20 +113,27 @@ async def reserve(
     shared: Resources, principal: Principal, key: RequestKey, body: s.ReserveBody
 ) -> tuple[m.Hold, Receipts]:
     """Holds all lines or none; of a bundle, its parts."""
-    if body.lines is not None:
-        lines = tuple(m.Line(line.product_id, line.quantity) for line in body.lines)
-    elif body.product_id is not None and body.quantity is not None:
-        lines = (m.Line(body.product_id, body.quantity),)
-    else:
-        raise ValueError("a ReserveBody has one of two forms")
     tenant_id = tenant_of(principal)
-    await shared.places.check(tenant_id, body.location_id)
-    if await shared.owners.bundles(tenant_id, (line.product_id for line in lines)):
-        async with shared.db.transaction(Scope(tenant_id=tenant_id)) as tx:
-            parts, _ = await expanded(tx, lines)
-        lines = tuple(m.Line(*part) for part in parts)
-    wanted = m.Reserve(uuid7(), lines, body.ttl_seconds * 1000, body.reference, body.location_id)
-    return await command(shared, principal, key, wanted, m.Hold)
+
+    async def draft() -> m.Reserve:
+        lines = _wanted_lines(body)
+        await shared.places.check(tenant_id, body.location_id)
+        if await shared.owners.bundles(tenant_id, (line.product_id for line in lines)):
+            async with shared.db.transaction(Scope(tenant_id=tenant_id)) as tx:
+                parts, _ = await expanded(tx, lines)
+            lines = tuple(m.Line(*part) for part in parts)
+        ttl_ms = body.ttl_seconds * 1000
+        return m.Reserve(uuid7(), lines, ttl_ms, body.reference, body.location_id)
+
+    return await command(shared, principal, key, draft, m.Hold)
+
+
+def _wanted_lines(body: s.ReserveBody) -> tuple[m.Line, ...]:
+    if body.lines is not None:
+        return tuple(m.Line(line.product_id, line.quantity) for line in body.lines)
+    if body.product_id is not None and body.quantity is not None:
+        return (m.Line(body.product_id, body.quantity),)
+    raise ValueError("a ReserveBody has one of two forms")
 
 
 async def level(
@@ -251,7 +257,7 @@ def moment(ms: int) -> datetime:
 def _expect(reply: Reply, expected: type[R]) -> R:
     if isinstance(reply, Refused):
         extra = {"shortages": _shortages(reply.shortages), **reply.facts}
-        raise _REFUSALS[reply.code](extra=extra)
+        raise REFUSALS[reply.code](extra=extra)
     if not isinstance(reply, expected):
         raise TypeError(f"expected {expected.__name__}, was answered {type(reply).__name__}")
     return reply

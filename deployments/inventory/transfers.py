@@ -23,6 +23,7 @@ from core.errors import (
 from core.ids import uuid7
 from core.principal import MANAGEMENT, Principal, Role
 from core.request import RequestKey
+from deployments.desk import Draft
 from deployments.inventory import schemas as s
 from deployments.inventory import service
 from deployments.inventory.receipts import RECEIPT, set_receipt
@@ -53,20 +54,23 @@ async def start(
 ) -> Envelope[s.TransferOut]:
     """Goods go from one location to another: all lines or none, both ledgers in one commit. With
     `ship` they are on their way until they are received."""
-    tenant_id = await service.check(
-        shared,
-        principal,
-        (line.product_id for line in body.lines),
-        (body.from_location_id, body.to_location_id),
-    )
-    source = body.from_location_id or tenant_id
-    target = body.to_location_id or tenant_id
-    if source == target:
-        message = "must be another location than `fromLocationId`"
-        raise ValidationFailed([FieldError("toLocationId", message)])
-    lines = tuple(m.Line(line.product_id, line.quantity) for line in body.lines)
-    wanted = t.StartTransfer(uuid7(), lines, source, target, body.ship, body.reference)
-    return await _act(shared, principal, key, wanted, response)
+
+    async def draft() -> t.StartTransfer:
+        tenant_id = await service.check(
+            shared,
+            principal,
+            (line.product_id for line in body.lines),
+            (body.from_location_id, body.to_location_id),
+        )
+        source = body.from_location_id or tenant_id
+        target = body.to_location_id or tenant_id
+        if source == target:
+            message = "must be another location than `fromLocationId`"
+            raise ValidationFailed([FieldError("toLocationId", message)])
+        lines = tuple(m.Line(line.product_id, line.quantity) for line in body.lines)
+        return t.StartTransfer(uuid7(), lines, source, target, body.ship, body.reference)
+
+    return await _act(shared, principal, key, draft, response)
 
 
 @router.get("/transfers")
@@ -134,7 +138,11 @@ async def cancel(
 
 
 async def _act(
-    shared: Resources, principal: Principal, key: RequestKey, wanted: Command, response: Response
+    shared: Resources,
+    principal: Principal,
+    key: RequestKey,
+    wanted: Command | Draft,
+    response: Response,
 ) -> Envelope[s.TransferOut]:
     reply, receipts = await service.command(shared, principal, key, wanted, t.TransferReply)
     set_receipt(response, receipts)

@@ -23,9 +23,7 @@ import msgspec
 from actors.families import COMMERCE, commerce, decode_reply, encode_command
 from actors.messages import Command, Refused
 from actors.runtime.bus import CommandBus
-from actors.stock import model as stock
 from actors.till import messages as t
-from actors.till.goods import needs
 from core.clock import Clock
 from core.errors import IdempotencyMismatch
 from core.request import RequestKey
@@ -86,36 +84,12 @@ class CardSales:
         tenant_id: UUID,
         principal: str,
         key: RequestKey,
-        draft: t.Sell,
+        held: t.SaleHeld,
         tokens: Mapping[int, str],
-    ) -> CardPayment | Refused:
-        """Looks whether the sale could be made, holds its goods, and writes down what is meant.
+    ) -> CardPayment:
+        """Writes down what is meant, once the goods are held; gives what was written before.
         Nothing is charged yet. `tokens` are by the place of their tender."""
-        rehearsed = await self._bus.read(
-            COMMERCE, tenant_id, principal, encode_command(t.Rehearse(draft))
-        )
-        reply = decode_reply(rehearsed.reply)
-        if isinstance(reply, Refused):
-            return reply
-        intent_id = payment_id(key)
-        if draft.reservation_id is None:
-            # With no goods, too: the hold is what decides between sale and refund.
-            hold = stock.Reserve(
-                uuid5(intent_id, "hold"),
-                needs(draft.lines),
-                HOLD_MS,
-                f"card payment {intent_id}",
-                draft.location_id,
-            )
-            # With the request's own fingerprint: its key is not to be used for other goods.
-            reserve_key = key.step("card hold")
-            decided = await self._bus.send(
-                COMMERCE, tenant_id, principal, encode_command(hold), reserve_key
-            )
-            held = decode_reply(decided.reply)
-            if isinstance(held, Refused):
-                return held
-            draft = msgspec.structs.replace(draft, reservation_id=hold.reservation_id)
+        intent_id, draft = payment_id(key), held.sale
         intent = {
             "id": intent_id,
             "tenant_id": tenant_id,
@@ -261,7 +235,7 @@ class CardSales:
 
     async def _free(self, payment: CardPayment) -> None:
         """Ends our own hold, which would expire in any case. One that the caller brought stays."""
-        if payment.reservation_id == uuid5(payment.id, "hold"):
+        if payment.reservation_id == _hold_of(payment.id):
             await self._abandon(payment)
 
     async def _is_sold_after_all(self, payment: CardPayment) -> bool:
@@ -307,6 +281,15 @@ class CardSales:
 def payment_id(key: RequestKey) -> UUID:
     """Of what a request has charged to cards: the same at each repeat."""
     return key.step("card payment").command_id
+
+
+def hold_id(key: RequestKey) -> UUID:
+    """Of the goods that are held meanwhile."""
+    return _hold_of(payment_id(key))
+
+
+def _hold_of(intent_id: UUID) -> UUID:
+    return uuid5(intent_id, "hold")
 
 
 class CardWorker:

@@ -11,6 +11,7 @@ import hashlib
 from uuid import UUID
 
 from gateway.edge import Edge
+from gateway.keys import SigningKey
 
 # Crockford's alphabet has no letters that look like digits.
 _PLAIN, _CLEAR = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -20,10 +21,21 @@ MIN_LENGTH, MAX_LENGTH = 12, 64
 
 
 def new_code(edge: Edge, command_id: UUID) -> str:
-    """The code of the card that a command makes: the same whenever the command is repeated, so
-    that a lost answer loses no card. An Ed25519 signature is deterministic and, for who lacks the
-    key, random."""
-    signature = edge.keys.signing.private.sign(b"gift card\0" + command_id.bytes)
+    """The code of the card that a command makes."""
+    return _derived(edge.keys.signing, command_id)
+
+
+def code_of(edge: Edge, command_id: UUID, tenant_id: UUID, made_id: UUID) -> str | None:
+    """The code of the card that a command has made, so that a lost answer loses no card; whichever
+    key signed then. None if that is none of ours any more, or the code was the client's own."""
+    candidates = (_derived(key, command_id) for key in edge.keys.all)
+    return next((code for code in candidates if card_id(tenant_id, code) == made_id), None)
+
+
+def _derived(key: SigningKey, command_id: UUID) -> str:
+    """The same at each repeat: an Ed25519 signature is deterministic and, for who lacks the key,
+    random."""
+    signature = key.private.sign(b"gift card\0" + command_id.bytes)
     text = base64.b32encode(hashlib.sha256(signature).digest()[:10]).translate(_CLEARLY).decode()
     return "-".join(text[at : at + 4] for at in range(0, 16, 4))
 

@@ -7,20 +7,19 @@ from uuid import UUID
 
 from actors.families import COMMERCE, decode_reply, encode_command
 from actors.messages import Command, Refused, Reply
-from actors.runtime.wire import Receipt
 from core.errors import HoldfastError
 from core.money import from_minor
 from core.principal import Principal
 from core.request import RequestKey
-from deployments.catalog import parents
+from deployments import desk
+from deployments.desk import Draft, Receipts
 from deployments.inventory.service import tenant_of
 from deployments.pos.errors import REFUSALS
 from deployments.resources import Resources
 
-# For what has no amounts in it.
+# Of refusals that have no amounts in them.
 NO_CURRENCY = "XXX"
 
-Receipts = tuple[Receipt, ...]
 R = TypeVar("R", bound=Reply)
 
 
@@ -28,40 +27,36 @@ async def send(
     shared: Resources,
     principal: Principal,
     key: RequestKey,
-    wanted: Command,
+    wanted: Command | Draft,
     expected: type[R],
-    currency: str,
 ) -> tuple[R, Receipts]:
-    """Has the owner decide. Raises the error that stands for a refusal (its amounts in
-    `currency`), or what the bus raises."""
+    """Has the owner decide. Raises the error that stands for a refusal, or what `desk.decided`
+    raises."""
     tenant_id = tenant_of(principal)
-    decided = await shared.bus.send(COMMERCE, tenant_id, principal.id, encode_command(wanted), key)
-    reply = decode_reply(decided.reply)
-    await parents.settle(shared.db, shared.bus, principal, key, tenant_id, reply)
-    return expect(reply, expected, currency), decided.receipts
+    reply, receipts = await desk.decided(shared, principal, key, tenant_id, wanted)
+    return expect(reply, expected), receipts
 
 
-async def ask(
-    shared: Resources, principal: Principal, wanted: Command, expected: type[R], currency: str
-) -> R:
+async def ask(shared: Resources, principal: Principal, wanted: Command, expected: type[R]) -> R:
     """The same for a read of committed state."""
     decided = await shared.bus.read(
         COMMERCE, tenant_of(principal), principal.id, encode_command(wanted)
     )
-    return expect(decode_reply(decided.reply), expected, currency)
+    return expect(decode_reply(decided.reply), expected)
 
 
-def expect(reply: Any, expected: type[R], currency: str) -> R:
+def expect(reply: Any, expected: type[R]) -> R:
     """The reply, if it is no refusal. Raises the error that stands for one."""
     if isinstance(reply, Refused):
-        raise refusal(reply, currency)
+        raise refusal(reply)
     if not isinstance(reply, expected):
         raise TypeError(f"expected {expected.__name__}, was answered {type(reply).__name__}")
     return reply
 
 
-def refusal(refused: Refused, currency: str) -> HoldfastError:
+def refusal(refused: Refused) -> HoldfastError:
     """The error that stands for a refusal, with its facts as the API names them."""
+    currency = str(refused.facts.get("currency", NO_CURRENCY))
     extra: dict[str, Any] = {
         name.removesuffix("Minor"): float(from_minor(int(value), currency))
         if name.endswith("Minor")

@@ -9,6 +9,7 @@ from core.errors import (
     HoldfastError,
     InsufficientStock,
     NotFound,
+    ProductDiscontinued,
     ReservationExpired,
     ReservationNotOpen,
     StockLimitReached,
@@ -200,6 +201,7 @@ _ALL: tuple[type[HoldfastError], ...] = (
     InsufficientStock,
     StockLimitReached,
     ReservationExpired,
+    ProductDiscontinued,
     ChooseVariant,
     NotFound,
 )

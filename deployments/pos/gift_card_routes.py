@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -10,14 +11,14 @@ from fastapi import Query, Response
 from actors.till import messages as t
 from core.errors import NotFound
 from core.principal import Principal
-from deployments.inventory.service import moment, tenant_of
+from deployments.inventory.service import tenant_of
 from deployments.pos import answers as a
 from deployments.pos import codes, gift_cards, selling
 from deployments.pos import schemas as s
 from deployments.pos import views as v
-from deployments.pos.commands import NO_CURRENCY, ask, send
+from deployments.pos.commands import ask, send
 from deployments.pos.router import Key, Manager, Till, receipt, router
-from deployments.pos.sale_routes import SELLING, begin, settled
+from deployments.pos.sale_routes import SELLING, sold
 from deployments.resources import Resources, Shared
 from gateway.errors import responses
 from gateway.schemas import Envelope
@@ -37,19 +38,11 @@ async def sell_gift_card(
     it is taxed when it is spent."""
     tokens = selling.card_tokens(body.payments)
     card = gift_cards.sold_card(shared, tenant_of(principal), key, body)
-    draft = await selling.draft_card(shared, principal, body, card)
-    if not tokens:
-        made, receipts = await selling.sell(shared, principal, key, draft)
-        receipt(response, receipts)
-        sale = v.sale_out(made.sale_id, made.sold, made.cashier, moment(made.at_ms))
-        return Envelope(data=_issued(card, sale))
-    begun = await shared.cards.begun(tenant_of(principal), key)
-    if begun is None:
-        begun = await begin(shared, principal, key, draft, tokens)
-    answer = await settled(shared, await shared.cards.drive(begun))
+    draft = partial(selling.draft_card, shared, principal, body, card)
+    answer = await sold(shared, principal, key, draft, tokens, response)
     if isinstance(answer, Response):
         return answer
-    return Envelope(data=_issued(card, answer.data))
+    return Envelope(data=_issued(shared, tenant_of(principal), card, answer.data))
 
 
 @router.get("/gift-cards/balance", responses=responses(NotFound))
@@ -58,7 +51,7 @@ async def get_gift_card(
 ) -> Envelope[a.GiftCardOut]:
     """What is on a card."""
     asked = t.GetCard(_id(principal, query.code))
-    return _card(shared, await ask(shared, principal, asked, t.CardState, NO_CURRENCY))
+    return _card(shared, await ask(shared, principal, asked, t.CardState))
 
 
 @router.post("/gift-cards/disable", responses=responses(NotFound))
@@ -67,7 +60,7 @@ async def disable_gift_card(
 ) -> Envelope[a.GiftCardOut]:
     """A lost or stolen card pays nothing any more. Its balance stays on it."""
     wanted = t.DisableCard(_id(principal, body.code))
-    found, receipts = await send(shared, principal, key, wanted, t.CardState, NO_CURRENCY)
+    found, receipts = await send(shared, principal, key, wanted, t.CardState)
     receipt(response, receipts)
     return _card(shared, found)
 
@@ -80,7 +73,9 @@ def _card(shared: Resources, found: t.CardState) -> Envelope[a.GiftCardOut]:
     return Envelope(data=v.card_out(found.card, shared.clock.now_ms()))
 
 
-def _issued(card: gift_cards.SoldCard, sale: a.SaleOut) -> a.IssuedOut:
-    (sold,) = gift_cards.told({0: card}, sale.lines)
-    credit = a.CreditOut(code=sold.code, last_four=sold.last_four, balance=sold.balance)
-    return a.IssuedOut(gift_card=credit, expires_at=sold.expires_at, sale=sale)
+def _issued(
+    shared: Resources, tenant_id: UUID, card: gift_cards.SoldCard, sale: a.SaleOut
+) -> a.IssuedOut:
+    (made,) = gift_cards.told(shared.edge, tenant_id, {0: card}, sale.lines)
+    credit = a.CreditOut(code=made.code, last_four=made.last_four, balance=made.balance)
+    return a.IssuedOut(gift_card=credit, expires_at=made.expires_at, sale=sale)

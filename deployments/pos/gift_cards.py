@@ -18,6 +18,7 @@ from deployments.pos import answers as a
 from deployments.pos import codes
 from deployments.pos import schemas as s
 from deployments.resources import Resources
+from gateway.edge import Edge
 
 NAME = "Gift card"
 # Of a card in a quote, which nobody has bought yet.
@@ -25,26 +26,34 @@ NO_CARD = UUID(int=0)
 
 
 class SoldCard(NamedTuple):
-    """A gift card that a request sells, and its code."""
+    """A gift card that a request sells, and its code. `field` is where it stands in the body,
+    `command_id` what its code is made of, unless the client gave one."""
 
     code: str
     amount: Decimal
     new: t.NewCard
+    field: str
+    command_id: UUID
 
 
 def sold_card(
     shared: Resources, tenant_id: UUID, key: RequestKey, wanted: s.NewGiftCard, field: str = ""
 ) -> SoldCard:
-    """The card that `wanted` becomes: with the same key the same. `field` is where it stands in
-    the body. Raises ValidationFailed."""
+    """The card that `wanted` becomes. Nothing is judged."""
     code = wanted.code or codes.new_code(shared.edge, key.command_id)
     expires_at_ms = None
     if wanted.expires_at is not None:
         expires_at_ms = int(wanted.expires_at.timestamp() * 1000)
-        if expires_at_ms <= shared.clock.now_ms():
-            raise ValidationFailed([FieldError(f"{field}expiresAt", "must be in the future")])
     card_id = codes.card_id(tenant_id, code)
-    return SoldCard(code, wanted.amount, t.NewCard(card_id, codes.last_four(code), expires_at_ms))
+    new = t.NewCard(card_id, codes.last_four(code), expires_at_ms)
+    return SoldCard(code, wanted.amount, new, field, key.command_id)
+
+
+def check(cards: Iterable[SoldCard], now_ms: int) -> None:
+    """Raises ValidationFailed for a card that would be expired."""
+    for card in cards:
+        if card.new.expires_at_ms is not None and card.new.expires_at_ms <= now_ms:
+            raise ValidationFailed([FieldError(f"{card.field}expiresAt", "must be in the future")])
 
 
 def cards_in(
@@ -72,18 +81,23 @@ def line_of(card_id: UUID, amount: Decimal, currency: str, field: str) -> m.Sale
     )
 
 
-def told(cards: Mapping[int, SoldCard], lines: Sequence[a.LineOut]) -> list[a.SoldCardOut]:
-    """What the buyer learns of the cards in a sale. After a change of the signing key a repeat
-    cannot tell a code again."""
+def told(
+    edge: Edge, tenant_id: UUID, cards: Mapping[int, SoldCard], lines: Sequence[a.LineOut]
+) -> list[a.SoldCardOut]:
+    """What the buyer learns of the cards in a sale, by what was written. A repeat cannot tell a
+    code again once the key that it was made with is gone."""
     found = []
     for place, card in cards.items():
-        known = lines[place].item_id == card.new.card_id
+        made_id = lines[place].item_id
+        code: str | None = card.code
+        if card.new.card_id != made_id:
+            code = codes.code_of(edge, card.command_id, tenant_id, made_id)
         expires_at_ms = card.new.expires_at_ms
         found.append(
             a.SoldCardOut(
                 line=place + 1,
-                code=card.code if known else None,
-                last_four=card.new.last_four if known else "",
+                code=code,
+                last_four=codes.last_four(code) if code else "",
                 balance=lines[place].total,
                 expires_at=_moment(expires_at_ms),
             )

@@ -8,6 +8,8 @@ differential test holds the two to the same answers.
 
 from __future__ import annotations
 
+from functools import partial
+
 from pydantic import TypeAdapter, ValidationError
 
 from core.errors import HoldfastError
@@ -44,7 +46,7 @@ def lean_handlers(shared: Resources) -> dict[tuple[str, str], LeanHandler]:
         if body is None:
             return None
         key = key_of(context, raw, name)
-        draft = await selling.draft_sale(shared, principal, body)
+        draft = partial(selling.draft_sale, shared, principal, body)
         made, receipts = await selling.sell(shared, principal, key, draft)
         sale = v.sale_out(made.sale_id, made.sold, made.cashier, moment(made.at_ms))
         headers = (

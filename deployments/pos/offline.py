@@ -134,7 +134,7 @@ class Upload:
             return _result(entry, "repeated", before["id"], number, shift_id)
         draft = self._draft(entry, known)
         key = self.key.step(f"offline sale {place}")
-        reply, _ = await send(self.shared, self.principal, key, draft, Reply, draft.currency)
+        reply, _ = await send(self.shared, self.principal, key, draft, Reply)
         if isinstance(reply, t.SaleMade):
             sale = reply.sold.sale
             return _result(entry, "recorded", draft.sale_id, sale.receipt_number, sale.shift_id)

@@ -20,7 +20,7 @@ from deployments.pos.router import Key, Till, page, router
 from deployments.resources import Resources, Shared
 from gateway.errors import responses
 from gateway.schemas import Envelope, Message, Page
-from store import pos_reading
+from store import locations, pos_reading
 from store.commands import Recorded, once
 from store.engine import Scope
 
@@ -38,7 +38,6 @@ async def park(shared: Shared, principal: Till, key: Key, body: s.ParkBody) -> R
     which it is sold."""
     tenant_id = tenant_of(principal)
     place = location_of(principal, body.basket.location_id)
-    await shared.places.check(tenant_id, place)
     row = {
         "id": uuid7(),
         "tenant_id": tenant_id,
@@ -50,6 +49,8 @@ async def park(shared: Shared, principal: Till, key: Key, body: s.ParkBody) -> R
     async with shared.db.transaction(Scope(tenant_id)) as tx:
 
         async def work() -> Recorded:
+            if place != tenant_id and place not in await locations.live_ids(tx):
+                raise NotFound(f"There is no location {place} here.")
             made = await pos_reading.park(tx, row)
             if made is None:
                 raise TooManyParked

@@ -14,12 +14,13 @@ from core.ids import uuid7
 from core.money import from_minor, to_minor
 from core.principal import MANAGEMENT, Principal, Role
 from core.request import RequestKey
+from deployments.desk import Draft
 from deployments.inventory.service import moment, tenant_of
 from deployments.pos import answers as a
 from deployments.pos import records
 from deployments.pos import schemas as s
 from deployments.pos import views as v
-from deployments.pos.commands import NO_CURRENCY, ask, location_of, send
+from deployments.pos.commands import ask, location_of, send
 from deployments.pos.errors import AmountLimit, DrawerShort, NoShift, NotYourShift, ShiftIsOpen
 from deployments.pos.router import (
     Key,
@@ -45,10 +46,7 @@ async def create_register(
     shared: Shared, principal: Manager, key: Key, body: s.RegisterBody, response: Response
 ) -> Envelope[a.RegisterOut]:
     """A till at a location. Its receipts are numbered from 1, without gaps."""
-    place = await _place(shared, principal, body.location_id)
-    limit = body.discount_limit_percent
-    wanted = t.PutRegister(uuid7(), place, body.name, limit, create=True)
-    return await _register(shared, principal, key, wanted, response)
+    return await _register(shared, principal, key, uuid7(), body, response, create=True)
 
 
 @router.get("/registers")
@@ -91,9 +89,7 @@ async def change_register(
     response: Response,
 ) -> Envelope[a.RegisterOut]:
     """Another name, discount limit or location; the latter while no shift is open."""
-    place = await _place(shared, principal, body.location_id)
-    wanted = t.PutRegister(register_id, place, body.name, body.discount_limit_percent)
-    return await _register(shared, principal, key, wanted, response)
+    return await _register(shared, principal, key, register_id, body, response)
 
 
 @router.delete("/registers/{registerId}", responses=responses(NotFound, ShiftIsOpen))
@@ -102,7 +98,7 @@ async def remove_register(
 ) -> Message:
     """Takes a register out of use. What it sold stays."""
     wanted = t.RemoveRegister(register_id)
-    await send(shared, principal, key, wanted, t.RegisterState, NO_CURRENCY)
+    await send(shared, principal, key, wanted, t.RegisterState)
     return Message(message="Register removed")
 
 
@@ -120,11 +116,14 @@ async def open_shift(
     response: Response,
 ) -> Envelope[a.ReportOut]:
     """Opens the drawer's day with what is in it."""
-    register = await _state(shared, principal, register_id)
-    terms = await terms_at(shared, tenant_of(principal), register.location_id)
-    float_minor = to_minor(body.opening_float, terms.currency, "openingFloat")
-    wanted = t.OpenShift(register_id, uuid7(), float_minor, terms.currency)
-    reply, receipts = await send(shared, principal, key, wanted, t.RegisterState, terms.currency)
+
+    async def draft() -> t.OpenShift:
+        register = await _state(shared, principal, register_id)
+        terms = await terms_at(shared, tenant_of(principal), register.location_id)
+        float_minor = to_minor(body.opening_float, terms.currency, "openingFloat")
+        return t.OpenShift(register_id, uuid7(), float_minor, terms.currency)
+
+    reply, receipts = await send(shared, principal, key, draft, t.RegisterState)
     receipt(response, receipts)
     return Envelope(data=v.report_out(register_id, _open(reply.register)))
 
@@ -153,12 +152,16 @@ async def close_shift(
 ) -> Envelope[a.ReportOut]:
     """The Z report: what should be in the drawer and what was counted. Whoever opened the shift
     may close it, and any manager, so that none is stuck."""
-    currency = await _currency(shared, principal, register_id)
-    counted_minor, counts = _counted(body, currency)
-    by_manager = principal.role in MANAGEMENT
-    wanted = t.CloseShift(register_id, counted_minor, counts, body.note, by_manager)
-    done, receipts = await send(shared, principal, key, wanted, t.ShiftResult, currency)
+
+    async def draft() -> t.CloseShift:
+        currency = await _currency(shared, principal, register_id)
+        counted_minor, counts = _counted(body, currency)
+        by_manager = principal.role in MANAGEMENT
+        return t.CloseShift(register_id, counted_minor, counts, body.note, by_manager)
+
+    done, receipts = await send(shared, principal, key, draft, t.ShiftResult)
     receipt(response, receipts)
+    _, counts = _counted(body, done.shift.currency)
     closing = v.Closing(
         principal.id, moment(done.closed_at_ms), done.counted_minor, counts, body.note
     )
@@ -236,10 +239,13 @@ async def move_cash(
     response: Response,
 ) -> Envelope[a.CashOut]:
     """Money put into the drawer or taken out of it beside sales, never more than is in it."""
-    currency = await _currency(shared, principal, register_id)
-    amount_minor = to_minor(body.amount, currency, "amount")
-    wanted = t.MoveCash(register_id, m.CashMove(body.kind), amount_minor, body.reason)
-    return await _moved(shared, principal, key, wanted, currency, response)
+
+    async def draft() -> t.MoveCash:
+        currency = await _currency(shared, principal, register_id)
+        amount_minor = to_minor(body.amount, currency, "amount")
+        return t.MoveCash(register_id, m.CashMove(body.kind), amount_minor, body.reason)
+
+    return await _moved(shared, principal, key, draft, response)
 
 
 @router.post("/registers/{registerId}/no-sale", responses=responses(NotFound, NoShift))
@@ -253,17 +259,26 @@ async def no_sale(
 ) -> Envelope[a.CashOut]:
     """The drawer is opened without a sale; the report counts how often."""
     wanted = t.MoveCash(register_id, m.CashMove.NO_SALE, 0, body.reason)
-    return await _moved(shared, principal, key, wanted, NO_CURRENCY, response)
+    return await _moved(shared, principal, key, wanted, response)
 
 
 async def _register(
     shared: Resources,
     principal: Principal,
     key: RequestKey,
-    wanted: t.PutRegister,
+    register_id: UUID,
+    body: s.RegisterBody,
     response: Response,
+    *,
+    create: bool = False,
 ) -> Envelope[a.RegisterOut]:
-    reply, receipts = await send(shared, principal, key, wanted, t.RegisterState, NO_CURRENCY)
+    async def draft() -> t.PutRegister:
+        place = location_of(principal, body.location_id)
+        await shared.places.check(tenant_of(principal), place)
+        limit = body.discount_limit_percent
+        return t.PutRegister(register_id, place, body.name, limit, create)
+
+    reply, receipts = await send(shared, principal, key, draft, t.RegisterState)
     receipt(response, receipts)
     return Envelope(data=v.register_out(reply.register_id, reply.register))
 
@@ -272,26 +287,19 @@ async def _moved(
     shared: Resources,
     principal: Principal,
     key: RequestKey,
-    wanted: t.MoveCash,
-    currency: str,
+    wanted: t.MoveCash | Draft,
     response: Response,
 ) -> Envelope[a.CashOut]:
-    reply, receipts = await send(shared, principal, key, wanted, t.RegisterState, currency)
+    reply, receipts = await send(shared, principal, key, wanted, t.RegisterState)
     receipt(response, receipts)
     shift = _open(reply.register)
     expected = from_minor(shift.expected_minor, shift.currency)
     return Envelope(data=a.CashOut(shift_id=shift.id, expected_cash=expected))
 
 
-async def _place(shared: Resources, principal: Principal, location_id: UUID | None) -> UUID:
-    place = location_of(principal, location_id)
-    await shared.places.check(tenant_of(principal), place)
-    return place
-
-
 async def _state(shared: Resources, principal: Principal, register_id: UUID) -> m.Register:
     asked = t.GetRegister(register_id)
-    found = await ask(shared, principal, asked, t.RegisterState, NO_CURRENCY)
+    found = await ask(shared, principal, asked, t.RegisterState)
     return found.register
 
 

@@ -14,6 +14,7 @@ from core.ids import uuid7
 from core.money import from_minor
 from core.principal import MANAGEMENT, Principal
 from core.request import RequestKey
+from deployments.desk import Draft
 from deployments.inventory.service import moment, tenant_of
 from deployments.pos import answers as a
 from deployments.pos import codes, records, selling
@@ -65,11 +66,9 @@ async def return_goods(
 ) -> Envelope[a.ReturnOut]:
     """Some or all units of a sale come back, at any register: never more than were sold, never
     more money than was paid. Anyone at a till may do it with the receipt in hand."""
-    currency = await _currency(shared, principal, sale_id)
-    new_card, code = None, None
+    new_card = card_id = None
     if body.refund_to is s.RefundTo.STORE_CREDIT:
-        new_card, code = _credit(shared, principal, key)
-    card_id = None
+        new_card = _credit(shared, principal, key)
     if body.gift_card_code is not None:
         card_id = codes.card_id(tenant_of(principal), body.gift_card_code)
     wanted = t.Return(
@@ -83,7 +82,7 @@ async def return_goods(
         body.reason,
         by_manager=principal.role in MANAGEMENT,
     )
-    return await _returned(shared, principal, key, wanted, currency, code, response)
+    return await _returned(shared, principal, key, wanted, response)
 
 
 @router.post(
@@ -101,15 +100,18 @@ async def void(
 ) -> Envelope[a.ReturnOut]:
     """Takes a whole sale back in its own shift: all goods to the shelf, all money, tips too, to
     the tenders that it came from."""
-    async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
-        found = await pos_reading.sale(tx, sale_id)
-    if found is None:
-        raise NotFound("There is no such sale here.")
-    row = found[0]
-    wanted = t.Return(
-        uuid7(), sale_id, row["register_id"], (), reason=body.reason, void=True, by_manager=True
-    )
-    return await _returned(shared, principal, key, wanted, row["currency"], None, response)
+
+    async def draft() -> t.Return:
+        async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
+            found = await pos_reading.sale(tx, sale_id)
+        if found is None:
+            raise NotFound("There is no such sale here.")
+        register_id = found[0]["register_id"]
+        return t.Return(
+            uuid7(), sale_id, register_id, (), reason=body.reason, void=True, by_manager=True
+        )
+
+    return await _returned(shared, principal, key, draft, response)
 
 
 @router.post("/returns", status_code=201, responses=RETURNING | responses(e.WrongLocation))
@@ -117,23 +119,26 @@ async def return_without_receipt(
     shared: Shared, principal: Manager, key: Key, body: s.UnreceiptedBody, response: Response
 ) -> Envelope[a.ReturnOut]:
     """Goods come back without a receipt, at what they cost today, for cash or store credit."""
-    ticket = await selling.ticket(shared, principal, body.location_id, body.lines)
-    new_card, code = None, None
+    new_card = None
     if body.refund_to is s.RefundTo.STORE_CREDIT:
-        new_card, code = _credit(shared, principal, key)
-    wanted = t.ReturnUnreceipted(
-        uuid7(),
-        body.register_id,
-        location_of(principal, body.location_id),
-        ticket.currency,
-        ticket.lines,
-        tuple(line.restock for line in body.lines),
-        m.Method(body.refund_to.value),
-        new_card,
-        body.reason,
-        by_manager=True,
-    )
-    return await _returned(shared, principal, key, wanted, ticket.currency, code, response)
+        new_card = _credit(shared, principal, key)
+
+    async def draft() -> t.ReturnUnreceipted:
+        ticket = await selling.ticket(shared, principal, body.location_id, body.lines)
+        return t.ReturnUnreceipted(
+            uuid7(),
+            body.register_id,
+            location_of(principal, body.location_id),
+            ticket.currency,
+            ticket.lines,
+            tuple(line.restock for line in body.lines),
+            m.Method(body.refund_to.value),
+            new_card,
+            body.reason,
+            by_manager=True,
+        )
+
+    return await _returned(shared, principal, key, draft, response)
 
 
 @router.get("/sales/{saleId}/returns", responses=responses(NotFound))
@@ -163,40 +168,33 @@ async def read_return(shared: Resources, principal: Principal, return_id: UUID) 
     return records.returned(*found)
 
 
-def _credit(shared: Resources, principal: Principal, key: RequestKey) -> tuple[t.NewCard, str]:
-    """The gift card that a return is paid with, and its code."""
+def _credit(shared: Resources, principal: Principal, key: RequestKey) -> t.NewCard:
+    """The gift card that a return is paid with."""
     code = codes.new_code(shared.edge, key.command_id)
-    card_id = codes.card_id(tenant_of(principal), code)
-    return t.NewCard(card_id, codes.last_four(code)), code
-
-
-async def _currency(shared: Resources, principal: Principal, sale_id: UUID) -> str:
-    async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
-        found = await pos_reading.sale(tx, sale_id)
-    if found is None:
-        raise NotFound("There is no such sale here.")
-    return str(found[0]["currency"])
+    return t.NewCard(codes.card_id(tenant_of(principal), code), codes.last_four(code))
 
 
 async def _returned(
     shared: Resources,
     principal: Principal,
     key: RequestKey,
-    wanted: t.Return | t.ReturnUnreceipted,
-    currency: str,
-    code: str | None,
+    wanted: t.Return | Draft,
     response: Response,
 ) -> Envelope[a.ReturnOut]:
-    done, receipts = await send(shared, principal, key, wanted, t.ReturnDone, currency)
+    done, receipts = await send(shared, principal, key, wanted, t.ReturnDone)
     receipt(response, receipts)
-    credit_minor = sum(
-        refund.amount_minor
-        for refund in done.record.refunds
-        if refund.method is m.Method.STORE_CREDIT
-    )
-    credit = None
-    if code is not None and credit_minor:
-        balance = from_minor(credit_minor, currency)
-        credit = a.CreditOut(code=code, last_four=codes.last_four(code), balance=balance)
+    credit = _credit_told(shared, tenant_of(principal), key, done.record)
     made = v.return_out(done.return_id, done.record, moment(done.at_ms), credit)
     return Envelope(data=made)
+
+
+def _credit_told(
+    shared: Resources, tenant_id: UUID, key: RequestKey, record: m.ReturnMade
+) -> a.CreditOut | None:
+    """By what was written: the key that signs may be another than at the first try."""
+    onto = [one for one in record.refunds if one.method is m.Method.STORE_CREDIT]
+    if not onto or onto[0].card_id is None:
+        return None
+    code = codes.code_of(shared.edge, key.command_id, tenant_id, onto[0].card_id)
+    balance = from_minor(sum(one.amount_minor for one in onto), record.currency)
+    return a.CreditOut(code=code, last_four=codes.last_four(code) if code else "", balance=balance)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, time, timedelta
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import Path, Query, Response
 
-from actors.messages import Refused
-from actors.till import messages as t
 from core.errors import InsufficientStock, NotFound, ReservationExpired, ReservationNotOpen
 from core.money import from_minor
 from core.principal import Principal
@@ -22,7 +21,7 @@ from deployments.pos import errors as e
 from deployments.pos import gift_cards, records, selling
 from deployments.pos import schemas as s
 from deployments.pos import views as v
-from deployments.pos.commands import location_of, refusal
+from deployments.pos.commands import location_of
 from deployments.pos.router import RECEIPT, Key, SaleId, Till, own_eyes, page, receipt, router
 from deployments.resources import Resources, Shared
 from gateway.errors import responses
@@ -96,16 +95,15 @@ async def sell(
     A line may sell a `giftCard`; its code is in this answer, and in that of a repeat with the same
     key. Gift cards pay for the rest of the basket alone.
     """
+    tenant_id = tenant_of(principal)
     tokens = selling.card_tokens(body.payments)
-    gifts = gift_cards.cards_in(shared, tenant_of(principal), key, body.lines)
-    begun = await shared.cards.begun(tenant_of(principal), key) if tokens else None
-    if begun is None:
-        draft = await selling.draft_sale(shared, principal, body, gifts)
-        if not tokens:
-            answer = await _sold(shared, principal, key, draft, response)
-            return _with_codes(answer, gifts)
-        begun = await begin(shared, principal, key, draft, tokens)
-    return _with_codes(await settled(shared, await shared.cards.drive(begun)), gifts)
+    gifts = gift_cards.cards_in(shared, tenant_id, key, body.lines)
+    draft = partial(selling.draft_sale, shared, principal, body, gifts)
+    answer = await sold(shared, principal, key, draft, tokens, response)
+    if isinstance(answer, Envelope):
+        lines = answer.data.lines
+        answer.data.gift_cards = gift_cards.told(shared.edge, tenant_id, gifts, lines)
+    return answer
 
 
 @router.get("/sales", responses=responses(NotFound))
@@ -159,20 +157,27 @@ async def get_card_payment(
     return Envelope(data=pending_out(found))
 
 
-async def begin(
+async def sold(
     shared: Resources,
     principal: Principal,
     key: RequestKey,
-    draft: t.Sell,
+    draft: selling.SaleDraft,
     tokens: Mapping[int, str],
-) -> CardPayment:
-    """Holds the goods and writes the intent. Raises CardsOff, or what stands for a refusal."""
-    if not shared.cards.is_on:
-        raise e.CardsOff
-    begun = await shared.cards.begin(tenant_of(principal), principal.id, key, draft, tokens)
-    if isinstance(begun, Refused):
-        raise refusal(begun, draft.currency)
-    return begun
+    response: Response,
+) -> Envelope[a.SaleOut] | Response:
+    """Sells what is drafted, and charges `tokens`, by the place of their payments. Answers with
+    the sale, or 202 and where to ask. Raises what stands for a refusal."""
+    if not tokens:
+        made, receipts = await selling.sell(shared, principal, key, draft)
+        receipt(response, receipts)
+        sale = v.sale_out(made.sale_id, made.sold, made.cashier, moment(made.at_ms))
+        return Envelope(data=sale)
+    begun = await shared.cards.begun(tenant_of(principal), key)
+    if begun is None:
+        # Of two tries at once both may come here; the owner tells them of one and the same hold.
+        held = await selling.hold(shared, principal, key, draft)
+        begun = await shared.cards.begin(tenant_of(principal), principal.id, key, held, tokens)
+    return await settled(shared, await shared.cards.drive(begun))
 
 
 async def settled(shared: Resources, payment: CardPayment) -> Envelope[a.SaleOut] | Response:
@@ -224,19 +229,3 @@ async def read_sale(
     if found is None:
         raise NotFound("There is no such sale here.")
     return records.sale(*found)
-
-
-def _with_codes(
-    answer: Envelope[a.SaleOut] | Response, gifts: Mapping[int, gift_cards.SoldCard]
-) -> Envelope[a.SaleOut] | Response:
-    if isinstance(answer, Envelope):
-        answer.data.gift_cards = gift_cards.told(gifts, answer.data.lines)
-    return answer
-
-
-async def _sold(
-    shared: Resources, principal: Principal, key: RequestKey, draft: t.Sell, response: Response
-) -> Envelope[a.SaleOut]:
-    made, receipts = await selling.sell(shared, principal, key, draft)
-    receipt(response, receipts)
-    return Envelope(data=v.sale_out(made.sale_id, made.sold, made.cashier, moment(made.at_ms)))

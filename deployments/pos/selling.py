@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -16,18 +16,22 @@ from core.ids import uuid7
 from core.money import from_minor, to_minor
 from core.principal import MANAGEMENT, Principal
 from core.request import RequestKey
+from deployments.desk import Draft, Receipts
 from deployments.inventory.service import tenant_of
 from deployments.pos import answers as a
 from deployments.pos import codes, gift_cards
 from deployments.pos import schemas as s
-from deployments.pos.commands import NO_CURRENCY, Receipts, ask, location_of, send
-from deployments.pos.errors import TotalChanged
+from deployments.pos.card_sales import HOLD_MS, hold_id
+from deployments.pos.commands import ask, location_of, send
+from deployments.pos.errors import CardsOff, TotalChanged
 from deployments.pos.gift_cards import NO_CARD, SoldCard
 from deployments.pos.pricing import Ticket, priced
 from deployments.resources import Resources
 from store import business
 from store.business import TillTerms
 from store.engine import Scope
+
+SaleDraft = Callable[[], Awaitable[t.Sell]]
 
 
 class CardLine(NamedTuple):
@@ -99,7 +103,7 @@ async def shortages(
         return []
     place = location_of(principal, basket.location_id)
     asked = stock.GetLevels(tuple(wanted), place)
-    reply = await ask(shared, principal, asked, stock.Levels, NO_CURRENCY)
+    reply = await ask(shared, principal, asked, stock.Levels)
     return [
         a.PartsOut(
             product_id=level.product_id,
@@ -119,6 +123,7 @@ async def draft_sale(
 ) -> t.Sell:
     """The command that makes the sale; `cards` are the gift cards in it. Raises TotalChanged when
     the caller expected another total, and what `ticket` raises."""
+    gift_cards.check(cards.values(), shared.clock.now_ms())
     priced_now = await basket_ticket(shared, principal, body, cards)
     currency = priced_now.currency
     if body.expected_total is not None:
@@ -146,6 +151,7 @@ async def draft_card(
     shared: Resources, principal: Principal, body: s.GiftCardBody, card: SoldCard
 ) -> t.Sell:
     """The command that sells a gift card on a ticket of its own."""
+    gift_cards.check([card], shared.clock.now_ms())
     tenant_id = tenant_of(principal)
     place = location_of(principal, body.location_id)
     terms = await terms_at(shared, tenant_id, place)
@@ -184,7 +190,20 @@ def card_tokens(payments: Sequence[s.PaymentBody]) -> dict[int, str]:
 
 
 async def sell(
-    shared: Resources, principal: Principal, key: RequestKey, wanted: t.Sell
+    shared: Resources, principal: Principal, key: RequestKey, draft: Draft
 ) -> tuple[t.SaleMade, Receipts]:
     """Has it decided and committed: stock, drawer, gift cards, receipt, all or nothing."""
-    return await send(shared, principal, key, wanted, t.SaleMade, wanted.currency)
+    return await send(shared, principal, key, draft, t.SaleMade)
+
+
+async def hold(
+    shared: Resources, principal: Principal, key: RequestKey, draft: SaleDraft
+) -> t.SaleHeld:
+    """Has the goods of a sale held that is to be paid by card, if nothing stands against it."""
+
+    async def wanted() -> t.HoldSale:
+        if not shared.cards.is_on:
+            raise CardsOff
+        return t.HoldSale(await draft(), hold_id(key), HOLD_MS)
+
+    return (await send(shared, principal, key, wanted, t.SaleHeld))[0]

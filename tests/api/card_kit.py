@@ -3,8 +3,8 @@ the provider's money, and a process that dies at a step of one's choice."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import httpx2
@@ -30,8 +30,8 @@ class Broken(Sandbox):
 
 
 @asynccontextmanager
-async def card_shop(settings: Settings) -> AsyncIterator[TillShop]:
-    async with till_shop(settings) as opened:
+async def card_shop(settings: Settings, **rest: Any) -> AsyncIterator[TillShop]:
+    async with till_shop(settings, **rest) as opened:
         resources: Any = opened.served.resources
         resources.cards = saga(resources, Broken(resources.db, slow_seconds=0.1))
         yield opened
@@ -149,16 +149,22 @@ class _Transaction:
         return handled
 
 
-def dying_cards(shop: TillShop, dies_after: int) -> CardSales:
-    """The saga in a process that dies after so many steps."""
+@contextmanager
+def dying(shop: TillShop, dies_after: int) -> Iterator[None]:
+    """The replica's process dies after so many steps of a card payment."""
     resources: Any = shop.served.resources
-    dying = Dying(dies_after)
-    return CardSales(
-        DyingDb(resources.db, dying),  # type: ignore[arg-type]
-        dying.wrap(resources.bus, "send", "read"),
-        dying.wrap(Sandbox(resources.db), "charge", "find", "cancel"),
+    bus, cards, steps = resources.bus, resources.cards, Dying(dies_after)
+    resources.bus = steps.wrap(bus, "send", "read")
+    resources.cards = CardSales(
+        DyingDb(resources.db, steps),  # type: ignore[arg-type]
+        resources.bus,
+        steps.wrap(Sandbox(resources.db), "charge", "find", "cancel"),
         resources.clock,
     )
+    try:
+        yield
+    finally:
+        resources.bus, resources.cards = bus, cards
 
 
 def is_cut(error: BaseException) -> bool:
@@ -171,19 +177,16 @@ async def cut_after_each_step(shop: TillShop, product: str, *tokens: str) -> int
     """Sells with these cards, over and over, in a process that dies one step later each time. Half
     of the clients come back with the same key, the worker ends the others. How many cuts there
     were until one sale got through."""
-    resources: Any = shop.served.resources
-    whole, cuts = resources.cards, 0
+    cuts = 0
     for dies_after in range(1, 60):
-        resources.cards = dying_cards(shop, dies_after)
         key = f"cut-{'-'.join(tokens)}-{dies_after}"
         try:
-            await pay(shop, product, *tokens, key=key)
+            with dying(shop, dies_after):
+                await pay(shop, product, *tokens, key=key)
             survived = True
         except BaseException as error:
             assert is_cut(error), error
             survived = False
-        finally:
-            resources.cards = whole
         if survived:
             break
         cuts += 1

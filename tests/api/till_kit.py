@@ -135,10 +135,11 @@ class TillShop:
 
 
 @asynccontextmanager
-async def till_shop(settings: Settings) -> AsyncIterator[TillShop]:
-    """A new business, whose currency is the euro, with a register and an open shift."""
+async def till_shop(settings: Settings, **rest: Any) -> AsyncIterator[TillShop]:
+    """A new business, whose currency is the euro, with a register and an open shift. `rest` goes
+    to `serving`."""
     unlimited = settings.model_copy(update={"rate_limit": "off"})
-    async with serving(unlimited, CAPABILITIES) as served:
+    async with serving(unlimited, CAPABILITIES, **rest) as served:
         tenant = uuid7()
         async with served.resources.db.transaction(Scope(tenant)) as tx:
             await open_business(tx, tenant, "Shop", "EUR", "Europe/Berlin")

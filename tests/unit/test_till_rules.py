@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from actors.messages import Refused
 from actors.stock import model as stock
@@ -111,14 +112,20 @@ def test_goods_come_back_where_they_are_brought(bench: TillBench) -> None:
     assert bench.shift(BRANCH_REGISTER).expected_minor == 4_800
 
 
-def test_a_rehearsal_says_what_a_sale_would_and_does_nothing(bench: TillBench) -> None:
+def test_goods_are_held_for_a_sale_that_could_be_made(bench: TillBench) -> None:
     before = dict(bench.states)
-    sale = t.Sell(uuid7(), REGISTER, TENANT, CURRENCY, (line(TEA, 6),), ())
-    assert bench.run(t.Rehearse(sale)).code == "payment_short"
-    paid = (t.Tender(m.Method.CARD, 500),)
-    good = t.Sell(uuid7(), REGISTER, TENANT, CURRENCY, (line(TEA, 5),), paid)
-    assert bench.run(t.Rehearse(good)) == t.Sellable(500)
+    unpaid = t.Sell(uuid7(), REGISTER, TENANT, CURRENCY, (line(TEA, 6),), ())
+    assert bench.run(t.HoldSale(unpaid, uuid7(), 5_000)).code == "payment_short"
     assert bench.states == before
+    hold_id, paid = uuid7(), (t.Tender(m.Method.CARD, 500),)
+    good = t.Sell(uuid7(), REGISTER, TENANT, CURRENCY, (line(TEA, 5),), paid)
+    held = bench.run(t.HoldSale(good, hold_id, 5_000))
+    assert held == t.SaleHeld(replace(good, reservation_id=hold_id), bench.now_ms + 5_000)
+    assert (bench.stock(TEA).on_hand, bench.stock(TEA).reserved) == (5, 5)
+    # A sale that brings its hold keeps it.
+    assert bench.run(t.HoldSale(held.sale, uuid7(), 9_000)) == held
+    assert isinstance(bench.run(held.sale), t.SaleMade)
+    assert (bench.stock(TEA).on_hand, bench.stock(TEA).reserved) == (0, 0)
 
 
 def test_a_register_moves_and_goes_only_when_its_shift_is_closed(bench: TillBench) -> None:

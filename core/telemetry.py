@@ -46,6 +46,11 @@ FENCED = _counter("fenced_commits_total", "Commits stopped by a moved epoch", "f
 COMMAND_RETRIES = _counter("command_retries_total", "Commands sent again by a replica", "family")
 AGGREGATES_LOADED = _gauge("aggregates_in_memory", "Aggregates that a host holds", "family")
 SHARDS_OWNED = _gauge("shards_owned", "Shards that a host holds", "family")
+CARD_REFUNDS = _counter(
+    "card_refunds_total",
+    "Refunds asked of the card provider: made, refused, unknown, dead",
+    "outcome",
+)
 
 
 def configure_logging(level: str = "INFO") -> None:

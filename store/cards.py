@@ -1,4 +1,4 @@
-"""Card payments on their way, refunds that are owed, and the sandbox's own ledger.
+"""Card payments on their way, and the sandbox's own ledger.
 
 An intent is what a sale takes by card, a charge for each card. It is written before any of them is
 made, and says at any moment what is left to do. Who works on one, a request or the worker, holds it
@@ -22,7 +22,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    RowMapping,
     Table,
     Text,
     UniqueConstraint,
@@ -76,26 +75,6 @@ card_charges = Table(
     UniqueConstraint("payment_id", "number"),
     CheckConstraint("status IN ('due', 'approved', 'declined', 'refunded')", name="status_known"),
     CheckConstraint("amount_minor > 0", name="amount_positive"),
-)
-
-card_refunds = Table(
-    "card_refunds",
-    metadata,
-    Column("return_id", Uuid, primary_key=True),
-    Column("number", Integer, primary_key=True),
-    Column("tenant_id", Uuid, nullable=False),
-    Column("charge_id", Text, nullable=False),
-    Column("amount_minor", BigInteger, nullable=False),
-    Column("currency", CHAR(3), nullable=False),
-    Column("created_at", DateTime(timezone=True), nullable=False),
-    Column("attempts", Integer, nullable=False, server_default=text("0")),
-    Column("claimed_until", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    Column("refunded_at", DateTime(timezone=True)),
-    Index(
-        "ix_card_refunds_waiting",
-        "claimed_until",
-        postgresql_where=text("refunded_at IS NULL"),
-    ),
 )
 
 # What a payment provider remembers on its side: nobody's of ours, so without a tenant.
@@ -175,7 +154,7 @@ async def begin(
     row = {**intent, "status": "charging", "claimed_until": _from_now(claim_seconds)}
     await tx.execute(insert(card_payments).values(row).on_conflict_do_nothing())
     await tx.execute(insert(card_charges).values(list(charges)).on_conflict_do_nothing())
-    return await _standing(tx, intent["id"])
+    return await standing(tx, intent["id"])
 
 
 async def get(tx: AsyncConnection, charge_id: UUID) -> CardPayment | None:
@@ -204,7 +183,7 @@ async def note(
         .where(card_charges.c.id == charge.id, card_charges.c.status == "due")
         .values(status=status, charge_id=charge_id)
     )
-    return await _standing(tx, payment.id)
+    return await standing(tx, payment.id)
 
 
 async def give_back(tx: AsyncConnection, intent_id: UUID) -> None:
@@ -227,7 +206,7 @@ async def advance(
         .where(card_payments.c.id == intent_id, card_payments.c.status == expected)
         .values(changes)
     )
-    return await _standing(tx, intent_id)
+    return await standing(tx, intent_id)
 
 
 async def hold(tx: AsyncConnection, intent_id: UUID, seconds: float) -> None:
@@ -247,24 +226,6 @@ async def claim(tx: AsyncConnection, claim_seconds: float, limit: int) -> list[W
         {"seconds": claim_seconds, "limit": limit},
     )
     return [Work(row.tenant_id, row.id, row.number) for row in rows]
-
-
-async def refund_owed(tx: AsyncConnection, return_id: UUID, number: int) -> RowMapping | None:
-    """A refund that the provider has still to make; None when it has made it."""
-    query = select(card_refunds).where(
-        card_refunds.c.return_id == return_id,
-        card_refunds.c.number == number,
-        card_refunds.c.refunded_at.is_(None),
-    )
-    return (await tx.execute(query)).mappings().first()
-
-
-async def refund_made(tx: AsyncConnection, return_id: UUID, number: int) -> None:
-    await tx.execute(
-        update(card_refunds)
-        .where(card_refunds.c.return_id == return_id, card_refunds.c.number == number)
-        .values(refunded_at=func.now())
-    )
 
 
 # --- the sandbox's side --------------------------------------------------------------------
@@ -308,7 +269,8 @@ async def sandbox_refund(tx: AsyncConnection, key: str, charge_key: str, amount_
     return True
 
 
-async def _standing(tx: AsyncConnection, intent_id: UUID) -> CardPayment:
+async def standing(tx: AsyncConnection, intent_id: UUID) -> CardPayment:
+    """An intent that is there."""
     found = await get(tx, intent_id)
     if found is None:
         raise RuntimeError("an intent is never deleted")

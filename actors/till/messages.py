@@ -87,6 +87,9 @@ class Sell(Command, frozen=True):
     new_cards: tuple[NewCard, ...] = ()
     by_manager: bool = False
     offline: m.Offline | None = None
+    # Of one that is paid by card: it is made in this shift, asked for by then, or not at all.
+    shift_id: UUID | None = None
+    until_ms: int | None = None
 
 
 class HoldSale(Command, frozen=True):
@@ -193,11 +196,10 @@ class SaleKnown(Reply, frozen=True):
 
 
 class SaleHeld(Reply, frozen=True):
-    """The sale as it is to be made, with the hold that it takes, which lasts until
-    `expires_at_ms`."""
+    """The sale as it is to be made: with the hold that it takes, in the shift that is open, until
+    the hold expires."""
 
     sale: Sell
-    expires_at_ms: int
 
 
 class ReturnDone(Reply, frozen=True):

@@ -54,7 +54,7 @@ def sell(view: View, command: t.Sell, context: Context) -> Decision:
     register = live_register(view, context, command.register_id)
     if register is None:
         return refuse("not_found", registerId=str(command.register_id))
-    if refusal := _not_here(register, command):
+    if refusal := _not_here(register, command, context):
         return refusal
     due_minor = sum(line.total_minor for line in command.lines) + command.tips_minor
     settled = settle(command.tenders, due_minor, command.currency)
@@ -151,7 +151,8 @@ def hold(view: View, command: t.HoldSale, context: Context) -> Decision:
     if sale.reservation_id is not None:
         key = reservation_key(context, sale.reservation_id)
         held: stock.Reservation = view.get(key)
-        return Decision(t.SaleHeld(sale, held.expires_at_ms), (), (key,))
+        until_ms = min(held.expires_at_ms, context.now_ms + command.ttl_ms)
+        return Decision(_held(view, command, context, sale.reservation_id, until_ms), (), (key,))
     wanted = stock.Reserve(
         command.reservation_id,
         goods.needs(sale.lines),
@@ -162,16 +163,34 @@ def hold(view: View, command: t.HoldSale, context: Context) -> Decision:
     decision = reserve(view, wanted, context)
     if decision.refused:
         return decision
-    sale = msgspec.structs.replace(sale, reservation_id=command.reservation_id)
-    reply = t.SaleHeld(sale, context.now_ms + command.ttl_ms)
+    until_ms = context.now_ms + command.ttl_ms
+    reply = _held(view, command, context, command.reservation_id, until_ms)
     return Decision(reply, decision.events, decision.touched)
 
 
-def _not_here(register: m.Register, command: t.Sell) -> Decision | None:
+def _held(
+    view: View, command: t.HoldSale, context: Context, reservation_id: UUID, until_ms: int
+) -> t.SaleHeld:
+    register = live_register(view, context, command.sale.register_id)
+    if register is None or register.shift is None:
+        raise ValueError("a sale was found possible without a shift")
+    return t.SaleHeld(
+        msgspec.structs.replace(
+            command.sale,
+            reservation_id=reservation_id,
+            shift_id=register.shift.id,
+            until_ms=until_ms,
+        )
+    )
+
+
+def _not_here(register: m.Register, command: t.Sell, context: Context) -> Decision | None:
     if register.location_id != command.location_id:
         return refuse("wrong_location", locationId=str(register.location_id))
-    if register.shift is None:
+    if register.shift is None or command.shift_id not in (None, register.shift.id):
         return refuse("shift_closed")
+    if command.until_ms is not None and context.arrived_ms > command.until_ms:
+        return refuse("sale_too_late")
     if register.shift.currency != command.currency:
         return refuse("currency_mismatch", currency=register.shift.currency)
     limit = register.discount_limit_percent

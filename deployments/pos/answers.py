@@ -186,6 +186,26 @@ class PendingOut(CamelModel):
     cards: list[CardOut]
 
 
+class CardRefundOut(CamelModel):
+    """What a return owes to a card. `owed`: the provider is asked for it, less and less often;
+    `refunded`: it has made it; `dead`: it refused so often that nobody asks any more; `settled`:
+    the customer got the money in another way. `problem` is of the last attempt: refused, silent."""
+
+    refund_id: UUID
+    return_id: UUID
+    status: Literal["owed", "dead", "settled", "refunded"]
+    amount: Amount
+    currency: str
+    reference: str = Field(description="What the provider calls the charge")
+    attempts: int
+    problem: str | None
+    created_at: datetime
+    refunded_at: datetime | None
+    settled_at: datetime | None
+    settled_by: str | None
+    note: str | None
+
+
 class ReturnedLineOut(CamelModel):
     number: int = Field(description="Of the sale's line")
     item_id: UUID

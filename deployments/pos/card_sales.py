@@ -8,6 +8,10 @@ else is locked while the provider is asked.
 
 status: charging -> charged (every card) -> completed; charging or charged -> refunding ->
 declined (a card was) or refunded. Requests and the worker may drive the same payment at once.
+
+A payment lasts as long as its hold, and no longer than the shift in which it began: the command
+that makes the sale says so itself, and its owner refuses it afterwards. So what a provider says
+days later ends as a refund. A till that does not want to wait calls it off.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 from uuid import UUID, uuid5
 
@@ -24,14 +29,15 @@ from actors.families import COMMERCE, commerce, decode_reply, encode_command
 from actors.messages import Command, Refused
 from actors.runtime.bus import CommandBus
 from actors.till import messages as t
+from core import telemetry
 from core.clock import Clock
 from core.errors import IdempotencyMismatch
 from core.request import RequestKey
 from core.telemetry import get_logger
-from deployments.pos.provider import CardProvider, Charge, Verdict
-from store import cards, pos_reading
+from deployments.pos.provider import CardProvider, Charge, RefundRefused, Verdict
+from store import card_refunds, cards, pos_reading
 from store.cards import CardCharge, CardPayment, Work
-from store.engine import Database, Scope
+from store.engine import Database, Scope, Transaction
 
 CHARGE_TIMEOUT_SECONDS = 5.0
 CLAIM_SECONDS = 30.0
@@ -39,9 +45,12 @@ HOLD_MS = 900_000
 COMMAND_TIMEOUT_MS = 10_000
 PAUSE_SECONDS = 2.0
 MAX_CLAIMED = 8
-DECLINED = "card_declined"
+# Over some forty minutes: each comes twice as long after the one before.
+MAX_REFUND_ATTEMPTS = 8
+DECLINED, ABANDONED = "card_declined", "abandoned"
 
 T = TypeVar("T")
+Note = Callable[[Transaction], Awaitable[None]]
 Ask = Callable[[CardPayment, CardCharge], Awaitable[Charge | None]]
 
 log = get_logger("pos.cards")
@@ -137,16 +146,50 @@ class CardSales:
             payment = await self._advance(payment, "refunding", "card_silent")
         return await self._finish(payment)
 
+    async def abandon(self, payment: CardPayment, note: Note) -> CardPayment:
+        """Calls off a payment that has not ended: from then on there is no sale, unless there is
+        one already, and what the provider may say later is given back. `note` writes beside the
+        first step, in its transaction. Raises Unavailable while that is not certain yet."""
+        while payment.status in ("charging", "charged"):
+            async with self._db.transaction(Scope(payment.tenant_id)) as tx:
+                payment = await cards.advance(
+                    tx, payment.id, payment.status, "refunding", ABANDONED
+                )
+                if payment.status == "refunding":
+                    await note(tx)
+        if payment.status != "refunding":
+            return payment
+        if payment.problem != DECLINED and await self._is_sold_after_all(payment):
+            return await self._advance(payment, "completed")
+        with suppress(Exception):
+            # No sale can come into being any more. The rest is the worker's, if need be.
+            return await self._give_up(payment)
+        return payment
+
     async def refund(self, tenant_id: UUID, return_id: UUID, number: int) -> None:
-        """Has the provider give back what a return owes to a card."""
+        """Has the provider give back what a return owes to a card. One that it refuses time and
+        again is given up, and waits for somebody who acts; one that is silent is asked on."""
         async with self._db.transaction(Scope(tenant_id)) as tx:
-            owed = await cards.refund_owed(tx, return_id, number)
+            owed = await card_refunds.owed(tx, return_id, number)
         if owed is None:
             return
         key = f"{return_id}:{number}"
-        await self._bounded(self._provider.refund(key, owed["charge_id"], owed["amount_minor"]))
+        charge_id, amount_minor = owed["charge_id"], owed["amount_minor"]
+        outcome, problem = "made", ""
+        try:
+            await self._bounded(self._provider.refund(key, charge_id, amount_minor))
+        except RefundRefused:
+            is_last = owed["attempts"] >= MAX_REFUND_ATTEMPTS
+            outcome, problem = "dead" if is_last else "refused", "refused"
+        except Exception as error:
+            log.warning("refund unknown", refund=key, reason=repr(error))
+            outcome, problem = "unknown", "silent"
+        telemetry.CARD_REFUNDS.labels(outcome).inc()
         async with self._db.transaction(Scope(tenant_id)) as tx:
-            await cards.refund_made(tx, return_id, number)
+            if outcome == "made":
+                await card_refunds.made(tx, return_id, number)
+            else:
+                await card_refunds.failed(tx, return_id, number, problem, is_dead=outcome == "dead")
 
     # --- the steps ---------------------------------------------------------------------------
 

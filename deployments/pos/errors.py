@@ -171,6 +171,21 @@ class SaleNotCompleted(Conflict):
     default_detail = "The card could not be turned into a sale; no money of it is kept."
 
 
+class SaleTooLate(Conflict):
+    code, title = "sale_too_late", "Too late for this sale"
+    default_detail = "The goods were held for the card only so long; no money of it is kept."
+
+
+class CardPaymentCompleted(Conflict):
+    code, title = "card_payment_completed", "The sale was made"
+    default_detail = "The card was charged and the sale made; its goods may be returned."
+
+
+class RefundNotDead(Conflict):
+    code, title = "refund_not_dead", "Not given up"
+    default_detail = "The provider has made the refund, or is still being asked for it."
+
+
 _ALL: tuple[type[HoldfastError], ...] = (
     NoShift,
     ShiftIsOpen,
@@ -198,6 +213,7 @@ _ALL: tuple[type[HoldfastError], ...] = (
     MoreThanPaid,
     AlreadyReturned,
     VoidTooLate,
+    SaleTooLate,
     InsufficientStock,
     StockLimitReached,
     ReservationExpired,

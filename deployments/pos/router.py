@@ -24,6 +24,7 @@ Key = Annotated[RequestKey, Depends(request_key)]
 RegisterId = Annotated[UUID, Path(alias="registerId")]
 ShiftId = Annotated[UUID, Path(alias="shiftId")]
 SaleId = Annotated[UUID, Path(alias="saleId")]
+PaymentId = Annotated[UUID, Path(alias="paymentId")]
 ReturnId = Annotated[UUID, Path(alias="returnId")]
 
 RECEIPT: dict[str, Any] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deployments.pos import (
+    card_routes,
     gift_card_routes,
     offline_routes,
     parked_routes,
@@ -16,6 +17,7 @@ from gateway.capability import Capability
 
 __all__ = [
     "capability",
+    "card_routes",
     "gift_card_routes",
     "offline_routes",
     "parked_routes",

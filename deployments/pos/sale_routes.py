@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fastapi import Path, Query, Response
+from fastapi import Query, Response
 
 from core.errors import InsufficientStock, NotFound, ReservationExpired, ReservationNotOpen
 from core.money import from_minor
@@ -22,15 +22,23 @@ from deployments.pos import gift_cards, records, selling
 from deployments.pos import schemas as s
 from deployments.pos import views as v
 from deployments.pos.commands import location_of
-from deployments.pos.router import RECEIPT, Key, SaleId, Till, own_eyes, page, receipt, router
+from deployments.pos.router import (
+    RECEIPT,
+    Key,
+    PaymentId,
+    SaleId,
+    Till,
+    own_eyes,
+    page,
+    receipt,
+    router,
+)
 from deployments.resources import Resources, Shared
 from gateway.errors import responses
 from gateway.schemas import Envelope, Page
 from store import pos_reading
 from store.cards import CardPayment
 from store.engine import Scope
-
-PaymentId = Annotated[UUID, Path(alias="paymentId")]
 
 CARD_PAYMENTS = "/api/pos/card-payments"
 _MADE: dict[int | str, dict[str, Any]] = {

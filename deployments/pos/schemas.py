@@ -336,6 +336,16 @@ class SaleQuery(PageQuery):
     ] = None
 
 
+class CardRefundQuery(PageQuery):
+    status: Literal["owed", "dead", "settled", "refunded"] | None = None
+
+
+class SettleBody(CamelModel):
+    """How the customer got the money."""
+
+    note: Annotated[str, Field(min_length=1, max_length=500, pattern=r"\S")]
+
+
 class ReceiptNumberQuery(QueryModel):
     """The number on the receipt shows a cashier a sale of somebody else's shift."""
 

@@ -219,6 +219,29 @@ async def _card_payment(shop: Shop | None) -> Call:
     return Call(refused.json()["cardPaymentId"])
 
 
+async def _dead_refund(shop: Shop | None) -> str:
+    """Of a card that the provider would not give back to; as the hosts and the worker write it."""
+    made = str(uuid7())
+    if shop is not None:
+        await shop.rows(
+            "INSERT INTO card_refunds (id, return_id, number, tenant_id, charge_id, amount_minor,"
+            " currency, created_at, attempts, claimed_until, problem, dead_at)"
+            " VALUES ($1, gen_random_uuid(), 0, $2, 'sbx_0', 700, 'GBP', now(), 8,"
+            " 'infinity', 'refused', now())",
+            made,
+            shop.tenant,
+        )
+    return made
+
+
+async def _retry(shop: Shop | None) -> Call:
+    return Call(await _dead_refund(shop))
+
+
+async def _settle(shop: Shop | None) -> Call:
+    return Call(await _dead_refund(shop), {"note": "paid in cash"})
+
+
 async def _park(shop: Shop | None) -> Call:
     return Call(body={"basket": await _basket(shop), "label": "window"})
 
@@ -265,6 +288,11 @@ CASES: dict[RouteId, Case] = {
     ("GET", "/api/pos/gift-cards/balance"): _till(_balance),
     ("POST", "/api/pos/gift-cards/disable"): Case(MANAGEMENT, _disable),
     ("GET", "/api/pos/card-payments/{id}"): _till(_card_payment),
+    # It was declined: nothing is left to call off. Whose it was, only its cashier may.
+    ("POST", "/api/pos/card-payments/{id}/abandon"): _till(_card_payment, statuses=OWN_SHIFT),
+    ("GET", "/api/pos/card-refunds"): Case(MANAGEMENT, plain(), about_a_thing=False),
+    ("POST", "/api/pos/card-refunds/{id}/retry"): Case(MANAGEMENT, _retry),
+    ("POST", "/api/pos/card-refunds/{id}/settle"): Case(MANAGEMENT, _settle),
     ("POST", "/api/pos/parked-sales"): _till(_park, about_a_thing=False),
     ("GET", "/api/pos/parked-sales"): _till(plain(), about_a_thing=False),
     ("POST", "/api/pos/parked-sales/{id}/resume"): _till(_parked),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
@@ -24,6 +25,8 @@ POOL_SIZE = 8
 STATEMENT_TIMEOUT_MS = 10_000
 
 _GONE = ("08", "53", "57")  # classes of SQLSTATE: the server or the connection, not the statement
+
+_OPEN: ContextVar[int] = ContextVar("open_transactions", default=0)
 
 _SET_SCOPE = text(
     "SELECT set_config('holdfast.tenant_id', :tenant, true),"
@@ -54,6 +57,12 @@ class Scope:
 PUBLIC = Scope(audience="public")
 
 
+def open_transactions() -> int:
+    """How many the caller is inside of. Who waits for a host must be in none: hosts are slow when
+    the database is, and then nobody would find a connection."""
+    return _OPEN.get()
+
+
 class Database:
     """A bounded pool of connections under row-level security."""
 
@@ -81,6 +90,7 @@ class Database:
         Raises Unavailable when the database cannot be reached or the connection is lost, also
         around COMMIT: the outcome is then unknown, and a repeat with the same key settles it.
         """
+        opened = _OPEN.set(_OPEN.get() + 1)
         try:
             async with self._engine.begin() as connection:
                 await connection.execute(
@@ -98,6 +108,8 @@ class Database:
             if error.connection_invalidated or sqlstate(error)[:2] in _GONE:
                 raise Unavailable from error
             raise
+        finally:
+            _OPEN.reset(opened)
 
     @asynccontextmanager
     async def lookup(self, scope: Scope) -> AsyncIterator[asyncpg.Connection]:

@@ -14,7 +14,7 @@ from deployments.catalog import categories
 from deployments.catalog.base import CatalogService, business, recorded
 from deployments.catalog.import_rules import Outcome, Row, Shelf, TaxClasses, read_rows, skus_in
 from deployments.catalog.import_schemas import ImportResult, ProductImport, RowError, RowResult
-from deployments.catalog.parents import become_parents
+from deployments.catalog.parents import Telling, telling
 from deployments.catalog.rules import (
     CREATED,
     UPDATED,
@@ -44,31 +44,45 @@ class Imports(CatalogService):
     ) -> Recorded:
         """Creates or changes an item per row, by SKU, all that can be in one transaction."""
         tenant = business(principal)
-        async with self._db.transaction(Scope(tenant)) as tx:
 
-            async def work() -> Recorded:
-                await catalog.lock_catalog(tx, tenant)
-                author = await self.author(tx, principal, tenant)
-                rows = read_rows(body.rows, TaxClasses(await taxes.names(tx, live=True)))
-                shelf = await _shelf(tx, tenant, rows)
-                if parents := shelf.new_parents(rows):
-                    stocked = await become_parents(self._bus, principal, key, tenant, parents)
-                    shelf.stocked.update(stocked)
-                outcomes = [
-                    row if isinstance(row, Outcome) else shelf.place(number, row, author)
-                    for number, row in enumerate(rows)
-                ]
-                products = [o.item for o in outcomes if isinstance(o.item, Product)]
-                paths = {product.category for product in products}
-                await categories.ensure(tx, tenant, paths, author.now)
-                await _write(tx, tenant, outcomes)
-                await emit_all(tx, tenant, _events(outcomes))
-                sizes = Counter(outcome.status for outcome in outcomes)
-                changes = {name: (None, sizes[name]) for name in ("created", "updated")}
-                await audit.record(tx, tenant, principal, "catalog.imported", tenant, changes)
-                return recorded(200, Envelope(data=_result(outcomes)))
+        async def attempt(told: Telling) -> Recorded:
+            async with self._db.transaction(Scope(tenant)) as tx:
 
-            return await once(tx, tenant, key, work)
+                async def work() -> Recorded:
+                    outcomes = await self._placed(tx, principal, tenant, body, told)
+                    await _write(tx, tenant, outcomes)
+                    await emit_all(tx, tenant, _events(outcomes))
+                    sizes = Counter(outcome.status for outcome in outcomes)
+                    changes = {name: (None, sizes[name]) for name in ("created", "updated")}
+                    await audit.record(tx, tenant, principal, "catalog.imported", tenant, changes)
+                    return recorded(200, Envelope(data=_result(outcomes)))
+
+                return await once(tx, tenant, key, work)
+
+        return await telling(self._db, self._bus, principal, key, tenant, attempt)
+
+    async def _placed(
+        self,
+        tx: Transaction,
+        principal: Principal,
+        tenant: UUID,
+        body: ProductImport,
+        told: Telling,
+    ) -> list[Outcome]:
+        """What becomes of each row; the categories that they name are there."""
+        await catalog.lock_catalog(tx, tenant)
+        author = await self.author(tx, principal, tenant)
+        rows = read_rows(body.rows, TaxClasses(await taxes.names(tx, live=True)))
+        shelf = await _shelf(tx, tenant, rows)
+        if parents := shelf.new_parents(rows):
+            shelf.stocked.update(await told.check(tx, parents))
+        outcomes = [
+            row if isinstance(row, Outcome) else shelf.place(number, row, author)
+            for number, row in enumerate(rows)
+        ]
+        products = [o.item for o in outcomes if isinstance(o.item, Product)]
+        await categories.ensure(tx, tenant, {one.category for one in products}, author.now)
+        return outcomes
 
 
 async def _shelf(tx: Transaction, tenant_id: UUID, rows: Sequence[Row | Outcome]) -> Shelf:

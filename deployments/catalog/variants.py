@@ -16,7 +16,7 @@ from deployments.catalog.base import (
     recorded,
     sees_costs,
 )
-from deployments.catalog.parents import check_stockless, free_if_simple
+from deployments.catalog.parents import Telling, check_stockless, free_if_simple, telling
 from deployments.catalog.rules import (
     VARIANT_CREATED,
     VARIANT_DELETED,
@@ -87,31 +87,36 @@ class Variants(CatalogService):
         is part of a bundle, ProductHasStock if it has stock of its own: from its first variant on
         it is not sold itself."""
         tenant = await self.owner(principal, product_id)
-        async with self._db.transaction(Scope(tenant)) as tx:
 
-            async def work() -> Recorded:
-                await catalog.lock_catalog(tx, tenant)
-                product = found(await catalog.get(tx, product_id))
-                if product.kind == "bundle":
-                    raise Conflict("A bundle has no variants.")
-                siblings = (await catalog_variants.of_products(tx, [product_id])).get(
-                    product_id, []
-                )
-                if len(siblings) >= MAX_VARIANTS:
-                    raise Conflict(f"A product has at most {MAX_VARIANTS} variants.")
-                if not siblings:
-                    await check_in_no_bundle(tx, [product_id])
-                check_options(body.options, siblings)
-                author = await self.author(tx, principal, tenant)
-                variant = created_variant(body, product, author)
-                if not siblings:
-                    await check_stockless(self._bus, principal, key, tenant, product_id)
-                await catalog_variants.add(tx, [variant])
-                await emit(tx, tenant, variant.id, VARIANT_CREATED, variant_event_data(variant))
-                await _note(tx, principal, "variant.created", None, variant)
-                return recorded(201, Envelope(data=VariantView.of(variant, product)))
+        async def attempt(told: Telling) -> Recorded:
+            async with self._db.transaction(Scope(tenant)) as tx:
 
-            return await once(tx, tenant, key, work)
+                async def work() -> Recorded:
+                    await catalog.lock_catalog(tx, tenant)
+                    product = found(await catalog.get(tx, product_id))
+                    if product.kind == "bundle":
+                        raise Conflict("A bundle has no variants.")
+                    siblings = (await catalog_variants.of_products(tx, [product_id])).get(
+                        product_id, []
+                    )
+                    if len(siblings) >= MAX_VARIANTS:
+                        raise Conflict(f"A product has at most {MAX_VARIANTS} variants.")
+                    if not siblings:
+                        await check_in_no_bundle(tx, [product_id])
+                    check_options(body.options, siblings)
+                    author = await self.author(tx, principal, tenant)
+                    variant = created_variant(body, product, author)
+                    if not siblings:
+                        await check_stockless(tx, told, product_id)
+                    await catalog_variants.add(tx, [variant])
+                    data = variant_event_data(variant)
+                    await emit(tx, tenant, variant.id, VARIANT_CREATED, data)
+                    await _note(tx, principal, "variant.created", None, variant)
+                    return recorded(201, Envelope(data=VariantView.of(variant, product)))
+
+                return await once(tx, tenant, key, work)
+
+        return await telling(self._db, self._bus, principal, key, tenant, attempt)
 
     async def change(
         self, principal: Principal, key: RequestKey, variant_id: UUID, body: VariantChanges

@@ -43,6 +43,11 @@ class Kit(InProcess):
     def token(self, role: Role, tenant: UUID | None) -> str:
         return self.edge.tokens.issue(uuid7(), role, tenant, uuid7())
 
+    async def marks(self, tenant: UUID) -> int:
+        """Products of a business that somebody is about to give variants."""
+        async with self.db.transaction(Scope(tenant)) as tx:
+            return int(await tx.scalar(text("SELECT count(*) FROM first_variants")) or 0)
+
     async def events(self, tenant: UUID) -> list[tuple[str, str, dict[str, Any]]]:
         """Type, subject and data of the tenant's events of the catalogue, in order."""
         events = "SELECT type, subject, data FROM outbox WHERE type LIKE 'catalog.%' ORDER BY id"

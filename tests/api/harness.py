@@ -24,7 +24,7 @@ from gateway.app import create_app
 from gateway.capability import Capability
 from gateway.edge import Edge
 from gateway.rate_limit import Limits
-from store.engine import Database
+from store.engine import Database, open_transactions
 from store.redis import Redis
 from tests.runtime.kit import Cluster, Urls
 
@@ -42,9 +42,11 @@ class LazyBus:
         self._starting = asyncio.Lock()
 
     async def send(self, *arguments: Any) -> Decided:
+        assert not open_transactions(), "a transaction is held while a host is waited for"
         return await (await self.cluster()).bus.send(*arguments)
 
     async def read(self, *arguments: Any) -> Decided:
+        assert not open_transactions(), "a transaction is held while a host is waited for"
         return await (await self.cluster()).bus.read(*arguments)
 
     async def cluster(self) -> Cluster:

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx2
 import pytest
@@ -18,6 +18,7 @@ from deployments import catalog
 from deployments.catalog import parents
 from deployments.inventory.routes import capability as inventory
 from store.commands import Recorded
+from store.engine import Scope
 from tests.api.catalog_kit import Kit, caller, running_kit
 
 SMALL = {"options": {"size": "S"}}
@@ -29,6 +30,7 @@ class Desk:
 
     kit: Kit
     http: httpx2.AsyncClient
+    tenant: UUID
 
     async def post(self, path: str, body: Any = None) -> httpx2.Response:
         headers = {"Idempotency-Key": str(uuid4())}
@@ -65,7 +67,7 @@ async def desk(embedded: Settings) -> AsyncIterator[Desk]:
         app = kit.app((catalog.capability, inventory))
         tenant = await kit.business()
         async with caller(kit, app, Role.OWNER, tenant).http as http:
-            yield Desk(kit, http)
+            yield Desk(kit, http, tenant)
 
 
 def refused(reply: httpx2.Response, code: str) -> dict[str, Any]:
@@ -170,3 +172,42 @@ async def test_an_import_gives_no_variants_to_what_has_stock(desk: Desk) -> None
     assert (error["field"], "stock" in error["message"]) == ("parentSku", True)
     refused(await desk.add(empty), "choose_variant")
     assert (await desk.add(stocked)).is_success
+
+
+async def test_nobody_frees_a_product_between_telling_and_writing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner is told with no transaction open; meanwhile goods come in, again and again."""
+    product = await desk.product()
+    assert (await desk.add(product, 0)).is_success
+    tell = parents.become_parents
+
+    async def told(*arguments: Any) -> Any:
+        found = await tell(*arguments)
+        for _ in range(3):
+            refused(await desk.add(product, 1), "choose_variant")
+        return found
+
+    monkeypatch.setattr(parents, "become_parents", told)
+    assert (await desk.vary(product)).status_code == 201
+    refused(await desk.add(product, 1), "choose_variant")
+    assert await desk.kit.marks(desk.tenant) == 0
+
+
+async def test_a_writer_who_took_too_long_begins_anew(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product = await desk.product()
+    assert (await desk.add(product, 0)).is_success
+    with monkeypatch.context() as patched:
+        patched.setattr(parents, "MARKED_SECONDS", 0.0)
+        assert (await desk.vary(product)).status_code == 503
+    refused(await desk.add(product, 1), "choose_variant")
+    assert (await desk.add(product, 1)).is_success
+
+
+async def test_who_waits_for_a_host_holds_no_transaction(desk: Desk) -> None:
+    """The bus of these tests looks: so each of them would fail."""
+    async with desk.kit.db.transaction(Scope()):
+        with pytest.raises(AssertionError, match="a transaction is held"):
+            await desk.kit.bus.send()

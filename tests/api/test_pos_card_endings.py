@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from core.errors import Unavailable
 from core.principal import Role
 from core.settings import Settings
 from deployments.pos.card_sales import MAX_REFUND_ATTEMPTS
@@ -126,6 +127,24 @@ async def test_a_provider_that_does_not_confirm_is_asked_on(shop: TillShop) -> N
     await settle(shop)
     assert done(await shop.owner.get(began.headers["location"]))["status"] == "refunded"
     assert await audit(shop, tea, 3) == (0, 0)
+
+
+async def test_it_is_called_off_when_that_is_certain(shop: TillShop) -> None:
+    tea = await shop.product(PRICE, 3)
+    began = await pay(shop, tea, "tok_unknown", key="k")
+    resources: Any = shop.served.resources
+    whole, resources.cards = resources.cards, saga(resources, Sandbox(resources.db))
+    resources.cards._bus = _Away()
+    path = began.headers["location"] + "/abandon"
+    problem(await shop.owner.post(path, key="off"), 503)
+    resources.cards = whole
+    assert done(await shop.owner.post(path, key="off"))["status"] == "refunded"
+    assert await audit(shop, tea, 3) == (0, 0)
+
+
+class _Away:
+    async def send(self, *_: Any) -> Any:
+        raise Unavailable
 
 
 @pytest.mark.parametrize("returns", [True, False], ids=["asked again", "left to the worker"])

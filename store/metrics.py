@@ -51,6 +51,10 @@ class MetricsPublisher:
         while True:
             with suppress(RedisUnavailable):  # The next round tells the same and more.
                 await self.publish()
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                # The client of Redis may lose a cancellation that meets a time-out of its own.
+                raise asyncio.CancelledError
             await asyncio.sleep(self._interval_seconds)
 
     async def publish(self) -> None:

@@ -17,7 +17,7 @@ from tests.chaos.client import Answer, Client, Unknown
 from tests.chaos.world import Business
 
 PATIENCE_SECONDS = 300.0
-SHORT_HOLDS_SECONDS, SHORT_TTL_SECONDS = 12.0, 1
+SHORT_HOLDS_SECONDS, SHORT_TTL_SECONDS = 25.0, 1
 REPEATED, ABANDONED, FORGOTTEN = 0.1, 0.05, 0.02
 CLOSED = ("reservation_not_open", "reservation_expired")
 SHORT = ("insufficient_stock",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -87,3 +88,22 @@ async def test_the_publisher_survives_redis_and_comes_back(redis: Redis) -> None
 
     await eventually(told)
     task.cancel()
+
+
+async def test_a_cancellation_that_gets_lost_on_the_way_ends_the_publisher(redis: Redis) -> None:
+    """The client of Redis may swallow one."""
+    publishing = asyncio.Event()
+
+    class Swallowing(MetricsPublisher):
+        async def publish(self) -> None:
+            publishing.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(60)
+
+    task = asyncio.create_task(Swallowing(redis, "host-1", interval_seconds=0.01).run())
+    await publishing.wait()
+    task.cancel()
+    done, _ = await asyncio.wait({task}, timeout=10)
+    task.cancel()
+    assert done == {task}
+    assert task.cancelled()

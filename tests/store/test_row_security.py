@@ -37,6 +37,8 @@ COMMON = {
     "shard_hosts": "the runtime's",
     "keeper_beat": "the runtime's",
     "shard_leases": "the runtime's",
+    "shard_pins": "the runtime's",
+    "drained_hosts": "the runtime's",
     "sandbox_charges": "the ledger of a payment provider, which knows no businesses",
     "sandbox_refunds": "the same provider's",
 }

@@ -96,6 +96,8 @@ async def test_a_cancellation_that_gets_lost_on_the_way_ends_the_publisher(redis
 
     class Swallowing(MetricsPublisher):
         async def publish(self) -> None:
+            if publishing.is_set():
+                return
             publishing.set()
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(60)
@@ -103,7 +105,7 @@ async def test_a_cancellation_that_gets_lost_on_the_way_ends_the_publisher(redis
     task = asyncio.create_task(Swallowing(redis, "host-1", interval_seconds=0.01).run())
     await publishing.wait()
     task.cancel()
-    done, _ = await asyncio.wait({task}, timeout=10)
+    done, _ = await asyncio.wait({task}, timeout=5)
     task.cancel()
     assert done == {task}
     assert task.cancelled()

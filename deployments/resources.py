@@ -38,10 +38,12 @@ Check = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """`bus` reaches the shard hosts, `db` reads and writes under row-level security. `checks`
-    are what `/ready` asks, by name: each raises when its part is not well."""
+    """`bus` reaches the shard hosts, `db` reads and writes under row-level security; `watch` is
+    for what the replica itself needs to know, which must not wait behind requests. `checks` are
+    what `/ready` asks, by name: each raises when its part is not well."""
 
     db: Database
+    watch: Database
     redis: Redis
     clock: Clock
     edge: Edge
@@ -56,7 +58,7 @@ class Resources:
     async def start(self) -> None:
         await self.edge.start()
         for work in (
-            _keep_time(self.clock, self.db),
+            _keep_time(self.clock, self.watch),
             CardWorker(self.db, self.cards).run(),
             Tidying().run(),
         ):
@@ -69,19 +71,22 @@ class Resources:
         await self.edge.stop()
         await self.redis.close()
         await self.db.close()
+        await self.watch.close()
 
 
 def make_resources(settings: Settings, transport: Transport, process: str) -> Resources:
     """The resources of one replica. `process` names it among all, for metrics."""
     clock = SystemClock()
     db = Database(settings.app_database_url)
+    watch = Database(settings.app_database_url, pool_size=1)
     redis = Redis(settings.effective_redis_url)
     edge = Edge(settings, db, redis, clock, process=process)
-    bus = CommandBus(Directory(partial(_read_directory, db), clock), transport, clock)
+    bus = CommandBus(Directory(partial(_read_directory, watch), clock), transport, clock)
     # With the sandbox whoever knows its tokens pays nothing.
     cards = CardSales(db, bus, Sandbox(db), clock, is_on=settings.environment == "development")
     return Resources(
         db=db,
+        watch=watch,
         redis=redis,
         clock=clock,
         edge=edge,
@@ -91,10 +96,10 @@ def make_resources(settings: Settings, transport: Transport, process: str) -> Re
         cards=cards,
         price_book=PriceBook(db),
         checks={
-            "postgres": partial(_postgres_is_well, db),
+            "postgres": partial(_postgres_is_well, watch),
             "redis": redis.ping,
-            "keeper": partial(_keeper_is_at_work, db),
-            "hosts": partial(_shards_have_owners, db),
+            "keeper": partial(_keeper_is_at_work, watch),
+            "hosts": partial(_shards_have_owners, watch),
             "disk": edge.space.is_well,
         },
     )

@@ -13,6 +13,9 @@ from core.errors import IdempotencyMismatch
 from core.request import RequestKey
 from store.runtime import command_log
 
+# Writes something, so that the transaction's COMMIT waits as a writer's does.
+_WAIT_AS_A_WRITER = select(func.pg_logical_emit_message(True, "holdfast.repeat", ""))
+
 _WITHIN_A_WEEK = text("command_log.created_on >= (now() AT TIME ZONE 'UTC')::date - 7")
 
 
@@ -60,7 +63,12 @@ async def once(
 
 async def answered(tx: AsyncConnection, key: RequestKey) -> Recorded | None:
     """What this command was answered before, if it was. Raises IdempotencyMismatch if the key was
-    used with another body."""
+    used with another body.
+
+    The commit that we find may be on this server alone, when its wait for a synchronous standby
+    was cut off. Commits reach a standby in their order, so that whoever answers from the log
+    commits something himself, and is answered once a standby has both.
+    """
     if not key.client_supplied:
         return None
     query = select(command_log.c.fingerprint, command_log.c.reply).where(
@@ -71,4 +79,5 @@ async def answered(tx: AsyncConnection, key: RequestKey) -> Recorded | None:
         return None
     if known.fingerprint != key.fingerprint:
         raise IdempotencyMismatch
+    await tx.execute(_WAIT_AS_A_WRITER)
     return Recorded(int.from_bytes(known.reply[:2]), known.reply[2:])

@@ -12,6 +12,8 @@ import asyncpg
 
 CONNECT_TIMEOUT_SECONDS = 5
 
+_WARNING = "01000"
+
 # Whatever fails between us and the server; what else is raised is our own.
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
@@ -26,32 +28,56 @@ async def connect(
     application_name: str,
     timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
     command_timeout_seconds: float | None = None,
-    settings: Mapping[str, str] | None = None,
+    settings: Mapping[str, str | None] | None = None,
+    commits: bool = True,
     **options: Any,
 ) -> asyncpg.Connection:
     """A connection whose commits are as durable as the server can make them, whatever its
-    configuration says. `settings` are the session's, by name; `options` go to the driver.
+    configuration says. `settings` are the session's, by name (None: as the server has it);
+    `options` go to the driver. With `commits` the user asks `check_trusted` after each; one who
+    only reads need not.
 
     Of several servers that `url` names, the one that takes writes, unless it says otherwise.
     Raises one of FAILURES.
     """
     if _names_several(url):
         options["target_session_attrs"] = "read-write"
+    asked = {
+        "application_name": application_name,
+        "synchronous_commit": "on",
+        "timezone": "UTC",
+        **(settings or {}),
+    }
     try:
-        return await asyncpg.connect(
+        connection = await asyncpg.connect(
             url,
             timeout=timeout_seconds,
             command_timeout=command_timeout_seconds,
-            server_settings={
-                "application_name": application_name,
-                "synchronous_commit": "on",
-                "timezone": "UTC",
-                **(settings or {}),
-            },
+            server_settings={name: value for name, value in asked.items() if value is not None},
             **options,
         )
     except asyncpg.TargetServerAttributeNotMatched as error:
         raise ConnectionError("none of the servers takes writes") from error
+    if commits:
+        connection.add_log_listener(_end_if_not_replicated)
+    return connection
+
+
+def _end_if_not_replicated(connection: Any, message: asyncpg.PostgresLogMessage) -> None:
+    """A COMMIT whose wait for a synchronous standby was cut off, as by `pg_cancel_backend`, is
+    reported as done, with a warning. Ended here, the connection tells whoever looks at it before
+    he says yes: this is called before the COMMIT returns."""
+    if message.sqlstate == _WARNING and (
+        "synchronous replication" in message.message
+        or str(message.query or "").upper().startswith("COMMIT")
+    ):
+        connection.terminate()
+
+
+def check_trusted(connection: asyncpg.Connection) -> None:
+    """After a COMMIT. Raises ConnectionError when the connection has ended meanwhile."""
+    if connection.is_closed():
+        raise ConnectionError("the commit may not have reached the standby")
 
 
 def _names_several(url: str) -> bool:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Any, Literal, cast
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from core.errors import Unavailable
+from store import connect
+from store.circuit import Circuit
 from store.lookups import LookupPool
 
 # What the rooms above pass between the store's functions, without knowing what it is.
@@ -23,8 +27,17 @@ Transaction = AsyncConnection
 
 POOL_SIZE = 8
 STATEMENT_TIMEOUT_MS = 10_000
+LOCK_TIMEOUT_MS = 4_000
+_POOL_TIMEOUT_SECONDS = 5
 
-_GONE = ("08", "53", "57")  # classes of SQLSTATE: the server or the connection, not the statement
+# The server gives statements up before we do, also one that was given more time; what is silent
+# for so long was lost on the way. A COMMIT the server never gives up.
+_COMMAND_TIMEOUT_SECONDS = 30
+_COMMIT_TIMEOUT_SECONDS = 10
+
+# Classes of SQLSTATE that blame the server, the connection or a rival, and not the statement.
+_PASSING = ("08", "40", "53", "55", "57", "58")
+_READ_ONLY = "25006"
 
 _OPEN: ContextVar[int] = ContextVar("open_transactions", default=0)
 
@@ -64,66 +77,83 @@ def open_transactions() -> int:
 
 
 class Database:
-    """A bounded pool of connections under row-level security."""
+    """A bounded pool of connections under row-level security. Whoever asks is answered in bounded
+    time: while the server is silent, at once."""
 
     def __init__(self, url: str, *, pool_size: int = POOL_SIZE) -> None:
-        server_settings = {
-            "application_name": "holdfast-app",
-            "statement_timeout": str(STATEMENT_TIMEOUT_MS),
-            "idle_in_transaction_session_timeout": "10000",
-        }
-        self._lookups = LookupPool(url, server_settings, STATEMENT_TIMEOUT_MS // 1000)
+        self._url = url
+        self._circuit = Circuit(self._probe)
+        self._lookups = LookupPool(partial(self._connect, commits=False))
         self._engine = create_async_engine(
-            url.replace("postgresql://", "postgresql+asyncpg://", 1),
+            "postgresql+asyncpg://",
+            async_creator=partial(self._connect, connection_class=_Unceremonious),
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=5,
-            pool_pre_ping=True,
+            pool_timeout=_POOL_TIMEOUT_SECONDS,
             hide_parameters=True,  # an error's text ends up in logs, and these hold secrets
-            connect_args={"timeout": 5, "server_settings": server_settings},
         )
+        event.listen(self._engine.sync_engine, "checkout", _replace_if_closed)
+
+    async def _connect(self, **options: Any) -> asyncpg.Connection:
+        return await connect.connect(
+            self._url,
+            application_name="holdfast-app",
+            command_timeout_seconds=_COMMAND_TIMEOUT_SECONDS,
+            settings={
+                "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+                "lock_timeout": str(LOCK_TIMEOUT_MS),
+                "idle_in_transaction_session_timeout": "10000",
+            },
+            **options,
+        )
+
+    async def _probe(self) -> None:
+        connection = await connect.connect(self._url, application_name="holdfast-probe")
+        try:
+            await connection.execute("SELECT 1")
+        finally:
+            connection.terminate()
 
     @asynccontextmanager
     async def transaction(self, scope: Scope) -> AsyncIterator[AsyncConnection]:
         """One transaction in `scope`, committed when the block ends, rolled back if it raises.
 
-        Raises Unavailable when the database cannot be reached or the connection is lost, also
-        around COMMIT: the outcome is then unknown, and a repeat with the same key settles it.
+        Raises Unavailable when the database cannot be reached, takes no writes or gave way to a
+        rival, and when the connection is lost, also around COMMIT: the outcome is then unknown,
+        and a repeat with the same key settles it.
         """
-        opened = _OPEN.set(_OPEN.get() + 1)
-        try:
-            async with self._engine.begin() as connection:
-                await connection.execute(
-                    _SET_SCOPE,
-                    {
-                        "tenant": str(scope.tenant_id or ""),
-                        "user": str(scope.user_id or ""),
-                        "audience": scope.audience,
-                    },
-                )
-                yield connection
-        except (OSError, PoolTimeout, InterfaceError, TimeoutError) as error:
-            raise Unavailable from error
-        except DBAPIError as error:
-            if error.connection_invalidated or sqlstate(error)[:2] in _GONE:
-                raise Unavailable from error
-            raise
-        finally:
-            _OPEN.reset(opened)
+        with _counted(), _unavailable_if(_passes_or_forbids_writes):
+            async with self._circuit.guarded(), self._engine.connect() as connection:
+                try:
+                    transaction = await connection.begin()
+                    await connection.execute(
+                        _SET_SCOPE,
+                        {
+                            "tenant": str(scope.tenant_id or ""),
+                            "user": str(scope.user_id or ""),
+                            "audience": scope.audience,
+                        },
+                    )
+                    yield connection
+                    if transaction.is_active:  # and not rolled back by the block itself
+                        async with asyncio.timeout(_COMMIT_TIMEOUT_SECONDS):
+                            await transaction.commit()
+                        connect.check_trusted(await _driver(connection))
+                except BaseException as error:
+                    if _is_in_doubt(error):
+                        await _drop(connection)
+                    raise
 
     @asynccontextmanager
     async def lookup(self, scope: Scope) -> AsyncIterator[asyncpg.Connection]:
         """A transaction in `scope` that only reads, in half of the round trips, for the few
         look-ups that most requests wait for. Raises Unavailable as `transaction` does."""
-        try:
-            async with self._lookups.transaction(scope.settings) as connection:
+        with _unavailable_if(_passes):
+            async with (
+                self._circuit.guarded(),
+                self._lookups.transaction(scope.settings) as connection,
+            ):
                 yield connection
-        except (OSError, asyncpg.InterfaceError, TimeoutError) as error:
-            raise Unavailable from error
-        except asyncpg.PostgresError as error:
-            if (error.sqlstate or "")[:2] in _GONE:
-                raise Unavailable from error
-            raise
 
     async def now_ms(self) -> int:
         """The database's clock, in ms since the epoch. Raises Unavailable."""
@@ -134,10 +164,80 @@ class Database:
         return int(answer)
 
     async def close(self) -> None:
+        await self._circuit.close()
         await self._engine.dispose()
         await self._lookups.close()
 
 
+class _Unceremonious(asyncpg.Connection):  # type: ignore[misc]
+    """Ends without a goodbye: SQLAlchemy would wait two seconds for a silent server to take it."""
+
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        self.terminate()
+
+
+@contextmanager
+def _counted() -> Iterator[None]:
+    opened = _OPEN.set(_OPEN.get() + 1)
+    try:
+        yield
+    finally:
+        _OPEN.reset(opened)
+
+
+@contextmanager
+def _unavailable_if(passes: Callable[[BaseException], bool]) -> Iterator[None]:
+    """Turns what blames the server or the way to it into Unavailable; so does an error that
+    `passes`, of those that the server itself reports."""
+    try:
+        yield
+    except (OSError, PoolTimeout, InterfaceError, asyncpg.InterfaceError, TimeoutError) as error:
+        raise Unavailable from error
+    except asyncpg.PostgresError as error:
+        if passes(error):
+            raise Unavailable from error
+        raise
+    except DBAPIError as error:
+        if error.connection_invalidated or (error.orig and passes(error.orig)):
+            raise Unavailable from error
+        raise
+
+
+def _passes(error: BaseException) -> bool:
+    return connect.sqlstate(error)[:2] in _PASSING
+
+
+def _passes_or_forbids_writes(error: BaseException) -> bool:
+    return _passes(error) or connect.sqlstate(error) == _READ_ONLY
+
+
+def _is_in_doubt(error: BaseException) -> bool:
+    """Whether the connection of a transaction that ended so may not be used again. What our own
+    code raised leaves it as it was; one that was cancelled may be in the middle of an answer."""
+    if isinstance(error, DBAPIError):
+        return error.orig is None or not connect.spares_the_connection(error.orig)
+    return isinstance(error, connect.FAILURES) or not isinstance(error, Exception)
+
+
+async def _drop(connection: AsyncConnection) -> None:
+    """Ends it at once: a roll-back, or a goodbye, might wait for the same silence once more."""
+    if not connection.closed and not connection.invalidated:
+        (await _driver(connection)).terminate()
+        await connection.invalidate()
+
+
+async def _driver(connection: AsyncConnection) -> asyncpg.Connection:
+    raw = await connection.get_raw_connection()
+    return cast(asyncpg.Connection, raw.driver_connection)
+
+
+def _replace_if_closed(connection: Any, record: object, proxy: object) -> None:
+    """Has the pool make a new connection in place of one that has ended since its last use, such
+    as at a restart of the server. The driver knows, so that nobody need ask the server."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
+
+
 def sqlstate(error: DBAPIError) -> str:
     """The five characters by which Postgres names an error; empty if there are none."""
-    return str(getattr(error.orig, "sqlstate", None) or "")
+    return connect.sqlstate(error.orig)

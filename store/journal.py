@@ -26,7 +26,13 @@ from uuid import UUID
 import asyncpg
 
 from store import leases
-from store.connect import CONNECT_TIMEOUT_SECONDS, FAILURES, connect, dropped_on_doubt
+from store.connect import (
+    CONNECT_TIMEOUT_SECONDS,
+    FAILURES,
+    check_trusted,
+    connect,
+    dropped_on_doubt,
+)
 from store.leases import Incarnation, Lease, Shard
 
 COMMIT_TIMEOUT_SECONDS = 10
@@ -130,8 +136,10 @@ class Line:
             with unknown_when_lost():
                 if self.connection is None or self.connection.is_closed():
                     self.connection = await self._connect()
-                with dropped_on_doubt(self.connection):
-                    yield self.connection
+                connection = self.connection  # as it is now: `drop` may come in between
+                with dropped_on_doubt(connection):
+                    yield connection
+                    check_trusted(connection)
 
     @property
     def is_free(self) -> bool:

@@ -8,28 +8,30 @@ and statements go to the driver as they stand. The scope is the same, and so is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 
-_POOL_SIZE = 4
-_CONNECT_TIMEOUT_SECONDS = 5
+from store.connect import CONNECT_TIMEOUT_SECONDS
+
+POOL_SIZE = 4
 
 
 class LookupPool:
     """A bounded pool of connections that only read, opened when they are needed. Raises the
     driver's own errors."""
 
-    def __init__(self, url: str, server_settings: dict[str, str], timeout_seconds: int) -> None:
+    def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
+        async def connected(*_: Any, loop: object, **options: Any) -> asyncpg.Connection:
+            # The pool asks for connections of a class of its own.
+            return await connect(**options)
+
         self._options: dict[str, Any] = {
-            "dsn": url,
             "min_size": 0,
-            "max_size": _POOL_SIZE,
-            "timeout": _CONNECT_TIMEOUT_SECONDS,
-            "command_timeout": timeout_seconds,
-            "server_settings": server_settings,
+            "max_size": POOL_SIZE,
+            "connect": connected,
             "reset": _nothing,
         }
         self._pool: asyncpg.Pool | None = None
@@ -40,7 +42,7 @@ class LookupPool:
         """A transaction that reads. `scope` holds settings by name, as plain text without
         quotes."""
         pool = await self._opened()
-        async with pool.acquire(timeout=_CONNECT_TIMEOUT_SECONDS) as connection:
+        async with pool.acquire(timeout=CONNECT_TIMEOUT_SECONDS) as connection:
             try:
                 settings = "".join(f"SET LOCAL {name} = '{scope[name]}';" for name in scope)
                 # One message, one round trip.

@@ -7,8 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.database_url import as_role, checked
 
 
 class Ports:
@@ -48,7 +50,11 @@ class Settings(BaseSettings):
     embedded ones."""
 
     model_config = SettingsConfigDict(
-        env_prefix="HOLDFAST_", frozen=True, extra="ignore", populate_by_name=True
+        env_prefix="HOLDFAST_",
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        hide_input_in_errors=True,  # it may be a password
     )
 
     home: Path = Path(".holdfast")
@@ -83,6 +89,18 @@ class Settings(BaseSettings):
     access_token_ttl_seconds: int = Field(default=900, ge=30, le=86_400)
     refresh_token_ttl_seconds: int = Field(default=30 * 86_400, ge=60, le=366 * 86_400)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_url_is_understood(cls, value: str | None) -> str | None:
+        return None if value is None else checked(value)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_url_is_understood(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("it must begin with redis://, rediss:// (TLS) or unix://")
+        return value
 
     @property
     def ports(self) -> Ports:
@@ -128,24 +146,16 @@ class Settings(BaseSettings):
     @property
     def app_database_url(self) -> str:
         """As `holdfast_app`: replicas, under row-level security."""
-        return _as_role(self.owner_database_url, "holdfast_app", self.app_database_password)
+        return as_role(self.owner_database_url, "holdfast_app", self.app_database_password)
 
     @property
     def host_database_url(self) -> str:
         """As `holdfast_host`: shard hosts and the keeper, over all tenants."""
-        return _as_role(self.owner_database_url, "holdfast_host", self.host_database_password)
+        return as_role(self.owner_database_url, "holdfast_host", self.host_database_password)
 
     @property
     def effective_redis_url(self) -> str:
         return self.redis_url or f"unix://{self.run_dir / 'valkey.sock'}"
-
-
-def _as_role(url: str, role: str, password: str | None) -> str:
-    scheme, rest = url.split("://", 1)
-    authority, slash, tail = rest.partition("/")
-    location = authority.rpartition("@")[2]
-    user = f"{role}:{password}" if password else role
-    return f"{scheme}://{user}@{location}{slash}{tail}"
 
 
 @lru_cache(maxsize=1)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 from uuid import UUID
 
-import asyncpg
-
 from core.errors import Unavailable
+from store.connect import FAILURES, connect
 
 MAX_DIFFERENCES = 10_000
 _TIMEOUT_SECONDS = 600
@@ -56,11 +55,13 @@ async def differences(url: str, tenant_id: UUID | None = None) -> list[Differenc
     """All of them, or those of one business; the first MAX_DIFFERENCES. `url` is of a role that
     sees every business. Raises Unavailable."""
     try:
-        connection = await asyncpg.connect(url, timeout=5, command_timeout=_TIMEOUT_SECONDS)
+        connection = await connect(
+            url, application_name="holdfast-drift", command_timeout_seconds=_TIMEOUT_SECONDS
+        )
         try:
             rows = await connection.fetch(_DIFFERENCES, tenant_id)
         finally:
             await connection.close()
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except FAILURES as error:
         raise Unavailable(f"The database does not answer: {error}") from error
     return [Difference(*row) for row in rows]

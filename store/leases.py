@@ -16,6 +16,8 @@ import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.connect import connect
+
 LEASE_SECONDS = 5
 _TERMINATE_WAIT_MS = 5_000
 _BRIEFLY_SECONDS = 5
@@ -319,7 +321,7 @@ def bury(url: str, host_ids: Iterable[UUID]) -> None:
 
 async def _briefly(url: str, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
     async with asyncio.timeout(_BRIEFLY_SECONDS):
-        connection = await asyncpg.connect(url)
+        connection = await connect(url, application_name="holdfast-up")
         try:
             return await work(connection)
         finally:

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import store
+from store.connect import connect
 from store.engine import sqlstate
 from store.schema import LOCK_TIMEOUT, metadata
 
@@ -59,8 +60,9 @@ def differences(url: str) -> list[Any]:
 
 
 async def _with_connection(url: str, work: Callable[[Connection], T]) -> T:
+    connected = partial(connect, url, application_name="holdfast-migrate")
     engine = create_async_engine(
-        url.replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=NullPool
+        "postgresql+asyncpg://", async_creator=connected, poolclass=NullPool
     )
     try:
         async with engine.connect() as connection:

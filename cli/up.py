@@ -20,7 +20,7 @@ from cli.strays import Strays
 from cli.suspended import Suspended
 from core.ray_environment import MAX_OPEN_FILES, token_path
 from core.settings import Settings
-from store import leases, migrate
+from store import leases, servers
 from store.embedded import postgres, valkey
 from store.embedded.leftovers import end, end_tagged, everything
 
@@ -118,7 +118,8 @@ class Supervisor:
         try:
             if not self._migrated:
                 began = time.monotonic()
-                migrate.upgrade(url)
+                for told in servers.prepare(url, self._settings):
+                    self._journal.say(told, "database", told=told)
                 self._migrated = True
                 self._journal.note("migrated", seconds=round(time.monotonic() - began, 2))
             if self._postgres:

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from core.settings import Settings
+from store.budget import connections_needed, connections_of_hosts
 from store.embedded.leftovers import end, inside, signal_process, wait_gone
 from store.embedded.server import Server, ServerFailed, ensure_run_dir, spawn
 
@@ -20,6 +21,7 @@ SUPERUSER = "postgres"
 
 _SYSTEM_USER = "pgserver"
 _SETUP_TIMEOUT_SECONDS = 60.0
+_LEAST_CONNECTIONS = 200
 _EARLIER_TIMEOUT_SECONDS = 5.0
 
 
@@ -42,8 +44,6 @@ _OPTIONS = {
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
-    # Replicas' pools, hosts and tools of a few nodes.
-    "max_connections": "200",
     "shared_buffers": "256MB",
     "effective_cache_size": "1GB",
     "random_page_cost": "1.1",
@@ -91,7 +91,7 @@ def start(settings: Settings) -> Server:
     if not (data / "PG_VERSION").exists():
         _create_cluster(data, user)
     arguments: list[str | Path] = [_BINARIES / "postgres", "-D", data, "-k", sockets]
-    for name, value in _OPTIONS.items():
+    for name, value in (_OPTIONS | _connections(settings)).items():
         arguments += ["-c", f"{name}={value}"]
     process = spawn(settings, arguments, log=log, cwd=data, user=user)
     return Server(
@@ -102,6 +102,14 @@ def start(settings: Settings) -> Server:
         (signal.SIGINT, signal.SIGQUIT),
         lambda pid: _is_ready(data, pid),
     )
+
+
+def _connections(settings: Settings) -> dict[str, str]:
+    """Enough for all, and some that only hosts and the keeper may take."""
+    return {
+        "max_connections": str(max(_LEAST_CONNECTIONS, connections_needed(settings))),
+        "reserved_connections": str(connections_of_hosts(settings)),
+    }
 
 
 def _create_cluster(data: Path, user: str | None) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
+from pydantic import ValidationError
 
 from cli import admin, export_command, import_command
 from cli.demo.command import demo
@@ -33,10 +34,11 @@ def up() -> None:
     from cli.port_check import PortsBusy
     from cli.up import UnusableHost
     from cli.up import up as run
+    from store.servers import UnusableServer
 
     try:
         run(get_settings())
-    except (HomeBusy, PortsBusy, UnusableHost, PermissionError) as error:
+    except (HomeBusy, PortsBusy, UnusableHost, UnusableServer, PermissionError) as error:
         raise _fail(error) from error
 
 
@@ -86,11 +88,14 @@ def migrate_command(
             raise _fail(f"models and migrations differ:\n{listed}")
         typer.echo("Models and migrations agree.")
         return
-    from store import migrate
+    from store.migrate import MigrationBlocked
+    from store.servers import UnusableServer, prepare
 
+    settings = get_settings()
     try:
-        migrate.upgrade(get_settings().owner_database_url)
-    except migrate.MigrationBlocked as error:
+        for told in prepare(settings.owner_database_url, settings):
+            typer.echo(told)
+    except (MigrationBlocked, UnusableServer) as error:
         raise _fail(error) from error
     typer.echo("The schema is current.")
 
@@ -149,6 +154,24 @@ def drift(
 
 
 @app.command()
+def doctor(
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Add up whole ledgers; takes minutes in a big database")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines")] = False,
+) -> None:
+    """Say what is wrong with this copy and what to do about it. Changes nothing, shows no secret.
+
+    Ends with 0 if all is well, with 1 if something is wrong, with 2 if that cannot be told.
+    """
+    from cli import doctor as doctors
+
+    findings = doctors.doctor(get_settings(), deep=deep)
+    typer.echo(doctors.as_json(findings) if as_json else "\n".join(doctors.as_lines(findings)))
+    raise typer.Exit(doctors.exit_status(findings))
+
+
+@app.command()
 def outbox(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many events")] = 100,
 ) -> None:
@@ -183,7 +206,18 @@ app.add_typer(import_command.app, name="import")
 
 
 def main() -> None:
-    app()
+    try:
+        app()
+    except ValidationError as error:
+        if error.title != "Settings":
+            raise
+        for found in error.errors():
+            name = str(found["loc"][0])
+            variable = name if name.isupper() else f"HOLDFAST_{name.upper()}"
+            typer.echo(
+                f"holdfast: {variable}: {found['msg'].removeprefix('Value error, ')}", err=True
+            )
+        raise SystemExit(1) from error
 
 
 if __name__ == "__main__":

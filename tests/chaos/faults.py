@@ -7,12 +7,15 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
 import psutil
+from redis.exceptions import RedisError
 
 from store.embedded.leftovers import is_alive, signal_process
+from store.redis import Redis
 from tests.stack import Stack
 
 STOPPED_SECONDS = 7.0  # longer than a lease
@@ -102,6 +105,30 @@ def _serving_haproxy(stack: Stack) -> list[psutil.Process]:
     return sorted(stack.haproxies(), key=lambda one: one.create_time())[-1:]
 
 
+def flush_valkey(stack: Stack, rng: random.Random) -> None:
+    """FLUSHALL: a running server that has forgotten everything."""
+
+    async def flush() -> None:
+        client = Redis(stack.settings.effective_redis_url).client
+        try:
+            await client.flushall()
+        finally:
+            await client.aclose()
+
+    # Right after it was killed there may be none for a moment: that forgets as well.
+    with suppress(RedisError, OSError):
+        asyncio.run(flush())
+
+
+def stall_valkey(stack: Stack, rng: random.Random) -> None:
+    """SIGSTOP for 5 s, or until the supervisor ends it: its connections stay open, and nothing
+    comes of them."""
+    server = _one(stack, Stack.valkey, rng)
+    signal_process(server, signal.SIGSTOP)
+    time.sleep(5)
+    signal_process(server, signal.SIGCONT)
+
+
 # Those that a copy heals without starting Ray anew.
 SHORT: dict[str, Fault] = {
     "kill a host": _kill(Stack.hosts),
@@ -110,6 +137,7 @@ SHORT: dict[str, Fault] = {
     "kill a backend of Postgres": _kill(lambda stack: stack.postgres("postgres: holdfast_host")),
     "kill Postgres": _kill(Stack.postgres),
     "kill Valkey": _kill(Stack.valkey),
+    "flush Valkey": flush_valkey,
     "kill HAProxy": _kill(_serving_haproxy),
     "kill the Serve controller": _titled("ray::ServeController"),
     "kill the keeper": _kill(Stack.keepers),
@@ -117,6 +145,7 @@ SHORT: dict[str, Fault] = {
 # And those after which the supervisor starts all of Ray anew, and a few more.
 LONG: dict[str, Fault] = SHORT | {
     "stop a host for 2 s": stop_host_for_a_moment,
+    "stall Valkey for 5 s": stall_valkey,
     "kill a backend of a replica": _kill(lambda stack: stack.postgres("postgres: holdfast_app")),
     "kill the HAProxy manager": _titled("ray::HAProxyManager"),
     "kill the proxy actor": _titled("ray::ProxyActor"),

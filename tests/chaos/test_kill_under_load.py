@@ -1,8 +1,9 @@
 """Acked is durable and happened once, whatever is killed under load.
 
-The short form strikes once with each fault. `HOLDFAST_CHAOS=long` strikes 61 times in an order
-from a seed (`HOLDFAST_CHAOS_SEED`), which is printed, and then breaks Holdfast on purpose: each
-time the same test has to notice.
+The short form strikes once with each fault. `make chaos` strikes with some of all faults, now and
+then with two at once, in an order from a seed (`HOLDFAST_CHAOS_SEED`), which is printed, again and
+again; `HOLDFAST_CHAOS=long` strikes 67 times. Both then break Holdfast on purpose: each time the
+same test has to notice.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ import pytest
 
 from tests.chaos.faults import LONG, SHORT
 from tests.chaos.storm import storm
+from tests.promises import Tally
 from tests.stack import FIRST_PORT, Stack, running_stack
 
-IS_LONG = os.environ.get("HOLDFAST_CHAOS") == "long"
-SEED = int(os.environ.get("HOLDFAST_CHAOS_SEED", str(random.SystemRandom().randrange(10**6))))
+CHAOS = os.environ.get("HOLDFAST_CHAOS", "")
 MUTANTS = Path(__file__).with_name("mutants")
 # Which faults bring out what each mutant does wrong.
 NOTICED_BY = {
@@ -28,34 +29,49 @@ NOTICED_BY = {
 }
 
 
-def strikes() -> list[str]:
+def chosen_seed() -> int:
+    return int(os.environ.get("HOLDFAST_CHAOS_SEED") or random.SystemRandom().randrange(10**6))
+
+
+def strikes(seed: int) -> list[str]:
     """Names of faults, in the order in which they strike."""
+    rng = random.Random(seed)
+    if CHAOS == "rounds":
+        return [*rng.sample(list(LONG), 6), *(" + ".join(rng.sample(list(SHORT), 2)) for _ in "12")]
     names = list(SHORT)
-    if IS_LONG:
+    if CHAOS == "long":
         names = names * 5 + [name for name in LONG if name not in SHORT] * 2
-    random.Random(SEED).shuffle(names)
+    rng.shuffle(names)
     return names
 
 
-@pytest.mark.timeout(7_200 if IS_LONG else 600)
-async def test_nothing_acknowledged_is_lost_or_doubled(victim: Stack, figures: list[str]) -> None:
-    aftermath = await storm(victim, strikes(), SEED)
+@pytest.mark.timeout(7_200 if CHAOS else 600)
+async def test_nothing_acknowledged_is_lost_or_doubled(
+    victim: Stack, figures: list[str], tally: Tally
+) -> None:
+    seed = chosen_seed()
+    print(f"HOLDFAST_CHAOS_SEED={seed}")
+    aftermath = await storm(victim, strikes(seed), seed)
     figures += aftermath.figures()
     aftermath.check()
+    tally(**aftermath.tally())
 
 
-@pytest.mark.skipif(not IS_LONG, reason="a mutant at a time takes long: HOLDFAST_CHAOS=long")
+@pytest.mark.skipif(not CHAOS, reason="a mutant at a time takes long: make chaos")
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("mutant", NOTICED_BY)
-async def test_a_broken_promise_is_noticed(mutant: str, tmp_path: Path, figures: list[str]) -> None:
+async def test_a_broken_promise_is_noticed(
+    mutant: str, tmp_path: Path, figures: list[str], tally: Tally
+) -> None:
     home = tmp_path / "home"
     broken = {"PYTHONPATH": str(MUTANTS / mutant)}
     with running_stack(home, port=FIRST_PORT + 300, environment=broken) as stack:
         assert (home / "mutated").exists(), "the mutant did not find what it breaks"
         try:
-            aftermath = await storm(stack, NOTICED_BY[mutant], SEED)
+            aftermath = await storm(stack, NOTICED_BY[mutant], chosen_seed())
             aftermath.check()
         except (AssertionError, TimeoutError) as noticed:
             figures.append(f"{mutant}: noticed, {str(noticed).splitlines()[0][:200]}")
+            tally(mutants_caught=1)
         else:
             raise AssertionError(f"nobody noticed that Holdfast is {mutant}")

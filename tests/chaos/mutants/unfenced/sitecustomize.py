@@ -1,10 +1,13 @@
-"""A mutant: a host that believes in its lease for ever, and commits without proving it."""
+"""A mutant: a host that believes in its lease for ever, and commits without proving it. Nor does
+anybody end it while it is stopped: what is never let go on needs no fence."""
 
 import os
 import time
 from pathlib import Path
 
+import cli.strays
 from actors.runtime.tenure import Tenure
+from cli.suspended import Suspended
 from store.journal import HostStore
 
 _renew, _owned = HostStore.renew, HostStore.owned
@@ -23,8 +26,10 @@ async def _prove_nothing(self, connection, epochs):
     return None
 
 
-HostStore._prove.__name__  # noqa: B018
+HostStore._prove.__name__, Suspended.tick, cli.strays.end_strays  # noqa: B018
 HostStore.renew, HostStore.owned = _renew_anyhow, _owned_for_ever
 HostStore._prove = _prove_nothing
+Suspended.tick = lambda self: None
+cli.strays.end_strays = lambda *arguments: []
 Tenure.valid = property(lambda self: True)
 Path(os.environ["HOLDFAST_HOME"], "mutated").touch()

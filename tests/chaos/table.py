@@ -1,0 +1,249 @@
+"""The table of promises: `python -m tests.chaos.table`, which is `make chaos`.
+
+Divides CHAOS_MINUTES (60) over the promises, runs the tests of each in its share of them, and
+prints a row per promise: how many rounds there was time for, what was tried, and what was broken.
+What several runs found adds up: each writes its lines beside CHAOS_TALLY (`chaos-tally.jsonl`),
+`--add FILE...` prints the table of files, and CHAOS_SEED replays an order of faults.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).parents[2]
+# What starts and stops around a promise's tests takes time that no promise is given.
+GRACE_SECONDS = 900.0
+
+
+class Promise(NamedTuple):
+    """`share` of the time, in parts. `tests` are files, folders or single tests; among them those
+    whose names say caught, noticed or without switch a mechanism off, and fail if nobody would
+    miss it. Without tests it is NOT RUN, for the reason in `figure`."""
+
+    number: int
+    text: str
+    figure: str
+    share: int = 0
+    tests: tuple[str, ...] = ()
+
+
+PROMISES = (
+    Promise(
+        1,
+        "acked is durable, and happened once",
+        "0 lost, 0 doubled",
+        12,
+        (
+            "tests/chaos/test_kill_under_load.py",
+            "tests/chaos/test_demo_under_kills.py",
+            "tests/runtime/test_acked.py::test_acked_is_durable_and_happened_once",
+            "tests/runtime/test_acked.py::test_a_loss_or_a_double_is_caught_without",
+            "tests/runtime/test_coincidence.py",
+            "tests/runtime/test_till.py",
+            "tests/runtime/test_rejected.py",
+        ),
+    ),
+    Promise(
+        2,
+        "never oversold, nobody told sold out by a sale that never happened",
+        "sold = min(stock, demand)",
+        3,
+        (
+            "tests/chaos/test_flash_sale.py",
+            "tests/runtime/test_acked.py::test_exactly_what_there_is_is_sold",
+            "tests/runtime/test_acked.py::test_overselling_is_caught_without_the_rule",
+        ),
+    ),
+    Promise(3, "a zombie writes nothing", "0 stale", 4, ("tests/runtime/test_zombie.py",)),
+    Promise(
+        4,
+        "an unknown COMMIT is resolved",
+        "one effect each",
+        4,
+        ("tests/runtime/test_unknown_commit.py",),
+    ),
+    Promise(
+        5,
+        "lost and repeated calls are harmless",
+        "0 double effects",
+        5,
+        ("tests/runtime/test_lane.py",),
+    ),
+    Promise(
+        6,
+        "a Postgres restart is a pause",
+        "95 % of the rate in 10 s",
+        4,
+        ("tests/runtime/test_outage.py",),
+    ),
+    Promise(7, "Redis may vanish", "0 differences", 3, ("tests/chaos/test_readiness.py",)),
+    Promise(
+        8,
+        "a slow disk sheds load",
+        "refused at once, p99 bounded",
+        4,
+        ("tests/runtime/test_overload.py",),
+    ),
+    Promise(9, "webhooks in any order", "there is no billing yet"),
+    Promise(10, "head or node loss", "needs several Ray nodes"),
+    Promise(11, "a deploy is invisible", "no test of a redeploy yet"),
+    Promise(
+        12,
+        "linearizable per aggregate and per shop",
+        "every history explained",
+        6,
+        ("tests/runtime/test_linearizable.py", "tests/runtime/test_moves.py"),
+    ),
+    Promise(
+        13,
+        "the model and the code agree",
+        "every example",
+        2,
+        (
+            "tests/unit/test_stock_model.py",
+            "tests/unit/test_till_model.py",
+            "tests/unit/test_till_offline_model.py",
+        ),
+    ),
+    Promise(14, "simulated years", "no life broke a promise", 6, ("tests/sim",)),
+    Promise(15, "the API is honest", "0 answers of 5xx", 3, ("tests/api/test_openapi.py",)),
+    Promise(16, "tenants are walls", "every cell", 2, ("tests/api/test_walls.py",)),
+    Promise(17, "the past still loads", "no test yet"),
+    Promise(
+        18,
+        "drift is zero",
+        "0 differences, ledgers against states",
+        1,
+        ("tests/runtime/test_holds.py",),
+    ),
+)
+
+
+DRIFT = 18
+
+
+@dataclass
+class Row:
+    """What became of a promise, over all lines of its tests."""
+
+    promise: Promise
+    rounds: int = 0
+    violations: int = 0
+    skipped: int = 0
+    figures: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def verdict(self) -> str:
+        if self.violations:
+            return "FAIL"
+        return "PASS" if self.rounds else "NOT RUN"
+
+    def count(self, line: Mapping[str, Any]) -> None:
+        if line["outcome"] == "skipped":
+            self.skipped += 1
+            return
+        if line["outcome"] != "passed":
+            self.violations += 1
+            return
+        figures: dict[str, int] = line["figures"]
+        self.rounds += next(iter(figures.values()), 1)
+        self.figures.update(figures)
+
+
+def of_test(test: str) -> Promise | None:
+    """The promise that a test, by its node's name, stands for."""
+    for promise in PROMISES:
+        for place in promise.tests:
+            if test == place or test.startswith((f"{place}::", f"{place}/")):
+                return promise
+    return None
+
+
+def rows(lines: Iterable[Mapping[str, Any]]) -> list[Row]:
+    found = {promise.number: Row(promise) for promise in PROMISES}
+    for line in lines:
+        promise = of_test(line["test"])
+        if promise is None:
+            continue
+        # Whatever was tried, its ledgers were compared with its states in the end.
+        audits = line["figures"].pop("audits", 0)
+        found[promise.number].count(line)
+        if line["outcome"] == "passed":
+            found[DRIFT].rounds += audits
+    return list(found.values())
+
+
+def table(found: Sequence[Row]) -> str:
+    """One row per promise."""
+    said = []
+    for row in found:
+        promise = row.promise
+        counted = ", ".join(f"{number:,} {name}" for name, number in row.figures.items())
+        figure = f"{promise.figure}: {counted}" if counted else promise.figure
+        cells = (promise.number, promise.text, f"{row.rounds:,}", figure, row.violations)
+        said.append(f"| {' | '.join(map(str, cells))} | {row.verdict} |")
+    head = "| # | promise | rounds | figure | violations | |\n|---|---|---|---|---|---|"
+    return "\n".join((head, *said))
+
+
+def read(paths: Iterable[Path]) -> list[dict[str, Any]]:
+    return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+
+
+def run(minutes: float, tally: Path) -> int:
+    """Runs everything; ends with 1 when a promise was broken. What one promise's tests overrun,
+    since each runs once at least, all others give."""
+    began = time.monotonic()
+    parts = [(promise, test) for promise in PROMISES for test in promise.tests]
+    shares = [promise.share / len(promise.tests) for promise, _ in parts]
+    for place, (promise, test) in enumerate(parts):
+        left = max(0.0, began + minutes * 60 - time.monotonic())
+        seconds = left * shares[place] / sum(shares[place:])
+        print(f"--- {promise.number}: {promise.text}: {test}, {seconds:.0f} s", flush=True)
+        _run_test(test, seconds, tally)
+    found = rows(read([tally])) if tally.exists() else rows(())
+    print(table(found))
+    print(f"{(time.monotonic() - began) / 60:.0f} minutes; lines in {tally}")
+    return int(any(row.violations for row in found))
+
+
+def _run_test(test: str, seconds: float, tally: Path) -> None:
+    """One file at a time, so that what one file's servers suffer is no other's."""
+    environment = os.environ | {
+        "HOLDFAST_CHAOS": "rounds",
+        "HOLDFAST_ROUND_SECONDS": str(seconds),
+        "HOLDFAST_TALLY": str(tally),
+    }
+    command = (sys.executable, "-m", "pytest", "-q", "--tb=short", test)
+    process = subprocess.Popen(command, cwd=ROOT, env=environment)
+    try:
+        process.wait(seconds + GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.wait()
+        line = {"test": test, "outcome": "did not end", "figures": {}, "seconds": seconds}
+        with tally.open("a") as lines:
+            lines.write(json.dumps(line) + "\n")
+
+
+def main(arguments: Sequence[str]) -> int:
+    if arguments and arguments[0] == "--add":
+        found = rows(read(map(Path, arguments[1:])))
+        print(table(found))
+        return int(any(row.violations for row in found))
+    tally = Path(os.environ.get("CHAOS_TALLY", "chaos-tally.jsonl")).resolve()
+    tally.unlink(missing_ok=True)
+    return run(float(os.environ.get("CHAOS_MINUTES", "60")), tally)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -64,8 +64,8 @@ class Wishes:
 
     def some(self) -> list[Wish]:
         """One wish, or two that are sent together."""
-        kinds = (self._stock, self._held, self._shipped, self._sold, self._drawer)
-        return self.rng.choices(kinds, (5, 3, 3, 4, 2))[0]()
+        kinds = (self._stock, self._held, self._bought, self._shipped, self._sold, self._drawer)
+        return self.rng.choices(kinds, (5, 3, 4, 3, 4, 2))[0]()
 
     def _quantity(self) -> tuple[int, int]:
         return self.rng.randrange(2), self.rng.randint(1, 3)

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from actors.runtime.agenda import Agenda
+from actors.runtime.family import Unloaded
 from actors.runtime.host import Host
-from actors.runtime.memory import Memory
+from actors.runtime.memory import Memory, Working
 from actors.runtime.ownership import Ownership
 from tests.runtime.sabotage import answers_first, memory_of_answers_off
 from tests.sim.database import SimDatabase, Transaction
@@ -70,6 +71,19 @@ def timers_lost(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Agenda, "behind", lambda *arguments: [])
 
 
+def unloaded_is_absent(patch: pytest.MonkeyPatch) -> None:
+    """What a view was not given to know is taken for what is not there."""
+    get = Working.get
+
+    def lenient(self: Working, key: Any) -> Any:
+        try:
+            return get(self, key)
+        except Unloaded:
+            return None
+
+    patch.setattr(Working, "get", lenient)
+
+
 ALL: tuple[Mutation, ...] = (
     proof_off,
     log_unread,
@@ -79,4 +93,5 @@ ALL: tuple[Mutation, ...] = (
     answers_first,
     tenure_unchecked,
     timers_lost,
+    unloaded_is_absent,
 )

@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actors.composite import Rows
-from store import cards, inventory, pos, pos_writing, purchasing, transfers
+from store import inventory, pos_writing, purchasing, transfers
 from store.aggregates import OUTBOX, Write
-from store.schema import metadata
+from store.migrate import all_tables
 
 Row = dict[str, Any]
 RowKey = tuple[Any, ...]
 Place = tuple[str, RowKey]  # a table's name and the key of a row
 
+_METADATA = all_tables()
 _MODULES = (inventory.TABLES, transfers.TABLES, pos_writing.TABLES, purchasing.TABLES)
 _INSERT = re.compile(r"\s*INSERT INTO (\w+)(?: AS \w+)? \(([^)]+)\)")
 _CONFLICT = re.compile(r"ON CONFLICT \([^)]+\) DO UPDATE SET (.+?)(?: WHERE | RETURNING |$)", re.S)
@@ -62,7 +63,7 @@ class Statement:
         else:
             raise ValueError(f"what does this write? {write.statement}")
         columns = tuple(name.strip() for name in names.split(","))
-        keys = tuple(column.name for column in metadata.tables[table].primary_key)
+        keys = tuple(column.name for column in _METADATA.tables[table].primary_key)
         return cls(table, columns, keys, tuple(_ASSIGNED.findall(sets)), bool(inserted))
 
     def row(self, values: tuple[Any, ...]) -> tuple[Place, Row]:
@@ -74,8 +75,6 @@ _STATEMENTS = {
     name: Statement.of(write) for module in _MODULES for name, write in module.writes.items()
 }
 _OUTBOX = tuple(OUTBOX.writes)
-# Imported for its tables alone.
-assert pos.metadata is cards.metadata is metadata
 
 
 @dataclass

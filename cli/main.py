@@ -9,7 +9,7 @@ from uuid import UUID
 import typer
 from pydantic import ValidationError
 
-from cli import admin, export_command, import_command
+from cli import admin, export_command, import_command, shards
 from cli.demo.command import demo
 from core.settings import get_settings
 
@@ -203,6 +203,7 @@ app.command()(demo)
 app.add_typer(admin.app, name="admin")
 app.add_typer(export_command.app, name="export")
 app.add_typer(import_command.app, name="import")
+app.add_typer(shards.app, name="shards")
 
 
 def main() -> None:

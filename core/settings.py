@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     app_database_password: str | None = None
     host_database_password: str | None = None
 
-    build: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]{1,40}$")
+    build: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]{0,40}$")
     hosts: int = Field(default=2, ge=1, le=64)
     shards: int = Field(default=256, ge=1, le=4096)
     replicas: int = Field(default=2, ge=1, le=256)

@@ -24,17 +24,23 @@ from store.metrics import exposition
 
 CHECK_TIMEOUT_SECONDS = 2.0
 REMEMBERED_SECONDS = 0.5
-MISSABLE = frozenset({"redis"})
+# Without these all promises hold: limits and events wait, shards stay where they are.
+MISSABLE = frozenset({"redis", "keeper"})
 
 _log = get_logger(__name__)
 
 Check = Callable[[], Awaitable[None]]
-State = Literal["ok", "failed"]
+State = Literal["ok", "degraded", "failed"]
 Anyone = Annotated[Principal, Depends(PUBLIC_ACCESS)]
 
 
+class Degraded(Exception):
+    """Raised by a check: its part does most of its work, so nobody should be turned away."""
+
+
 class CheckedResources(Resources, Protocol):
-    """`checks` by name: each returns if its part is well, and raises if not."""
+    """`checks` by name: each returns if its part is well, and raises if not: Degraded, or any
+    other error."""
 
     @property
     def checks(self) -> Mapping[str, Check]: ...
@@ -46,7 +52,8 @@ class Alive(CamelModel):
 
 
 class Readiness(CamelModel):
-    """`degraded`: all promises hold, but something that only helps is away."""
+    """`degraded`: something that only helps is away, or a part of the shards has no owner for
+    the moment; all else is served."""
 
     status: Literal["ready", "degraded"]
     checks: dict[str, State]
@@ -72,9 +79,10 @@ class _Checker:
         try:
             await asyncio.wait_for(check(), CHECK_TIMEOUT_SECONDS)
         except Exception as error:  # why is for the log, not for whoever asks
-            if self._found.get(name) != "failed":
-                _log.warning("check_failed", check=name, error=repr(error))
-            return "failed"
+            state: State = "degraded" if isinstance(error, Degraded) else "failed"
+            if self._found.get(name) != state:
+                _log.warning("check_failed", check=name, state=state, error=repr(error))
+            return state
         return "ok"
 
 
@@ -106,15 +114,17 @@ async def health(_: Anyone) -> Envelope[Alive]:
 async def ready(
     _: Anyone, resources: In, checker: Annotated[_Checker, Depends(_checker)]
 ) -> Envelope[Readiness]:
-    """Whether requests can be served: Postgres, the keeper and the hosts answer. Without Redis
-    it is degraded: limits and events wait, nothing is lost. Otherwise 503, with `checks`."""
+    """Whether requests can be served: Postgres answers, and shards have owners. Without Redis
+    it is degraded (limits and events wait, nothing is lost); so it is without a keeper (who is
+    served stays so), and while some shards wait for an owner. Otherwise 503, with `checks`."""
     states = await checker.states(resources.checks)
     failed = [name for name, state in states.items() if state == "failed"]
     if set(failed) - MISSABLE:
         error = Unavailable(f"Not ready: {', '.join(failed)}.")
         error.extra = {"checks": states}
         raise error
-    return Envelope(data=Readiness(status="degraded" if failed else "ready", checks=states))
+    is_well = set(states.values()) <= {"ok"}
+    return Envelope(data=Readiness(status="ready" if is_well else "degraded", checks=states))
 
 
 @router.get(

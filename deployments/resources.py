@@ -21,6 +21,7 @@ from core.garbage import Tidying
 from core.settings import Settings
 from deployments.business.places import Places
 from deployments.inventory.owners import ProductOwners
+from deployments.meta import Degraded
 from deployments.pos.card_sales import CardSales, CardWorker
 from deployments.pos.price_book import PriceBook
 from deployments.pos.provider import Sandbox
@@ -132,10 +133,13 @@ async def _keeper_is_at_work(db: Database) -> None:
 
 
 async def _shards_have_owners(db: Database) -> None:
+    """Raises Degraded while some have none: all others are served."""
     async with db.transaction(Scope()) as tx:
-        unowned = await leases.count_unowned(tx)
+        shards, unowned = await leases.count_shards(tx)
+    if unowned == shards:
+        raise Unavailable("No shard has an owner.")
     if unowned:
-        raise Unavailable("There are no shards yet." if unowned < 0 else f"{unowned} wait.")
+        raise Degraded(f"{unowned} of {shards} shards wait for an owner.")
 
 
 async def resources(request: Request) -> Resources:

@@ -294,6 +294,8 @@ class HostStore:
                         await loader.write(connection, rows)
                     await _write_log(connection, log)
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+            if error.table_name == "command_log" and error.constraint_name is None:
+                raise OutcomeUnknown from error  # this day's partition is yet to be made
             raise Rejected(str(error), Why.DATA) from error
         except Stale as error:
             raise Rejected(str(error), Why.STALE) from error

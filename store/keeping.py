@@ -1,4 +1,5 @@
-"""The keeper's way to Postgres: one connection, role `holdfast_host`."""
+"""The keeper's way to Postgres, as the role `holdfast_host`: one connection for leases, one for
+housekeeping."""
 
 from __future__ import annotations
 
@@ -8,11 +9,16 @@ from uuid import UUID
 
 import asyncpg
 
-from store import leases
+from store import leases, wishes
 from store.connect import connect
 from store.journal import Line
 from store.leases import Incarnation, Shard
+from store.rotation import rotate
+from store.schema import LOCK_TIMEOUT
+from store.wishes import Wishes
 
+# How long whoever keeps must have been silent before another one keeps in its place.
+STAND_BY_SECONDS = 5
 _TIMEOUT_SECONDS = 10
 
 
@@ -21,11 +27,24 @@ class KeeperStore:
 
     def __init__(self, url: str) -> None:
         self._line = Line(partial(_connect, url))
+        # Its own, so that housekeeping delays no look at the leases.
+        self._chores = Line(partial(_connect, url, lock_timeout=LOCK_TIMEOUT))
 
-    async def beat(self) -> None:
-        """Tells that a keeper is at work."""
+    async def beat(self, keeper_id: UUID, *, first: bool) -> int | None:
+        """Tells that a keeper is at work, unless a younger one is: who beats for the first time
+        takes over from whoever kept. Returns the database's clock in ms; None when this keeper is
+        to stand by."""
         async with self._line.use() as connection:
-            await connection.execute("UPDATE keeper_beat SET seen_at = clock_timestamp()")
+            now_ms: int | None = await connection.fetchval(
+                "UPDATE keeper_beat SET seen_at = clock_timestamp(), keeper_id = $1"
+                " WHERE $2 OR keeper_id IS NULL OR keeper_id = $1"
+                " OR seen_at < clock_timestamp() - make_interval(secs => $3)"
+                " RETURNING (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
+                keeper_id,
+                first,
+                STAND_BY_SECONDS,
+            )
+        return now_ms
 
     async def create_shards(self, families: Iterable[str]) -> int:
         """See `leases.create_shards`."""
@@ -42,6 +61,11 @@ class KeeperStore:
         async with self._line.use() as connection:
             return await leases.ownerless(connection)
 
+    async def wishes(self) -> Wishes:
+        """See `wishes.wishes`."""
+        async with self._line.use() as connection:
+            return await wishes.wishes(connection)
+
     async def lose(self) -> list[UUID]:
         """See `leases.lose`."""
         async with self._line.use() as connection:
@@ -52,16 +76,20 @@ class KeeperStore:
         async with self._line.use() as connection:
             await leases.take(connection, gifts)
 
-    async def rotate_command_log(self) -> None:
-        """Makes the coming days' partitions of the command log and drops those over a week old."""
-        async with self._line.use() as connection:
-            await connection.execute("SELECT rotate_command_log()")
+    async def rotate_command_log(self) -> bool:
+        """See `rotation.rotate`."""
+        async with self._chores.use() as connection:
+            return await rotate(connection)
 
     async def close(self) -> None:
         await self._line.close()
+        await self._chores.close()
 
 
-async def _connect(url: str) -> asyncpg.Connection:
+async def _connect(url: str, **settings: str) -> asyncpg.Connection:
     return await connect(
-        url, application_name="hf-keeper", command_timeout_seconds=_TIMEOUT_SECONDS
+        url,
+        application_name="hf-keeper",
+        command_timeout_seconds=_TIMEOUT_SECONDS,
+        settings=settings,
     )

@@ -345,8 +345,8 @@ async def directory(
     return int(shards), {Shard(row[0], row[1]): (row[2], row[3], row[4]) for row in rows}
 
 
-async def count_unowned(connection: AsyncConnection) -> int:
-    """Shards that nobody serves right now; -1 when there are no shards yet."""
+async def count_shards(connection: AsyncConnection) -> tuple[int, int]:
+    """How many shards there are, and how many of them nobody serves right now."""
     row = (
         await connection.execute(
             text(
@@ -356,7 +356,7 @@ async def count_unowned(connection: AsyncConnection) -> int:
             )
         )
     ).one()
-    return int(row[1]) if row[0] else -1
+    return int(row[0]), int(row[1])
 
 
 async def keeper_silence_seconds(connection: AsyncConnection) -> float:

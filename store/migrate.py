@@ -93,6 +93,9 @@ def _try_upgrade(connection: Connection, config: Config, revision: str) -> bool:
     done = True
     try:
         command.upgrade(config, revision)
+        if revision == "head":
+            # A database that rested for weeks lacks the coming days, and may lack this one.
+            connection.execute(text("SELECT rotate_command_log()"))
     except DBAPIError as error:
         connection.rollback()
         if sqlstate(error) not in _BUSY:

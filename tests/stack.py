@@ -9,6 +9,7 @@ them.
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import shutil
 import signal
@@ -79,12 +80,17 @@ class Stack:
         return await asyncpg.connect(self.settings.owner_database_url, timeout=30)
 
     def is_ready(self) -> bool:
+        """Whether all shards are served, and somebody keeps; `/ready` alone asks for less."""
         # Asked ten times a second while a copy needs the machine to start: to make a client of
         # httpx2's each time would take a good part of it.
         connection = http.client.HTTPConnection("127.0.0.1", self.settings.port, timeout=3)
         try:
             connection.request("GET", "/ready")
-            return connection.getresponse().status == http.client.OK
+            answer = connection.getresponse()
+            if answer.status != http.client.OK:
+                return False
+            checks = json.loads(answer.read())["data"]["checks"]
+            return bool(checks["hosts"] == checks["keeper"] == "ok")
         except (OSError, http.client.HTTPException):
             return False
         finally:

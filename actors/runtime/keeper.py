@@ -1,27 +1,32 @@
 """The keeper: sees that hosts exist, that every shard has an owner, and that owners share alike.
 
 It holds no state that matters: two of them, or none for a while, do no harm. What makes a
-takeover safe is the database (`store.leases.take`).
+takeover safe is the database (`store.leases.take`). It looks at the database alone, and nothing
+that it asks of hosts or of housekeeping delays a look: those run aside.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
+from actors.runtime.placement import Move, gifts, next_move, takers, unwanted
 from core.clock import Clock
+from core.ids import uuid7
 from core.telemetry import get_logger
 from store.journal import OutcomeUnknown
 from store.leases import Incarnation, Shard
+from store.wishes import Wishes
 
 TICK_SECONDS = 0.5
 GRACE_AFTER_OUTAGE_SECONDS = 3.0
-# A look that takes longer, or comes so much later than it should, is an outage too.
+# A look that takes longer, or comes so much later than it should, is an outage too; and so is a
+# clock of the database that leaps so far.
 MAX_LAG_SECONDS = 1.0
-MAX_MOVES_PER_TICK = 32
-ROTATE_SECONDS = 3600.0
+ROTATE_SECONDS = 60.0
 
 log = get_logger("runtime.keeper")
 
@@ -29,7 +34,7 @@ log = get_logger("runtime.keeper")
 class KeeperStore(Protocol):
     """`store.keeping.KeeperStore`, which documents it."""
 
-    async def beat(self) -> None: ...
+    async def beat(self, keeper_id: UUID, *, first: bool) -> int | None: ...
 
     async def create_shards(self, families: Iterable[str]) -> int: ...
 
@@ -37,15 +42,22 @@ class KeeperStore(Protocol):
 
     async def ownerless(self) -> list[Shard]: ...
 
+    async def wishes(self) -> Wishes: ...
+
     async def lose(self) -> list[UUID]: ...
 
     async def take(self, gifts: Mapping[Shard, UUID]) -> None: ...
 
-    async def rotate_command_log(self) -> None: ...
+    async def rotate_command_log(self) -> bool: ...
 
 
 class Hosts(Protocol):
     """The host actors, by name."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Those that there should be."""
+        ...
 
     async def ensure(self) -> None:
         """Creates those that are missing."""
@@ -56,7 +68,11 @@ class Hosts(Protocol):
         ...
 
     async def hand_over(self, name: str, shards: Sequence[Shard], successor: UUID) -> None:
-        """Has a host give shards away. Raises HostLost."""
+        """Has a host give shards away. Raises HostLost, or TimeoutError."""
+        ...
+
+    async def dismiss(self, name: str) -> None:
+        """Ends a host for good."""
         ...
 
 
@@ -68,23 +84,35 @@ class Keeper:
         self._hosts = hosts
         self._families = tuple(families)
         self._clock = clock
+        self._id = uuid7()
         self._takes_from_seconds = float("-inf")
         self._prepared = False
+        self._has_kept = False
         self._rotated_at_seconds = float("-inf")
+        self._database_ahead_seconds: float | None = None
+        self._aside: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
         """Keeps, for good. No failure ends it."""
-        while True:
-            try:
-                await self.tick()
-            except OutcomeUnknown as error:
-                self._let_hosts_renew()
-                log.warning("the database cannot be reached", reason=repr(error.__cause__))
-            except Exception:
-                log.exception("keeper failed")
-            rested_at_seconds = self._clock.boot_seconds()
-            await asyncio.sleep(TICK_SECONDS)
-            self._notice_lag(rested_at_seconds + TICK_SECONDS)
+        try:
+            while True:
+                await self._tick_bravely()
+                rested_at_seconds = self._clock.boot_seconds()
+                await asyncio.sleep(TICK_SECONDS)
+                self._notice_lag(rested_at_seconds + TICK_SECONDS)
+        finally:
+            for task in self._aside.values():
+                task.cancel()
+            await asyncio.gather(*self._aside.values(), return_exceptions=True)
+
+    async def _tick_bravely(self) -> None:
+        try:
+            await self.tick()
+        except OutcomeUnknown as error:
+            self._let_hosts_renew()
+            log.warning("the database cannot be reached", reason=repr(error.__cause__))
+        except Exception:
+            log.exception("keeper failed")
 
     def _let_hosts_renew(self) -> None:
         """Hosts that missed renewals through no fault of theirs (the database stood still, or
@@ -99,52 +127,83 @@ class Keeper:
         if now > due_seconds + MAX_LAG_SECONDS and not waited_lately:
             self._let_hosts_renew()
 
+    def _notice_leap(self, database_now_ms: int) -> None:
+        """Leases end by the database's clock: one that was set makes all of them end at once."""
+        ahead_seconds = database_now_ms / 1000 - self._clock.boot_seconds()
+        before = self._database_ahead_seconds
+        if before is not None and abs(ahead_seconds - before) > MAX_LAG_SECONDS:
+            log.warning("the database's clock leapt", seconds=round(ahead_seconds - before))
+            self._let_hosts_renew()
+        self._database_ahead_seconds = ahead_seconds
+
     async def tick(self) -> None:
-        """One look at everything."""
-        await self._hosts.ensure()
+        """One look at everything. The beat comes first: nothing that fails further on makes the
+        keeper look dead."""
+        database_now_ms = await self._store.beat(self._id, first=not self._has_kept)
+        if database_now_ms is None:
+            return  # a younger one keeps, of a younger build perhaps
+        self._has_kept = True
+        self._notice_leap(database_now_ms)
+        self._begin("hosts", self._hosts.ensure)
         if not self._prepared:
             await self._store.create_shards(self._families)
             self._prepared = True
         asked_at_seconds = self._clock.boot_seconds()
         live = await self._store.live_hosts()
         ownerless = await self._store.ownerless()
+        wishes = await self._store.wishes()
         self._notice_lag(asked_at_seconds)
         may_take = self._clock.boot_seconds() >= self._takes_from_seconds
         if may_take and (lost := await self._store.lose()):
             log.warning("hosts were lost", hosts=len(lost))
-        if ownerless and live and may_take:
-            await self._give(ownerless, live)
-        elif not ownerless and len(live) > 1:
-            await self._balance(live)
-        # Last: shards without an owner must not wait for housekeeping, whatever ails it.
+        able = takers(live, self._hosts.names, wishes)
+        if ownerless and able and may_take:
+            await self._store.take(gifts(ownerless, live, able, wishes))
+            log.info("gave shards", shards=len(ownerless), hosts=len(able))
+            self._begin("sync", partial(self._hosts.sync, [host.name for host in live]))
+        elif not ownerless and able:
+            self._arrange(live, able, wishes)
         if self._clock.boot_seconds() - self._rotated_at_seconds > ROTATE_SECONDS:
-            await self._store.rotate_command_log()
             self._rotated_at_seconds = self._clock.boot_seconds()
-        await self._store.beat()
+            self._begin("rotation", self._rotate)
 
-    async def _give(
-        self, ownerless: Sequence[Shard], live: Mapping[Incarnation, list[Shard]]
+    def _arrange(
+        self,
+        live: Mapping[Incarnation, list[Shard]],
+        able: Sequence[Incarnation],
+        wishes: Wishes,
     ) -> None:
-        """Takes shards from the dead, and gives them to those who have least."""
-        load = {host: len(shards) for host, shards in live.items()}
-        gifts = {}
-        for shard in ownerless:
-            poorest = min(load, key=lambda host: load[host])
-            gifts[shard] = poorest.id
-            load[poorest] += 1
-        await self._store.take(gifts)
-        log.info("gave shards", shards=len(gifts), hosts=len(live))
-        await self._hosts.sync([host.name for host in live])
+        """Moves a few shards, and ends hosts that have none and are to be no more."""
+        move = next_move(live, able, wishes)
+        if move is not None:
+            self._begin("move", partial(self._move, move))
+        for name in unwanted(live, able, self._hosts.names):
+            log.info("dismissing a host", host=name)
+            self._begin(f"dismissal of {name}", partial(self._hosts.dismiss, name))
 
-    async def _balance(self, live: Mapping[Incarnation, list[Shard]]) -> None:
-        """Moves a few shards from the richest to the poorest, so that a host that came back
-        carries its share again."""
-        richest = max(live, key=lambda host: len(live[host]))
-        poorest = min(live, key=lambda host: len(live[host]))
-        surplus = (len(live[richest]) - len(live[poorest])) // 2
-        if surplus < 1:
-            return
-        moving = live[richest][: min(surplus, MAX_MOVES_PER_TICK)]
-        await self._hosts.hand_over(richest.name, moving, poorest.id)
-        await self._hosts.sync([poorest.name])
-        log.info("moved shards", shards=len(moving), source=richest.name, target=poorest.name)
+    async def _move(self, move: Move) -> None:
+        await self._hosts.hand_over(move.source.name, move.shards, move.target.id)
+        await self._hosts.sync([move.target.name])
+        log.info(
+            "moved shards",
+            shards=len(move.shards),
+            source=move.source.name,
+            target=move.target.name,
+        )
+
+    async def _rotate(self) -> None:
+        if not await self._store.rotate_command_log():
+            log.info("the command log waits for somebody who reads it")
+
+    def _begin(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Does `work` aside, unless the same is still at it."""
+        before = self._aside.get(what)
+        if before is None or before.done():
+            self._aside[what] = asyncio.create_task(self._carefully(what, work))
+
+    async def _carefully(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except Exception as error:
+            # A host that is stopped, a Ray that does not answer: the next look tries again.
+            log.warning("keeping failed", what=what, reason=repr(error.__cause__ or error))

@@ -9,6 +9,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from itertools import count
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,7 @@ from ray.exceptions import RayError
 from actors.runtime.call import Call
 from actors.runtime.ports import HostLost
 from actors.runtime.wire import Answer, Envelope, Told, decode_envelopes, decode_told, encode
+from core.build import build_id
 from core.telemetry import get_logger
 from store.leases import Shard
 
@@ -37,7 +39,8 @@ Handle = ActorHandle[Any]
 
 
 def host_name(number: int) -> str:
-    return f"shard-host-{number}"
+    """Of a host of this build: those of another one stand beside it."""
+    return f"shard-host-{build_id()}-{number}"
 
 
 def leave() -> None:
@@ -71,7 +74,6 @@ class HostActor:
         from actors.runtime.lease import in_thread
         from actors.runtime.upkeep import birth_of, machine_id
         from actors.runtime.watchdog import Watchdog
-        from core.build import build_id
         from core.clock import SystemClock
         from core.garbage import collect_seldom
         from core.ids import uuid7
@@ -170,7 +172,7 @@ class RayHosts:
     """The host actors as the keeper handles them. See `keeper.Hosts`."""
 
     def __init__(self, count: int) -> None:
-        self._names = [host_name(number) for number in range(count)]
+        self.names = [host_name(number) for number in range(count)]
         self._handles: dict[str, Handle] = {}
         self._pings: dict[str, asyncio.Task[Any]] = {}
         self._signs: dict[str, asyncio.Task[Any]] = {}
@@ -179,7 +181,7 @@ class RayHosts:
     async def ensure(self) -> None:
         """Creates what is missing, wakes what Ray has restarted, and ends what hangs. Waits for
         no answer: a stopped host must not delay the care for the others."""
-        for name in self._names:
+        for name in self.names:
             await self._end_if_hung(name)
             ping = self._pings.get(name)
             if ping is not None and not ping.done():
@@ -219,11 +221,24 @@ class RayHosts:
             await asyncio.wait(calls, timeout=KEEPER_CALL_TIMEOUT_SECONDS)
 
     async def hand_over(self, name: str, shards: Sequence[Shard], successor: UUID) -> None:
-        if name not in self._handles:
-            raise HostLost(name)
         plain = [tuple(shard) for shard in shards]
         async with asyncio.timeout(KEEPER_CALL_TIMEOUT_SECONDS):
-            await _call(self._handles[name], "hand_over", plain, successor)
+            await _call(await self._handle(name), "hand_over", plain, successor)
+
+    async def dismiss(self, name: str) -> None:
+        with suppress(HostLost):  # it is gone already
+            # Killed this way, an actor is not started again.
+            await asyncio.to_thread(ray.kill, await self._handle(name), no_restart=True)
+        self._handles.pop(name, None)
+
+    async def _handle(self, name: str) -> Handle:
+        """Also of a host of another build. Raises HostLost."""
+        if name not in self._handles:
+            try:
+                self._handles[name] = await asyncio.to_thread(ray.get_actor, name, NAMESPACE)
+            except ValueError as error:
+                raise HostLost(name) from error
+        return self._handles[name]
 
 
 async def _call(handle: Handle, method: str, *arguments: Any) -> Any:

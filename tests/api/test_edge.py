@@ -11,6 +11,7 @@ import jwt
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from actors.runtime.remote import host_name
 from core.ids import uuid7
 from core.principal import Role
 from gateway.tokens import ALGORITHM, AUDIENCE, ISSUER
@@ -67,7 +68,7 @@ async def test_metrics_are_those_of_all_processes(shop: Shop) -> None:
             if (
                 families.keys() >= METRICS
                 and {(labels["command"], labels["outcome"]) for labels in told} >= OUTCOMES
-                and processes >= {"shard-host-0", "shard-host-1", "keeper"}
+                and processes >= {*map(host_name, range(2)), "keeper"}
                 and sorted(replicas) == sorted(layout * shop.stack.settings.replicas)
                 # Right after a start some are on their way from one host to the other.
                 and shards == shop.stack.settings.shards

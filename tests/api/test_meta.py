@@ -44,12 +44,28 @@ async def test_without_redis_it_is_degraded_but_ready(embedded: Settings) -> Non
         assert answer.json()["data"]["checks"]["redis"] == "failed"
 
 
+async def test_degraded_is_not_dead(embedded: Settings) -> None:
+    """Who is served stays so without a keeper, and while other shards wait for an owner."""
+
+    async def partly() -> None:
+        raise meta.Degraded("a secret reason")
+
+    for checks, states in (
+        ({"postgres": well, "hosts": partly}, {"postgres": "ok", "hosts": "degraded"}),
+        ({"postgres": well, "keeper": unwell}, {"postgres": "ok", "keeper": "failed"}),
+    ):
+        async with serving(embedded, checks=checks) as served:
+            answer = await served.http.get("/ready")
+            assert answer.status_code == 200
+            assert answer.json()["data"] == {"status": "degraded", "checks": states}
+
+
 async def test_unready_says_which_and_not_why(embedded: Settings) -> None:
-    async with serving(embedded, checks={"postgres": well, "keeper": unwell}) as served:
+    async with serving(embedded, checks={"postgres": well, "hosts": unwell}) as served:
         answer = await served.http.get("/ready")
         assert answer.status_code == 503
         assert answer.headers["content-type"] == "application/problem+json"
-        assert answer.json()["checks"] == {"postgres": "ok", "keeper": "failed"}
+        assert answer.json()["checks"] == {"postgres": "ok", "hosts": "failed"}
         assert "secret reason" not in answer.text
 
 

@@ -294,6 +294,11 @@ class LocalHosts:
     async def hand_over(self, name: str, shards: Sequence[Shard], successor: UUID) -> None:
         await self._call(name, "hand_over", shards, successor)
 
+    async def dismiss(self, name: str) -> None:
+        if (node := self._nodes.pop(name, None)) is not None:
+            self.former.append(node)
+            node.kill()
+
     async def _call(self, name: str, method: str, *arguments: Any) -> None:
         node = self._nodes[name]
         async with asyncio.timeout(3):

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from math import inf
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -236,27 +236,6 @@ async def test_a_bug_in_a_recovery_does_not_end_the_host(
         monkeypatch.setattr(store, "commit", unknown)
         monkeypatch.setattr(store, "recover", buggy)
         assert isinstance(await shop.send(shop.reserve(product), deadline_ms=8_000), m.Hold)
-
-
-async def test_a_rotation_that_fails_does_not_stop_the_keeper(urls: Urls) -> None:
-    """After some days of rest there is no partition for today; a replica writes before the
-    keeper has made one, and from then on it cannot be made."""
-    owner = await asyncpg.connect(urls.owner)
-    partitions = await owner.fetch(
-        "SELECT relname FROM pg_inherits JOIN pg_class ON oid = inhrelid"
-        " WHERE inhparent = 'command_log'::regclass AND relname ~ '_p[0-9]{8}$'"
-    )
-    for (name,) in partitions:
-        await owner.execute(f"DROP TABLE {name}")
-    await owner.execute(
-        "INSERT INTO command_log (id, tenant_id, fingerprint, reply) VALUES ($1, $1, '', '')",
-        uuid4(),
-    )
-    await owner.close()
-    async with running(urls, 1) as cluster:
-        shop = Shop(cluster)
-        (product,) = await shop.stock(10)
-        assert isinstance(await shop.send(shop.reserve(product)), m.Hold)
 
 
 async def test_a_keeper_that_was_stopped_lets_hosts_renew_first(urls: Urls) -> None:

@@ -14,6 +14,7 @@ from uuid import UUID
 from actors.stock import model as m
 from store.journal import Fenced, Logged, OutcomeUnknown, Rejected
 from store.leases import Incarnation, Lease, Shard
+from store.wishes import Wishes
 from tests.sim.database import Session, SimDatabase
 from tests.sim.reads import READS
 
@@ -218,8 +219,9 @@ class SimKeeperStore:
         if not self._database.up or self._weather.strikes(self._weather.cut):
             raise OutcomeUnknown
 
-    async def beat(self) -> None:
+    async def beat(self, keeper_id: UUID, *, first: bool) -> int | None:
         await self._step()
+        return self._database.now_ms()
 
     async def create_shards(self, families: Iterable[str]) -> int:
         await self._step()
@@ -254,5 +256,8 @@ class SimKeeperStore:
         await self._database.give(gifts)
         await self._step()
 
-    async def rotate_command_log(self) -> None:
-        await self._step()
+    async def wishes(self) -> Wishes:
+        return Wishes({}, frozenset())
+
+    async def rotate_command_log(self) -> bool:
+        return True

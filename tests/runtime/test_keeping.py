@@ -1,0 +1,251 @@
+"""The keeper beside trouble: hosts that do not answer, a Ray that does not, another keeper, a
+clock that leaps, a deploy, an operator."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+
+from actors.families import FAMILIES
+from actors.runtime.keeper import Keeper
+from actors.runtime.wire import Outcome
+from actors.stock import model as m
+from core.errors import Unavailable
+from core.ids import uuid7
+from deployments.meta import Degraded
+from deployments.resources import _keeper_is_at_work, _shards_have_owners
+from store import leases
+from store.engine import Database, Scope
+from store.keeping import KeeperStore
+from tests.runtime.audit import audit
+from tests.runtime.clients import Shop
+from tests.runtime.conftest import LONG
+from tests.runtime.kit import SHARDS, Cluster, Node, Urls, running
+from tests.runtime.traffic import Traffic
+
+LOAD_SECONDS = 60 if LONG else 5
+
+
+async def _silence_seconds(db: Database) -> float:
+    async with db.transaction(Scope()) as tx:
+        return await leases.keeper_silence_seconds(tx)
+
+
+def _shares(cluster: Cluster) -> dict[str, int]:
+    return {name: len(node.host.epochs) for name, node in cluster.nodes.items() if node.alive}
+
+
+async def _until_shares_are(cluster: Cluster, expected: dict[str, int]) -> None:
+    async with asyncio.timeout(30):
+        while _shares(cluster) != expected:
+            await asyncio.sleep(0.05)
+
+
+# --- what must not stop it ---------------------------------------------------------------------
+
+
+async def test_hosts_and_a_ray_that_do_not_answer_delay_no_takeover(
+    urls: Urls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host does not hand over, and Ray's GCS is dead: to ask for hosts takes for ever. The beat
+    goes on, and the shards of a host that died are taken by those that live."""
+    async with running(urls, 2) as cluster:
+        shop = Shop(cluster)
+        (product,) = await shop.stock(10)
+
+        async def never(*_: object) -> None:
+            await asyncio.Event().wait()
+
+        for name in ("ensure", "hand_over", "sync"):
+            monkeypatch.setattr(cluster.hosts, name, never)
+        cluster.hosts.names = ["h0", "h1", "h2"]  # so that there is something to ask for
+        await asyncio.sleep(0.6)
+        cluster.kill("h0")
+        await _until_shares_are(cluster, {"h1": SHARDS})
+        assert isinstance(await shop.send(shop.reserve(product)), m.Hold)
+        assert await _silence_seconds(cluster.db) < 3
+
+
+async def test_a_leap_of_the_databases_clock_costs_nobody_the_lease(
+    urls: Urls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the database every lease has ended an hour ago, and nobody is to blame."""
+    async with running(urls, 2) as cluster:
+        nodes, owner = dict(cluster.nodes), await asyncpg.connect(urls.owner)
+        beat, leaps = KeeperStore.beat, iter([3_600_000])
+
+        async def leaping(self: KeeperStore, *arguments: Any, **named: Any) -> int | None:
+            now_ms = await beat(self, *arguments, **named)
+            ahead_ms = next(leaps, None)
+            if ahead_ms is None:
+                return now_ms
+            await owner.execute("UPDATE shard_hosts SET expires_at = clock_timestamp()")
+            return None if now_ms is None else now_ms + ahead_ms
+
+        monkeypatch.setattr(KeeperStore, "beat", leaping)
+        await asyncio.sleep(2.5)
+        await owner.close()
+        assert cluster.nodes == nodes, "nobody lost a lease"
+
+
+async def test_the_youngest_keeper_keeps_and_the_other_steps_in(urls: Urls) -> None:
+    """While a deploy replaces the keeper there are two, and they want different hosts."""
+    async with running(urls, 1) as cluster:
+        store = KeeperStore(urls.host)
+        old, new = (Keeper(store, cluster.hosts, FAMILIES, cluster.clock) for _ in range(2))
+        assert cluster.keeping is not None
+        cluster.keeping.cancel()
+        assert await store.beat(old._id, first=True)
+        assert await store.beat(new._id, first=True)
+        assert await store.beat(old._id, first=False) is None
+        assert await store.beat(new._id, first=False)
+        owner = await asyncpg.connect(urls.owner)
+        await owner.execute("UPDATE keeper_beat SET seen_at = now() - interval '6 s'")
+        await owner.close()
+        assert await store.beat(old._id, first=False), "the young one is silent"
+        assert await store.beat(new._id, first=False) is None
+        await store.close()
+
+
+# --- degraded is not dead ----------------------------------------------------------------------
+
+
+async def test_readiness_tells_some_shards_from_all(urls: Urls) -> None:
+    async with running(urls, 1) as cluster:
+        await _shards_have_owners(cluster.db)
+        await _keeper_is_at_work(cluster.db)
+        assert cluster.keeping is not None
+        cluster.keeping.cancel()
+        owner = await asyncpg.connect(urls.owner)
+        await owner.execute("UPDATE shard_leases SET host_id = NULL WHERE shard = 3")
+        with pytest.raises(Degraded, match=f"1 of {SHARDS} "):
+            await _shards_have_owners(cluster.db)
+        await owner.execute("UPDATE shard_leases SET host_id = NULL")
+        with pytest.raises(Unavailable):
+            await _shards_have_owners(cluster.db)
+        await owner.execute("DELETE FROM shard_leases")
+        with pytest.raises(Unavailable):
+            await _shards_have_owners(cluster.db)
+        await owner.close()
+
+
+# --- a deploy ----------------------------------------------------------------------------------
+
+
+async def test_a_deploy_moves_shards_to_hosts_of_the_new_build(urls: Urls, rng: Any) -> None:
+    """Under load: every command is answered at the first asking, and nothing is lost."""
+    async with running(urls, 2) as cluster:
+        shops = [Shop(cluster) for _ in range(4)]
+        traffics = [Traffic(shop, await shop.stock(1_000, 2), rng) for shop in shops]
+        load = asyncio.gather(*(traffic.run(4, LOAD_SECONDS) for traffic in traffics))
+        await asyncio.sleep(1)
+        old = dict(cluster.nodes)
+        cluster.hosts.names = ["new0", "new1"]  # as the keeper of the new build wants it
+        await _until_shares_are(cluster, {"new0": SHARDS // 2, "new1": SHARDS // 2})
+        assert not any(node.alive for node in old.values()), "they were dismissed"
+        assert not any(node.left for node in old.values()), "none of them was fenced"
+        await load
+        for shop in shops:
+            assert not any(request.errors for request in shop.log)
+            found = await audit(urls, shop.log)
+            assert found.clean, found
+
+
+async def test_a_command_that_an_old_host_does_not_know_waits_for_a_new_one(urls: Urls) -> None:
+    async with running(urls, 1) as cluster:
+        shop = Shop(cluster)
+        (product,) = await shop.stock(10)
+        old: Node = cluster.nodes["h0"]
+        family = old.host._families["commerce"]
+
+        class OldRules:
+            def __getattr__(self, name: str) -> Any:
+                return getattr(family.rules, name)
+
+            def decode(self, body: bytes) -> Any:
+                raise msgspec.ValidationError("Invalid value 'Reserve'")
+
+        old.host._families = {"commerce": replace(family, rules=OldRules())}
+        reserve = m.Reserve(uuid7(), (m.Line(product, 1),), 60_000)
+        (answer,) = await old.host.submit([shop.envelope(reserve)])
+        assert answer.outcome is Outcome.ASK_AGAIN
+        sale = asyncio.create_task(shop.send(shop.reserve(product)))
+        await asyncio.sleep(0.3)
+        cluster.hosts.names = ["new0"]
+        assert isinstance(await sale, m.Hold)
+
+
+# --- an operator -------------------------------------------------------------------------------
+
+
+async def _shards(urls: Urls, *arguments: str) -> tuple[int, str]:
+    """`holdfast shards ...`: the exit status, and what it said."""
+    run = partial(
+        subprocess.run,
+        [sys.executable, "-m", "cli.main", "shards", *arguments],
+        env={**os.environ, "DATABASE_URL": urls.owner},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    ended = await asyncio.to_thread(run)
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+async def test_an_operator_lists_moves_and_drains(urls: Urls) -> None:
+    async with running(urls, 2) as cluster:
+        await _until_shares_are(cluster, {"h0": SHARDS // 2, "h1": SHARDS // 2})
+        code, told = await _shards(urls, "list", "--json")
+        assert code == 0
+        listed = json.loads(told)
+        assert [one["shard"] for one in listed["shards"]] == list(range(SHARDS))
+        assert {one["name"]: one["shards"] for one in listed["hosts"]} == _shares(cluster)
+        moving = next(one for one in listed["shards"] if one["host"] == "h0")
+        assert moving["is_valid"]
+        assert (moving["machine"], moving["epoch"]) == ("one machine", 1)
+
+        name = f"commerce/{moving['shard']}"
+        code, told = await _shards(urls, "move", name, "h1", "--json")
+        assert (code, json.loads(told)["done"]) == (0, True)
+        await _until_shares_are(cluster, {"h0": SHARDS // 2, "h1": SHARDS // 2})
+        code, told = await _shards(urls, "list")
+        assert code == 0
+        (line,) = [line for line in told.splitlines() if line.startswith(f"{name} ")]
+        assert "h1" in line
+        assert "pinned to h1" in line
+
+        assert (await _shards(urls, "drain", "h1"))[0] == 0
+        await _until_shares_are(cluster, {"h0": SHARDS, "h1": 0})
+        code, told = await _shards(urls, "drain", "h0")
+        assert (code, "nobody but h0" in told) == (1, True)
+        assert (await _shards(urls, "drain", "h1", "--undo"))[0] == 0
+        await _until_shares_are(cluster, {"h0": SHARDS // 2, "h1": SHARDS // 2})
+        assert (await _shards(urls, "move", name, "anywhere"))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("move", "commerce/999", "h0"), "no shard"),
+        (("move", "17", "h0"), "commerce/17"),
+        (("move", "commerce/1", "nowhere"), "no host nowhere; there are h0"),
+        (("drain", "nowhere"), "no host nowhere"),
+    ],
+)
+async def test_an_operator_is_told_what_cannot_be(
+    urls: Urls, arguments: tuple[str, ...], why: str
+) -> None:
+    async with running(urls, 1):
+        code, told = await _shards(urls, *arguments)
+        assert code == 1
+        assert why in told

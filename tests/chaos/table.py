@@ -49,6 +49,7 @@ PROMISES = (
             "tests/runtime/test_acked.py::test_a_loss_or_a_double_is_caught_without",
             "tests/runtime/test_coincidence.py",
             "tests/runtime/test_till.py",
+            "tests/runtime/test_unloaded.py",
             "tests/runtime/test_rejected.py",
         ),
     ),
@@ -117,7 +118,7 @@ PROMISES = (
     Promise(14, "simulated years", "no life broke a promise", 6, ("tests/sim",)),
     Promise(15, "the API is honest", "0 answers of 5xx", 3, ("tests/api/test_openapi.py",)),
     Promise(16, "tenants are walls", "every cell", 2, ("tests/api/test_walls.py",)),
-    Promise(17, "the past still loads", "no test yet"),
+    Promise(17, "the past still loads", "a day's trade", 2, ("tests/runtime/test_past.py",)),
     Promise(
         18,
         "drift is zero",

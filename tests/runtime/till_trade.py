@@ -123,12 +123,16 @@ _BOOKS = {
     "stock not in step": """
         SELECT l.product_id FROM stock_levels l GROUP BY l.product_id HAVING sum(l.on_hand) <>
           (SELECT coalesce(sum(on_hand_delta), 0) FROM stock_movements v
-             WHERE v.product_id = l.product_id AND kind IN ('received', 'confirmed',
-               'transferred_out', 'transferred_in', 'transfer_cancelled'))
-          - (SELECT coalesce(sum(quantity), 0) FROM pos_sale_lines s
-             WHERE s.item_id = l.product_id)
-          + (SELECT coalesce(sum(quantity), 0) FROM pos_return_lines b
-             WHERE b.item_id = l.product_id AND restock)""",
+             WHERE v.product_id = l.product_id AND kind NOT IN ('sold', 'returned'))
+          - (SELECT coalesce(sum(quantity * (part->>1)::int), 0)
+             FROM pos_sale_lines s, jsonb_array_elements(s.parts) AS part
+             WHERE (part->>0)::uuid = l.product_id)
+          + (SELECT coalesce(sum(b.quantity * (part->>1)::int), 0) FROM pos_return_lines b
+             JOIN pos_returns x ON x.id = b.return_id
+             LEFT JOIN pos_sale_lines s ON s.sale_id = x.sale_id AND s.number = b.line_number,
+             jsonb_array_elements(
+               coalesce(s.parts, jsonb_build_array(jsonb_build_array(b.item_id, 1)))) AS part
+             WHERE restock AND (part->>0)::uuid = l.product_id)""",
     "drawers not in step": """
         SELECT s.id FROM pos_shifts s WHERE expected_minor <> opening_float_minor
           + (SELECT coalesce(sum(p.amount_minor), 0) FROM pos_payments p

@@ -222,8 +222,8 @@ class SimDatabase:
         await self._unlocked(list(epochs))
         for shard, epoch in epochs.items():
             row = self.leases[shard]
-            heir = self.hosts[successor]
-            may_take = not (heir.lost or heir.superseded)
+            heir = self.hosts.get(successor)  # one that has not registered yet gets nothing
+            may_take = heir is not None and not (heir.lost or heir.superseded)
             if (row.host_id, row.epoch) == (host_id, epoch) and may_take:
                 row.host_id, row.epoch = successor, epoch + 1
                 row.decided_at_ms = max(row.decided_at_ms, floors_ms[shard])

@@ -1,0 +1,190 @@
+"""Promise 17: the past still loads. `tests/data/day.dump.xz` is a database that an earlier commit
+made (1f5ed83, of 2026-11-28), with a shop's day in it: its invoices and its flash sale at the
+tills, split tenders, gift cards, returns, purchase orders and transfers half done, a count, open
+holds. It migrates, everything in it loads, and trade goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import lzma
+import random
+import subprocess
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest_asyncio
+
+from actors.families import decode_reply
+from actors.messages import Refused
+from actors.purchasing import model as p
+from actors.runtime.wire import decode_logged
+from actors.stock import model as m
+from actors.stock import transfers as tr
+from actors.till import messages as t
+from core.ids import uuid7
+from core.settings import Settings
+from store import migrate
+from store.embedded.postgres import _BINARIES
+from tests.promises import Tally
+from tests.runtime import till_trade
+from tests.runtime.audit import audit, contradictions
+from tests.runtime.clients import Request, Shop
+from tests.runtime.conftest import made_database
+from tests.runtime.kit import Urls, running
+from tests.runtime.traffic import Traffic
+
+DUMP = Path(__file__).parents[1] / "data" / "day.dump.xz"
+SECONDS = 2
+# The log keeps a week, so that of the dump's day it may keep nothing any more.
+_FORGOTTEN = "a caller's movement without its command in the log"
+
+
+@pytest_asyncio.fixture
+async def past(embedded: Settings) -> AsyncIterator[Urls]:
+    """The database as it was, and not migrated yet."""
+    async with made_database(embedded, "TEMPLATE template0") as urls:
+        await asyncio.to_thread(_restore, urls.owner)
+        yield urls
+
+
+def _restore(url: str) -> None:
+    command = [_BINARIES / "pg_restore", "--exit-on-error", "-d", url]
+    subprocess.run(command, input=lzma.decompress(DUMP.read_bytes()), check=True)
+
+
+@dataclass
+class Then:
+    """What the database said of its shop before anything was migrated."""
+
+    tenant: UUID
+    levels: dict[tuple[UUID, UUID], tuple[int, int, int]]
+    cards: dict[UUID, int]
+    registers: dict[UUID, int]
+    orders: dict[UUID, str]
+    transfers: dict[UUID, str]
+    sales: list[UUID]
+    replies: list[bytes]
+
+    @classmethod
+    async def read(cls, urls: Urls) -> Then:
+        owner = await asyncpg.connect(urls.owner)
+
+        async def rows(query: str, *arguments: Any) -> list[Any]:
+            return [tuple(row) for row in await owner.fetch(query, *arguments)]
+
+        try:
+            tenant = await owner.fetchval("SELECT tenant_id FROM pos_registers LIMIT 1")
+            levels = await rows(
+                "SELECT product_id, location_id, on_hand, reserved, incoming FROM stock_levels"
+            )
+            return cls(
+                tenant,
+                {row[:2]: row[2:] for row in levels},
+                dict(await rows("SELECT id, balance_minor FROM gift_cards")),
+                dict(await rows("SELECT id, next_receipt_number FROM pos_registers")),
+                dict(await rows("SELECT id, status FROM purchase_orders")),
+                dict(await rows("SELECT id, status FROM stock_transfers")),
+                [row[0] for row in await rows("SELECT id FROM pos_sales WHERE NOT tips_minor > 0")],
+                [row[0] for row in await rows("SELECT reply FROM command_log")],
+            )
+        finally:
+            await owner.close()
+
+
+async def test_a_day_of_an_earlier_build_migrates_and_trade_goes_on(
+    past: Urls, rng: random.Random, tally: Tally
+) -> None:
+    then = await Then.read(past)
+    for reply in then.replies:
+        _parse(reply)
+    await asyncio.to_thread(migrate.upgrade, past.owner)
+    assert not await contradictions(past)
+    async with running(past, 2) as cluster:
+        shop = Shop(cluster, then.tenant)
+        await _as_they_were(shop, then)
+        sold = await _trade(shop, then, rng)
+        await cluster.settled()
+        found = await audit(past, shop.log)
+    found.contradictions.pop(_FORGOTTEN, None)
+    assert found.clean, found
+    assert not await till_trade.audit(past)
+    print(f"{found}; {dict(sold)}")
+    tally(days=1, replies=len(then.replies), levels=len(then.levels), audits=1)
+
+
+def _parse(reply: bytes) -> None:
+    """What the command log keeps: a host's reply, or of plain SQL a status in two bytes and the
+    body. No host's reply begins with a zero."""
+    if reply[0]:
+        decode_reply(decode_logged(reply).reply)
+    else:
+        json.loads(reply[2:] or b"null")
+
+
+async def _as_they_were(shop: Shop, then: Then) -> None:
+    """Every aggregate of the shop, as its owner tells it."""
+    for (product, place), level in then.levels.items():
+        reply = await shop.do(m.GetLevels((product,), place))
+        assert isinstance(reply, m.Levels)
+        (now,) = reply.levels
+        # Its open holds have expired since, or soon will.
+        assert (now.on_hand, now.incoming) == (level[0], level[2])
+        assert now.reserved <= level[1]
+    for card, balance in then.cards.items():
+        reply = await shop.do(t.GetCard(card))
+        assert isinstance(reply, t.CardState)
+        assert reply.card.balance_minor == balance
+    for register, receipt in then.registers.items():
+        reply = await shop.do(t.GetRegister(register))
+        assert isinstance(reply, t.RegisterState)
+        assert reply.register.next_receipt_number == receipt
+    for order, status in then.orders.items():
+        reply = await shop.do(p.GetPurchase(order))
+        assert isinstance(reply, p.PurchaseReply)
+        assert reply.status == status
+    for transfer, status in then.transfers.items():
+        reply = await shop.do(tr.GetTransfer(transfer))
+        assert isinstance(reply, tr.TransferReply)
+        assert reply.transfer.status == status
+
+
+async def _trade(shop: Shop, then: Then, rng: random.Random) -> Counter[str]:
+    """What is open is ended, what was sold comes back, and the goods go on being sold."""
+    told: Counter[str] = Counter()
+    for order, status in then.orders.items():
+        if status in ("ordered", "partly_received"):
+            told["cancelled"] += await _done(shop, p.CancelPurchase(order))
+    for transfer, status in then.transfers.items():
+        if status == "in_transit":
+            told["received"] += await _done(shop, tr.ReceiveTransfer(transfer))
+    register = next(iter(then.registers))
+    currency = await _currency(shop)
+    await shop.do(t.OpenShift(register, uuid7(), 1_000_000, currency))
+    for sale in rng.sample(then.sales, 20):
+        back = t.Return(uuid7(), sale, register, (t.Back(0, 1),), reason="a day later")
+        told["returned"] += await _done(shop, back)
+    here = [product for product, place in then.levels if place == shop.tenant_id]
+    await Traffic(shop, rng.sample(here, 6), rng).run(8, SECONDS)
+    assert told["cancelled"]
+    assert told["received"]
+    assert told["returned"]
+    return told
+
+
+async def _done(shop: Shop, command: Any) -> bool:
+    return not isinstance(await shop.insist(Request(command)), Refused)
+
+
+async def _currency(shop: Shop) -> str:
+    owner = await asyncpg.connect(shop.cluster.urls.owner)
+    try:
+        query = "SELECT currency FROM businesses WHERE id = $1"
+        return str(await owner.fetchval(query, shop.tenant_id))
+    finally:
+        await owner.close()

@@ -41,7 +41,8 @@ _BREAKS = (
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How much is measured. The connections are those of `wrk`; `engine_calls` are how many calls
-    of the shard host are under way, one row of its table for each."""
+    of the shard host are under way, one row of its table for each; lists are read from tables of
+    `list_rows` rows."""
 
     rounds: int
     warm_up_seconds: int
@@ -51,9 +52,12 @@ class Plan:
     connections: int = 64
     commit_delay_us: int = 0
     scenarios: tuple[load.Scenario, ...] = load.SCENARIOS
+    list_rows: int = 1_000_000
 
 
-QUICK = Plan(rounds=2, warm_up_seconds=1, seconds=1, engine_seconds=0.3, engine_calls=(1,))
+QUICK = Plan(
+    rounds=2, warm_up_seconds=1, seconds=1, engine_seconds=0.3, engine_calls=(1,), list_rows=50_000
+)
 FULL = Plan(rounds=4, warm_up_seconds=2, seconds=6, engine_seconds=2.0)
 
 

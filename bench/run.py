@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import engine, load, machine, plot, report, table
+from bench import engine, lists, load, machine, plot, report, table
 from bench.competition import FULL, QUICK, Competition, Plan
 from bench.contenders import CONTENDERS, Contender
 from bench.ground import Ground, ground
@@ -51,6 +51,7 @@ def main() -> int:
         with ground(home / "servers", plan.commit_delay_us) as made:
             facts["postgres"] = made.facts()
             runs = _engine(made, plan, console)
+            listed = _lists(made, plan, console)
             competition = Competition(plan, made, home / "contender", options.port, console)
             competition.run(_chosen(options.only))
     except HomeBusy as error:
@@ -67,6 +68,7 @@ def main() -> int:
         "machine": facts,
         **report.as_json(lines, compared),
         "engine": [run.as_json() for run in runs],
+        "lists": [run.as_json() for run in listed],
         "samples": [asdict(sample) for sample in samples],
     }
     name = _name(started, plan, quick=options.quick)
@@ -79,6 +81,14 @@ def _engine(made: Ground, plan: Plan, console: Console) -> list[engine.EngineRun
         return []
     runs = engine.measure(made, plan.engine_seconds, plan.engine_calls)
     table.show_engine(console, runs)
+    return runs
+
+
+def _lists(made: Ground, plan: Plan, console: Console) -> list[lists.ListRun]:
+    if not plan.list_rows:
+        return []
+    runs = lists.measure(made, plan.list_rows)
+    table.show_lists(console, runs)
     return runs
 
 
@@ -112,6 +122,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         "seconds": options.seconds,
         "engine_seconds": options.engine_seconds,
         "connections": options.connections,
+        "list_rows": options.list_rows,
         "commit_delay_us": options.commit_delay,
         "scenarios": _scenarios(options.scenarios),
     }
@@ -137,6 +148,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, help="of each measurement")
     parser.add_argument("--engine-seconds", type=float, help="0 leaves the shard host out")
     parser.add_argument("--connections", type=int)
+    parser.add_argument("--list-rows", type=int, help="of each table; 0 leaves the lists out")
     parser.add_argument("--home", type=Path, default=_HOME, help="data; on the disk to be tried")
     parser.add_argument("--port", type=int, default=_PORT, help="the first of 60")
     parser.add_argument("--results", type=Path, default=RESULTS)

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from bench.contenders import CONTENDERS
 from bench.engine import CALL_SIZES, EngineRun
+from bench.lists import ListRun
 from bench.load import SALES
 from bench.report import Line, Ratio, Sample, Spread
 
@@ -114,4 +115,17 @@ def show_engine(console: Console, runs: Sequence[EngineRun]) -> None:
         row = [found[goods, in_flight, size] for size in CALL_SIZES]
         cells = [f"{run.commands_per_second:,.0f} ({run.cpu_us:,.0f})" for run in row]
         table.add_row(goods, str(in_flight), *cells)
+    console.print(table)
+
+
+def show_lists(console: Console, runs: Sequence[ListRun]) -> None:
+    """Lists of a business with many rows."""
+    name = f"Lists of {runs[0].rows:,} rows, medians, milliseconds"
+    table = Table(title=name, title_justify="left")
+    table.add_column("list")
+    table.add_column("first page, with its total", justify="right")
+    table.add_column("page after row 10,000, by cursor", justify="right")
+    for run in runs:
+        beyond = "" if run.beyond_ms is None else f"{run.beyond_ms:.1f}"
+        table.add_row(run.name, f"{run.first_ms:.1f}", beyond)
     console.print(table)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -14,16 +15,20 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     PlainSerializer,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
 )
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema
 
 from core.money import MAX_AMOUNT_MINOR
+from core.paging import MOST_COUNTED, Part, Span
 
 T = TypeVar("T")
 
-MAX_PAGE = 10_000
+MAX_PAGE = MOST_COUNTED
+MAX_CURSOR = 4_000
 MAX_LIMIT = 100
 _STRICT_TYPES = frozenset({"int", "bool"})
 
@@ -83,7 +88,17 @@ class Message(CamelModel):
 class Pagination(CamelModel):
     page: int
     limit: int
-    total: int = Field(description="How many there are on all pages together")
+    total: int = Field(description=f"How many there are on all pages; {MOST_COUNTED} at most")
+    total_is_exact: bool = Field(
+        default=True,
+        description="False where there are more than `total`; left out where there are not",
+        exclude_if=lambda exact: exact,
+    )
+    next_cursor: str | None = Field(
+        default=None,
+        description="What `cursor` the next page takes; absent with the last",
+        exclude_if=lambda cursor: cursor is None,
+    )
 
 
 class Page(CamelModel, Generic[T]):
@@ -94,15 +109,49 @@ class Page(CamelModel, Generic[T]):
     pagination: Pagination
 
 
+def page_of(part: Part[T]) -> Page[T]:
+    """A part of a list as it is answered."""
+    pagination = Pagination(
+        page=part.page,
+        limit=part.limit,
+        total=part.total,
+        total_is_exact=part.total_is_exact,
+        next_cursor=part.next_cursor,
+    )
+    return Page(data=part.items, pagination=pagination)
+
+
+def _within_reach(page: int, info: ValidationInfo) -> int:
+    if page * info.data.get("limit", 1) > MOST_COUNTED:
+        raise ValueError(
+            f"goes as far as row {MOST_COUNTED}; beyond it `cursor` leads on, which each page"
+            " gives as `pagination.nextCursor`"
+        )
+    return page
+
+
 class PageQuery(QueryModel):
     """Which page of a list; subclass it to add filters."""
 
-    page: int = Field(default=1, ge=1, le=MAX_PAGE)
     limit: int = Field(default=20, ge=1, le=MAX_LIMIT)
+    page: Annotated[int, AfterValidator(_within_reach)] = Field(default=1, ge=1, le=MAX_PAGE)
+    cursor: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_CURSOR,
+        description="The `pagination.nextCursor` of the page before, in place of `page`",
+    )
+
+    @field_validator("cursor")
+    @classmethod
+    def _instead_of_page(cls, cursor: str | None, info: ValidationInfo) -> str | None:
+        if cursor is not None and info.data.get("page", 1) != 1:
+            raise ValueError("stands in place of `page`, not beside it")
+        return cursor
 
     @property
-    def offset(self) -> int:
-        return (self.page - 1) * self.limit
+    def span(self) -> Span:
+        return Span(self.page, self.limit, self.cursor)
 
 
 def _text(value: Any) -> Any:

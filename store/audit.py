@@ -18,7 +18,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.ids import uuid7
+from core.paging import Part, Span
 from core.principal import Principal
+from store.paging import falling, page
 from store.schema import metadata, moment
 
 MOST_TEXT = 200
@@ -43,6 +45,8 @@ audit_log = Table(
     Column("key_id", Uuid, comment="The key that was used; null: none"),
     Index("ix_audit_log_tenant_id_at", "tenant_id", "at", "id"),
     Index("ix_audit_log_tenant_id_subject", "tenant_id", "subject", "at"),
+    Index("ix_audit_log_actor", "tenant_id", "actor_id", "at", "id"),
+    Index("ix_audit_log_action", "tenant_id", "action", "at", "id"),
 )
 
 
@@ -110,10 +114,8 @@ def changed(before: Any, after: Any, names: tuple[str, ...]) -> dict[str, tuple[
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
-async def page(
-    tx: AsyncConnection, filters: Filters, *, limit: int, offset: int
-) -> tuple[list[Entry], int]:
-    """One page of the tenant's log, newest first, and how many lines there are on all pages."""
+async def entries(tx: AsyncConnection, filters: Filters, span: Span) -> Part[Entry]:
+    """The tenant's log, newest first."""
     c = audit_log.c
     compared: list[tuple[Column[Any], Callable[[Any, Any], Any], object]] = [
         (c.actor_id, eq, filters.actor_id),
@@ -124,16 +126,9 @@ async def page(
         (c.at, lt, filters.until),
     ]
     conditions = [compare(column, v) for column, compare, v in compared if v is not None]
-    query = (
-        select(*_FIELDS)
-        .where(*conditions)
-        .order_by(c.at.desc(), c.id.desc())
-        .limit(limit)
-        .offset(offset)
-    )
-    found = [Entry(**row) for row in (await tx.execute(query)).mappings()]
-    count = select(func.count()).select_from(audit_log).where(*conditions)
-    return found, (await tx.execute(count)).scalar_one()
+    query = select(*_FIELDS).where(*conditions)
+    found = await page(tx, query, falling(c.at, c.id), span)
+    return found.map(lambda row: Entry(**row))
 
 
 def _plain(value: Any) -> Any:

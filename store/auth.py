@@ -14,12 +14,14 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     ForeignKey,
+    Index,
     String,
     Table,
     Uuid,
     func,
     insert,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects import postgresql
@@ -44,6 +46,11 @@ users = Table(
     moment("updated_at", server_default=func.now()),
     CheckConstraint("email = lower(email)", name="email_lower"),
     CheckConstraint("role IN ('customer', 'vendor', 'admin')", name="role"),
+    Index("ix_users_newest", "created_at", "id"),
+    Index("ix_users_role", "role", "created_at", "id"),
+    Index(
+        "ix_users_disabled", "created_at", "id", postgresql_where=text("disabled_at IS NOT NULL")
+    ),
 )
 
 memberships = Table(
@@ -54,6 +61,7 @@ memberships = Table(
     Column("role", String(20), nullable=False),
     moment("created_at", server_default=func.now()),
     CheckConstraint("role IN ('owner', 'manager', 'staff', 'cashier')", name="role"),
+    Index("ix_memberships_joined", "tenant_id", "created_at", "user_id"),
 )
 
 

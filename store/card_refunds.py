@@ -29,7 +29,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.paging import page
+from core.paging import Part, Span
+from store.paging import Row, falling, page
 from store.schema import metadata, moment
 
 _DUE = text("refunded_at IS NULL AND dead_at IS NULL")
@@ -59,6 +60,13 @@ card_refunds = Table(
     CheckConstraint("settled_at IS NULL OR dead_at IS NOT NULL", name="settled_when_dead"),
     Index("ix_card_refunds_due", "claimed_until", postgresql_where=_DUE),
     Index("ix_card_refunds_tenant_id", "tenant_id", "created_at"),
+    Index(
+        "ix_card_refunds_open",
+        "tenant_id",
+        "created_at",
+        "id",
+        postgresql_where=text("refunded_at IS NULL"),
+    ),
 )
 
 _c = card_refunds.c
@@ -71,7 +79,7 @@ STATES: dict[str, Any] = {
 }
 
 
-def state_of(row: RowMapping) -> str:
+def state_of(row: RowMapping | Row) -> str:
     """The name of the state that a refund is in."""
     if row["refunded_at"] is not None:
         return "refunded"
@@ -102,14 +110,12 @@ async def failed(
     )
 
 
-async def listed(
-    tx: AsyncConnection, state: str | None, offset: int, limit: int
-) -> tuple[list[RowMapping], int]:
+async def listed(tx: AsyncConnection, state: str | None, span: Span) -> Part[Row]:
     """The business's refunds, the latest first, perhaps only those in one state."""
     query = select(card_refunds)
     if state is not None:
         query = query.where(STATES[state])
-    return await page(tx, query, (_c.created_at.desc(), _c.id), offset, limit)
+    return await page(tx, query, falling(_c.created_at, _c.id), span)
 
 
 async def lock(tx: AsyncConnection, refund_id: UUID) -> RowMapping | None:

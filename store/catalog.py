@@ -49,6 +49,7 @@ from store.catalog_items import (
     write_items,
 )
 from store.catalog_variants import variants
+from store.paging import Row
 from store.schema import metadata, used
 
 __all__ = [
@@ -282,7 +283,7 @@ async def by_skus(tx: AsyncConnection, tenant_id: UUID, skus: Iterable[str]) -> 
     return {sku: product_of(row) for sku, row in found.items()}
 
 
-def product_of(row: RowMapping) -> Product:
+def product_of(row: RowMapping | Row) -> Product:
     """A product out of a row of FIELDS."""
     return Product(**row)
 

@@ -31,15 +31,16 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import BigInteger
 
+from core.paging import MOST_COUNTED, Part, Span
 from store.catalog import FIELDS, Product, product_of, products
 from store.catalog_bundles import bundle_components
 from store.catalog_categories import paths_under
 from store.catalog_items import item_prices
 from store.catalog_variants import variants
 from store.inventory import stock_levels
+from store.paging import falling, page, rising
 
-MOST_FOUND = 10_000
-MOST_CATEGORIES = 500
+MOST_FOUND = MOST_COUNTED
 MOST_VALUES = 50
 MAX_OPTION_FILTERS = 5
 
@@ -86,26 +87,16 @@ class Facet(NamedTuple):
     products: int
 
 
-async def search(
-    tx: AsyncConnection, filters: Filters, sort: str, *, limit: int, offset: int
-) -> tuple[list[Product], int]:
-    """One page of products and how many there are in all. `sort` is a name of SORTS, with a
-    leading minus for descending; ties go by id. With `words`, at most MOST_FOUND are found; with
-    `in_stock`, so many are counted."""
-    where = await _conditions(tx, filters)
-    name, newest = sort.removeprefix("-"), sort.startswith("-")
+async def search(tx: AsyncConnection, filters: Filters, sort: str, span: Span) -> Part[Product]:
+    """Part of the products. `sort` is a name of SORTS, with a leading minus for descending; ties
+    go by id. With `words`, the first MOST_FOUND and one more are found."""
+    name, ordered = sort.removeprefix("-"), falling if sort.startswith("-") else rising
     column = _price(filters.currency) if name == "price" else SORTS[name]
-    order = [c.desc() if newest else c.asc() for c in (column, products.c.id)]
-    page = select(*FIELDS).where(*where).order_by(*order).limit(limit).offset(offset)
-    found = [product_of(row) for row in (await tx.execute(page)).mappings()]
-    if len(found) < limit and (found or not offset):
-        return found, offset + len(found)
-    all_found = select(products.c.id).where(*where)
-    if filters.in_stock is not None:
-        all_found = all_found.limit(MOST_FOUND)
-    count = select(func.count()).select_from(all_found.subquery())
-    seen = offset + len(found) if found else 0
-    return found, max((await tx.execute(count)).scalar_one(), seen)
+    query = select(*FIELDS).where(*await _conditions(tx, filters))
+    found = await page(
+        tx, query, ordered(column, products.c.id), span, f"{sort} {filters.currency}"
+    )
+    return found.map(product_of)
 
 
 async def facets(tx: AsyncConnection, filters: Filters) -> tuple[list[Facet], int]:
@@ -154,22 +145,6 @@ async def facets(tx: AsyncConnection, filters: Filters) -> tuple[list[Facet], in
     rows.sort(key=lambda facet: (-facet.products, facet.name, facet.value))
     counted = sum(facet.products for facet in rows if facet.kind == "all")
     return [facet for facet in rows if facet.kind != "all"], counted
-
-
-async def categories(tx: AsyncConnection, tenant_id: UUID | None = None) -> list[tuple[str, int]]:
-    """Categories in use with the number of products in each, most first, MOST_CATEGORIES at
-    most; of one tenant, or of all that the scope shows."""
-    size = func.count().label("size")
-    query = (
-        select(products.c.category, size)
-        .where(products.c.deleted_at.is_(None), products.c.category.is_not(None))
-        .group_by(products.c.category)
-        .order_by(size.desc(), products.c.category)
-        .limit(MOST_CATEGORIES)
-    )
-    if tenant_id is not None:
-        query = query.where(products.c.tenant_id == tenant_id)
-    return [(row.category, row.size) for row in await tx.execute(query)]
 
 
 class ExportPlace(NamedTuple):
@@ -313,7 +288,7 @@ async def _conditions(tx: AsyncConnection, filters: Filters) -> Sequence[ColumnE
     if filters.words is not None:
         query = func.to_tsquery(literal_column("'simple'"), _beginnings(filters.words))
         vendor = cast(filters.tenant_id, Uuid)
-        conditions.append(c.id.in_(select(func.search_products(query, vendor, MOST_FOUND))))
+        conditions.append(c.id.in_(select(func.search_products(query, vendor, MOST_FOUND + 1))))
     return conditions
 
 

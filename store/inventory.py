@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
@@ -14,18 +13,14 @@ from sqlalchemy import (
     DateTime,
     Index,
     Integer,
-    RowMapping,
     Table,
     Text,
     Uuid,
-    select,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.aggregates import Columns, Read, Tables, Write, array_literal, ids_and_tenants
-from store.paging import page
 from store.schema import metadata, used
 
 stock_levels = Table(
@@ -111,6 +106,9 @@ reservations = Table(
         "id",
         postgresql_where=text("status = 'open'"),
     ),
+    Index("ix_reservations_newest", "tenant_id", "id"),
+    Index("ix_reservations_status", "tenant_id", "status", "id"),
+    Index("ix_reservations_location", "tenant_id", "location_id", "id"),
 )
 
 stock_movements = Table(
@@ -134,80 +132,24 @@ stock_movements = Table(
     Column("created_by", Text, nullable=False),
     Column("occurred_at", DateTime(timezone=True), nullable=False),
     Column("recorded_at", DateTime(timezone=True), nullable=False),
+    Index("ix_stock_movements_occurred", "product_id", "location_id", "occurred_at", "sequence"),
+    # Lines that are dated back: what a count must not take for what moved since.
+    Index(
+        "ix_stock_movements_late",
+        "product_id",
+        "location_id",
+        "sequence",
+        postgresql_include=["occurred_at", "on_hand_delta"],
+        postgresql_where=text("occurred_at < recorded_at"),
+    ),
+    # Each hold has one such line for each of its items.
+    Index(
+        "ix_stock_movements_reserved",
+        "product_id",
+        "reservation_id",
+        postgresql_where=text("kind = 'reserved'"),
+    ),
 )
-
-
-async def low_stock(
-    tx: AsyncConnection, location_id: UUID | None, offset: int, limit: int
-) -> tuple[list[RowMapping], int]:
-    """Levels below their threshold that this scope shows, scarcest first, and how many."""
-    available = (stock_levels.c.on_hand - stock_levels.c.reserved).label("available")
-    query = select(
-        stock_levels.c.product_id,
-        stock_levels.c.location_id,
-        available,
-        stock_levels.c.low_stock_threshold,
-    ).where(stock_levels.c.low, ~_discontinued)
-    if location_id is not None:
-        query = query.where(stock_levels.c.location_id == location_id)
-    order = (available, stock_levels.c.product_id, stock_levels.c.location_id)
-    return await page(tx, query, order, offset, limit)
-
-
-async def parent_sequence(tx: AsyncConnection, product_id: UUID) -> int | None:
-    """The sequence of an item of the tenant's that its owner holds for a parent; None if it is
-    none there."""
-    query = select(stock_items.c.sequence).where(
-        stock_items.c.product_id == product_id, stock_items.c.parent
-    )
-    found: int | None = (await tx.execute(query)).scalar_one_or_none()
-    return found
-
-
-_discontinued = (
-    select(1)
-    .where(stock_items.c.product_id == stock_levels.c.product_id, stock_items.c.discontinued)
-    .exists()
-)
-
-
-async def movements(
-    tx: AsyncConnection,
-    product_id: UUID,
-    location_id: UUID,
-    *,
-    by_occurrence: bool,
-    offset: int,
-    limit: int,
-) -> tuple[list[RowMapping], int]:
-    """An item's ledger at a location and its length, latest first: as it was recorded, or as
-    things happened."""
-    query = select(stock_movements).where(
-        stock_movements.c.product_id == product_id, stock_movements.c.location_id == location_id
-    )
-    order = [stock_movements.c.sequence.desc()]
-    if by_occurrence:
-        order.insert(0, stock_movements.c.occurred_at.desc())
-    return await page(tx, query, order, offset, limit)
-
-
-async def list_reservations(
-    tx: AsyncConnection,
-    status: str | None,
-    product_id: UUID | None,
-    location_id: UUID | None,
-    offset: int,
-    limit: int,
-) -> tuple[list[RowMapping], int]:
-    """The tenant's reservations, latest first, and how many."""
-    query = select(reservations)
-    if status is not None:
-        query = query.where(reservations.c.status == status)
-    if product_id is not None:
-        query = query.where(reservations.c.product_ids.contains([product_id]))
-    if location_id is not None:
-        query = query.where(reservations.c.location_id == location_id)
-    return await page(tx, query, (reservations.c.id.desc(),), offset, limit)
 
 
 # --- the shard hosts' side ---------------------------------------------------------------
@@ -264,20 +206,50 @@ SELECT k.n, ARRAY(SELECT id FROM reservations r
 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[]) WITH ORDINALITY
   AS k(product, tenant, caller, location, n)"""  # noqa: S608
 
-# Time never runs backwards in a ledger, so the walk back ends at the first line from before.
+# What moved since a moment is what is on hand after the last line less what was on hand after the
+# last line from before, less what was recorded later and had happened before. Time never runs
+# backwards in a ledger, so that line is found by halving, whatever the ledger's length; only lines
+# that are dated back are added up, by an index of their own.
 _LOAD_MOVED_AFTER = """
-SELECT k.n, coalesce(l.sequence, 0), coalesce(l.on_hand, 0), coalesce((
-  SELECT sum(on_hand_delta) FROM stock_movements m
-  WHERE m.product_id = k.id AND m.location_id = k.location AND m.sequence > coalesce((
-      SELECT sequence FROM stock_movements e
-      WHERE e.product_id = k.id AND e.location_id = k.location
-        AND e.recorded_at <= to_timestamp(k.at / 1000.0)
-      ORDER BY sequence DESC LIMIT 1), 0)
-    AND m.occurred_at > to_timestamp(k.at / 1000.0)), 0)::bigint
-FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[]) WITH ORDINALITY
-  AS k(id, tenant, location, at, n)
+SELECT k.n, coalesce(l.sequence, 0), coalesce(l.on_hand, 0),
+  coalesce(last.on_hand_after - coalesce(before.on_hand_after, 0) - coalesce(late.moved, 0),
+    0)::bigint
+FROM (SELECT id, tenant, location, to_timestamp(at / 1000.0) AS at, n
+  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[]) WITH ORDINALITY
+    AS k(id, tenant, location, at, n)) AS k
 LEFT JOIN stock_levels l
-  ON l.product_id = k.id AND l.location_id = k.location AND l.tenant_id = k.tenant"""
+  ON l.product_id = k.id AND l.location_id = k.location AND l.tenant_id = k.tenant
+LEFT JOIN LATERAL (
+  SELECT sequence, recorded_at, on_hand_after FROM stock_movements
+  WHERE product_id = k.id AND location_id = k.location ORDER BY sequence DESC LIMIT 1
+) AS last ON true
+LEFT JOIN LATERAL (
+  -- All up to `low` was recorded by then, nothing beyond `high`. The last line is tried first.
+  WITH RECURSIVE halved(low, high) AS (
+    SELECT CASE WHEN last.recorded_at <= k.at THEN last.sequence ELSE 0 END,
+      CASE WHEN last.recorded_at <= k.at THEN last.sequence ELSE last.sequence - 1 END
+    UNION ALL
+    SELECT CASE WHEN line.recorded_at > k.at THEN low ELSE middle END,
+      CASE WHEN line.recorded_at > k.at THEN line.sequence - 1 ELSE high END
+    FROM halved CROSS JOIN LATERAL (SELECT (low + high + 1) / 2 AS middle) AS half
+    LEFT JOIN LATERAL (
+      SELECT sequence, recorded_at FROM stock_movements
+      WHERE product_id = k.id AND location_id = k.location
+        AND sequence > low AND sequence <= middle ORDER BY sequence DESC LIMIT 1
+    ) AS line ON true
+    WHERE low < high
+  ) SELECT low AS sequence FROM halved WHERE low = high
+) AS found ON true
+LEFT JOIN LATERAL (
+  SELECT on_hand_after FROM stock_movements
+  WHERE product_id = k.id AND location_id = k.location AND sequence <= found.sequence
+  ORDER BY sequence DESC LIMIT 1
+) AS before ON true
+LEFT JOIN LATERAL (
+  SELECT sum(on_hand_delta) AS moved FROM stock_movements
+  WHERE product_id = k.id AND location_id = k.location AND sequence > found.sequence
+    AND occurred_at < recorded_at AND occurred_at <= k.at
+) AS late ON true"""
 
 _LOAD_BOOKS = """
 SELECT k.n, coalesce(l.sequence, 0), coalesce(l.on_hand, 0), coalesce(l.reserved, 0),

@@ -29,6 +29,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from core.paging import Part, Span
+from store.paging import falling, page
 from store.schema import metadata, moment
 
 MOST_OPEN = 200
@@ -132,17 +134,10 @@ async def get(tx: AsyncConnection, invitation_id: UUID, *, lock: bool = False) -
     return Invitation(**row) if row else None
 
 
-async def page(tx: AsyncConnection, *, limit: int, offset: int) -> tuple[list[Invitation], int]:
-    """One page of the tenant's invitations, newest first, and how many there are."""
-    query = (
-        select(*_FIELDS)
-        .order_by(invitations.c.created_at.desc(), invitations.c.id)
-        .limit(limit)
-        .offset(offset)
-    )
-    found = [Invitation(**row) for row in (await tx.execute(query)).mappings()]
-    count = select(func.count()).select_from(invitations)
-    return found, (await tx.execute(count)).scalar_one()
+async def listed(tx: AsyncConnection, span: Span) -> Part[Invitation]:
+    """The tenant's invitations, newest first."""
+    order = falling(invitations.c.created_at, invitations.c.id)
+    return (await page(tx, select(*_FIELDS), order, span)).map(lambda row: Invitation(**row))
 
 
 async def accept(tx: AsyncConnection, invitation_id: UUID, user_id: UUID) -> None:

@@ -30,6 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.paging import rising
 from store.schema import address_columns, live_id, metadata, moment
 from store.versioned import Rows
 
@@ -68,6 +69,7 @@ locations = Table(
     Index(
         "uq_locations_name", "tenant_id", text("lower(name)"), unique=True, postgresql_where=LIVE
     ),
+    Index("ix_locations_oldest", "tenant_id", "created_at", "id", postgresql_where=LIVE),
 )
 
 
@@ -140,6 +142,6 @@ class Location:
 rows = Rows(
     locations,
     Location,
-    order=(locations.c.created_at,),
+    order=rising(locations.c.created_at, locations.c.id),
     unique={"uq_locations_name": "name"},
 )

@@ -1,18 +1,119 @@
-"""A page of a query, and how many rows there are in all."""
+"""Part of what a query finds, without looking at all of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from sqlalchemy import RowMapping, Select, func, select
+from sqlalchemy import (
+    ColumnElement,
+    RowMapping,
+    Select,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    tuple_,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.paging import MOST_COUNTED, Cursor, Part, Span
+
+_KEY = "_key_{}"
+
+Row = Mapping[str, Any]
+Query = Select[Any]
+
+
+class Order(NamedTuple):
+    """What a list is sorted by, all of it in one direction, so that Postgres begins in the middle
+    of an index. No value is null, and all of them together are of one row."""
+
+    columns: tuple[ColumnElement[Any], ...]
+    descending: bool
+
+
+def rising(*columns: ColumnElement[Any]) -> Order:
+    return Order(columns, False)
+
+
+def falling(*columns: ColumnElement[Any]) -> Order:
+    return Order(columns, True)
 
 
 async def page(
-    tx: AsyncConnection, query: Select[Any], order: Sequence[Any], offset: int, limit: int
-) -> tuple[list[RowMapping], int]:
-    """Rows in `order` from `offset` on, and how many the query has without a limit."""
-    total = await tx.scalar(select(func.count()).select_from(query.subquery()))
-    rows = await tx.execute(query.order_by(*order).offset(offset).limit(limit))
-    return list(rows.mappings()), int(total or 0)
+    tx: AsyncConnection, query: Query | Sequence[Query], order: Order, span: Span, name: str = ""
+) -> Part[Row]:
+    """The part of what `query` finds that `span` asks for, in `order`, which `name` tells from
+    other orders of the same list. Several queries find different rows, and what they find is one
+    list: each walks an index of its own. Raises ValidationFailed on `cursor`."""
+    queries = [query] if isinstance(query, Select) else list(query)
+    cursor = None
+    if span.cursor is not None:
+        kinds = [column.type.python_type for column in order.columns]
+        cursor = Cursor.decode(span.cursor, name, kinds)
+    found = await _rows(tx, queries, order, span, cursor)
+    rows, has_more = found[: span.limit], len(found) > span.limit
+    number = span.page if cursor is None else cursor.page + 1
+    if cursor is not None:
+        total, exact = cursor.total, cursor.total_is_exact
+    elif not has_more and (rows or not span.offset):
+        total, exact = span.offset + len(rows), True
+    else:
+        total, exact = await _count(tx, queries)
+    keys = [_KEY.format(n) for n in range(len(order.columns))]
+    following = None
+    if has_more:
+        values = tuple(rows[-1][key] for key in keys)
+        following = Cursor(name, number, total, exact, values).encode()
+    items: list[Row] = [{k: value for k, value in row.items() if k not in keys} for row in rows]
+    return Part(items, number, span.limit, total, exact, following)
+
+
+async def _rows(
+    tx: AsyncConnection,
+    queries: Sequence[Query],
+    order: Order,
+    span: Span,
+    cursor: Cursor | None,
+) -> Sequence[RowMapping]:
+    """The part, and one row more if there is one; with what it is sorted by."""
+    offset = 0 if cursor is not None else span.offset
+    keys = [column.label(_KEY.format(n)) for n, column in enumerate(order.columns)]
+    parts = [query.add_columns(*keys) for query in queries]
+    if cursor is not None:
+        parts = [part.where(_beyond(order, cursor.values)) for part in parts]
+    most = span.limit + 1
+    if len(parts) == 1:
+        part = parts[0].order_by(*_sorted(order, keys)).limit(most).offset(offset)
+    else:
+        some = (p.order_by(*_sorted(order, keys)).limit(most + offset).subquery() for p in parts)
+        whole = union_all(*(select(one) for one in some)).subquery()
+        by = _sorted(order, [whole.c[key.name] for key in keys])
+        part = select(whole).order_by(*by).limit(most).offset(offset)
+    return (await tx.execute(part)).mappings().all()
+
+
+async def _count(tx: AsyncConnection, queries: Sequence[Query]) -> tuple[int, bool]:
+    """How many rows queries find, MOST_COUNTED at most, and whether those are all."""
+    total = 0
+    for query in queries:
+        some: Query = query.with_only_columns(literal_column("1"), maintain_column_froms=True)
+        counted = select(func.count()).select_from(some.limit(MOST_COUNTED + 1).subquery())
+        total += int((await tx.execute(counted)).scalar_one())
+    return min(total, MOST_COUNTED), total <= MOST_COUNTED
+
+
+def _sorted(order: Order, columns: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
+    return [column.desc() if order.descending else column.asc() for column in columns]
+
+
+def _beyond(order: Order, values: Sequence[Any]) -> ColumnElement[bool]:
+    """What comes after a row with these values."""
+    bound = [
+        bindparam(None, value, type_=column.type, unique=True)
+        for column, value in zip(order.columns, values, strict=True)
+    ]
+    place, there = tuple_(*order.columns), tuple_(*bound)
+    return place < there if order.descending else place > there

@@ -55,6 +55,15 @@ pos_registers = Table(
     CheckConstraint("discount_limit_percent BETWEEN 0 AND 100", name="discount_limit_percent"),
     CheckConstraint("next_receipt_number > 0", name="receipts_count_from_one"),
     Index("ix_pos_registers_tenant_id", "tenant_id", postgresql_where=text("NOT removed")),
+    Index("ix_pos_registers_name", "tenant_id", "name", "id", postgresql_where=text("NOT removed")),
+    Index(
+        "ix_pos_registers_location",
+        "tenant_id",
+        "location_id",
+        "name",
+        "id",
+        postgresql_where=text("NOT removed"),
+    ),
     postgresql_with={"fillfactor": "50"},
 )
 
@@ -84,6 +93,7 @@ pos_shifts = Table(
     Index(
         "uq_pos_shifts_open", "register_id", unique=True, postgresql_where=text("closed_at IS NULL")
     ),
+    Index("ix_pos_shifts_opened_by", "tenant_id", "opened_by", "register_id", "number"),
     postgresql_with={"fillfactor": "50"},
 )
 
@@ -164,6 +174,17 @@ pos_sales = Table(
     Index("ix_pos_sales_newest", "tenant_id", "created_at", "id"),
     Index("ix_pos_sales_register", "register_id", "receipt_number"),
     Index("ix_pos_sales_shift_id", "shift_id"),
+    Index("ix_pos_sales_location", "tenant_id", "location_id", "created_at", "id"),
+    Index("ix_pos_sales_register_newest", "register_id", "created_at", "id"),
+    Index("ix_pos_sales_shift", "shift_id", "created_at", "id"),
+    Index("ix_pos_sales_cashier", "tenant_id", "created_by", "created_at", "id"),
+    Index(
+        "ix_pos_sales_offline",
+        "tenant_id",
+        "created_at",
+        "id",
+        postgresql_where=text("client_sale_id IS NOT NULL"),
+    ),
 )
 
 pos_sale_lines = Table(
@@ -223,6 +244,7 @@ pos_returns = Table(
     Column("created_by", Text, nullable=False),
     _moment("created_at"),
     Index("ix_pos_returns_sale_id", "sale_id"),
+    Index("ix_pos_returns_sale", "sale_id", "created_at", "id"),
     Index("ix_pos_returns_shift_id", "shift_id"),
 )
 
@@ -302,4 +324,5 @@ pos_parked_sales = Table(
     Column("parked_by", Text, nullable=False),
     _moment("parked_at", server_default=func.now()),
     Index("ix_pos_parked_sales_location", "tenant_id", "location_id", "parked_at"),
+    Index("ix_pos_parked_sales_oldest", "tenant_id", "parked_at", "id"),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,8 @@ from uuid import UUID
 from sqlalchemy import RowMapping, delete, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.paging import page
+from core.paging import Part, Span
+from store.paging import Row, falling, page, rising
 from store.pos import (
     pos_cash_movements,
     pos_parked_sales,
@@ -48,28 +49,25 @@ class SaleFilters:
     offline: bool | None = None
 
 
-async def registers(
-    tx: AsyncConnection, location_id: UUID | None, offset: int, limit: int
-) -> tuple[Rows, int]:
+async def registers(tx: AsyncConnection, location_id: UUID | None, span: Span) -> Part[Row]:
     """The business's registers that were not removed, by name."""
     query = select(pos_registers).where(~pos_registers.c.removed)
     if location_id is not None:
         query = query.where(pos_registers.c.location_id == location_id)
-    return await page(tx, query, (pos_registers.c.name, pos_registers.c.id), offset, limit)
+    return await page(tx, query, rising(pos_registers.c.name, pos_registers.c.id), span)
 
 
 async def shifts(
     tx: AsyncConnection,
     register_id: UUID,
     opened_by: str | None,
-    offset: int,
-    limit: int,
-) -> tuple[Rows, int]:
+    span: Span,
+) -> Part[Row]:
     """A register's shifts, latest first; with `opened_by` only that person's."""
     query = select(pos_shifts).where(pos_shifts.c.register_id == register_id)
     if opened_by is not None:
         query = query.where(pos_shifts.c.opened_by == opened_by)
-    return await page(tx, query, (pos_shifts.c.number.desc(),), offset, limit)
+    return await page(tx, query, falling(pos_shifts.c.number), span)
 
 
 async def shift(tx: AsyncConnection, shift_id: UUID) -> RowMapping | None:
@@ -77,17 +75,13 @@ async def shift(tx: AsyncConnection, shift_id: UUID) -> RowMapping | None:
     return (await tx.execute(query)).mappings().first()
 
 
-async def cash_movements(
-    tx: AsyncConnection, shift_id: UUID, offset: int, limit: int
-) -> tuple[Rows, int]:
+async def cash_movements(tx: AsyncConnection, shift_id: UUID, span: Span) -> Part[Row]:
     """What was put into a shift's drawer or taken out of it beside sales, in order."""
     query = select(pos_cash_movements).where(pos_cash_movements.c.shift_id == shift_id)
-    return await page(tx, query, (pos_cash_movements.c.sequence,), offset, limit)
+    return await page(tx, query, rising(pos_cash_movements.c.sequence), span)
 
 
-async def sales(
-    tx: AsyncConnection, filters: SaleFilters, offset: int, limit: int
-) -> tuple[Rows, int]:
+async def sales(tx: AsyncConnection, filters: SaleFilters, span: Span) -> Part[Row]:
     """Sales, latest first."""
     c = pos_sales.c
     query = select(pos_sales)
@@ -108,7 +102,7 @@ async def sales(
         query = query.where(c.client_sale_id.is_not(None) == filters.offline)
     if filters.seen_by is not None and not (filters.receipt_number and filters.register_id):
         query = query.where(_seen_by(filters.seen_by))
-    return await page(tx, query, (c.created_at.desc(), c.id.desc()), offset, limit)
+    return await page(tx, query, falling(c.created_at, c.id), span)
 
 
 async def sale(
@@ -135,10 +129,16 @@ async def uploaded(tx: AsyncConnection, sale_ids: Iterable[UUID]) -> dict[UUID, 
     return {row["id"]: row for row in (await tx.execute(query)).mappings()}
 
 
-async def returns_of(tx: AsyncConnection, sale_id: UUID, offset: int, limit: int) -> Any:
-    """The returns of a sale, oldest first."""
+async def returns_of(
+    tx: AsyncConnection, sale_id: UUID, span: Span
+) -> Part[tuple[Row, Rows, Rows]]:
+    """The returns of a sale with their lines and refunds, oldest first."""
     query = select(pos_returns).where(pos_returns.c.sale_id == sale_id)
-    return await page(tx, query, (pos_returns.c.created_at, pos_returns.c.id), offset, limit)
+    found = await page(tx, query, rising(pos_returns.c.created_at, pos_returns.c.id), span)
+    ids = [row["id"] for row in found.items]
+    lines = await _by_return(tx, pos_return_lines, ids)
+    refunds = await _by_return(tx, pos_refunds, ids)
+    return found.map(lambda row: (row, lines.get(row["id"], []), refunds.get(row["id"], [])))
 
 
 async def returned(tx: AsyncConnection, return_id: UUID) -> tuple[RowMapping, Rows, Rows] | None:
@@ -163,15 +163,13 @@ async def park(tx: AsyncConnection, row: Mapping[str, Any]) -> RowMapping | None
     return made.mappings().one()
 
 
-async def parked(
-    tx: AsyncConnection, location_id: UUID | None, offset: int, limit: int
-) -> tuple[Rows, int]:
+async def parked(tx: AsyncConnection, location_id: UUID | None, span: Span) -> Part[Row]:
     """Parked sales, oldest first."""
     query = select(pos_parked_sales)
     if location_id is not None:
         query = query.where(pos_parked_sales.c.location_id == location_id)
-    order = (pos_parked_sales.c.parked_at, pos_parked_sales.c.id)
-    return await page(tx, query, order, offset, limit)
+    order = rising(pos_parked_sales.c.parked_at, pos_parked_sales.c.id)
+    return await page(tx, query, order, span)
 
 
 async def unpark(tx: AsyncConnection, parked_id: UUID) -> RowMapping | None:
@@ -187,6 +185,15 @@ async def unpark(tx: AsyncConnection, parked_id: UUID) -> RowMapping | None:
 def _seen_by(cashier: str) -> Any:
     own = select(pos_shifts.c.id).where(pos_shifts.c.opened_by == cashier)
     return or_(pos_sales.c.created_by == cashier, pos_sales.c.shift_id.in_(own))
+
+
+async def _by_return(tx: AsyncConnection, table: Any, ids: Sequence[UUID]) -> dict[UUID, Rows]:
+    """Rows of returns, of each in order."""
+    query = select(table).where(table.c.return_id.in_(ids)).order_by(table.c.number)
+    found: dict[UUID, Rows] = {}
+    for row in (await tx.execute(query)).mappings():
+        found.setdefault(row["return_id"], []).append(row)
+    return found
 
 
 async def _of(tx: AsyncConnection, table: Any, condition: Any) -> Rows:

@@ -6,6 +6,7 @@ moment on, everywhere or at one location. Rates are parts per million: 20 % is 2
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -32,6 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store.paging import falling, rising
 from store.schema import live_id, metadata, moment
 from store.versioned import Rows
 
@@ -62,6 +64,7 @@ tax_classes = Table(
         unique=True,
         postgresql_where=text("is_default AND deleted_at IS NULL"),
     ),
+    Index("ix_tax_classes_oldest", "tenant_id", "created_at", "id", postgresql_where=LIVE),
 )
 
 tax_rates = Table(
@@ -94,6 +97,14 @@ tax_rates = Table(
         unique=True,
         postgresql_where=LIVE,
         postgresql_nulls_not_distinct=True,
+    ),
+    Index(
+        "ix_tax_rates_newest",
+        "tenant_id",
+        "tax_class_id",
+        "valid_from",
+        "id",
+        postgresql_where=LIVE,
     ),
 )
 
@@ -135,13 +146,13 @@ class TaxRate:
 classes = Rows(
     tax_classes,
     TaxClass,
-    order=(tax_classes.c.created_at,),
+    order=rising(tax_classes.c.created_at, tax_classes.c.id),
     unique={"uq_tax_classes_name": "name", "uq_tax_classes_default": "isDefault"},
 )
 rates = Rows(
     tax_rates,
     TaxRate,
-    order=(tax_rates.c.tax_class_id, tax_rates.c.valid_from.desc()),
+    order=falling(tax_rates.c.tax_class_id, tax_rates.c.valid_from, tax_rates.c.id),
     unique={"uq_tax_rates_moment": "validFrom"},
 )
 
@@ -151,11 +162,17 @@ def of_class(tax_class_id: UUID) -> ColumnElement[bool]:
     return tax_rates.c.tax_class_id == tax_class_id
 
 
-async def names(tx: AsyncConnection, *, live: bool = False) -> dict[UUID, str]:
-    """The names of the tenant's classes by id: also of those that are deleted, unless `live`."""
-    query = select(tax_classes.c.id, tax_classes.c.name)
-    if live:
-        query = query.where(tax_classes.c.deleted_at.is_(None))
+async def live_names(tx: AsyncConnection) -> dict[UUID, str]:
+    """The names of the tenant's classes by id."""
+    query = select(tax_classes.c.id, tax_classes.c.name).where(tax_classes.c.deleted_at.is_(None))
+    return {row.id: row.name for row in await tx.execute(query.limit(MOST_CLASSES))}
+
+
+async def names(tx: AsyncConnection, class_ids: Iterable[UUID | None]) -> dict[UUID, str]:
+    """The names of classes by id, of deleted ones too."""
+    query = select(tax_classes.c.id, tax_classes.c.name).where(
+        tax_classes.c.id.in_(list(class_ids))
+    )
     return {row.id: row.name for row in await tx.execute(query)}
 
 

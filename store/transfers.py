@@ -12,7 +12,6 @@ from sqlalchemy import (
     DateTime,
     Index,
     Integer,
-    RowMapping,
     Table,
     Text,
     Uuid,
@@ -21,8 +20,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from core.paging import Part, Span
 from store.aggregates import Read, Tables, Write, array_literal
-from store.paging import page
+from store.paging import Row, falling, page
 from store.schema import metadata, used
 
 stock_transfers = Table(
@@ -52,22 +52,25 @@ stock_transfers = Table(
     CheckConstraint("0 < ALL (quantities)", name="quantities_positive"),
     CheckConstraint("from_location_id <> to_location_id", name="not_to_itself"),
     Index("ix_stock_transfers_tenant_id_id", "tenant_id", "id"),
+    Index("ix_stock_transfers_status", "tenant_id", "status", "id"),
+    Index("ix_stock_transfers_from", "tenant_id", "from_location_id", "id"),
+    Index("ix_stock_transfers_to", "tenant_id", "to_location_id", "id"),
 )
 
 
 async def list_transfers(
-    tx: AsyncConnection, status: str | None, location_id: UUID | None, offset: int, limit: int
-) -> tuple[list[RowMapping], int]:
-    """The tenant's transfers, latest first, and how many; `location_id` is either end."""
+    tx: AsyncConnection, status: str | None, location_id: UUID | None, span: Span
+) -> Part[Row]:
+    """The tenant's transfers, latest first; `location_id` is either end."""
     query = select(stock_transfers)
     if status is not None:
         query = query.where(stock_transfers.c.status == status)
-    if location_id is not None:
-        query = query.where(
-            (stock_transfers.c.from_location_id == location_id)
-            | (stock_transfers.c.to_location_id == location_id)
-        )
-    return await page(tx, query, (stock_transfers.c.id.desc(),), offset, limit)
+    if location_id is None:
+        return await page(tx, query, falling(stock_transfers.c.id), span)
+    # No transfer has the same two ends.
+    ends = (stock_transfers.c.from_location_id, stock_transfers.c.to_location_id)
+    either = [query.where(end == location_id) for end in ends]
+    return await page(tx, either, falling(stock_transfers.c.id), span)
 
 
 def _row(row: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -32,7 +32,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from core.paging import Part, Span
 from store.auth import users
+from store.paging import falling, page
 from store.schema import address_columns, metadata, moment
 
 MOST_ADDRESSES = 50
@@ -185,17 +187,16 @@ async def get(tx: AsyncConnection, user_id: UUID) -> Listed | None:
     return Listed(**row) if row else None
 
 
-async def page(
+async def people(
     tx: AsyncConnection,
+    span: Span,
     *,
     words: str | None,
     role: str | None,
     disabled: bool | None,
-    limit: int,
-    offset: int,
-) -> tuple[list[Listed], int]:
-    """One page of all people, newest first, and how many there are on all pages. `words` is part
-    of a name or of an e-mail address, as it stands."""
+) -> Part[Listed]:
+    """All people, newest first. `words` is part of a name or of an e-mail address, as it
+    stands."""
     conditions = []
     if words is not None:
         part = words.lower()
@@ -210,16 +211,9 @@ async def page(
     if disabled is not None:
         is_disabled = users.c.disabled_at.is_not(None)
         conditions.append(is_disabled if disabled else ~is_disabled)
-    query = (
-        select(*_LISTED)
-        .where(*conditions)
-        .order_by(users.c.created_at.desc(), users.c.id)
-        .limit(limit)
-        .offset(offset)
-    )
-    found = [Listed(**row) for row in (await tx.execute(query)).mappings()]
-    count = select(func.count()).select_from(users).where(*conditions)
-    return found, (await tx.execute(count)).scalar_one()
+    query = select(*_LISTED).where(*conditions)
+    found = await page(tx, query, falling(users.c.created_at, users.c.id), span)
+    return found.map(lambda row: Listed(**row))
 
 
 async def set_disabled(tx: AsyncConnection, user_id: UUID, *, disabled: bool) -> None:

@@ -12,7 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import Conflict, FieldError, InUse
+from core.paging import Part, Span
 from store.engine import sqlstate
+from store.paging import Order, page
 
 T = TypeVar("T")
 
@@ -26,7 +28,7 @@ class Rows(Generic[T]):
         table: Table,
         kind: type[T],
         *,
-        order: tuple[ColumnElement[Any], ...],
+        order: Order,
         unique: Mapping[str, str],
     ) -> None:
         self.table = table
@@ -46,19 +48,13 @@ class Rows(Generic[T]):
         query = select(func.count()).select_from(self.table).where(self._live, *conditions)
         return int((await tx.execute(query)).scalar_one())
 
-    async def page(
-        self, tx: AsyncConnection, *conditions: ColumnElement[bool], limit: int, offset: int
-    ) -> tuple[list[T], int]:
-        """One page of what is not deleted, and how many there are on all pages."""
-        query = (
-            select(*self._columns)
-            .where(self._live, *conditions)
-            .order_by(*self._order, self.table.c.id)
-            .limit(limit)
-            .offset(offset)
-        )
-        found = [self._kind(**row) for row in (await tx.execute(query)).mappings()]
-        return found, await self.count(tx, *conditions)
+    async def part(
+        self, tx: AsyncConnection, span: Span, *conditions: ColumnElement[bool]
+    ) -> Part[T]:
+        """What is not deleted."""
+        query = select(*self._columns).where(self._live, *conditions)
+        found = await page(tx, query, self._order, span)
+        return found.map(lambda row: self._kind(**row))
 
     async def add(self, tx: AsyncConnection, values: Mapping[str, Any]) -> T:
         """Raises Conflict naming the field whose value another row has."""

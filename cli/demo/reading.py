@@ -111,15 +111,15 @@ async def read_level(page: Page, product_id: str) -> Level:
 
 async def _rows(page: Page, path: str, **params: Any) -> AsyncIterator[Mapping[str, Any]]:
     """All rows of a list, page by page."""
-    number = seen = 0
+    where: dict[str, str] = {}
     while True:
-        number += 1
-        body = await page.sender.client.get(path, page=number, limit=_ROWS, **params)
+        body = await page.sender.client.get(path, limit=_ROWS, **where, **params)
         for row in body["data"]:
             yield row
-        seen += len(body["data"])
-        if len(body["data"]) < _ROWS or seen >= body["pagination"]["total"]:
+        following = body["pagination"].get("nextCursor")
+        if following is None:
             return
+        where = {"cursor": following}
 
 
 def _movement(row: Mapping[str, Any]) -> Movement:

@@ -16,6 +16,7 @@ from core.errors import (
     ValidationFailed,
 )
 from core.ids import uuid7
+from core.paging import Part, Span
 from core.principal import Principal, Role
 from core.request import RequestKey
 from deployments.auth.members import actor_role
@@ -132,12 +133,9 @@ async def revoke(
         return await once(tx, tenant, key, work)
 
 
-async def page(
-    db: Database, principal: Principal, *, limit: int, offset: int
-) -> tuple[list[InvitationOut], int]:
+async def listed(db: Database, principal: Principal, span: Span) -> Part[InvitationOut]:
     async with db.transaction(Scope(tenant_of(principal))) as tx:
-        found, total = await invitations.page(tx, limit=limit, offset=offset)
-    return [InvitationOut.of(one) for one in found], total
+        return (await invitations.listed(tx, span)).map(InvitationOut.of)
 
 
 async def preview(db: Database, edge: Edge, address: str, token: str) -> PreviewOut:

@@ -25,7 +25,7 @@ from gateway.answers import response
 from gateway.errors import responses
 from gateway.resources import Resources
 from gateway.routing import HoldfastRoute
-from gateway.schemas import Envelope, Page, PageQuery, Pagination
+from gateway.schemas import Envelope, Page, PageQuery, page_of
 
 router = APIRouter(route_class=HoldfastRoute)
 
@@ -143,10 +143,7 @@ async def _create(
 async def _list(
     resources: Resources, holder: keys.Holder, principal: Principal, query: PageQuery
 ) -> Page[KeyOut]:
-    found, total = await keys.page(
-        resources.db, holder, principal, limit=query.limit, offset=query.offset
-    )
-    return Page(data=found, pagination=Pagination(page=query.page, limit=query.limit, total=total))
+    return page_of(await keys.listed(resources.db, holder, principal, query.span))
 
 
 async def _rotate(

@@ -18,6 +18,7 @@ from core.errors import (
     ValidationFailed,
 )
 from core.ids import uuid7
+from core.paging import Part, Span
 from core.principal import Principal
 from core.request import RequestKey
 from deployments.auth.members import actor_role
@@ -153,17 +154,14 @@ async def rotate(
     return answer
 
 
-async def page(
-    db: Database, holder: Holder, principal: Principal, *, limit: int, offset: int
-) -> tuple[list[KeyOut], int]:
-    """One page of a holder's keys, newest first, and how many there are. Raises Forbidden or
-    NotFound for a person who is not below the caller."""
+async def listed(db: Database, holder: Holder, principal: Principal, span: Span) -> Part[KeyOut]:
+    """A holder's keys, newest first. Raises Forbidden or NotFound for a person who is not below
+    the caller."""
     async with db.transaction(Scope(holder.tenant_id)) as tx:
         if holder.user_id not in (None, UUID(principal.id)):
             actor = await members.get(tx, UUID(principal.id))
             await _check_below(tx, actor.role if actor else None, holder.user_id)
-        found, total = await access_keys.page(tx, holder.user_id, limit=limit, offset=offset)
-    return [KeyOut.of(one) for one in found], total
+        return (await access_keys.listed(tx, holder.tenant_id, holder.user_id, span)).map(KeyOut.of)
 
 
 async def revoke(

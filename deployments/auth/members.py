@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from core.errors import NotFound
+from core.paging import Part, Span
 from core.principal import Principal
 from core.request import RequestKey
 from deployments.auth.people_schemas import MemberOut, MembershipOut
@@ -33,12 +34,10 @@ async def actor_role(tx: Transaction, principal: Principal) -> str | None:
     return member.role if member else None
 
 
-async def page(
-    db: Database, principal: Principal, *, limit: int, offset: int
-) -> tuple[list[MemberOut], int]:
-    async with db.transaction(Scope(tenant_of(principal))) as tx:
-        found, total = await members.page(tx, limit=limit, offset=offset)
-    return [MemberOut.of(one) for one in found], total
+async def listed(db: Database, principal: Principal, span: Span) -> Part[MemberOut]:
+    tenant = tenant_of(principal)
+    async with db.transaction(Scope(tenant)) as tx:
+        return (await members.listed(tx, tenant, span)).map(MemberOut.of)
 
 
 async def mine(db: Database, principal: Principal) -> list[MembershipOut]:

@@ -26,7 +26,7 @@ from gateway.answers import response
 from gateway.context import context_of
 from gateway.errors import responses
 from gateway.routing import HoldfastRoute
-from gateway.schemas import Envelope, Message, Page, PageQuery, Pagination
+from gateway.schemas import Envelope, Message, Page, PageQuery, page_of
 
 router = APIRouter(route_class=HoldfastRoute)
 
@@ -36,10 +36,7 @@ Paging = Annotated[PageQuery, Query()]
 @router.get("/members", summary="List members")
 async def list_members(principal: Manager, resources: In, query: Paging) -> Page[MemberOut]:
     """Who works for your business, the first joined first."""
-    found, total = await members.page(
-        resources.db, principal, limit=query.limit, offset=query.offset
-    )
-    return Page(data=found, pagination=_pages(query, total))
+    return page_of(await members.listed(resources.db, principal, query.span))
 
 
 @router.put(
@@ -90,10 +87,7 @@ async def leave_business(principal: Person, resources: In, key: Key, tenant_id: 
 @router.get("/invitations", summary="List invitations")
 async def list_invitations(principal: Manager, resources: In, query: Paging) -> Page[InvitationOut]:
     """All of your business, newest first, answered and ended ones too."""
-    found, total = await invitations.page(
-        resources.db, principal, limit=query.limit, offset=query.offset
-    )
-    return Page(data=found, pagination=_pages(query, total))
+    return page_of(await invitations.listed(resources.db, principal, query.span))
 
 
 @router.post(
@@ -157,7 +151,3 @@ async def accept_invitation(
     next. It takes no Idempotency-Key, for it holds a password; the link is good for one use."""
     address = context_of(request.scope).address
     return await invitations.accept(resources.db, resources.edge, address, body)
-
-
-def _pages(query: PageQuery, total: int) -> Pagination:
-    return Pagination(page=query.page, limit=query.limit, total=total)

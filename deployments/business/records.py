@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from core.errors import Conflict, FieldError, NotFound
 from core.ids import uuid7
+from core.paging import Part, Span
 from core.principal import Principal
 from core.request import RequestKey
 from gateway.access import tenant_of
@@ -77,14 +78,12 @@ class Records(Generic[T]):
         self._db = db
         self._kind = kind
 
-    async def page(
-        self, principal: Principal, *conditions: Any, limit: int, offset: int
-    ) -> tuple[list[Any], int]:
-        """One page as it is answered, and how many there are on all pages."""
+    async def part(self, principal: Principal, span: Span, *conditions: Any) -> Part[Any]:
+        """Part of the list as it is answered."""
         tenant = tenant_of(principal)
         async with self._db.transaction(Scope(tenant)) as tx:
-            found, total = await self._kind.rows.page(tx, *conditions, limit=limit, offset=offset)
-        return [self._kind.view(one, tenant) for one in found], total
+            found = await self._kind.rows.part(tx, span, *conditions)
+        return found.map(lambda one: self._kind.view(one, tenant))
 
     async def get(self, principal: Principal, row_id: UUID) -> Any:
         """Raises NotFound for what is deleted, and for another business's."""

@@ -35,7 +35,7 @@ from gateway.capability import Capability
 from gateway.errors import responses
 from gateway.idempotency import request_key
 from gateway.routing import HoldfastRoute
-from gateway.schemas import Envelope, Message, Page, PageQuery, Pagination
+from gateway.schemas import Envelope, Message, Page, PageQuery, page_of
 from store.taxes import of_class
 
 router = APIRouter(route_class=HoldfastRoute)
@@ -83,10 +83,7 @@ async def delete_business(principal: Closer, shared: Shared, key: Key) -> Respon
 @router.get("/locations", summary="List locations")
 async def list_locations(principal: Member, shared: Shared, query: Paging) -> Page[LocationOut]:
     """Locations that are not deleted, the oldest first."""
-    found, total = await service.location_records(shared.db).page(
-        principal, limit=query.limit, offset=query.offset
-    )
-    return Page(data=found, pagination=_pages(query, total))
+    return page_of(await service.location_records(shared.db).part(principal, query.span))
 
 
 @router.get("/locations/{location_id}", summary="Get a location", responses=responses(NotFound))
@@ -145,10 +142,7 @@ async def delete_location(
 @router.get("/tax-classes", summary="List tax classes")
 async def list_tax_classes(principal: Member, shared: Shared, query: Paging) -> Page[TaxClassOut]:
     """Kinds of goods that are taxed alike."""
-    found, total = await service.tax_class_records(shared.db).page(
-        principal, limit=query.limit, offset=query.offset
-    )
-    return Page(data=found, pagination=_pages(query, total))
+    return page_of(await service.tax_class_records(shared.db).part(principal, query.span))
 
 
 @router.post(
@@ -202,10 +196,8 @@ async def list_tax_rates(
     has begun holds; a location's own beats one for everywhere."""
     wanted = query.tax_class_id
     conditions = [] if wanted is None else [of_class(wanted)]
-    found, total = await service.tax_rate_records(shared.db, shared.clock).page(
-        principal, *conditions, limit=query.limit, offset=query.offset
-    )
-    return Page(data=found, pagination=_pages(query, total))
+    records = service.tax_rate_records(shared.db, shared.clock)
+    return page_of(await records.part(principal, query.span, *conditions))
 
 
 @router.post(
@@ -257,14 +249,8 @@ async def read_audit_log(
 ) -> Page[AuditOut]:
     """Every change of the business, its people, keys, master data, catalogue and suppliers, newest
     first. It holds no secrets, and nobody can change it."""
-    found, total = await service.audit_page(
-        shared.db, principal, query.filters(), limit=query.limit, offset=query.offset
-    )
-    return Page(data=[AuditOut.of(one) for one in found], pagination=_pages(query, total))
-
-
-def _pages(query: PageQuery, total: int) -> Pagination:
-    return Pagination(page=query.page, limit=query.limit, total=total)
+    found = await service.audit_log(shared.db, principal, query.filters(), query.span)
+    return page_of(found.map(AuditOut.of))
 
 
 capability = Capability("business", "/api/business", router)

@@ -10,6 +10,7 @@ from uuid import UUID
 from core.clock import Clock
 from core.errors import Conflict, FieldError, InUse, NotFound
 from core.money import exponent
+from core.paging import Part, Span
 from core.principal import Principal
 from core.request import RequestKey
 from deployments.business.places import Places
@@ -219,11 +220,11 @@ def tax_rate_records(db: Database, clock: Clock) -> Records[TaxRate]:
     )
 
 
-async def audit_page(
-    db: Database, principal: Principal, filters: Filters, *, limit: int, offset: int
-) -> tuple[list[Entry], int]:
+async def audit_log(
+    db: Database, principal: Principal, filters: Filters, span: Span
+) -> Part[Entry]:
     async with db.transaction(Scope(tenant_of(principal))) as tx:
-        return await audit.page(tx, filters, limit=limit, offset=offset)
+        return await audit.entries(tx, filters, span)
 
 
 def _check_unused(uses: Sequence[str]) -> None:

@@ -58,7 +58,9 @@ class Exports(CatalogService):
             parts = await catalog_bundles.components_of(tx, bundles)
             mentioned = {part.item_id for one in parts.values() for part in one}
             skus = await catalog.skus_of(tx, mentioned)
-            classes = await taxes.names(tx)
+            used = {one.tax_class_id for one in products}
+            used |= {one.tax_class_id for of_one in variants.values() for one in of_one}
+            classes = await taxes.names(tx, used - {None})
         rows = []
         for product in products:
             rows.append(product_row(product, parts.get(product.id, ()), skus, classes))

@@ -72,7 +72,7 @@ class Imports(CatalogService):
         """What becomes of each row; the categories that they name are there."""
         await catalog.lock_catalog(tx, tenant)
         author = await self.author(tx, principal, tenant)
-        rows = read_rows(body.rows, TaxClasses(await taxes.names(tx, live=True)))
+        rows = read_rows(body.rows, TaxClasses(await taxes.live_names(tx)))
         shelf = await _shelf(tx, tenant, rows)
         if parents := shelf.new_parents(rows):
             shelf.stocked.update(await told.check(tx, parents))

@@ -25,7 +25,7 @@ from core.errors import Conflict, Unavailable
 from core.ids import uuid7
 from core.principal import Principal
 from core.request import RequestKey
-from store import catalog, catalog_bundles, first_variants, inventory
+from store import catalog, catalog_bundles, first_variants, inventory_reading
 from store.engine import Database, Scope, Transaction
 
 # A request's own time: who writes later begins anew.
@@ -155,7 +155,7 @@ async def free_if_simple(
         if product_id is None:
             return
         facts = (await catalog_bundles.facts_of(tx, [product_id])).get(product_id)
-        sequence = await inventory.parent_sequence(tx, product_id)
+        sequence = await inventory_reading.parent_sequence(tx, product_id)
         if sequence is None or facts is None or facts.kind != "simple":
             return
         if await first_variants.is_marked(tx, product_id):

@@ -45,8 +45,15 @@ from deployments.catalog.schemas import (
     ProductQuery,
     ProductView,
 )
-from gateway.schemas import Envelope, Message, Page, Pagination
-from store import audit, catalog, catalog_bundles, catalog_search, catalog_variants
+from gateway.schemas import Envelope, Message, Page, page_of
+from store import (
+    audit,
+    catalog,
+    catalog_bundles,
+    catalog_categories,
+    catalog_search,
+    catalog_variants,
+)
 from store.catalog import Product
 from store.catalog_bundles import Component
 from store.catalog_search import PRICE_STEPS, Facet, Filters
@@ -75,13 +82,10 @@ class Catalog(CatalogService):
     async def page(self, principal: Principal, query: ProductQuery) -> Page[ProductView]:
         own = sees_costs(principal, query.vendor_id)
         async with self._db.transaction(Scope(query.vendor_id) if own else PUBLIC) as tx:
-            products, total = await catalog_search.search(
-                tx, _filters(query), query.sort, limit=query.limit, offset=query.offset
-            )
-            sizes = await catalog_variants.count_of_products(tx, [one.id for one in products])
-        return Page(
-            data=[ProductView.of(one, sizes.get(one.id, 0), query.currency) for one in products],
-            pagination=Pagination(page=query.page, limit=query.limit, total=total),
+            found = await catalog_search.search(tx, _filters(query), query.sort, query.span)
+            sizes = await catalog_variants.count_of_products(tx, [one.id for one in found.items])
+        return page_of(
+            found.map(lambda one: ProductView.of(one, sizes.get(one.id, 0), query.currency))
         )
 
     async def facets(self, query: ProductFilters) -> Envelope[Facets]:
@@ -91,7 +95,7 @@ class Catalog(CatalogService):
 
     async def categories(self, vendor_id: UUID | None) -> Envelope[list[CategorySize]]:
         async with self._db.transaction(PUBLIC) as tx:
-            used = await catalog_search.categories(tx, vendor_id)
+            used = await catalog_categories.in_use(tx, vendor_id)
         return Envelope(data=[CategorySize(category=name, products=n) for name, n in used])
 
     async def get(

@@ -29,7 +29,7 @@ from gateway.access import require
 from gateway.errors import responses
 from gateway.idempotency import request_key
 from gateway.routing import HoldfastRoute
-from gateway.schemas import Envelope, Message, Page, PageQuery, Pagination
+from gateway.schemas import Envelope, Message, Page, PageQuery, page_of
 from store import purchasing as stored
 from store.commands import Recorded
 from store.engine import Scope
@@ -52,9 +52,8 @@ async def list_suppliers(
 ) -> Page[s.SupplierView]:
     """Your suppliers, by name."""
     async with shared.db.transaction(Scope(tenant_id=tenant_of(principal))) as tx:
-        found, total = await stored.list_suppliers(tx, query.offset, query.limit)
-    pagination = Pagination(page=query.page, limit=query.limit, total=total)
-    return Page(data=[s.SupplierView.of(one) for one in found], pagination=pagination)
+        found = await stored.list_suppliers(tx, query.span)
+    return page_of(found.map(s.SupplierView.of))
 
 
 @router.post(
@@ -125,12 +124,10 @@ async def list_purchase_orders(
 ) -> Page[s.PurchaseView]:
     """Your purchase orders, latest first."""
     async with shared.db.transaction(Scope(tenant_id=tenant_of(principal))) as tx:
-        rows, total = await stored.list_purchase_orders(
-            tx, query.status, query.supplier_id, query.item_id, query.offset, query.limit
+        found = await stored.list_purchase_orders(
+            tx, query.status, query.supplier_id, query.item_id, query.span
         )
-    data = [_shown(principal, _reply_of({**row})) for row in rows]
-    pagination = Pagination(page=query.page, limit=query.limit, total=total)
-    return Page(data=data, pagination=pagination)
+    return page_of(found.map(lambda row: _shown(principal, _reply_of({**row}))))
 
 
 @router.post("/purchase-orders", status_code=201, responses=responses(NotFound))

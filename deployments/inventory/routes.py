@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -31,9 +31,10 @@ from gateway.capability import Capability
 from gateway.errors import responses
 from gateway.idempotency import request_key
 from gateway.routing import HoldfastRoute
-from gateway.schemas import Envelope, Page, Pagination
-from store import inventory as stored
+from gateway.schemas import Envelope, Page, page_of
+from store import inventory_reading as stored
 from store.engine import PUBLIC, Scope
+from store.paging import Row
 
 router = APIRouter(route_class=HoldfastRoute, tags=["inventory"])
 capability = Capability("inventory", "/api/inventory", router)
@@ -57,17 +58,8 @@ async def low_stock(
     """What is below its threshold, and where: of your business, or, for others, of all."""
     scope = Scope(tenant_id=principal.tenant_id) if principal.tenant_id else PUBLIC
     async with shared.db.transaction(scope) as tx:
-        rows, total = await stored.low_stock(tx, query.location_id, query.offset, query.limit)
-    data = [
-        s.LowStockOut(
-            product_id=row["product_id"],
-            location_id=row["location_id"],
-            quantity=max(row["available"], 0),
-            low_stock_threshold=row["low_stock_threshold"],
-        )
-        for row in rows
-    ]
-    return _page(data, query, total)
+        found = await stored.low_stock(tx, query.location_id, query.span)
+    return page_of(found.map(_low))
 
 
 @router.post(
@@ -137,26 +129,10 @@ async def reservations(
 ) -> Page[s.ReservationRow]:
     """The business's reservations, latest first."""
     async with shared.db.transaction(Scope(tenant_id=principal.tenant_id)) as tx:
-        rows, total = await stored.list_reservations(
-            tx, query.status, query.product_id, query.location_id, query.offset, query.limit
+        found = await stored.list_reservations(
+            tx, query.status, query.product_id, query.location_id, query.span
         )
-    data = [
-        s.ReservationRow(
-            reservation_id=row["id"],
-            location_id=row["location_id"],
-            status=m.Status(row["status"]),
-            expires_at=row["expires_at"],
-            created_at=row["created_at"],
-            created_by=row["created_by"],
-            reference=row["reference"],
-            lines=[
-                s.LineBody(product_id=product, quantity=quantity)
-                for product, quantity in zip(row["product_ids"], row["quantities"], strict=True)
-            ],
-        )
-        for row in rows
-    ]
-    return _page(data, query, total)
+    return page_of(found.map(_reservation_row))
 
 
 @router.get("/reservations/{reservationId}", responses=responses(NotFound))
@@ -260,17 +236,15 @@ async def movements(
     await shared.owners.check(tenant_id, [product_id])
     location_id = await shared.places.check(tenant_id, query.location_id)
     async with shared.db.transaction(Scope(tenant_id=tenant_id)) as tx:
-        rows, total = await stored.movements(
+        found = await stored.movements(
             tx,
             product_id,
             location_id,
             by_occurrence=query.sort == "-occurredAt",
-            offset=query.offset,
-            limit=query.limit,
+            span=query.span,
         )
     fields = s.MovementOut.model_fields
-    data = [s.MovementOut(**{name: row[name] for name in fields}) for row in rows]
-    return _page(data, query, total)
+    return page_of(found.map(lambda row: s.MovementOut(**{name: row[name] for name in fields})))
 
 
 async def _act(
@@ -285,6 +259,26 @@ async def _act(
     return Envelope(data=service.reservation_out(service.tenant_of(principal), hold))
 
 
-def _page(data: list[Any], query: s.LocationQuery, total: int) -> Page[Any]:
-    pagination = Pagination(page=query.page, limit=query.limit, total=total)
-    return Page(data=data, pagination=pagination)
+def _low(row: Row) -> s.LowStockOut:
+    return s.LowStockOut(
+        product_id=row["product_id"],
+        location_id=row["location_id"],
+        quantity=max(row["available"], 0),
+        low_stock_threshold=row["low_stock_threshold"],
+    )
+
+
+def _reservation_row(row: Row) -> s.ReservationRow:
+    return s.ReservationRow(
+        reservation_id=row["id"],
+        location_id=row["location_id"],
+        status=m.Status(row["status"]),
+        expires_at=row["expires_at"],
+        created_at=row["created_at"],
+        created_by=row["created_by"],
+        reference=row["reference"],
+        lines=[
+            s.LineBody(product_id=product, quantity=quantity)
+            for product, quantity in zip(row["product_ids"], row["quantities"], strict=True)
+        ],
+    )

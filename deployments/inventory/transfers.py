@@ -32,9 +32,10 @@ from gateway.access import require
 from gateway.errors import responses
 from gateway.idempotency import request_key
 from gateway.routing import HoldfastRoute
-from gateway.schemas import Envelope, Page, Pagination
+from gateway.schemas import Envelope, Page, page_of
 from store import transfers as stored
 from store.engine import Scope
+from store.paging import Row
 
 router = APIRouter(route_class=HoldfastRoute, tags=["inventory"])
 
@@ -79,28 +80,8 @@ async def list_transfers(
 ) -> Page[s.TransferOut]:
     """The business's transfers, latest first; `locationId` is either end."""
     async with shared.db.transaction(Scope(tenant_id=principal.tenant_id)) as tx:
-        rows, total = await stored.list_transfers(
-            tx, query.status, query.location_id, query.offset, query.limit
-        )
-    data = [
-        s.TransferOut(
-            transfer_id=row["id"],
-            status=t.TransferStatus(row["status"]),
-            from_location_id=row["from_location_id"],
-            to_location_id=row["to_location_id"],
-            lines=[
-                s.LineBody(product_id=product, quantity=quantity)
-                for product, quantity in zip(row["product_ids"], row["quantities"], strict=True)
-            ],
-            reference=row["reference"],
-            created_by=row["created_by"],
-            created_at=row["created_at"],
-            closed_at=row["closed_at"],
-        )
-        for row in rows
-    ]
-    pagination = Pagination(page=query.page, limit=query.limit, total=total)
-    return Page(data=data, pagination=pagination)
+        found = await stored.list_transfers(tx, query.status, query.location_id, query.span)
+    return page_of(found.map(_row))
 
 
 @router.get("/transfers/{transferId}", responses=responses(NotFound))
@@ -147,6 +128,23 @@ async def _act(
     reply, receipts = await service.command(shared, principal, key, wanted, t.TransferReply)
     set_receipt(response, receipts)
     return Envelope(data=_out(reply))
+
+
+def _row(row: Row) -> s.TransferOut:
+    return s.TransferOut(
+        transfer_id=row["id"],
+        status=t.TransferStatus(row["status"]),
+        from_location_id=row["from_location_id"],
+        to_location_id=row["to_location_id"],
+        lines=[
+            s.LineBody(product_id=product, quantity=quantity)
+            for product, quantity in zip(row["product_ids"], row["quantities"], strict=True)
+        ],
+        reference=row["reference"],
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+        closed_at=row["closed_at"],
+    )
 
 
 def _out(reply: t.TransferReply) -> s.TransferOut:

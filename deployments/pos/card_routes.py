@@ -19,12 +19,12 @@ from deployments.pos import answers as a
 from deployments.pos import schemas as s
 from deployments.pos.commands import ask
 from deployments.pos.errors import CardPaymentCompleted, NotYourShift, RefundNotDead
-from deployments.pos.router import Key, Manager, PaymentId, Till, page, router
+from deployments.pos.router import Key, Manager, PaymentId, Till, router
 from deployments.pos.sale_routes import pending_out
 from deployments.resources import Resources, Shared
 from gateway.answers import recorded, response
 from gateway.errors import responses
-from gateway.schemas import Envelope, Page
+from gateway.schemas import Envelope, Page, page_of
 from store import audit, card_refunds
 from store.cards import CardPayment
 from store.commands import Recorded, answered, once
@@ -79,8 +79,8 @@ async def list_card_refunds(
     """What returns owe to cards, latest first. `dead` is what the provider refused so often that
     it is not asked any more: retry it, or settle it by hand."""
     async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
-        rows, total = await card_refunds.listed(tx, query.status, query.offset, query.limit)
-    return page([_refund_out(row) for row in rows], query, total)
+        found = await card_refunds.listed(tx, query.status, query.span)
+    return page_of(found.map(_refund_out))
 
 
 @router.post(

@@ -16,10 +16,10 @@ from deployments.pos import answers as a
 from deployments.pos import schemas as s
 from deployments.pos.commands import location_of
 from deployments.pos.errors import TooManyParked
-from deployments.pos.router import Key, Till, page, router
+from deployments.pos.router import Key, Till, router
 from deployments.resources import Resources, Shared
 from gateway.errors import responses
-from gateway.schemas import Envelope, Message, Page
+from gateway.schemas import Envelope, Message, Page, page_of
 from store import locations, pos_reading
 from store.commands import Recorded, once
 from store.engine import Scope
@@ -65,8 +65,8 @@ async def list_parked(
 ) -> Page[a.ParkedOut]:
     """Baskets put aside, oldest first."""
     async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
-        rows, total = await pos_reading.parked(tx, query.location_id, query.offset, query.limit)
-    return page([_parked(row) for row in rows], query, total)
+        found = await pos_reading.parked(tx, query.location_id, query.span)
+    return page_of(found.map(_parked))
 
 
 @router.post(

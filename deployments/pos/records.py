@@ -167,3 +167,30 @@ def cash_movement(row: Row, currency: str) -> a.CashMovementOut:
         created_by=row["created_by"],
         occurred_at=row["occurred_at"],
     )
+
+
+def register(row: Row) -> a.RegisterOut:
+    return a.RegisterOut(
+        register_id=row["id"],
+        location_id=row["location_id"],
+        name=row["name"],
+        discount_limit_percent=row["discount_limit_percent"],
+        next_receipt_number=row["next_receipt_number"],
+        shift_id=row["shift_id"],
+    )
+
+
+def shift_row(row: Row) -> a.ShiftRow:
+    """A shift as a list shows it."""
+    counted_minor, currency = row["counted_minor"], row["currency"]
+    return a.ShiftRow(
+        shift_id=row["id"],
+        register_id=row["register_id"],
+        number=row["number"],
+        opened_by=row["opened_by"],
+        opened_at=row["opened_at"],
+        closed_at=row["closed_at"],
+        currency=currency,
+        expected_cash=from_minor(row["expected_minor"], currency),
+        counted_cash=None if counted_minor is None else from_minor(counted_minor, currency),
+    )

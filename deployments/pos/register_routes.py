@@ -29,14 +29,13 @@ from deployments.pos.router import (
     ShiftId,
     Till,
     own_eyes,
-    page,
     receipt,
     router,
 )
 from deployments.pos.selling import terms_at
 from deployments.resources import Resources, Shared
 from gateway.errors import responses
-from gateway.schemas import Envelope, Message, Page, PageQuery
+from gateway.schemas import Envelope, Message, Page, PageQuery, page_of
 from store import pos_reading
 from store.engine import Scope
 
@@ -55,19 +54,8 @@ async def list_registers(
 ) -> Page[a.RegisterOut]:
     """The business's registers, by name."""
     async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
-        rows, total = await pos_reading.registers(tx, query.location_id, query.offset, query.limit)
-    data = [
-        a.RegisterOut(
-            register_id=row["id"],
-            location_id=row["location_id"],
-            name=row["name"],
-            discount_limit_percent=row["discount_limit_percent"],
-            next_receipt_number=row["next_receipt_number"],
-            shift_id=row["shift_id"],
-        )
-        for row in rows
-    ]
-    return page(data, query, total)
+        found = await pos_reading.registers(tx, query.location_id, query.span)
+    return page_of(found.map(records.register))
 
 
 @router.get("/registers/{registerId}", responses=responses(NotFound))
@@ -178,26 +166,8 @@ async def list_shifts(
     """A register's shifts, latest first; a cashier sees their own."""
     await _state(shared, principal, register_id)
     async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
-        rows, total = await pos_reading.shifts(
-            tx, register_id, own_eyes(principal), query.offset, query.limit
-        )
-    data = [
-        a.ShiftRow(
-            shift_id=row["id"],
-            register_id=row["register_id"],
-            number=row["number"],
-            opened_by=row["opened_by"],
-            opened_at=row["opened_at"],
-            closed_at=row["closed_at"],
-            currency=row["currency"],
-            expected_cash=from_minor(row["expected_minor"], row["currency"]),
-            counted_cash=None
-            if row["counted_minor"] is None
-            else from_minor(row["counted_minor"], row["currency"]),
-        )
-        for row in rows
-    ]
-    return page(data, query, total)
+        found = await pos_reading.shifts(tx, register_id, own_eyes(principal), query.span)
+    return page_of(found.map(records.shift_row))
 
 
 @router.get("/shifts/{shiftId}/report", responses=responses(NotFound))
@@ -222,8 +192,8 @@ async def list_cash_movements(
         shift = await pos_reading.shift(tx, shift_id)
         if shift is None or own_eyes(principal) not in (None, shift["opened_by"]):
             raise NotFound("There is no such shift here.")
-        rows, total = await pos_reading.cash_movements(tx, shift_id, query.offset, query.limit)
-    return page([records.cash_movement(row, shift["currency"]) for row in rows], query, total)
+        found = await pos_reading.cash_movements(tx, shift_id, query.span)
+    return page_of(found.map(lambda row: records.cash_movement(row, shift["currency"])))
 
 
 @router.post(

@@ -29,13 +29,12 @@ from deployments.pos.router import (
     SaleId,
     Till,
     own_eyes,
-    page,
     receipt,
     router,
 )
 from deployments.resources import Resources, Shared
 from gateway.errors import responses
-from gateway.schemas import Envelope, Page, PageQuery
+from gateway.schemas import Envelope, Page, PageQuery, page_of
 from store import pos_reading
 from store.engine import Scope
 
@@ -149,9 +148,8 @@ async def list_returns(
     async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
         if await pos_reading.sale(tx, sale_id, own_eyes(principal)) is None:
             raise NotFound("There is no such sale here.")
-        rows, total = await pos_reading.returns_of(tx, sale_id, query.offset, query.limit)
-        found = [await pos_reading.returned(tx, row["id"]) for row in rows]
-    return page([records.returned(*one) for one in found if one], query, total)
+        found = await pos_reading.returns_of(tx, sale_id, query.span)
+    return page_of(found.map(lambda one: records.returned(*one)))
 
 
 @router.get("/returns/{returnId}", responses=responses(NotFound))

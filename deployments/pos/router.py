@@ -14,7 +14,6 @@ from deployments.inventory.receipts import RECEIPT_HEADER, receipt_header
 from gateway.access import require
 from gateway.idempotency import request_key
 from gateway.routing import HoldfastRoute
-from gateway.schemas import Page, PageQuery, Pagination
 
 router = APIRouter(route_class=HoldfastRoute, tags=["pos"])
 
@@ -42,7 +41,3 @@ def receipt(response: Response, receipts: Receipts) -> None:
 def own_eyes(principal: Principal) -> str | None:
     """Whom a list is narrowed to: a cashier sees what is their own."""
     return principal.id if principal.role is Role.CASHIER else None
-
-
-def page(data: list[Any], query: PageQuery, total: int) -> Page[Any]:
-    return Page(data=data, pagination=Pagination(page=query.page, limit=query.limit, total=total))

@@ -29,13 +29,12 @@ from deployments.pos.router import (
     SaleId,
     Till,
     own_eyes,
-    page,
     receipt,
     router,
 )
 from deployments.resources import Resources, Shared
 from gateway.errors import responses
-from gateway.schemas import Envelope, Page
+from gateway.schemas import Envelope, Page, page_of
 from store import pos_reading
 from store.cards import CardPayment
 from store.engine import Scope
@@ -139,8 +138,8 @@ async def list_sales(
         query.offline,
     )
     async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
-        rows, total = await pos_reading.sales(tx, filters, query.offset, query.limit)
-    return page([records.sale_row(row) for row in rows], query, total)
+        found = await pos_reading.sales(tx, filters, query.span)
+    return page_of(found.map(records.sale_row))
 
 
 @router.get("/sales/{saleId}", responses=responses(NotFound))

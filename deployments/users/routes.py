@@ -30,7 +30,7 @@ from gateway.capability import Capability
 from gateway.errors import responses
 from gateway.idempotency import request_key
 from gateway.routing import HoldfastRoute
-from gateway.schemas import Envelope, Message, Page, Pagination
+from gateway.schemas import Envelope, Message, Page, page_of
 
 router = APIRouter(route_class=HoldfastRoute)
 
@@ -103,8 +103,7 @@ async def list_users(
     _: Admin, shared: Shared, query: Annotated[UserQuery, Query()]
 ) -> Page[AccountOut]:
     """Everybody with an account, newest first."""
-    found, total = await service.page(shared.db, query)
-    return Page(data=found, pagination=Pagination(page=query.page, limit=query.limit, total=total))
+    return page_of(await service.people(shared.db, query))
 
 
 @router.get("/audit-log", summary="What platform admins did")
@@ -113,11 +112,8 @@ async def read_admin_log(
 ) -> Page[AuditOut]:
     """What an admin (`actorId`; yourself, if you name nobody) did to people's accounts, newest
     first. What admins do to a business' things is in that business' log."""
-    found, total = await service.admin_log(
-        shared.db, principal, query.filters(), limit=query.limit, offset=query.offset
-    )
-    data = [AuditOut.of(one) for one in found]
-    return Page(data=data, pagination=Pagination(page=query.page, limit=query.limit, total=total))
+    found = await service.admin_log(shared.db, principal, query.filters(), query.span)
+    return page_of(found.map(AuditOut.of))
 
 
 @router.get("/{user_id}", summary="Get a person", responses=responses(NotFound))

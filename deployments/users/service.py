@@ -9,6 +9,7 @@ from uuid import UUID
 
 from core.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from core.ids import uuid7
+from core.paging import Part, Span
 from core.principal import Principal, Role
 from core.request import RequestKey
 from deployments.users.schemas import AccountOut, AddressOut, ProfileOut, UserQuery
@@ -111,17 +112,12 @@ async def remove_address(
     return await _change(db, principal, key, work)
 
 
-async def page(db: Database, query: UserQuery) -> tuple[list[AccountOut], int]:
+async def people(db: Database, query: UserQuery) -> Part[AccountOut]:
     async with db.transaction(Scope()) as tx:
-        found, total = await users.page(
-            tx,
-            words=query.q,
-            role=query.role,
-            disabled=query.disabled,
-            limit=query.limit,
-            offset=query.offset,
+        found = await users.people(
+            tx, query.span, words=query.q, role=query.role, disabled=query.disabled
         )
-    return [AccountOut.of(one) for one in found], total
+    return found.map(AccountOut.of)
 
 
 async def account(db: Database, user_id: UUID) -> AccountOut:
@@ -131,14 +127,14 @@ async def account(db: Database, user_id: UUID) -> AccountOut:
 
 
 async def admin_log(
-    db: Database, principal: Principal, filters: Filters, *, limit: int, offset: int
-) -> tuple[list[Entry], int]:
+    db: Database, principal: Principal, filters: Filters, span: Span
+) -> Part[Entry]:
     """What an admin did as one. Each admin's lines are filed under their own id, so that is whose
     are read, and nothing that somebody did as anything else."""
     actor_id = filters.actor_id or UUID(principal.id)
     narrowed = replace(filters, actor_id=actor_id, actor_role=Role.ADMIN.value)
     async with db.transaction(Scope(actor_id)) as tx:
-        return await audit.page(tx, narrowed, limit=limit, offset=offset)
+        return await audit.entries(tx, narrowed, span)
 
 
 async def set_disabled(

@@ -314,7 +314,10 @@ async def test_lists_are_paged(served: Served, owner: Session) -> None:
     first = (await served.http.get(of(owner, limit="2"), headers=owner.auth)).json()
     rest = (await served.http.get(of(owner, limit="2", page="2"), headers=owner.auth)).json()
     assert [one["id"] for one in first["data"] + rest["data"]] == made[::-1]
+    following = first["pagination"].pop("nextCursor")
     assert first["pagination"] == {"page": 1, "limit": 2, "total": 3}
+    after = await served.http.get(of(owner, limit="2", cursor=following), headers=owner.auth)
+    assert after.json() == rest
 
 
 async def test_one_person_has_a_bounded_number(

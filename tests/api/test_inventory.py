@@ -136,8 +136,22 @@ async def test_the_ledger_comes_in_pages(shop: Shop) -> None:
     pages = [await shop.owner.get(path, params={"page": n, "limit": 3}) for n in (1, 2, 3, 4)]
     found = [[line["onHandAfter"] for line in done(page)] for page in pages]
     assert found == [[7, 6, 5], [4, 3, 2], [1], []]
-    assert pages[1].json()["pagination"] == {"page": 2, "limit": 3, "total": 7}
-    for bad in ({"page": 0}, {"limit": 101}, {"page": 10_001}, {"limit": "x"}, {"size": 3}):
+    body = pages[1].json()["pagination"]
+    following = body.pop("nextCursor")
+    assert body == {"page": 2, "limit": 3, "total": 7}
+    assert pages[2].json()["pagination"] == {"page": 3, "limit": 3, "total": 7}
+    rest = await shop.owner.get(path, params={"cursor": following, "limit": 3})
+    assert rest.json() == pages[2].json()
+    for bad in (
+        {"page": 0},
+        {"limit": 101},
+        {"page": 10_001},
+        {"limit": "x"},
+        {"size": 3},
+        {"page": 101, "limit": 100},
+        {"cursor": "x"},
+        {"cursor": following, "sort": "-occurredAt"},
+    ):
         refused = problem(await shop.owner.get(path, params=bad), 400, "validation_failed")
         assert refused["errors"][0]["field"] in bad
 

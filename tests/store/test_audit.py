@@ -8,12 +8,16 @@ import asyncpg
 import pytest
 
 from core.ids import uuid7
+from core.paging import Span
 from core.principal import Principal, Role
 from core.settings import Settings
 from store import audit
 from store.engine import Database, Scope
 
 OWNER = Principal(str(uuid7()), Role.OWNER)
+
+
+_FIRST = Span(1, 20)
 
 
 @pytest.fixture
@@ -30,18 +34,22 @@ async def test_what_is_recorded_is_read_newest_first_and_filtered(db: Database) 
         await audit.record(tx, tenant, OWNER, "thing.created", two)
         await audit.record(tx, tenant, OWNER, "thing.updated", one, {"text": ("a", "b" * 999)})
     async with db.transaction(Scope(tenant)) as tx:
-        found, total = await audit.page(tx, audit.Filters(), limit=2, offset=0)
-        assert ([entry.subject for entry in found], total) == ([one, two], 3)
+        part = await audit.entries(tx, audit.Filters(), Span(1, 2))
+        found = part.items
+        assert ([entry.subject for entry in found], part.total) == ([one, two], 3)
+        rest = await audit.entries(tx, audit.Filters(), Span(1, 2, part.next_cursor))
+        assert ([entry.subject for entry in rest.items], rest.total) == ([one], 3)
+        assert (rest.page, rest.next_cursor) == (2, None)
         assert len(found[0].changes["text"][1]) == audit.MOST_TEXT
         narrow = audit.Filters(subject=one, action="thing.created", actor_id=found[0].actor_id)
-        (entry,), total = await audit.page(tx, narrow, limit=20, offset=0)
-        assert (entry.changes, total) == ({"size": [None, 3]}, 1)
+        (entry,) = (await audit.entries(tx, narrow, _FIRST)).items
+        assert entry.changes == {"size": [None, 3]}
         since = audit.Filters(since=found[0].at)
-        assert (await audit.page(tx, since, limit=20, offset=0))[1] == 1
+        assert (await audit.entries(tx, since, _FIRST)).total == 1
         until = audit.Filters(until=found[0].at)
-        assert (await audit.page(tx, until, limit=20, offset=0))[1] == 2
+        assert (await audit.entries(tx, until, _FIRST)).total == 2
     async with db.transaction(Scope(uuid7())) as tx:
-        assert await audit.page(tx, audit.Filters(), limit=20, offset=0) == ([], 0)
+        assert (await audit.entries(tx, audit.Filters(), _FIRST)).items == []
 
 
 async def test_what_is_rolled_back_was_not_recorded(db: Database) -> None:
@@ -51,7 +59,7 @@ async def test_what_is_rolled_back_was_not_recorded(db: Database) -> None:
             await audit.record(tx, tenant, OWNER, "thing.created", uuid7())
             raise RuntimeError
     async with db.transaction(Scope(tenant)) as tx:
-        assert (await audit.page(tx, audit.Filters(), limit=20, offset=0))[1] == 0
+        assert (await audit.entries(tx, audit.Filters(), _FIRST)).total == 0
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import Conflict
 from core.ids import uuid7
+from core.paging import Span
 from core.settings import Settings
 from deployments.catalog import categories
-from store import catalog, catalog_bundles, catalog_items, catalog_search, outbox
+from store import (
+    catalog,
+    catalog_bundles,
+    catalog_categories,
+    catalog_items,
+    catalog_search,
+    outbox,
+)
 from store.catalog import Product, products
 from store.catalog_bundles import ItemOwner
 from store.catalog_search import Filters
@@ -27,13 +35,13 @@ from store.runtime import outbox as outbox_table
 _NEW_BUSINESS = text("INSERT INTO businesses (id, name, currency) VALUES (:id, 'Shop', 'GBP')")
 _MANY_CATEGORIES = text("""
 INSERT INTO categories (id, tenant_id, name, slug, path, position, created_at, updated_at)
-SELECT uuidv7(), (SELECT id FROM businesses LIMIT 1), 'C' || i, 'c' || i, 'C' || i, i, now(), now()
+SELECT uuidv7(), :tenant, 'C' || i, 'c' || i, 'C' || i, i, now(), now()
 FROM generate_series(0, 99) AS i
 """)
 _MANY_PRODUCTS = text("""
 INSERT INTO products (id, tenant_id, created_by, name, description, price_minor, price_e4,
   currency, category, images, sku, version, created_at, updated_at)
-SELECT uuidv7(), (SELECT id FROM businesses LIMIT 1), uuidv7(), 'N' || i, '', i, i * 100,
+SELECT uuidv7(), :tenant, uuidv7(), 'N' || i, '', i, i * 100,
   'GBP', 'C' || (i % 100), '[]', 'many-' || i, 1, now() + i * interval '1 s', now()
 FROM generate_series(1, 5000) AS i
 """)
@@ -90,8 +98,8 @@ async def saved(db: Database, tenant: UUID, *new: Product) -> None:
 
 async def found(tx: AsyncConnection, sort: str = "createdAt", **filters: object) -> list[str]:
     chosen = Filters(**filters)  # type: ignore[arg-type]
-    page, _ = await catalog_search.search(tx, chosen, sort, limit=100, offset=0)
-    return [one.sku for one in page]
+    page = await catalog_search.search(tx, chosen, sort, Span(1, 100))
+    return [one.sku for one in page.items]
 
 
 async def owners(db: Database, scope: Scope, *item_ids: UUID) -> dict[UUID, ItemOwner]:
@@ -222,21 +230,22 @@ async def test_lists_filter_sort_and_page(db: Database) -> None:
         assert await found(tx, max_price_e4=25_000, **mine) == ["A"]
         assert await found(tx, barcode="77", **mine) == ["C"]
         assert await found(tx, sku="A", **mine) == ["A"]
-        for offset, length in ((0, 2), (2, 1), (4, 0)):
-            page, total = await catalog_search.search(
-                tx, Filters(tenant_id=tenant), "name", limit=2, offset=offset
+        for number, length in ((1, 2), (2, 1), (3, 0)):
+            page = await catalog_search.search(
+                tx, Filters(tenant_id=tenant), "name", Span(number, 2)
             )
-            assert (len(page), total) == (length, 3)
-        assert await catalog_search.categories(tx, tenant) == [("Toys", 2)]
+            assert (len(page.items), page.total) == (length, 3)
+        assert await catalog_categories.in_use(tx, tenant) == [("Toys", 2)]
 
 
 async def test_public_lists_walk_an_index(embedded: Settings) -> None:
     """Row-level security must not cost the lists their indexes; rolled back at the end."""
     owner = Database(embedded.owner_database_url, pool_size=1)
     async with owner.transaction(PUBLIC) as tx:
-        await tx.execute(_NEW_BUSINESS, {"id": uuid7()})
-        await tx.execute(_MANY_CATEGORIES)
-        await tx.execute(_MANY_PRODUCTS)
+        tenant = uuid7()
+        await tx.execute(_NEW_BUSINESS, {"id": tenant})
+        await tx.execute(_MANY_CATEGORIES, {"tenant": tenant})
+        await tx.execute(_MANY_PRODUCTS, {"tenant": tenant})
         await tx.execute(text("ANALYZE products"))
         await tx.execute(text("SET LOCAL ROLE holdfast_app"))
         for condition, index in _WALKS.items():

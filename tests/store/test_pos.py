@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from core.paging import Span
 from core.settings import Settings
 from store.engine import Database, Scope
 from store.pos_reading import SaleFilters, parked, sales
@@ -98,7 +99,7 @@ async def test_a_business_sees_its_own(embedded: Settings) -> None:
 
 async def _seen(db: Database, tenant: UUID | None) -> set[UUID]:
     async with db.transaction(Scope(tenant)) as tx:
-        rows, total = await sales(tx, SaleFilters(), 0, 100)
-        assert (await parked(tx, None, 0, 100))[1] == 0
-    assert total == len(rows)
-    return {row["tenant_id"] for row in rows}
+        found = await sales(tx, SaleFilters(), Span(1, 100))
+        assert (await parked(tx, None, Span(1, 100))).total == 0
+    assert found.total == len(found.items)
+    return {row["tenant_id"] for row in found.items}

@@ -114,9 +114,11 @@ class ShopInMemory:
                 return 200, {"data": self.settle(path[-1])}
 
     def page(self, rows: list[Body], params: httpx2.QueryParams) -> Answer:
-        page, limit = int(params["page"]), int(params["limit"])
-        data = rows[(page - 1) * limit : page * limit]
-        return 200, {"data": data, "pagination": {"total": len(rows)}}
+        begin, limit = int(params.get("cursor", 0)), int(params["limit"])
+        pagination: Body = {"total": len(rows)}
+        if begin + limit < len(rows):
+            pagination["nextCursor"] = str(begin + limit)
+        return 200, {"data": rows[begin : begin + limit], "pagination": pagination}
 
     def settle(self, payment_id: str) -> Body:
         payment = self.payments[payment_id]

@@ -1,0 +1,269 @@
+"""Every list at 20,000 rows: how many pages of the database each of its rows costs.
+
+What is measured are the statements that the routes themselves issue, in their transactions, so
+under the app role and its policies. A list without a row here fails.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import httpx2
+import pytest
+import pytest_asyncio
+from fastapi.routing import APIRoute
+from sqlalchemy import Connection, event
+
+from bench.filled import fill, nth
+from core.ids import uuid7
+from core.paging import MOST_COUNTED
+from core.principal import Role
+from core.settings import Settings
+from deployments.capabilities import CAPABILITIES
+from gateway.schemas import Page
+from tests.api.harness import Served, serving
+from tests.api.people import bearer
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+ROWS = 20_000
+LIMIT = 20
+# Pages of 8 kB for a row of an answer: through its index (three or four), the row itself, and
+# what is looked up with it. A walk from the first of 20,000 rows would be a hundred times that.
+MOST_PER_ROW = 12
+MOST_BESIDE = 60
+# For a row that is counted, of which there are MOST_COUNTED and one more.
+MOST_PER_COUNTED = 1.5
+
+
+class List(NamedTuple):
+    """`queries` are the filters that it is tried with; `count` is what a counted row may cost,
+    `beside` what is read whatever is asked."""
+
+    path: str
+    queries: tuple[dict[str, Any], ...] = ({},)
+    count: float = MOST_PER_COUNTED
+    beside: int = MOST_BESIDE
+
+
+TENANT = uuid7()
+FIRST, SECOND = str(nth(0, TENANT)), str(nth(1, TENANT))
+LISTS = (
+    List("/api/auth/api-keys"),
+    List("/api/auth/invitations"),
+    List("/api/auth/members", count=5),
+    List("/api/auth/service-keys"),
+    List(
+        "/api/business/audit-log",
+        ({}, {"actorId": SECOND}, {"subjectId": SECOND}, {"action": "thing.1"}),
+    ),
+    List("/api/business/locations"),
+    List("/api/business/tax-classes"),
+    List("/api/business/tax-rates", ({}, {"taxClassId": SECOND})),
+    List(
+        "/api/inventory/purchase-orders",
+        (
+            {},
+            {"status": "draft"},
+            {"status": "ordered"},
+            {"supplierId": SECOND},
+            {"itemId": SECOND},
+        ),
+    ),
+    List(
+        "/api/inventory/reservations",
+        (
+            {},
+            {"status": "expired"},
+            {"status": "open"},
+            {"locationId": SECOND},
+            {"productId": SECOND},
+        ),
+    ),
+    List("/api/inventory/status/low-stock", beside=MOST_COUNTED),
+    List("/api/inventory/suppliers"),
+    List("/api/inventory/transfers", ({}, {"status": "in_transit"}, {"locationId": SECOND})),
+    List("/api/inventory/{productId}/movements", ({}, {"sort": "-occurredAt"})),
+    List("/api/pos/card-refunds", ({}, {"status": "refunded"}, {"status": "dead"})),
+    List("/api/pos/parked-sales", ({}, {"locationId": SECOND})),
+    List("/api/pos/registers", ({}, {"locationId": SECOND})),
+    List("/api/pos/registers/{registerId}/shifts"),
+    List(
+        "/api/pos/sales",
+        (
+            {},
+            {"locationId": SECOND},
+            {"registerId": SECOND},
+            {"shiftId": SECOND},
+            {"cashier": SECOND},
+            {"offline": True},
+            {"registerId": SECOND, "receiptNumber": 1},
+        ),
+    ),
+    List("/api/pos/sales/{saleId}/returns"),
+    List("/api/pos/shifts/{shiftId}/cash-movements"),
+    List(
+        "/api/products",
+        (
+            {},
+            {"vendorId": str(TENANT)},
+            {"category": "C7"},
+            {"sort": "price"},
+            {"sort": "-name"},
+            {"minPrice": 100, "maxPrice": 101, "sort": "price"},
+            {"sku": "S-77"},
+            {"barcode": "000000000077"},
+            {"q": "s-777"},
+        ),
+    ),
+    List("/api/users", ({}, {"role": "vendor"}, {"role": "admin"}, {"disabled": True})),
+    List("/api/users/audit-log", ({"actorId": SECOND},)),
+)
+# What is not asked for page by page: with what, how many rows it answers with, and what one costs.
+WHOLE = {
+    "/api/products/categories": ({"vendorId": str(TENANT)}, 100, 1),
+    "/api/products/categories/tree": ({"vendorId": str(TENANT)}, 100, 1),
+    "/api/products/export": ({"limit": LIMIT}, LIMIT, MOST_PER_ROW),
+}
+
+
+class Meter:
+    """Pages that the database looked at since it was last asked."""
+
+    def __init__(self) -> None:
+        self.page = self.count = 0
+        self.plans: list[str] = []
+
+    def explain(
+        self, connection: Connection, cursor: Any, statement: str, parameters: Any, *_: Any
+    ) -> None:
+        if not statement.startswith("SELECT") or "set_config" in statement:
+            return
+        explained = f"EXPLAIN (ANALYZE, BUFFERS) {statement}"
+        cursor.execute(explained, parameters)
+        lines = [row[0] for row in cursor.fetchall()]
+        found = next((line for line in lines if "Buffers: shared" in line), "")
+        pages = sum(
+            int(part.partition("=")[2])
+            for part in found.split()
+            if part.startswith(("hit=", "read="))
+        )
+        if statement.startswith("SELECT count(*) AS count_1 \nFROM (SELECT 1"):
+            self.count += pages
+        else:
+            self.page += pages
+        self.plans += [statement, *lines]
+
+
+@contextmanager
+def metered(served: Served) -> Iterator[Meter]:
+    meter = Meter()
+    engine = served.resources.db._engine.sync_engine
+    event.listen(engine, "before_cursor_execute", meter.explain)
+    try:
+        yield meter
+    finally:
+        event.remove(engine, "before_cursor_execute", meter.explain)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def served(embedded: Settings) -> AsyncIterator[Served]:
+    await fill(embedded.owner_database_url, TENANT, ROWS)
+    settings = embedded.model_copy(update={"rate_limit": "off"})
+    async with serving(settings, CAPABILITIES) as one:
+        yield one
+
+
+def caller(served: Served, path: str) -> dict[str, str]:
+    """Who may ask for it: the platform's admin for people, else the owner of the business."""
+    tokens, who = served.resources.edge.tokens, nth(0, TENANT)
+    if path.startswith("/api/users"):
+        return bearer(tokens.issue(who, Role.ADMIN, None, uuid7()))
+    return bearer(tokens.issue(who, Role.OWNER, TENANT, uuid7()))
+
+
+async def ask(served: Served, path: str, **query: Any) -> dict[str, Any]:
+    names = {"{productId}", "{registerId}", "{saleId}", "{shiftId}"}
+    for name in names:
+        path = path.replace(name, FIRST)
+    headers = caller(served, path)
+    answer: httpx2.Response = await served.http.get(path, params=query, headers=headers)
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def paged_routes(served: Served) -> set[str]:
+    """The paths of all routes that answer with a page."""
+    found = set()
+    for route in served.app.routes:
+        model = getattr(route, "response_model", None)
+        if isinstance(route, APIRoute) and isinstance(model, type) and issubclass(model, Page):
+            found.add(route.path)
+    return found
+
+
+async def test_every_list_is_here(served: Served) -> None:
+    assert paged_routes(served) == {one.path for one in LISTS}
+
+
+@pytest.mark.parametrize(
+    ("one", "query"),
+    [pytest.param(one, query, id=f"{one.path} {query}") for one in LISTS for query in one.queries],
+)
+async def test_a_row_costs_a_few_pages(served: Served, one: List, query: dict[str, Any]) -> None:
+    last = MOST_COUNTED // LIMIT
+    await ask(served, one.path, limit=LIMIT, **query)  # What is remembered is remembered now.
+    with metered(served) as meter:
+        first = await ask(served, one.path, limit=LIMIT, **query)
+    rows = len(first["data"])
+    assert meter.page <= MOST_PER_ROW * rows + one.beside, "\n".join(meter.plans)
+    assert meter.count <= one.count * MOST_COUNTED, "\n".join(meter.plans)
+    deep = await ask(served, one.path, limit=LIMIT, page=last, **query)
+    if cursor := (deep if deep["data"] else first)["pagination"].get("nextCursor"):
+        with metered(served) as meter:
+            beyond = await ask(served, one.path, limit=LIMIT, cursor=cursor, **query)
+        assert beyond["data"]
+        assert meter.count == 0
+        assert meter.page <= MOST_PER_ROW * LIMIT + one.beside, "\n".join(meter.plans)
+
+
+@pytest.mark.parametrize("path", WHOLE)
+async def test_a_list_without_pages_reads_what_it_answers(served: Served, path: str) -> None:
+    headers = caller(served, path)
+    query, rows, most_per_row = WHOLE[path]
+    with metered(served) as meter:
+        answer = await served.http.get(path, params=query, headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert path.endswith("export") or len(answer.json()["data"]) == rows
+    assert meter.page <= most_per_row * rows + MOST_BESIDE, "\n".join(meter.plans)
+
+
+async def test_totals_beyond_the_bound_say_so(served: Served) -> None:
+    path, vendor = "/api/products", {"vendorId": str(TENANT), "limit": 100}
+    with metered(served) as meter:
+        pages = (await ask(served, path, **vendor))["pagination"]
+    assert (pages["total"], pages["totalIsExact"]) == (MOST_COUNTED, False)
+    seen = re.findall(r"actual time=\S+ rows=(\d+)", "\n".join(meter.plans))
+    assert max(map(int, seen)) == MOST_COUNTED + 1
+    few = (await ask(served, path, vendorId=str(TENANT), category="C7"))["pagination"]
+    assert (few["total"], "totalIsExact" in few) == (ROWS // 100, False)
+    beyond = await served.http.get(path, params=vendor | {"page": 101})
+    assert (beyond.status_code, beyond.json()["errors"][0]["field"]) == (400, "page")
+    assert "nextCursor" in beyond.json()["errors"][0]["message"]
+
+
+async def test_a_cursor_leads_through_all_of_it_once(served: Served) -> None:
+    seen: list[str] = []
+    where: dict[str, str] = {}
+    while True:
+        body = await ask(served, "/api/products", vendorId=str(TENANT), limit=100, **where)
+        seen += [one["id"] for one in body["data"]]
+        assert body["pagination"]["page"] == len(seen) // 100
+        if "nextCursor" not in body["pagination"]:
+            break
+        where = {"cursor": body["pagination"]["nextCursor"]}
+    assert [UUID(one) for one in seen] == [nth(n, TENANT) for n in reversed(range(ROWS))]

@@ -77,7 +77,7 @@ PROMISES = (
         "lost and repeated calls are harmless",
         "0 double effects",
         5,
-        ("tests/runtime/test_lane.py",),
+        ("tests/chaos/test_lost_calls.py", "tests/runtime/test_lane.py"),
     ),
     Promise(
         6,

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 
-from actors.runtime.wire import Answer
+from actors.runtime.wire import Answer, Told, encode
+
+# Of calls that are not answered yet; whoever asked for more than that is gone.
+MAX_OPEN_CALLS = 10_000
 
 
 class Call:
@@ -36,3 +40,29 @@ class Call:
         while self.left or self._fresh:
             told.update(await self.some())
         return [told[place] for place in sorted(told)]
+
+
+class Calls:
+    """Calls whose answers are fetched one part after the other, because a call over Ray returns
+    once."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, Call] = {}
+        self._numbers = count(1)
+
+    async def first(self, call: Call) -> bytes:
+        """The answers that are there first, and under which number `more` gives the others."""
+        return await self._told(call, next(self._numbers))
+
+    async def more(self, number: int) -> bytes:
+        """Answers that have come since. Raises KeyError for a call of another process."""
+        return await self._told(self._open.pop(number), number)
+
+    async def _told(self, call: Call, number: int) -> bytes:
+        answers = await call.some()
+        if not call.left:
+            return encode(Told(0, answers))
+        self._open[number] = call
+        while len(self._open) > MAX_OPEN_CALLS:
+            del self._open[next(iter(self._open))]
+        return encode(Told(number, answers))

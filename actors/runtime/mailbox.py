@@ -77,7 +77,8 @@ class Mailbox:
     def __init__(self) -> None:
         self.ready = FairQueue()
         self._open: dict[UUID, Work] = {}
-        self._works: set[Work] = set()
+        # In order, so that a simulated life can be lived again.
+        self._works: dict[Work, None] = {}
         self._weights: Counter[UUID] = Counter()
         self._weight = 0
         self._remembered: OrderedDict[UUID, _Remembered] = OrderedDict()
@@ -117,7 +118,7 @@ class Mailbox:
         """Takes a work in; `answer` ends it."""
         if work.is_mutation and work.envelope is not None:
             self._open[work.envelope.command_id] = work
-        self._works.add(work)
+        self._works[work] = None
         self._weights[work.context.tenant_id] += work.weight
         self._weight += work.weight
 
@@ -173,7 +174,7 @@ class Mailbox:
         if envelope is not None and self._open.get(envelope.command_id) is work:
             del self._open[envelope.command_id]
         if work in self._works:
-            self._works.remove(work)
+            del self._works[work]
             self._weight -= work.weight
             self._weights[tenant_id] -= work.weight
             if self._weights[tenant_id] <= 0:

@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -18,9 +17,9 @@ import ray
 from ray.actor import ActorHandle
 from ray.exceptions import RayError
 
-from actors.runtime.call import Call
+from actors.runtime.call import Calls
 from actors.runtime.ports import HostLost
-from actors.runtime.wire import Answer, Envelope, Told, decode_envelopes, decode_told, encode
+from actors.runtime.wire import Answer, Envelope, decode_envelopes, decode_told, encode, tell_all
 from core.build import build_id
 from core.telemetry import get_logger
 from store.leases import Shard
@@ -56,9 +55,7 @@ class HostActor:
         self._host: Any = None
         self._starting: asyncio.Task[None] | None = None
         self._publishing: asyncio.Task[None] | None = None
-        # Calls of which not all is answered yet.
-        self._calls: dict[int, Call] = {}
-        self._numbers = count(1)
+        self._calls = Calls()
 
     async def start(self) -> int:
         """Starts the host if that has not happened; returns its process id."""
@@ -111,20 +108,13 @@ class HostActor:
         """Answers while the loop turns, whatever the host waits for."""
 
     async def submit(self, blob: bytes) -> bytes:
-        """The answers that are there first, and under which number `more` gives the others."""
+        """See `Calls.first`."""
         await self.start()
-        return await self._some(0, self._host.take(decode_envelopes(blob)))
+        return await self._calls.first(self._host.take(decode_envelopes(blob)))
 
     async def more(self, number: int) -> bytes:
-        """Answers that have come since; to be called until none are left."""
-        return await self._some(number, self._calls.pop(number))
-
-    async def _some(self, number: int, call: Call) -> bytes:
-        told = await call.some()
-        if call.left:
-            number = number or next(self._numbers)
-            self._calls[number] = call
-        return encode(Told(number if call.left else 0, told))
+        """See `Calls.more`."""
+        return await self._calls.more(number)
 
     async def sync(self) -> None:
         await self.start()
@@ -148,12 +138,10 @@ class RayTransport:
             handle = await self._handle(host_name)
             async with asyncio.timeout(CALL_TIMEOUT_SECONDS):
                 told = decode_told(await handle.submit.remote(encode(envelopes)))
-                for place, answer in told.answers:
-                    tell(place, answer)
+                tell_all(told, tell)
                 while told.more:
                     told = decode_told(await handle.more.remote(told.more))
-                    for place, answer in told.answers:
-                        tell(place, answer)
+                    tell_all(told, tell)
         except (RayError, ValueError, TimeoutError) as error:
             # ValueError: no actor has that name (yet).
             self._handles.pop(host_name, None)

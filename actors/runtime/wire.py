@@ -7,6 +7,7 @@ able to read what this one sends.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from enum import IntEnum
 from functools import lru_cache
 from uuid import UUID
@@ -69,6 +70,12 @@ class Told(msgspec.Struct, array_like=True, frozen=True):
 
     more: int
     answers: list[tuple[int, Answer]]
+
+
+def tell_all(told: Told, tell: Callable[[int, Answer], None]) -> None:
+    """Passes answers on."""
+    for place, answer in told.answers:
+        tell(place, answer)
 
 
 ASK_AGAIN = Answer(Outcome.ASK_AGAIN)

@@ -6,14 +6,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from actors.families import COMMERCE, FAMILIES
 from actors.runtime.bus import CommandBus
+from actors.runtime.call import Calls
 from actors.runtime.directory import Directory
 from actors.runtime.family import STATE_BYTES, Families
 from actors.runtime.host import Host
@@ -23,11 +25,11 @@ from actors.runtime.ports import HostLost
 from actors.runtime.wire import (
     Answer,
     Envelope,
-    Told,
     decode_envelopes,
     decode_told,
     encode,
     shard_of,
+    tell_all,
 )
 from core.clock import SystemClock
 from core.ids import uuid7
@@ -107,6 +109,7 @@ class Node:
         self.awake.set()
         self.left = False
         self.dead = asyncio.Event()
+        self._calls = Calls()
         self.host = Host(GatedStore(self.store, self.awake), families, clock, self._leave)
         self._started: asyncio.Task[None] | None = None
 
@@ -168,9 +171,16 @@ class Node:
         """What its Ray actor does with a call."""
         await self.awake.wait()
         await self.started()
-        answers = await self.host.submit(decode_envelopes(blob))
+        told = await self._calls.first(self.host.take(decode_envelopes(blob)))
         await self.awake.wait()
-        return encode(Told(0, list(enumerate(answers))))
+        return told
+
+    async def more(self, number: int) -> bytes:
+        """What its Ray actor does when it is asked for more answers."""
+        await self.awake.wait()
+        told = await self._calls.more(number)
+        await self.awake.wait()
+        return told
 
 
 async def _never() -> Any:
@@ -213,28 +223,36 @@ class LocalTransport:
     async def submit(
         self, host_name: str, envelopes: Sequence[Envelope], tell: Callable[[int, Answer], None]
     ) -> None:
-        for place, answer in enumerate(await self.ask(host_name, envelopes)):
-            tell(place, answer)
-
-    async def ask(self, host_name: str, envelopes: Sequence[Envelope]) -> list[Answer]:
-        """All answers of a call. Raises HostLost."""
         blob, faults = encode(envelopes), self.faults
         await faults.delay()
         if faults.strikes(faults.lose_request):
             raise HostLost(host_name)
         if faults.strikes(faults.repeat):
             self._stray(self._late(host_name, blob))
-        answer = await self._deliver(host_name, blob)
-        await faults.delay()
-        if faults.strikes(faults.lose_answer):
-            raise HostLost(host_name)
-        return [one for _, one in decode_told(answer).answers]
+        told = decode_told(await self._deliver(host_name, lambda node: node.submit(blob)))
+        while True:
+            await faults.delay()
+            if faults.strikes(faults.lose_answer):
+                raise HostLost(host_name)
+            tell_all(told, tell)
+            if not told.more:
+                return
+            more = partial(Node.more, number=told.more)
+            told = decode_told(await self._deliver(host_name, more))
 
-    async def _deliver(self, host_name: str, blob: bytes) -> bytes:
+    async def ask(self, host_name: str, envelopes: Sequence[Envelope]) -> list[Answer]:
+        """All answers of a call. Raises HostLost."""
+        told: dict[int, Answer] = {}
+        await self.submit(host_name, envelopes, told.__setitem__)
+        return [told[place] for place in sorted(told)]
+
+    async def _deliver(
+        self, host_name: str, work: Callable[[Node], Coroutine[Any, Any, bytes]]
+    ) -> bytes:
         node = self._nodes.get(host_name)
         if node is None or not node.alive:
             raise HostLost(host_name)
-        call = self._stray(node.submit(blob))
+        call = self._stray(work(node))
         died = self._stray(node.dead.wait())
         try:
             await asyncio.wait({call, died}, return_when=asyncio.FIRST_COMPLETED)
@@ -242,13 +260,16 @@ class LocalTransport:
             died.cancel()
         if not node.alive or not call.done():
             raise HostLost(host_name)
-        return call.result()
+        try:
+            return call.result()
+        except KeyError as error:  # another process has the name by now
+            raise HostLost(host_name) from error
 
     async def _late(self, host_name: str, blob: bytes) -> None:
         """A copy of a call that arrives later, perhaps at another process of the same name."""
         await asyncio.sleep(self.faults.rng.random() * 2)
         with suppress(HostLost):
-            await self._deliver(host_name, blob)
+            await self._deliver(host_name, lambda node: node.submit(blob))
 
     def _stray(self, work: Any) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)

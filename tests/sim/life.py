@@ -115,7 +115,7 @@ def _explained(history: list[Operation], model: Model) -> bool:
 
 def _state(world: World) -> str:
     nodes = {
-        name: (node.alive, len(node.host.epochs), node.host._recovering)
+        name: (node.alive, len(node.host.epochs), node.host._ownership.in_doubt)
         for name, node in world.nodes.items()
     }
     return f"{nodes}, leases {world.database.leases}"

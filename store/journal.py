@@ -63,7 +63,7 @@ class Rejected(Exception):
     """The transaction was rolled back, because of what was asked and not of the connection;
     nothing was written."""
 
-    def __init__(self, reason: str, why: Why) -> None:
+    def __init__(self, reason: str, why: Why = Why.DATA) -> None:
         super().__init__(reason)
         self.why = why
 

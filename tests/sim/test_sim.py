@@ -60,5 +60,13 @@ def test_a_missing_mechanism_is_caught(
     off: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch, tally: Tally
 ) -> None:
     off(monkeypatch)
-    assert any(live(seed).faults for seed in range(LIVES_UNTIL_CAUGHT))
+    assert any(_breaks(seed) for seed in range(LIVES_UNTIL_CAUGHT))
     tally(mutants_caught=1)
+
+
+def _breaks(seed: int) -> bool:
+    """Whether a life breaks a promise, or shows its clients what cannot be."""
+    try:
+        return bool(live(seed).faults)
+    except AssertionError:
+        return True

@@ -96,7 +96,7 @@ async def test_hosts_connect_when_replicas_have_taken_all_they_can(small: Settin
         host = HostStore(small.host_database_url, Incarnation(uuid7(), "h", "m", 1))
         keeper = KeeperStore(small.host_database_url)
         await host.register()
-        await keeper.beat(uuid7())
+        await keeper.beat(uuid7(), first=True)
         await host.close()
         await keeper.close()
 

@@ -99,7 +99,9 @@ async def test_a_wait_that_is_cut_off_is_no_yes(
     tenant = uuid7()
     try:
         async with without_standby(admin):
-            waiting = [asyncio.create_task(work) for work in (emit(), keeper.beat())]
+            waiting = [
+                asyncio.create_task(work) for work in (emit(), keeper.beat(uuid7(), first=True))
+            ]
             while await admin.fetchval(_WAITING) < len(waiting):
                 await admin.execute("SELECT pg_sleep(0.01)")
             await cut_off(admin)

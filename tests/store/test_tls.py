@@ -63,7 +63,7 @@ async def everybody(settings: Settings) -> list[str]:
         "transactions": db.now_ms(),
         "lookups": look_up(),
         "host": incarnation.owned(),
-        "keeper": keeper.beat(),
+        "keeper": keeper.beat(uuid7(), first=True),
         "drift": drift.differences(host),
         "leases": asyncio.to_thread(leases.expire_all, settings.owner_database_url),
         "migrations": asyncio.to_thread(migrate.upgrade, settings.owner_database_url),

@@ -85,6 +85,7 @@ class Settings(BaseSettings):
     # Addresses and networks of proxies in front of the API, separated by blanks.
     trusted_proxies: str = ""
     signing_key: str | None = None
+    metrics_token: str | None = Field(default=None, min_length=16)
     web_url: str | None = None
     access_token_ttl_seconds: int = Field(default=900, ge=30, le=86_400)
     refresh_token_ttl_seconds: int = Field(default=30 * 86_400, ge=60, le=366 * 86_400)

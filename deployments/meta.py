@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from hmac import compare_digest
 from importlib.metadata import version
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from core.errors import Unavailable
+from core.errors import Unauthenticated, Unavailable
 from core.principal import Principal
 from core.telemetry import get_logger
 from deployments.auth.schemas import Jwks
-from gateway.access import PUBLIC_ACCESS
+from gateway.access import public_read
+from gateway.address import is_local
 from gateway.capability import Capability
+from gateway.context import context_of
+from gateway.errors import responses
 from gateway.resources import Resources
 from gateway.routing import HoldfastRoute
 from gateway.schemas import CamelModel, Envelope
@@ -24,6 +28,7 @@ from store.metrics import exposition
 
 CHECK_TIMEOUT_SECONDS = 2.0
 REMEMBERED_SECONDS = 0.5
+FIGURES_REMEMBERED_SECONDS = 1.0
 # Without these all promises hold: limits and events wait, shards stay where they are.
 MISSABLE = frozenset({"redis", "keeper"})
 
@@ -31,7 +36,7 @@ _log = get_logger(__name__)
 
 Check = Callable[[], Awaitable[None]]
 State = Literal["ok", "degraded", "failed"]
-Anyone = Annotated[Principal, Depends(PUBLIC_ACCESS)]
+Anyone = Annotated[Principal, Depends(public_read(1))]
 
 
 class Degraded(Exception):
@@ -86,6 +91,35 @@ class _Checker:
         return "ok"
 
 
+class _Figures:
+    """Gathers the metrics once for all who ask within a second."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._gathered_at = -FIGURES_REMEMBERED_SECONDS
+        self._text = b""
+
+    async def text(self, resources: Resources) -> bytes:
+        async with self._lock:
+            if time.monotonic() - self._gathered_at >= FIGURES_REMEMBERED_SECONDS:
+                self._text = await exposition(resources.redis, resources.edge.metrics.process)
+                self._gathered_at = time.monotonic()
+            return self._text
+
+
+def _check_may_measure(request: Request, resources: Resources) -> None:
+    """Raises Unauthenticated for whoever is no operator."""
+    settings = resources.edge.settings
+    if settings.metrics_token is None:
+        local = is_local(context_of(request.scope).address)
+        if local and settings.environment == "development":
+            return
+        raise Unauthenticated("Metrics need HOLDFAST_METRICS_TOKEN to be set, and brought.")
+    given = request.headers.get("authorization", "").encode()
+    if not compare_digest(given, f"Bearer {settings.metrics_token}".encode()):
+        raise Unauthenticated("Metrics need the operators' token.")
+
+
 def _resources(request: Request) -> CheckedResources:
     found: CheckedResources = request.app.state.resources
     return found
@@ -100,6 +134,18 @@ async def _checker(request: Request) -> _Checker:
     return found
 
 
+async def _figures(request: Request) -> _Figures:
+    """The application's own, like its checker."""
+    state = request.app.state
+    if not hasattr(state, "figures"):
+        state.figures = _Figures()
+    found: _Figures = state.figures
+    return found
+
+
+_PLAIN_TEXT: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/plain": {"schema": {"type": "string"}}}}
+}
 In = Annotated[CheckedResources, Depends(_resources)]
 router = APIRouter(route_class=HoldfastRoute)
 
@@ -131,12 +177,16 @@ async def ready(
     "/metrics",
     summary="Metrics",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses=_PLAIN_TEXT | responses(Unauthenticated),
 )
-async def metrics(_: Anyone, resources: In) -> Response:
-    """Prometheus text over all processes, each sample with its `process`. Without Redis, of this
-    process only."""
-    text = await exposition(resources.redis, resources.edge.metrics.process)
+async def metrics(
+    _: Anyone, request: Request, resources: In, figures: Annotated[_Figures, Depends(_figures)]
+) -> Response:
+    """Prometheus text over all processes, each sample with its `process`, at most a second old.
+    Without Redis, of this process only. It takes `HOLDFAST_METRICS_TOKEN` as a bearer token; where
+    none is set, a developer's own machine needs none, and nobody else is answered."""
+    _check_may_measure(request, resources)
+    text = await figures.text(resources)
     return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 

@@ -22,6 +22,9 @@ class Access:
     person's, also needs the scope `<capability>:read` or `<capability>:write` (which implies
     reading), or `*`, where the route is `scoped`. With `signed_in` no key may use it, whatever its
     scopes: a key that leaks must not make others, nor change who has access.
+
+    `cost` is what a request takes of the caller's limit, in requests that look up one thing. What
+    costs more than one also waits its turn (`gateway.turns`). None: nobody has said.
     """
 
     def __init__(
@@ -31,11 +34,13 @@ class Access:
         tenant: bool,
         scoped: bool = True,
         signed_in: bool = False,
+        cost: int | None = None,
     ) -> None:
         self.roles = roles
         self.tenant = tenant
         self.scoped = scoped
         self.signed_in = signed_in
+        self.cost = cost
 
     @property
     def is_public(self) -> bool:
@@ -76,7 +81,7 @@ def require(
 ) -> Access:
     """Access for some roles: `Annotated[Principal, Depends(require(MANAGEMENT))]`."""
     if Role.ANONYMOUS in roles:
-        raise ValueError("a route for everyone takes `public`")
+        raise ValueError("a route for everyone takes PUBLIC_ACCESS, or `public_read`")
     return Access(roles, tenant=tenant, scoped=scoped, signed_in=signed_in)
 
 
@@ -87,8 +92,15 @@ def tenant_of(principal: Principal) -> UUID:
     return principal.tenant_id
 
 
+def public_read(cost: int) -> Access:
+    """Access for everyone to something that is read. What anyone may ask has a price: 1 for one
+    thing by its id, more for what goes through many."""
+    if cost < 1:
+        raise ValueError("a read costs at least as much as a request")
+    return Access(frozenset(Role), tenant=False, cost=cost)
+
+
 PUBLIC_ACCESS = Access(frozenset(Role), tenant=False)
-public = PUBLIC_ACCESS
 
 
 def _in_scope(principal: Principal, capability: str, method: str) -> bool:

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from core.errors import HoldfastError
 from core.settings import Settings
 from gateway import errors
+from gateway.access import READING
 from gateway.capability import Capability
 from gateway.docs import documentation
 from gateway.middleware import MAX_BODY_BYTES, EdgeMiddleware, LeanHandler
@@ -51,7 +52,7 @@ def create_app(
     With `mounted`, only that one, with relative paths, for a server that mounts it at its prefix;
     its answers, command ids and metrics are the same. `lean` replaces routes, by method and full
     path, with handlers that do without FastAPI; their twins stay for the documentation. Raises
-    BadRoute for a route that does not say who may use it.
+    BadRoute for a route that does not say who may use it, or what it costs if that is everyone.
     """
 
     @asynccontextmanager
@@ -132,5 +133,12 @@ def placed_routes(
                 raise BadRoute(f"{capability.name}: {route!r} is not a HoldfastRoute")
             if route.access is None:
                 raise BadRoute(f"{capability.name}: {route.path} does not say who may use it")
+            if _is_open(route) and route.access.cost is None:
+                raise BadRoute(f"{capability.name}: {route.path} does not say what it costs")
             found.append(placed(route, capability.name, capability.prefix, mounted=mounted))
     return found
+
+
+def _is_open(route: HoldfastRoute) -> bool:
+    """Whether anyone may read there."""
+    return bool(route.access and route.access.is_public and READING & (route.methods or set()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from importlib.resources import files
 
 from starlette.exceptions import HTTPException
@@ -15,6 +16,7 @@ from starlette.routing import BaseRoute, Route
 from gateway.context import context_of
 from gateway.openapi import describe
 
+COST = 4
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline';"
     " img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'"
@@ -55,7 +57,7 @@ def documentation(routes: Sequence[BaseRoute]) -> list[Route]:
     made: list[bytes] = []
 
     async def openapi(request: Request) -> Response:
-        context_of(request.scope).template = "/openapi.json"
+        _charge(request, "/openapi.json")
         if not made:
             made.append(json.dumps(describe(routes)).encode())
         return Response(made[0], media_type="application/json")
@@ -67,19 +69,31 @@ def documentation(routes: Sequence[BaseRoute]) -> list[Route]:
     ]
 
 
+def _charge(request: Request, template: str) -> None:
+    """What is large costs the caller as much as a list. Raises Limited."""
+    context = context_of(request.scope)
+    context.template = template
+    request.app.state.resources.edge.limiter.check(context.principal, COST - 1)
+
+
 async def _page(request: Request) -> Response:
     context_of(request.scope).template = "/docs"
     policy = {"Content-Security-Policy": _POLICY}
     return Response(_PAGE, media_type="text/html", headers=policy)
 
 
+@cache
+def _read(name: str) -> bytes:
+    return files("fastapi_offline").joinpath("static", name).read_bytes()
+
+
 async def _asset(request: Request) -> Response:
-    context_of(request.scope).template = "/docs/{name}"
+    _charge(request, "/docs/{name}")
     name = request.path_params["name"]
     if name == "start.js":
         return Response(_START, media_type="text/javascript")
     if name not in _ASSETS:
         raise HTTPException(404)
-    content = files("fastapi_offline").joinpath("static", name).read_bytes()
+    content = _read(name)
     caching = {"Cache-Control": "public, max-age=86400"}
     return Response(content, media_type=_ASSETS[name], headers=caching)

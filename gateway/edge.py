@@ -17,6 +17,7 @@ from gateway.rate_limit import Limits, RateLimiter
 from gateway.revocations import RevocationWatcher
 from gateway.throttle import Throttle
 from gateway.tokens import Tokens
+from gateway.turns import Turns
 from store.embedded.space import Space
 from store.engine import Database
 from store.metrics import MetricsPublisher
@@ -46,6 +47,7 @@ class Edge:
         self.access_keys = AccessKeys(db, self.tokens, clock)
         self.limiter = RateLimiter(redis, clock, enabled=limited, limits=limits)
         self.throttle = Throttle(redis, clock, enabled=limited)
+        self.turns = Turns()
         self.passwords = Passwords()
         self.space = Space(settings)
         self.metrics = MetricsPublisher(redis, process)

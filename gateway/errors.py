@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from fastapi.exceptions import RequestValidationError
@@ -144,6 +144,8 @@ def render(error: HoldfastError, request_id: str) -> tuple[list[tuple[bytes, byt
     ]
     if error.retry_after_seconds is not None:
         headers.append((b"retry-after", str(error.retry_after_seconds).encode()))
+    extra: Mapping[str, str] = getattr(error, "headers", {})
+    headers += [(name.lower().encode(), value.encode()) for name, value in extra.items()]
     if error.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     if error.status == 413:

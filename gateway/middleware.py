@@ -185,8 +185,6 @@ class EdgeMiddleware:
             return  # Begun already: the server cuts the connection, and the client sees that.
         reply.deadline = None  # It has passed, or does not matter any more.
         headers, body = render(known, context.request_id)
-        extra: Mapping[str, str] = getattr(known, "headers", {})
-        headers += [(name.lower().encode(), value.encode()) for name, value in extra.items()]
         await reply.answer(Answer(known.status, body, headers))
 
     def _context(self, scope: Scope, headers: dict[bytes, str]) -> RequestContext:

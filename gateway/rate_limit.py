@@ -36,7 +36,7 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Requests per second, averaged over the window."""
+    """Requests per second, averaged over the window; a dear one counts as several."""
 
     anonymous: int = 100
     user: int = 100
@@ -92,27 +92,27 @@ class RateLimiter:
         # Two rounds at once would tell the same requests twice.
         self._round = asyncio.Lock()
 
-    def check(self, principal: Principal) -> None:
-        """Counts one request of `principal` and of its tenant. Raises Limited."""
+    def check(self, principal: Principal, cost: int = 1) -> None:
+        """Counts a request of `principal` and of its tenant, as so many. Raises Limited."""
         if not self._enabled:
             return
         if principal.role is Role.ANONYMOUS:
-            self._take(principal.id, self._anonymous, "caller")
+            self._take(principal.id, self._anonymous, "caller", cost)
             return
         limit = self._service if principal.role is Role.SERVICE else self._user
         if principal.rate_limit_per_second is not None:
             limit = min(limit, principal.rate_limit_per_second * WINDOW_SECONDS)
         # By key: scripts use up neither what their owner may, nor what each other may.
-        self._take(principal.key_id or principal.id, limit, "caller")
+        self._take(principal.key_id or principal.id, limit, "caller", cost)
         if principal.tenant_id is not None:
-            self._take(principal.tenant_id.hex, self._tenant, "tenant")
+            self._take(principal.tenant_id.hex, self._tenant, "tenant", cost)
 
     def check_address(self, address: str) -> None:
         """Counts one attempt to prove something from `address`. Raises Limited."""
         if self._enabled:
             self._take(f"ip:{address}", self._anonymous, "caller")
 
-    def _take(self, key: str, limit: int, scope: str) -> None:
+    def _take(self, key: str, limit: int, scope: str, cost: int = 1) -> None:
         now = self._clock.now_ms() / 1000
         index = int(now // WINDOW_SECONDS)
         window = self._windows.get(key)
@@ -124,11 +124,11 @@ class RateLimiter:
             window.previous = window.count if window.index == index - 1 else 0
             window.index, window.count, window.untold = index, 0, 0
         passed = now / WINDOW_SECONDS - index
-        if window.previous * (1 - passed) + window.count > limit - 1 + _ROUNDING:
+        if window.previous * (1 - passed) + window.count > limit - cost + _ROUNDING:
             RATE_LIMITED.labels(scope).inc()
-            raise Limited(limit, _wait_seconds(window, limit, passed))
-        window.count += 1
-        window.untold += 1
+            raise Limited(limit, _wait_seconds(window, limit, passed, cost))
+        window.count += cost
+        window.untold += cost
         if window.count > limit * _TOLD_FROM_SHARE:
             self._untold.add(key)
             if window.untold > limit * _TOLD_AT_ONCE_FROM_SHARE:
@@ -177,9 +177,12 @@ class RateLimiter:
         return window is not None and window.index == index and window.untold > 0
 
 
-def _wait_seconds(window: _Window, limit: int, passed: float) -> float:
-    """How long until one more fits: the old window's weight falls as this one passes."""
-    if window.count <= limit - 1:
-        needed = 1 - (limit - 1 - window.count) / window.previous
+def _wait_seconds(window: _Window, limit: int, passed: float, cost: int) -> float:
+    """How long until it fits: the old window's weight falls as this one passes."""
+    room = limit - cost
+    if room <= 0:
+        return WINDOW_SECONDS  # It fits into a window of its own, if at all.
+    if window.count <= room:
+        needed = 1 - (room - window.count) / window.previous
         return (needed - passed) * WINDOW_SECONDS
-    return (1 - passed + 1 - (limit - 1) / window.count) * WINDOW_SECONDS
+    return (1 - passed + 1 - room / window.count) * WINDOW_SECONDS

@@ -15,6 +15,7 @@ from core.errors import UnsupportedMediaType
 from gateway import json_body
 from gateway.access import Access
 from gateway.context import context_of
+from gateway.edge import Edge
 
 _COPIED = set(inspect.signature(APIRoute.__init__).parameters) - {"self", "path", "endpoint"}
 
@@ -34,6 +35,7 @@ class HoldfastRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         serve = super().get_route_handler()
         access = self.access
+        cost = (access.cost if access else None) or 1
         has_json = self.body_field is not None and not isinstance(
             self.body_field.field_info, params.Form
         )
@@ -46,7 +48,13 @@ class HoldfastRoute(APIRoute):
             if has_json:
                 # FastAPI finds the parsed body there, and would turn our errors into its own.
                 await _read_json(request)
-            return await serve(request)
+            if cost <= 1:
+                return await serve(request)
+            edge: Edge = request.app.state.resources.edge
+            # One was counted when the request came.
+            edge.limiter.check(context.principal, cost - 1)
+            async with edge.turns.take(context.principal.id):
+                return await serve(request)
 
         return handle
 

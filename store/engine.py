@@ -15,7 +15,7 @@ import asyncpg
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from core.errors import Unavailable
 from store import connect
@@ -26,9 +26,13 @@ from store.lookups import LookupPool
 Transaction = AsyncConnection
 
 POOL_SIZE = 8
+# What anyone may read has connections of its own, and less time: it keeps nobody else waiting.
+PUBLIC_POOL_SIZE = 6
+PUBLIC_POOL_TIMEOUT_SECONDS = 2
 STATEMENT_TIMEOUT_MS = 10_000
 LOCK_TIMEOUT_MS = 4_000
 _POOL_TIMEOUT_SECONDS = 5
+PUBLIC_STATEMENT_TIMEOUT_MS = 3_000
 
 # The server gives statements up before we do, also one that was given more time; what is silent
 # for so long was lost on the way. A COMMIT the server never gives up.
@@ -77,30 +81,41 @@ def open_transactions() -> int:
 
 
 class Database:
-    """A bounded pool of connections under row-level security. Whoever asks is answered in bounded
+    """Bounded pools of connections under row-level security. Whoever asks is answered in bounded
     time: while the server is silent, at once."""
 
     def __init__(self, url: str, *, pool_size: int = POOL_SIZE) -> None:
         self._url = url
         self._circuit = Circuit(self._probe)
         self._lookups = LookupPool(partial(self._connect, commits=False))
-        self._engine = create_async_engine(
+        self._engine = self._pool(pool_size, _POOL_TIMEOUT_SECONDS, STATEMENT_TIMEOUT_MS)
+        self._public = self._pool(
+            PUBLIC_POOL_SIZE, PUBLIC_POOL_TIMEOUT_SECONDS, PUBLIC_STATEMENT_TIMEOUT_MS
+        )
+
+    def _pool(self, size: int, timeout_seconds: int, statement_timeout_ms: int) -> AsyncEngine:
+        engine = create_async_engine(
             "postgresql+asyncpg://",
-            async_creator=partial(self._connect, connection_class=_Unceremonious),
-            pool_size=pool_size,
+            async_creator=partial(
+                self._connect, statement_timeout_ms, connection_class=_Unceremonious
+            ),
+            pool_size=size,
             max_overflow=0,
-            pool_timeout=_POOL_TIMEOUT_SECONDS,
+            pool_timeout=timeout_seconds,
             hide_parameters=True,  # an error's text ends up in logs, and these hold secrets
         )
-        event.listen(self._engine.sync_engine, "checkout", _replace_if_closed)
+        event.listen(engine.sync_engine, "checkout", _replace_if_closed)
+        return engine
 
-    async def _connect(self, **options: Any) -> asyncpg.Connection:
+    async def _connect(
+        self, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS, **options: Any
+    ) -> asyncpg.Connection:
         return await connect.connect(
             self._url,
             application_name="holdfast-app",
             command_timeout_seconds=_COMMAND_TIMEOUT_SECONDS,
             settings={
-                "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+                "statement_timeout": str(statement_timeout_ms),
                 "lock_timeout": str(LOCK_TIMEOUT_MS),
                 "idle_in_transaction_session_timeout": "10000",
             },
@@ -117,13 +132,15 @@ class Database:
     @asynccontextmanager
     async def transaction(self, scope: Scope) -> AsyncIterator[AsyncConnection]:
         """One transaction in `scope`, committed when the block ends, rolled back if it raises.
+        That of the public audience has a connection among those that are for it alone.
 
         Raises Unavailable when the database cannot be reached, takes no writes or gave way to a
         rival, and when the connection is lost, also around COMMIT: the outcome is then unknown,
         and a repeat with the same key settles it.
         """
+        engine = self._public if scope.audience == "public" else self._engine
         with _counted(), _unavailable_if(_passes_or_forbids_writes):
-            async with self._circuit.guarded(), self._engine.connect() as connection:
+            async with self._circuit.guarded(), engine.connect() as connection:
                 try:
                     transaction = await connection.begin()
                     await connection.execute(
@@ -166,6 +183,7 @@ class Database:
     async def close(self) -> None:
         await self._circuit.close()
         await self._engine.dispose()
+        await self._public.dispose()
         await self._lookups.close()
 
 

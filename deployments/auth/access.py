@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 
 from core.principal import MANAGEMENT, MEMBERS, Principal, Role
 from core.request import RequestKey
-from gateway.access import PUBLIC_ACCESS, require
+from gateway.access import PUBLIC_ACCESS, public_read, require
 from gateway.idempotency import request_key
 from gateway.resources import Resources
 
@@ -23,6 +23,7 @@ async def _resources(request: Request) -> Resources:
 In = Annotated[Resources, Depends(_resources)]
 Key = Annotated[RequestKey, Depends(request_key)]
 Anyone = Annotated[Principal, Depends(PUBLIC_ACCESS)]
+Reader = Annotated[Principal, Depends(public_read(1))]
 # Who has access, and by what, is changed by people who have signed in: by no key.
 Person = Annotated[Principal, Depends(require(PEOPLE, tenant=False, signed_in=True))]
 # Who it is, a key may ask whatever it is for.

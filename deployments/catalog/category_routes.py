@@ -15,7 +15,7 @@ from deployments.catalog.category_schemas import (
     NewCategory,
     TreeQuery,
 )
-from deployments.catalog.router import Anyone, CategoryId, Key, Writer, response, router
+from deployments.catalog.router import AnyoneCounts, CategoryId, Key, Writer, response, router
 from deployments.catalog.schemas import CategorySize, VendorQuery
 from deployments.catalog.service import Catalog
 from deployments.resources import Shared
@@ -32,7 +32,7 @@ Service = Annotated[Categories, Depends(_categories)]
 
 @router.get("/categories", summary="List categories in use")
 async def list_categories(
-    _: Anyone, shared: Shared, query: Annotated[VendorQuery, Query()]
+    _: AnyoneCounts, shared: Shared, query: Annotated[VendorQuery, Query()]
 ) -> Envelope[list[CategorySize]]:
     """Categories in use with the number of products in each, most first; at most 500."""
     return await Catalog(shared.db, shared.clock).categories(query.vendor_id)
@@ -40,7 +40,7 @@ async def list_categories(
 
 @router.get("/categories/tree", summary="Get the tree of categories")
 async def category_tree(
-    principal: Anyone, service: Service, query: Annotated[TreeQuery, Query()]
+    principal: AnyoneCounts, service: Service, query: Annotated[TreeQuery, Query()]
 ) -> Envelope[list[CategoryNode]]:
     """A business' categories, depth first, siblings by position and then name; at most 5,000."""
     return await service.tree(principal, query.vendor_id)

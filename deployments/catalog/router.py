@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Response
 
 from core.principal import MANAGEMENT, Principal, Role
 from core.request import RequestKey
-from gateway.access import PUBLIC_ACCESS, require
+from gateway.access import public_read, require
 from gateway.capability import Capability
 from gateway.idempotency import request_key
 from gateway.routing import HoldfastRoute
@@ -22,7 +22,10 @@ ProductId = Annotated[UUID, Path(alias="productId")]
 VariantId = Annotated[UUID, Path(alias="variantId")]
 CategoryId = Annotated[UUID, Path(alias="categoryId")]
 Key = Annotated[RequestKey, Depends(request_key)]
-Anyone = Annotated[Principal, Depends(PUBLIC_ACCESS)]
+# Anyone may read; what goes through many products costs more, and waits its turn.
+Anyone = Annotated[Principal, Depends(public_read(1))]
+AnyoneLists = Annotated[Principal, Depends(public_read(4))]
+AnyoneCounts = Annotated[Principal, Depends(public_read(10))]
 # A service key needs the scope catalog:write: its business' other systems keep the catalogue.
 WRITERS = MANAGEMENT | {Role.SERVICE}
 Writer = Annotated[Principal, Depends(require(WRITERS))]

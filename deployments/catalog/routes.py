@@ -17,6 +17,8 @@ from deployments.catalog.importing import Imports
 from deployments.catalog.router import (
     WRITERS,
     Anyone,
+    AnyoneCounts,
+    AnyoneLists,
     Key,
     ProductId,
     Writer,
@@ -56,7 +58,7 @@ class CsvResponse(Response):
 
 @router.get("", summary="List products")
 async def list_products(
-    principal: Anyone, service: Service, query: Annotated[ProductQuery, Query()]
+    principal: AnyoneLists, service: Service, query: Annotated[ProductQuery, Query()]
 ) -> ProductPage:
     """Products of all businesses that are not deleted: filtered, sorted, a page at a time."""
     return await service.page(principal, query)
@@ -64,7 +66,7 @@ async def list_products(
 
 @router.get("/facets", summary="Count what products have in common")
 async def product_facets(
-    _: Anyone, service: Service, query: Annotated[ProductFilters, Query()]
+    _: AnyoneCounts, service: Service, query: Annotated[ProductFilters, Query()]
 ) -> Envelope[Facets]:
     """Of the products that the same filters would list: how many there are by category, price,
     option and vendor."""

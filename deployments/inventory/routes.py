@@ -26,7 +26,7 @@ from deployments.inventory import changes, purchasing_routes, service, transfers
 from deployments.inventory import schemas as s
 from deployments.inventory.receipts import RECEIPT, set_receipt
 from deployments.resources import Shared
-from gateway.access import public, require
+from gateway.access import public_read, require
 from gateway.capability import Capability
 from gateway.errors import responses
 from gateway.idempotency import request_key
@@ -39,7 +39,8 @@ from store.paging import Row
 router = APIRouter(route_class=HoldfastRoute, tags=["inventory"])
 capability = Capability("inventory", "/api/inventory", router)
 
-Anyone = Annotated[Principal, Depends(public)]
+Anyone = Annotated[Principal, Depends(public_read(1))]
+AnyoneLists = Annotated[Principal, Depends(public_read(4))]
 Staff = Annotated[Principal, Depends(require(STAFF))]
 Manager = Annotated[Principal, Depends(require(MANAGEMENT))]
 ProductId = Annotated[UUID, Path(alias="productId")]
@@ -53,7 +54,7 @@ for part in (changes.router, transfers.router, purchasing_routes.router):
 
 @router.get("/status/low-stock")
 async def low_stock(
-    shared: Shared, principal: Anyone, query: Annotated[s.LocationQuery, Query()]
+    shared: Shared, principal: AnyoneLists, query: Annotated[s.LocationQuery, Query()]
 ) -> Page[s.LowStockOut]:
     """What is below its threshold, and where: of your business, or, for others, of all."""
     scope = Scope(tenant_id=principal.tenant_id) if principal.tenant_id else PUBLIC

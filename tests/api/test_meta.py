@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -83,7 +86,7 @@ async def test_many_who_ask_at_once_ask_once(embedded: Settings) -> None:
 
 
 async def test_metrics_of_all_processes(embedded: Settings) -> None:
-    async with serving(embedded, process="replica-7") as served:
+    async with serving(embedded, process="replica-7", peer="127.0.0.1") as served:
         await MetricsPublisher(served.resources.redis, "host-commerce-0").publish()
         await served.http.get("/health")
         answer = await served.http.get("/metrics")
@@ -112,3 +115,48 @@ async def test_what_writes_is_refused_while_the_disk_is_full(
         assert answer.json()["checks"] == {"postgres": "ok", "disk": "failed"}
         monkeypatch.setattr(space, "LEAST_FREE_BYTES", 0)
         assert (await served.http.post("/api/auth/login", json=wrong)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("token", "environment", "peer", "given", "status"),
+    [
+        (None, "development", "127.0.0.1", None, 200),
+        (None, "development", "203.0.113.7", None, 401),
+        (None, "production", "127.0.0.1", None, 401),
+        (None, "production", "127.0.0.1", "None", 401),
+        ("a-token-of-operators", "development", "127.0.0.1", None, 401),
+        ("a-token-of-operators", "production", "203.0.113.7", "a-token-of-operator", 401),
+        ("a-token-of-operators", "production", "203.0.113.7", "a-token-of-operators", 200),
+    ],
+)
+async def test_metrics_are_for_operators(
+    embedded: Settings,
+    token: str | None,
+    environment: str,
+    peer: str,
+    given: str | None,
+    status: int,
+) -> None:
+    update = {"metrics_token": token, "environment": environment}
+    async with serving(embedded.model_copy(update=update), peer=peer) as served:
+        headers = {"Authorization": f"Bearer {given}"} if given else {}
+        answer = await served.http.get("/metrics", headers=headers)
+    assert answer.status_code == status
+    assert ("holdfast_" in answer.text) is (status == 200)
+
+
+async def test_metrics_are_gathered_once_a_second(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gathered = 0
+
+    async def count(*_: Any) -> bytes:
+        nonlocal gathered
+        gathered += 1
+        return b""
+
+    monkeypatch.setattr(meta, "exposition", count)
+    monkeypatch.setattr(meta, "FIGURES_REMEMBERED_SECONDS", 60.0)
+    async with serving(embedded, peer="127.0.0.1") as served:
+        await asyncio.gather(*(served.http.get("/metrics") for _ in range(20)))
+    assert gathered == 1

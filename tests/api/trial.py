@@ -13,7 +13,7 @@ from structlog.contextvars import get_contextvars
 from core.errors import Conflict, NotFound
 from core.principal import MANAGEMENT, STAFF, Principal, Role
 from core.request import RequestKey
-from gateway.access import PUBLIC_ACCESS, require
+from gateway.access import public_read, require
 from gateway.capability import Capability
 from gateway.context import context_of
 from gateway.errors import responses
@@ -22,7 +22,7 @@ from gateway.routing import HoldfastRoute
 from gateway.schemas import Amount, CamelModel, Envelope, PageQuery
 
 router = APIRouter(route_class=HoldfastRoute)
-Anyone = Annotated[Principal, Depends(PUBLIC_ACCESS)]
+Anyone = Annotated[Principal, Depends(public_read(1))]
 SECRET = "postgresql://user:hunter2@db/prod"
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from core.settings import Settings
@@ -51,6 +51,16 @@ async def test_every_process_is_in_one_text(redis: Redis) -> None:
     for family in ("shop_sold_total", "shop_open", "shop_seconds"):
         assert text.count(f"# TYPE {family} ".encode()) == 1
         assert text.count(f"# HELP {family} ".encode()) == 1
+
+
+async def test_a_label_s_value_stays_what_it_is() -> None:
+    texts = {"one": generate_latest(registry(3)), "two": generate_latest(registry(4))}
+    merged = text_string_to_metric_families(metrics.merge(texts).decode())
+    sold = next(family for family in merged if family.name == "shop_sold")
+    assert [sample.labels for sample in sold.samples if sample.name == "shop_sold_total"] == [
+        {"process": "one", "shop": 'a"b\n'},
+        {"process": "two", "shop": 'a"b\n'},
+    ]
 
 
 async def test_the_own_process_is_live_and_others_vanish_with_time(

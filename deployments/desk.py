@@ -18,7 +18,7 @@ import msgspec
 from actors.families import COMMERCE, decode_reply, encode_command
 from actors.messages import TURNED_DOWN, Command, Refused, TurnDown
 from actors.runtime.wire import Receipt
-from core.errors import FieldError, HoldfastError
+from core.errors import FieldError, HoldfastError, TooManyRequests
 from core.principal import Principal
 from core.request import RequestKey
 from deployments.catalog import parents
@@ -53,8 +53,9 @@ async def _prepared(key: RequestKey, draft: Draft) -> Command:
     try:
         return await draft()
     except HoldfastError as error:
-        # Nobody can repeat a key that the gateway made. Unavailable says nothing of the request.
-        if not key.client_supplied or error.status >= 500:
+        # Nobody can repeat a key that the gateway made. Unavailable says nothing of the request,
+        # and neither does that there were too many.
+        if not key.client_supplied or error.status >= 500 or isinstance(error, TooManyRequests):
             raise
         return TurnDown(_as_text(error))
 

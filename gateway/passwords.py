@@ -1,4 +1,5 @@
-"""Password hashing by argon2id: off the event loop, and only so many at once."""
+"""Password hashing by argon2id: off the event loop, and only so many at once; and which passwords
+nobody should choose."""
 
 from __future__ import annotations
 
@@ -6,6 +7,8 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib.resources import files
 from typing import TypeVar
 
 from argon2 import PasswordHasher
@@ -17,6 +20,23 @@ T = TypeVar("T")
 
 WORKERS = 2
 MOST_WAITING = 64
+
+
+@cache
+def _common() -> frozenset[str]:
+    text = files("gateway").joinpath("common_passwords.txt").read_text("utf-8")
+    return frozenset(line for line in text.splitlines() if not line.startswith("#"))
+
+
+def weakness(password: str) -> str | None:
+    """Why a password that somebody chooses would be guessed first; None if it would not."""
+    if not password.strip():
+        return "must not be blank"
+    if len(set(password)) == 1:
+        return "must not be one character again and again"
+    if password.strip().lower() in _common():
+        return "is one of the commonest passwords; choose another"
+    return None
 
 
 class Passwords:

@@ -46,8 +46,10 @@ COLUMNS = (
     "backorderLimit",
 )
 
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
-_MARKED = re.compile(r"'+[=+\-@\t\r\n]")
+# Full-width forms count as the plain ones in spreadsheets of East Asia.
+_STARTS = "[=+\\-@\t\r\n＝＋－＠]"  # noqa: RUF001 - these are the ones that are meant
+_FORMULA = re.compile(f"'*{_STARTS}")
+_MARKED = re.compile(f"'+{_STARTS}")
 _to_json = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
 
 

@@ -18,6 +18,9 @@ _PLAIN, _CLEAR = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789ABCDEFGHJKMNPQ
 _CLEARLY = bytes.maketrans(_PLAIN, _CLEAR)
 _READ_AS = str.maketrans({"O": "0", "I": "1", "L": "1", "-": "", " ": ""})
 MIN_LENGTH, MAX_LENGTH = 12, 64
+# Of a code that somebody else made, as printers of plastic cards do.
+MIN_NEW_CHARACTERS, MIN_NEW_KINDS = 16, 4
+_COUNTED = "01234567890123456789012345678901234567890123456789" + "98765432109876543210" * 4
 
 
 def new_code(edge: Edge, command_id: UUID) -> str:
@@ -44,6 +47,16 @@ def card_id(tenant_id: UUID, code: str) -> UUID:
     """The card's id: a digest of its business and its code, however it is typed."""
     digest = hashlib.sha256(b"gift card\0" + tenant_id.bytes + _read(code).encode())
     return UUID(bytes=digest.digest()[:16])
+
+
+def weakness(code: str) -> str | None:
+    """Why a code that is to open a new card could be guessed; None if it could not."""
+    text = _read(code)
+    if len(text) < MIN_NEW_CHARACTERS:
+        return f"must have at least {MIN_NEW_CHARACTERS} letters and digits"
+    if len(set(text)) < MIN_NEW_KINDS or text in _COUNTED:
+        return "is too easy to guess"
+    return None
 
 
 def last_four(code: str) -> str:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from uuid import UUID
 
 from actors.families import COMMERCE, decode_reply, encode_command
 from actors.messages import Command, Refused, Reply
-from core.errors import HoldfastError
+from actors.till import messages as t
+from core.errors import HoldfastError, NotFound
 from core.money import from_minor
 from core.principal import Principal
 from core.request import RequestKey
 from deployments import desk
 from deployments.desk import Draft, Receipts
 from deployments.inventory.service import tenant_of
-from deployments.pos.errors import REFUSALS
+from deployments.pos.errors import REFUSALS, GiftCardNotFound
 from deployments.resources import Resources
+from gateway.throttle import GIFT_CARD_GUESSES
 
 # Of refusals that have no amounts in them.
 NO_CURRENCY = "XXX"
@@ -33,16 +37,46 @@ async def send(
     """Has the owner decide. Raises the error that stands for a refusal, or what `desk.decided`
     raises."""
     tenant_id = tenant_of(principal)
-    reply, receipts = await desk.decided(shared, principal, key, tenant_id, wanted)
-    return expect(reply, expected), receipts
+
+    async def checked() -> Command:
+        command = await wanted() if callable(wanted) else wanted
+        _check_guesses(shared, principal, command)
+        return command
+
+    async with _counting_guesses(shared, principal, wanted):
+        draft = checked if callable(wanted) else await checked()
+        reply, receipts = await desk.decided(shared, principal, key, tenant_id, draft)
+        return expect(reply, expected), receipts
 
 
 async def ask(shared: Resources, principal: Principal, wanted: Command, expected: type[R]) -> R:
     """The same for a read of committed state."""
-    decided = await shared.bus.read(
-        COMMERCE, tenant_of(principal), principal.id, encode_command(wanted)
-    )
-    return expect(decode_reply(decided.reply), expected)
+    _check_guesses(shared, principal, wanted)
+    async with _counting_guesses(shared, principal, wanted):
+        decided = await shared.bus.read(
+            COMMERCE, tenant_of(principal), principal.id, encode_command(wanted)
+        )
+        return expect(decode_reply(decided.reply), expected)
+
+
+def _check_guesses(shared: Resources, principal: Principal, wanted: Command) -> None:
+    """Nobody finds a gift card by trying: raises TooManyRequests for a command that names one,
+    after too many that there were none of."""
+    tenders = getattr(wanted, "tenders", ())
+    if getattr(wanted, "card_id", None) or any(tender.card_id for tender in tenders):
+        shared.edge.throttle.check(GIFT_CARD_GUESSES, principal.id)
+
+
+@asynccontextmanager
+async def _counting_guesses(
+    shared: Resources, principal: Principal, wanted: Command | Draft
+) -> AsyncIterator[None]:
+    is_about_one = isinstance(wanted, t.GetCard | t.DisableCard)
+    try:
+        yield
+    except NotFound if is_about_one else GiftCardNotFound:
+        await shared.edge.throttle.count(GIFT_CARD_GUESSES, principal.id)
+        raise
 
 
 def expect(reply: Any, expected: type[R]) -> R:

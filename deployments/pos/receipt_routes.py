@@ -75,7 +75,8 @@ async def _document(slip: slips.Slip, wanted: str | None, accept: str) -> Respon
         content = await asyncio.to_thread(slips.as_pdf, slip)
     else:
         content = slips.as_html(slip) if form == "html" else slips.as_text(slip)
-    return Response(content, media_type=_TYPES[form])
+    headers = {"Content-Security-Policy": slips.HTML_POLICY} if form == "html" else None
+    return Response(content, headers=headers, media_type=_TYPES[form])
 
 
 def _preferred(accept: str) -> str:

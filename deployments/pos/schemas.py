@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, model_validator
 
 from actors.till.model import MAX_PAYMENTS, MAX_SALE_LINES, Method
-from deployments.pos.codes import MAX_LENGTH, MIN_LENGTH
+from deployments.pos.codes import MAX_LENGTH, MIN_LENGTH, MIN_NEW_CHARACTERS, weakness
 from gateway.schemas import Amount, CamelModel, Moment, PageQuery, QueryModel
 
 MAX_LINE_QUANTITY = 100_000
@@ -28,6 +28,25 @@ Code = Annotated[
         pattern=r"^[0-9A-Za-z -]+$",
         description="Of a gift card; hyphens, blanks and case do not matter",
     ),
+]
+
+
+def _strong(code: str) -> str:
+    problem = weakness(code)
+    if problem is not None:
+        raise ValueError(problem)
+    return code
+
+
+NewCode = Annotated[
+    str,
+    Field(
+        min_length=MIN_NEW_CHARACTERS,
+        max_length=MAX_LENGTH,
+        pattern=r"^[0-9A-Za-z -]+$",
+        description=f"Of a new gift card: at least {MIN_NEW_CHARACTERS} letters and digits",
+    ),
+    AfterValidator(_strong),
 ]
 LocationId = Annotated[UUID | None, Field(description="The main location when it is left out")]
 
@@ -141,7 +160,7 @@ class NewGiftCard(CamelModel):
     """A gift card to be sold. Without a `code` one is made."""
 
     amount: Annotated[Amount, Field(gt=0)]
-    code: Code | None = None
+    code: NewCode | None = None
     expires_at: Moment | None = None
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import textwrap
+from base64 import b64encode
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from hashlib import sha256
 from html import escape
 from importlib.resources import files
 from zoneinfo import ZoneInfo
@@ -86,6 +88,17 @@ def return_slip(made: a.ReturnOut, terms: TillTerms) -> Slip:
     return Slip(head, rows, _foot(terms, str(made.return_id)))
 
 
+_STYLE = (
+    "body{font:14px monospace;max-width:22em;margin:1em auto}header,footer{text-align:center}"
+    "table{width:100%}td{vertical-align:top;white-space:pre-wrap}td+td{text-align:right}"
+)
+# Of the page that `as_html` makes: its style, known by its digest, and nothing else.
+HTML_POLICY = (
+    "default-src 'none'; style-src 'sha256-"
+    f"{b64encode(sha256(_STYLE.encode()).digest()).decode()}'; frame-ancestors 'none'"
+)
+
+
 def as_text(slip: Slip) -> str:
     """Plain text, COLUMNS wide."""
     lines = [part.center(COLUMNS).rstrip() for line in slip.head for part in _wrapped(line)]
@@ -107,9 +120,7 @@ def as_html(slip: Slip) -> str:
     )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>'
-        f"{escape(slip.head[0])}</title><style>body{{font:14px monospace;max-width:22em;margin:1em "
-        "auto}header,footer{text-align:center}table{width:100%}td{vertical-align:top;white-space:"
-        "pre-wrap}td+td{text-align:right}</style></head><body><header>"
+        f"{escape(slip.head[0])}</title><style>{_STYLE}</style></head><body><header>"
         f"{_paragraphs(slip.head)}</header><table>{rows}</table><footer>{_paragraphs(slip.foot)}"
         "</footer></body></html>\n"
     )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import httpx2
 import pytest
 
 from core.principal import Role
 from core.settings import Settings
+from gateway.throttle import GIFT_CARD_GUESSES, Throttle
 from tests.api.card_kit import audit, card_shop, kept, settle
 from tests.api.shop import done, problem
-from tests.api.till_kit import TillShop
+from tests.api.till_kit import Clerk, TillShop
 
 BALANCE = "/api/pos/gift-cards/balance"
 PLASTIC = "ABCD-EFGH-JKMN-PQRS"
@@ -109,6 +111,10 @@ async def test_each_code_is_sold_once(shop: TillShop) -> None:
         (gift(-5), "lines[0].giftCard.amount"),
         (gift(1.005), "lines[0].giftCard.amount"),
         (gift(5, code="short"), "lines[0].giftCard.code"),
+        (gift(5, code="749203857162"), "lines[0].giftCard.code"),  # of twelve digits
+        (gift(5, code="7492-0385-7162   "), "lines[0].giftCard.code"),
+        (gift(5, code="0000-0000-0000-0001"), "lines[0].giftCard.code"),
+        (gift(5, code="1234567890123456"), "lines[0].giftCard.code"),
         (gift(5, expiresAt="2001-01-01T00:00:00Z"), "lines[0].giftCard.expiresAt"),
         (gift(5) | {"quantity": 2}, "lines[0]"),
         (gift(5) | {"discount": {"percent": 5}}, "lines[0]"),
@@ -168,3 +174,36 @@ async def test_a_code_is_not_put_aside(shop: TillShop) -> None:
     problem(await shop.owner.post("/api/pos/parked-sales", parked), 400)
     parked = {"basket": {"lines": [gift(5)]}}
     done(await shop.owner.post("/api/pos/parked-sales", parked))
+
+
+async def test_nobody_finds_a_card_by_trying(shop: TillShop) -> None:
+    """By none of the ways that tell whether there is one; whoever knows theirs is not held up."""
+    served = shop.served.resources
+    served.edge.throttle = Throttle(served.redis, served.clock)
+    done(await sell(shop, gift(50, code=PLASTIC)))
+    thief, cashier = shop.clerk(Role.CASHIER), shop.clerk(Role.CASHIER)
+    tea = await shop.product(10, 300)
+
+    def codes() -> Iterator[str]:
+        for number in range(GIFT_CARD_GUESSES.attempts):
+            yield f"AAAA-BBBB-CCCC-{number:04}"
+
+    for number, code in enumerate(codes()):
+        if number % 2:
+            problem(await thief.get(BALANCE, params={"code": code}), 404)
+        else:
+            problem(await pay(thief, shop, tea, code), 409, "gift_card_not_found")
+        found = done(await cashier.get(BALANCE, params={"code": PLASTIC}))
+        assert found["lastFour"] == "PQRS"
+    waits = await thief.get(BALANCE, params={"code": PLASTIC})
+    problem(waits, 429, "rate_limited")
+    assert int(waits.headers["retry-after"]) >= 1
+    problem(await pay(thief, shop, tea, PLASTIC), 429, "rate_limited")
+    assert (await pay(cashier, shop, tea, PLASTIC)).status_code == 201
+
+
+async def pay(clerk: Clerk, shop: TillShop, product: str, code: str) -> httpx2.Response:
+    payments = [{"method": "gift_card", "amount": 10, "code": code}]
+    lines = [{"productId": product}]
+    body = {"registerId": shop.register, "lines": lines, "payments": payments}
+    return await clerk.post("/api/pos/sales", body)

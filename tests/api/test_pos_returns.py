@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -217,6 +220,10 @@ async def test_receipts_in_three_forms(shop: TillShop) -> None:
     assert cash == [["Cash", "20.00"], ["Change", "given", "4.60"]]
     page = await shop.owner.get(path, headers={"Accept": "text/html,*/*"})
     assert "Assam &lt;strong&gt;" in page.text
+    [style] = re.findall("<style>(.*?)</style>", page.text)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in page.headers["content-security-policy"]
+    assert page.headers["content-security-policy"].startswith("default-src 'none'; ")
     pdf = await shop.owner.get(path, params={"format": "pdf"})
     assert pdf.headers["content-type"] == "application/pdf"
     assert pdf.content.startswith(b"%PDF-")

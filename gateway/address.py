@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 UNKNOWN = "unknown"
 MAX_LENGTH = 45  # of an address in text; what is longer is none, and kept by no cache
@@ -22,6 +22,15 @@ def client_address(peer: str | None, forwarded_for: str | None) -> str:
         if counted != UNKNOWN:
             return counted
     return _counted(peer or "")
+
+
+def network_of(address: str) -> str:
+    """What an address that `client_address` gave is part of, and one subscriber may have: the /24
+    of an IPv4 address, the /48 of an IPv6 one."""
+    if address == UNKNOWN:
+        return UNKNOWN
+    length = 48 if ":" in address else 24
+    return str(ip_network(f"{address.partition('/')[0]}/{length}", strict=False))
 
 
 def is_local(address: str) -> bool:

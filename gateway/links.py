@@ -1,4 +1,5 @@
-"""Tokens of links that are mailed: to accept an invitation, to set a new password.
+"""Tokens of links that are mailed: to accept an invitation, to set a new password, to prove an
+address.
 
 Such a token must be neither in the database nor in an event, and whoever sends the mail later must
 still be able to make it. So it is an HMAC over the row's id and nonce, with a key derived from the
@@ -19,16 +20,20 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from core.settings import Settings
 from gateway.keys import KeyRing, SigningKey
 
-Kind = Literal["invitation", "password-reset"]
+Kind = Literal["invitation", "password-reset", "email-verification"]
 
 NONCE_BYTES = 16
-_PREFIXES: dict[Kind, str] = {"invitation": "hfi_", "password-reset": "hfp_"}
+_PREFIXES: dict[Kind, str] = {
+    "invitation": "hfi_",
+    "password-reset": "hfp_",
+    "email-verification": "hfv_",
+}
 _RAW_BYTES = 16 + 16 + 32
 
 
 class LinkText(NamedTuple):
-    """A token that is well-formed. `scope_id` is the business of an invitation, the user of a
-    reset: whose row it is about. Nothing is proved before `Links.holds` says so."""
+    """A token that is well-formed. `scope_id` is the business of an invitation, or else the user:
+    whose row it is about. Nothing is proved before `Links.holds` says so."""
 
     scope_id: UUID
     id: UUID

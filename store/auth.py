@@ -7,6 +7,7 @@ nobody is known yet, so the app role has plain rights on it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import (
@@ -15,9 +16,11 @@ from sqlalchemy import (
     ColumnElement,
     ForeignKey,
     Index,
+    LargeBinary,
     String,
     Table,
     Uuid,
+    case,
     func,
     insert,
     select,
@@ -42,8 +45,13 @@ users = Table(
     Column("password_hash", String(255), nullable=False),
     Column("role", String(20), nullable=False, server_default="customer"),
     moment("disabled_at", nullable=True),
+    # When a mailed link proved the address; the nonce is that of the last such link.
+    moment("email_verified_at", nullable=True),
+    Column("email_nonce", LargeBinary),
+    moment("email_nonce_expires_at", nullable=True),
     moment("created_at", server_default=func.now()),
     moment("updated_at", server_default=func.now()),
+    CheckConstraint("octet_length(email_nonce) = 16", name="email_nonce"),
     CheckConstraint("email = lower(email)", name="email_lower"),
     CheckConstraint("role IN ('customer', 'vendor', 'admin')", name="role"),
     Index("ix_users_newest", "created_at", "id"),
@@ -75,6 +83,16 @@ class User:
     password_hash: str
     role: str
     disabled: bool
+    email_verified: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A person's e-mail address, and the nonce of the link that proves it, while that holds."""
+
+    email: str
+    verified: bool
+    nonce: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +114,7 @@ async def add_user(tx: AsyncConnection, user: User) -> bool:
             email=user.email,
             password_hash=user.password_hash,
             role=user.role,
+            email_verified_at=func.now() if user.email_verified else None,
         )
         .on_conflict_do_nothing(index_elements=[users.c.email])
         .returning(users.c.id)
@@ -147,6 +166,7 @@ async def _user(tx: AsyncConnection, condition: ColumnElement[bool]) -> User | N
                 users.c.password_hash,
                 users.c.role,
                 users.c.disabled_at.is_not(None),
+                users.c.email_verified_at.is_not(None),
             ).where(condition)
         )
     ).first()
@@ -158,6 +178,39 @@ async def set_password_hash(tx: AsyncConnection, user_id: UUID, password_hash: s
         update(users)
         .where(users.c.id == user_id)
         .values(password_hash=password_hash, updated_at=func.now())
+    )
+
+
+async def address_of(tx: AsyncConnection, user_id: UUID) -> Address | None:
+    """None for who is not there, or whose account is closed."""
+    c = users.c
+    nonce = case((c.email_nonce_expires_at > func.now(), c.email_nonce))
+    query = select(c.email, c.email_verified_at.is_not(None), nonce).where(
+        c.id == user_id, c.disabled_at.is_(None)
+    )
+    row = (await tx.execute(query)).first()
+    return Address(*row) if row else None
+
+
+async def ask_to_verify(
+    tx: AsyncConnection, user_id: UUID, nonce: bytes, expires_at: datetime
+) -> bool:
+    """Has a link with this nonce count, and none before it. False if the address is proved."""
+    statement = (
+        update(users)
+        .where(users.c.id == user_id, users.c.email_verified_at.is_(None))
+        .values(email_nonce=nonce, email_nonce_expires_at=expires_at)
+        .returning(users.c.id)
+    )
+    return (await tx.execute(statement)).first() is not None
+
+
+async def mark_verified(tx: AsyncConnection, user_id: UUID) -> None:
+    """Whoever brought a link out of a mail has the address that the mail went to."""
+    await tx.execute(
+        update(users)
+        .where(users.c.id == user_id, users.c.email_verified_at.is_(None))
+        .values(email_verified_at=func.now())
     )
 
 

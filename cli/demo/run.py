@@ -15,6 +15,7 @@ from cli.demo.retail import MAPPING, Retail, best_sellers, plan_stock, units_sol
 from cli.demo.shop import open_shop
 from cli.demo.stages import close_up, flash_sale, sell_day, stock_shelves
 from cli.product_rows import FileUnreadable, open_products
+from core.settings import Settings, get_settings
 
 SAMPLE = Path(__file__).parents[1] / "data" / "online_retail_sample.csv"
 
@@ -24,7 +25,8 @@ class Options:
     """`clients` customers at once buy at `registers` tills. `invoices` takes only the first so
     many of the file, `rounds` replays them so often, `flash_units` is how many of each best seller
     the flash sale gets at most (None: as many as one round sold). A step is sent again for
-    `patience_seconds`, a run lasts `most_seconds`."""
+    `patience_seconds`, a run lasts `most_seconds`. `settings` are those of the copy at `url`, this
+    environment's if nobody says: the mails that it asks for are read on this machine."""
 
     url: str = "http://127.0.0.1:8000"
     file: Path = SAMPLE
@@ -33,6 +35,7 @@ class Options:
     rounds: int = 10
     invoices: int | None = None
     flash_units: int | None = None
+    settings: Settings | None = None
     patience_seconds: float = 180.0
     most_seconds: float = 1800.0
 
@@ -58,7 +61,12 @@ async def run_demo(options: Options, show: Show = show_nothing) -> Report:
     async with (
         asyncio.timeout(options.most_seconds),
         open_shop(
-            options.url, run, options.clients, options.registers, options.patience_seconds
+            options.url,
+            run,
+            options.clients,
+            options.registers,
+            options.patience_seconds,
+            options.settings or get_settings(),
         ) as shop,
     ):
         report = Report(

@@ -8,13 +8,16 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from cli.client import ApiError, Client, open_http
 from cli.demo.books import Books, TillBook
+from cli.demo.mailbox import Mailbox, open_mailbox
 from cli.demo.meter import Meter, Phase
 from cli.demo.sellers import Page, Till
 from cli.demo.sending import Answers, Sender
 from cli.demo.tenders import VAT_PPM
+from core.settings import Settings
 
 FLOAT_MINOR = 20_000
 _FIRST_ANSWER_SECONDS = 15.0
@@ -79,10 +82,16 @@ class Shop:
 
 @asynccontextmanager
 async def open_shop(
-    url: str, run: str, clients: int, registers: int, patience_seconds: float
+    url: str,
+    run: str,
+    clients: int,
+    registers: int,
+    patience_seconds: float,
+    settings: Settings,
 ) -> AsyncIterator[Shop]:
     """Registers a business in pounds, whose prices include VAT, hires a cashier for each register
-    and opens their shifts. Raises ApiError or Unreachable."""
+    and opens their shifts. Cashiers are invited by mail, which is read where `settings` say.
+    Raises ApiError or Unreachable."""
     async with AsyncExitStack() as stack:
         tls = ssl.create_default_context()
         answers = Answers()
@@ -95,6 +104,7 @@ async def open_shop(
         await _look_for(url)
         owner = await client(_OWNER_CONNECTIONS)
         email, password = f"demo-{run}@holdfast.test", secrets.token_urlsafe(9)
+        mailbox = await stack.enter_async_context(open_mailbox(settings, patience_seconds))
         shop = Shop(url, run, email, password, owner, answers)
         await _register(shop)
         await _tax(shop)
@@ -105,7 +115,7 @@ async def open_shop(
         for number in range(1, registers + 1):
             # Each customer at a till may send a request twice.
             cashier = await client(2 * -(-clients // registers))
-            shop.tills.append(await _till(shop, number, cashier))
+            shop.tills.append(await _till(shop, number, cashier, mailbox))
         yield shop
 
 
@@ -154,7 +164,7 @@ async def _service_key(shop: Shop) -> str:
     raise RuntimeError("no answer with the service key's secret arrived")
 
 
-async def _till(shop: Shop, number: int, cashier: Client) -> Till:
+async def _till(shop: Shop, number: int, cashier: Client, mailbox: Mailbox) -> Till:
     """A new register with a cashier of its own, who opens the shift."""
     name = f"Till {number}"
     made = await shop.owner.post(
@@ -162,30 +172,27 @@ async def _till(shop: Shop, number: int, cashier: Client) -> Till:
     )
     register_id: str = made["data"]["registerId"]
     shop.books.tills[register_id] = TillBook(name, register_id)
-    await _hire(shop, f"cashier-{number}-{shop.run}@holdfast.test", cashier)
+    await _hire(shop, f"cashier-{number}-{shop.run}@holdfast.test", cashier, mailbox)
     sender = Sender(cashier, shop.books, shop.run, f"till-{number}")
     till = Till(sender, shop.books, register_id)
     await till.open(FLOAT_MINOR)
     return till
 
 
-async def _hire(shop: Shop, email: str, cashier: Client) -> None:
-    """Invites somebody, who accepts and signs in."""
+async def _hire(shop: Shop, email: str, cashier: Client, mailbox: Mailbox) -> None:
+    """Invites somebody, who finds the mail, accepts and signs in."""
     password = secrets.token_urlsafe(9)
-    body = {"token": await _invitation(shop, email), "password": password, "name": "Cashier"}
-    reply = await cashier.request("POST", "/api/auth/invitations/accept", body=body)
-    # The link is good for one use: when it was sent again, "used" means that it was us.
-    if not reply.ok and not cashier.repeats:
-        raise ApiError(reply)
+    invited = await shop.owner.post(
+        "/api/auth/invitations", {"email": email, "role": "cashier"}, key=f"{shop.run}-{email}"
+    )
+    me = await shop.owner.get("/api/auth/me")
+    token = await mailbox.invitation(
+        UUID(me["data"]["tenantId"]), UUID(invited["data"]["invitation"]["id"])
+    )
+    if token is not None:
+        body = {"token": token, "password": password, "name": "Cashier"}
+        reply = await cashier.request("POST", "/api/auth/invitations/accept", body=body)
+        # The link is good for one use: when it was sent again, "used" means that it was us.
+        if not reply.ok and not cashier.repeats:
+            raise ApiError(reply)
     await cashier.login(email, password)
-
-
-async def _invitation(shop: Shop, email: str) -> str:
-    """The token is in one answer only, so if that was lost, another invitation."""
-    for attempt in range(_ATTEMPTS):
-        body = {"email": email, "role": "cashier"}
-        key = f"{shop.run}-invite-{email}-{attempt}"
-        reply = await shop.owner.post("/api/auth/invitations", body, key=key)
-        if token := reply["data"]["token"]:
-            return str(token)
-    raise RuntimeError("no answer with the invitation's token arrived")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 from uuid import UUID
 
+from deployments.auth.addresses import VERIFICATION_REQUESTED
 from deployments.auth.invitations import CREATED
 from deployments.auth.passwords import RESET_REQUESTED
 from gateway.links import Links
@@ -25,12 +26,9 @@ class Mail(NamedTuple):
 async def mail_for(db: Database, links: Links, event: Waiting) -> Mail | None:
     """None for an event that asks for no mail, or whose link has ended meanwhile."""
     if event.type == CREATED:
-        async with db.transaction(Scope(tenant_id=event.tenant_id)) as tx:
-            invited = await invitations.get(tx, UUID(event.subject))
-        if invited is None or not invited.open:
-            return None
-        token = links.token("invitation", invited.tenant_id, invited.id, invited.nonce)
-        return Mail(invited.email, links.url("invitation", token))
+        return await invitation_mail(db, links, event.tenant_id, UUID(event.subject))
+    if event.type == VERIFICATION_REQUESTED:
+        return await _verification_mail(db, links, UUID(event.subject))
     if event.type == RESET_REQUESTED:
         async with db.transaction(Scope(user_id=event.tenant_id)) as tx:
             asked = await password_resets.get(tx, UUID(event.subject))
@@ -40,3 +38,24 @@ async def mail_for(db: Database, links: Links, event: Waiting) -> Mail | None:
         token = links.token("password-reset", user.id, asked.id, asked.nonce)
         return Mail(user.email, links.url("password-reset", token))
     return None
+
+
+async def invitation_mail(
+    db: Database, links: Links, tenant_id: UUID, invitation_id: UUID
+) -> Mail | None:
+    """What goes to whom a business invited."""
+    async with db.transaction(Scope(tenant_id=tenant_id)) as tx:
+        invited = await invitations.get(tx, invitation_id)
+    if invited is None or not invited.open:
+        return None
+    token = links.token("invitation", invited.tenant_id, invited.id, invited.nonce)
+    return Mail(invited.email, links.url("invitation", token))
+
+
+async def _verification_mail(db: Database, links: Links, user_id: UUID) -> Mail | None:
+    async with db.transaction(Scope(user_id=user_id)) as tx:
+        found = await auth.address_of(tx, user_id)
+    if found is None or found.verified or found.nonce is None:
+        return None
+    token = links.token("email-verification", user_id, user_id, found.nonce)
+    return Mail(found.email, links.url("email-verification", token))

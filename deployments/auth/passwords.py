@@ -114,6 +114,7 @@ async def _set(
         await password_resets.use_up(tx, user.id)
         ended = await sessions.end_where(tx, user_id=user.id, except_id=kept)
         if reset_id is not None:
+            await auth.mark_verified(tx, user.id)
             # Who needed the link may not be who made the keys.
             ended.extend(await access_keys.end_of(tx, user.id))
         await emit(tx, user.id, user.id, PASSWORD_CHANGED, {"userId": str(user.id)})

@@ -98,12 +98,11 @@ async def list_invitations(principal: Manager, resources: In, query: Paging) -> 
     responses=responses(invitations.AlreadyMember, invitations.TooManyInvitations),
 )
 async def invite(principal: Manager, resources: In, key: Key, body: InvitationIn) -> Response:
-    """A link, good for one use within seven days, that makes who has that e-mail address a member.
-    It is shown in this answer and never again; an earlier one to the same address ends."""
+    """Mails a link, good for one use within seven days, that makes who has that e-mail address a
+    member. Nobody else gets to see it; an earlier one to the same address ends."""
     return response(
         await invitations.invite(
             resources.db,
-            resources.edge,
             resources.clock,
             principal,
             key,

@@ -54,11 +54,9 @@ class InvitationOut(CamelModel):
 
 
 class NewInvitationOut(CamelModel):
-    """`token` and `link` are shown this once; a repeat of the request answers null there."""
+    """The link goes to the invited address alone."""
 
     invitation: InvitationOut
-    token: str | None
-    link: str | None
 
 
 class TokenIn(CamelModel):

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request
 from core.errors import NotFound, Unauthenticated
 from core.principal import Role
 from deployments.auth import key_routes, people_routes, service, session_routes
-from deployments.auth.access import Anyone, Caller, In, Person
+from deployments.auth.access import Anyone, Caller, In, Person, Reader
 from deployments.auth.keys import key_of_caller
 from deployments.auth.schemas import (
     CallerOut,
@@ -47,6 +47,7 @@ async def register(
     account = await service.register(
         resources.db,
         resources.edge,
+        resources.clock,
         context_of(request.scope).address,
         name=body.name,
         email=body.email,
@@ -91,6 +92,7 @@ async def login(_: Anyone, resources: In, request: Request, body: LoginIn) -> Lo
             email=user.email,
             role=issued.account.role,
             tenant_id=issued.account.tenant_id,
+            email_verified=user.email_verified,
         ),
     )
 
@@ -126,9 +128,10 @@ async def me(principal: Caller, resources: In) -> Envelope[CallerOut]:
     """The caller: a person, whether signed in or by an API key, or a service key."""
     if principal.role is Role.SERVICE:
         name, email = (await key_of_caller(resources.db, principal)).name, None
+        verified = None
     else:
         user = await service.person(resources.db, principal)
-        name, email = user.name, user.email
+        name, email, verified = user.name, user.email, user.email_verified
     return Envelope(
         data=CallerOut(
             id=UUID(principal.id),
@@ -137,12 +140,13 @@ async def me(principal: Caller, resources: In) -> Envelope[CallerOut]:
             role=principal.role,
             tenant_id=principal.tenant_id,
             scopes=sorted(principal.scopes),
+            email_verified=verified,
         )
     )
 
 
 @router.get("/jwks", summary="Public keys")
-async def jwks(_: Anyone, resources: In) -> Jwks:
+async def jwks(_: Reader, resources: In) -> Jwks:
     """The keys that access tokens are signed with (RFC 7517), for others to verify them."""
     return Jwks.model_validate(resources.edge.keys.jwks())
 

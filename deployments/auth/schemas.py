@@ -9,6 +9,7 @@ from uuid import UUID
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
+from gateway.passwords import weakness
 from gateway.schemas import CamelModel, Moment, PageQuery
 from store.access_keys import AccessKey
 from store.sessions import Live
@@ -52,7 +53,24 @@ KeyName = Annotated[
 ]
 # Only its size is checked when someone signs in; what it must be is asked when it is chosen.
 GivenPassword = Annotated[str, Field(min_length=1, max_length=MAX_PASSWORD_LENGTH)]
-NewPassword = Annotated[str, Field(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH)]
+
+
+def _not_guessed_first(value: str) -> str:
+    problem = weakness(value)
+    if problem is not None:
+        raise ValueError(problem)
+    return value
+
+
+NewPassword = Annotated[
+    str,
+    Field(
+        min_length=MIN_PASSWORD_LENGTH,
+        max_length=MAX_PASSWORD_LENGTH,
+        description="None of the commonest, not one character again and again",
+    ),
+    AfterValidator(_not_guessed_first),
+]
 ScopeText = Annotated[str, Field(pattern=r"^(\*|[a-z]{2,32}:(read|write))$", max_length=40)]
 
 
@@ -97,6 +115,10 @@ class ResetRequestIn(CamelModel):
     email: Email
 
 
+class VerificationIn(CamelModel):
+    token: Annotated[str, Field(min_length=1, max_length=200)]
+
+
 class ResetIn(CamelModel):
     token: Annotated[str, Field(min_length=1, max_length=200)]
     password: NewPassword
@@ -134,6 +156,7 @@ class UserOut(CamelModel):
     email: str
     role: str
     tenant_id: UUID | None
+    email_verified: bool = Field(description="Whether a mailed link proved the address")
 
 
 class RefreshIn(CamelModel):
@@ -161,6 +184,7 @@ class CallerOut(CamelModel):
     role: str
     tenant_id: UUID | None
     scopes: list[str]
+    email_verified: bool | None
 
 
 class KeyIn(CamelModel):

@@ -20,6 +20,8 @@ from core.ids import uuid7
 from core.money import exponent
 from core.principal import Principal, Role, role_in_business
 from core.request import RequestKey
+from deployments.auth import addresses
+from gateway.address import network_of
 from gateway.answers import recorded
 from gateway.edge import Edge
 from gateway.schemas import Message
@@ -28,6 +30,9 @@ from gateway.throttle import (
     LOGIN_PER_ADDRESS,
     REFRESH_PER_ADDRESS,
     REGISTER_PER_ADDRESS,
+    REGISTER_PER_NETWORK,
+    TAKEN_PER_ADDRESS,
+    TAKEN_PER_NETWORK,
 )
 from store import auth, sessions
 from store.commands import Recorded, once
@@ -67,6 +72,7 @@ class Issued:
 async def register(
     db: Database,
     edge: Edge,
+    clock: Clock,
     address: str,
     *,
     name: str,
@@ -76,23 +82,33 @@ async def register(
     business_name: str | None,
     currency: str | None,
 ) -> Account:
-    """A new customer, or a vendor with a business of their own. Raises EmailTaken,
-    ValidationFailed for a currency that is none, TooManyRequests or Unavailable."""
+    """A new customer, or a vendor with a business of their own; a mail asks them to prove their
+    address. That one is taken has to be said, but not to who asks again and again. Raises
+    EmailTaken, ValidationFailed for a currency that is none, TooManyRequests or Unavailable."""
     if currency is not None:
         exponent(currency)
+    network = network_of(address)
     await edge.throttle.attempt(REGISTER_PER_ADDRESS, address)
-    password_hash = await edge.passwords.hash(password)
-    role = Role.VENDOR if vendor else Role.CUSTOMER
-    user = auth.User(uuid7(), name, email, password_hash, role.value, disabled=False)
-    tenant_id = uuid7() if vendor else None
-    async with db.transaction(Scope(tenant_id=tenant_id, user_id=user.id)) as tx:
-        if not await auth.add_user(tx, user):
-            raise EmailTaken
-        if tenant_id is not None:
-            await auth.add_business(
-                tx, tenant_id, business_name or name, currency or DEFAULT_CURRENCY, user.id
-            )
-            await emit(tx, tenant_id, tenant_id, BUSINESS_CREATED, {"id": str(tenant_id)})
+    await edge.throttle.attempt(REGISTER_PER_NETWORK, network)
+    async with (
+        edge.throttle.guesses(TAKEN_PER_ADDRESS, address, wrong=EmailTaken),
+        edge.throttle.guesses(TAKEN_PER_NETWORK, network, wrong=EmailTaken),
+    ):
+        password_hash = await edge.passwords.hash(password)
+        role = Role.VENDOR if vendor else Role.CUSTOMER
+        user = auth.User(uuid7(), name, email, password_hash, role.value, disabled=False)
+        tenant_id = uuid7() if vendor else None
+        # What is a person's alone goes by the user's id where a business's would stand.
+        place = tenant_id or user.id
+        async with db.transaction(Scope(tenant_id=place, user_id=user.id)) as tx:
+            if not await auth.add_user(tx, user):
+                raise EmailTaken
+            if tenant_id is not None:
+                await auth.add_business(
+                    tx, tenant_id, business_name or name, currency or DEFAULT_CURRENCY, user.id
+                )
+                await emit(tx, tenant_id, tenant_id, BUSINESS_CREATED, {"id": str(tenant_id)})
+            await addresses.ask(tx, clock, place, user.id)
     return Account(user, role, tenant_id)
 
 

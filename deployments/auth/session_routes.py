@@ -11,9 +11,15 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 
 from core.errors import InvalidCredentials, NotFound
-from deployments.auth import passwords, service
+from deployments.auth import addresses, passwords, service
 from deployments.auth.access import Anyone, In, Key, Person
-from deployments.auth.schemas import PasswordChangeIn, ResetIn, ResetRequestIn, SessionOut
+from deployments.auth.schemas import (
+    PasswordChangeIn,
+    ResetIn,
+    ResetRequestIn,
+    SessionOut,
+    VerificationIn,
+)
 from gateway.answers import response
 from gateway.context import context_of
 from gateway.errors import responses
@@ -95,3 +101,25 @@ async def reset_password(_: Anyone, resources: In, request: Request, body: Reset
         body.password,
     )
     return Message(message="Password set")
+
+
+@router.post("/email/verify", summary="Prove an e-mail address", responses=responses(NotFound))
+async def verify_email(_: Anyone, resources: In, request: Request, body: VerificationIn) -> Message:
+    """With the token of the link that was mailed there, within seven days. Signing in never waits
+    for it."""
+    address = context_of(request.scope).address
+    await addresses.verify(resources.db, resources.edge, address, body.token)
+    return Message(message="Address verified")
+
+
+@router.post(
+    "/email/send",
+    summary="Mail the link to your address again",
+    status_code=202,
+    response_model=Message,
+)
+async def send_verification(principal: Person, resources: In, key: Key) -> Response:
+    """A new link to prove your address; the one before ends. Nothing is sent if it is proved."""
+    return response(
+        await addresses.send_again(resources.db, resources.edge, resources.clock, principal, key)
+    )

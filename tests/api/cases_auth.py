@@ -133,6 +133,11 @@ CASES: dict[RouteId, Case] = {
     ("POST", "/api/auth/password/reset"): _open(
         {404}, body={"token": f"hfp_{_LINK}", "password": "secret-2"}
     ),
+    ("POST", "/api/auth/email/verify"): _open({404}, body={"token": f"hfv_{_LINK}"}),
+    # Those of these tests have no account that a mail could go to.
+    ("POST", "/api/auth/email/send"): Case(
+        PEOPLE, plain(), about_a_thing=False, statuses=frozenset({202})
+    ),
     ("GET", "/api/auth/members"): Case(MANAGEMENT, plain(), about_a_thing=False),
     ("PUT", "/api/auth/members/{id}"): Case(MANAGEMENT, _change_member),
     ("DELETE", "/api/auth/members/{id}"): Case(MANAGEMENT, _member),

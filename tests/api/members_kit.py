@@ -8,6 +8,7 @@ from uuid import UUID
 import httpx2
 from sqlalchemy import text
 
+from deployments.auth.mails import invitation_mail
 from deployments.business.routes import capability as business
 from store.engine import Scope
 from tests.api.harness import BASE, Served
@@ -31,10 +32,21 @@ async def invite(
 
 
 async def invited(served: Served, who: Session, email: str, role: str = "staff") -> dict[str, Any]:
+    """The answer, and beside it what the mail holds, which goes to `email`."""
     answer = await invite(served, who, email, role)
     assert answer.status_code == 201, answer.text
     data: dict[str, Any] = answer.json()["data"]
-    return data
+    link = await mailed(served, who, data["invitation"]["id"])
+    return data | {"link": link, "token": link.partition("#")[2]}
+
+
+async def mailed(served: Served, who: Session, invitation_id: str) -> str:
+    """The link that is mailed with an invitation of somebody's business."""
+    resources, tenant_id = served.resources, UUID(who.user["tenantId"])
+    links = resources.edge.links
+    mail = await invitation_mail(resources.db, links, tenant_id, UUID(invitation_id))
+    assert mail is not None
+    return mail.link
 
 
 async def accept(

@@ -11,7 +11,7 @@ from tests.stack import Stack
 
 @pytest.mark.timeout(300)
 async def test_the_quick_demo_balances_to_the_penny(stack: Stack) -> None:
-    report = await run_demo(Options(url=stack.url).quick())
+    report = await run_demo(Options(url=stack.url, settings=stack.settings).quick())
     assert report.ok, report
     assert report.products > 0
     assert report.invoices > 0

@@ -7,7 +7,7 @@ import gc
 import json
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ async def answered(served: Served, attack: Attack, *signed: tuple[bytes, bytes])
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": attack.body, "more_body": False}
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message: MutableMapping[str, Any]) -> None:
         found[0] = message.get("status", found[0])
         found[1] += message.get("body", b"")
 

@@ -28,7 +28,8 @@ PAUSE_SECONDS = 1.5
 @pytest.mark.timeout(400)
 async def test_the_demo_balances_all_the_same(victim: Stack, figures: list[str]) -> None:
     await asyncio.to_thread(victim.wait_ready)
-    options = replace(Options(url=victim.url).quick(), rounds=16, most_seconds=300)
+    options = Options(url=victim.url, settings=victim.settings).quick()
+    options = replace(options, rounds=16, most_seconds=300)
     demo = asyncio.create_task(run_demo(options))
     struck = 0
     rng = random.Random(3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.address import client_address
+from gateway.address import client_address, is_local, network_of
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,23 @@ from gateway.address import client_address
 )
 def test_client_address(peer: str | None, forwarded_for: str | None, address: str) -> None:
     assert client_address(peer, forwarded_for) == address
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("203.0.113.7", "203.0.113.0/24"),
+        ("2001:db8:1:2::/64", "2001:db8:1::/48"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_an_address_is_part_of_a_network(address: str, network: str) -> None:
+    assert network_of(address) == network
+
+
+@pytest.mark.parametrize(
+    ("peer", "local"),
+    [("127.0.0.1", True), ("::1", True), ("203.0.113.7", False), ("2001:db8::1", False)],
+)
+def test_this_machine_is_known(peer: str, local: bool) -> None:
+    assert is_local(client_address(peer, None)) is local

@@ -94,9 +94,9 @@ class Throttle:
         except RedisUnavailable:
             RATE_LIMIT_OPEN.inc()
             total = 0
-        # What other replicas counted, too, is remembered here.
-        self._counts[key] = max(count, total)
-        return self._counts[key]
+        # What other replicas counted, too, is remembered; others here may have counted meanwhile.
+        self._counts[key] = max(self._counts.get(key, 0), total)
+        return max(count, total)
 
     def _refusal(self, rule: Rule) -> TooManyRequests:
         RATE_LIMITED.labels(rule.name).inc()

@@ -10,30 +10,17 @@ down_revision = "0019_incarnations"
 branch_labels = None
 depends_on = None
 
+_COLUMNS = (
+    ("email_verified_at", sa.DateTime(timezone=True)),
+    ("email_nonce", sa.LargeBinary()),
+    ("email_nonce_expires_at", sa.DateTime(timezone=True)),
+)
+
 
 def upgrade() -> None:
-    op.add_column(
-        "users",
-        sa.Column(
-            "email_verified_at",
-            sa.DateTime(timezone=True),
-            nullable=True,
-            comment="When a mailed link proved the address; null: it never was",
-        ),
-    )
-    op.add_column(
-        "users",
-        sa.Column(
-            "email_nonce",
-            sa.LargeBinary(),
-            nullable=True,
-            comment="Of the last link that was mailed to prove the address",
-        ),
-    )
-    op.add_column(
-        "users",
-        sa.Column("email_nonce_expires_at", sa.DateTime(timezone=True), nullable=True),
-    )
+    # The nonce is that of the last link that was mailed to prove the address.
+    for name, kind in _COLUMNS:
+        op.add_column("users", sa.Column(name, kind, nullable=True))
     op.create_check_constraint(
         op.f("ck_users_email_nonce"), "users", "octet_length(email_nonce) = 16"
     )
@@ -41,5 +28,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_constraint(op.f("ck_users_email_nonce"), "users")
-    for name in ("email_verified_at", "email_nonce", "email_nonce_expires_at"):
+    for name, _ in _COLUMNS:
         op.drop_column("users", name)

@@ -71,10 +71,12 @@ def _check_guesses(shared: Resources, principal: Principal, wanted: Command) -> 
 async def _counting_guesses(
     shared: Resources, principal: Principal, wanted: Command | Draft
 ) -> AsyncIterator[None]:
-    is_about_one = isinstance(wanted, t.GetCard | t.DisableCard)
+    wrong: type[HoldfastError] = GiftCardNotFound
+    if isinstance(wanted, t.GetCard | t.DisableCard):
+        wrong = NotFound
     try:
         yield
-    except NotFound if is_about_one else GiftCardNotFound:
+    except wrong:
         await shared.edge.throttle.count(GIFT_CARD_GUESSES, principal.id)
         raise
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0022_verified_addresses"
-down_revision = "0021_first_variants"
+revision = "0025_verified_addresses"
+down_revision = "0024_list_indexes"
 branch_labels = None
 depends_on = None
 

@@ -24,7 +24,7 @@ from core.errors import Unavailable
 from core.ids import uuid7
 from deployments.meta import Degraded
 from deployments.resources import _keeper_is_at_work, _shards_have_owners
-from store import leases
+from store import leases, wishes
 from store.engine import Database, Scope
 from store.keeping import KeeperStore
 from tests.runtime.audit import audit
@@ -68,8 +68,11 @@ async def test_hosts_and_a_ray_that_do_not_answer_delay_no_takeover(
 
         for name in ("ensure", "hand_over", "sync"):
             monkeypatch.setattr(cluster.hosts, name, never)
-        cluster.hosts.names = ["h0", "h1", "h2"]  # so that there is something to ask for
-        await asyncio.sleep(0.6)
+        # So that there is something to ask for: a host to make, and shards to move.
+        cluster.hosts.names = ["h0", "h1", "h2"]
+        async with wishes.operator(urls.host) as operator:
+            await wishes.drain(operator, "h1")
+        await asyncio.sleep(1.2)
         cluster.kill("h0")
         await _until_shares_are(cluster, {"h1": SHARDS})
         assert isinstance(await shop.send(shop.reserve(product)), m.Hold)

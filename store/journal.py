@@ -38,7 +38,7 @@ from store.leases import Incarnation, Lease, Shard
 COMMIT_TIMEOUT_SECONDS = 10
 # Of what is fetched for commands: who asks for more than that is refused, alone.
 FETCH_TIMEOUT_SECONDS = 2
-QUESTION_LINES = 2
+LOAD_LINES, QUESTION_LINES = 3, 2
 # A transaction that the database itself ended, as after a deadlock, is tried again.
 MAX_TRIES = 4
 # Short, so that after one that got no answer there is time to try again within the lease.
@@ -159,6 +159,10 @@ class Line:
                 await self.connection.close(timeout=1)
 
 
+def _free(lines: Sequence[Line]) -> Line:
+    return next((line for line in lines if line.is_free), lines[0])
+
+
 class HostStore:
     """The connections of one incarnation. Every method raises OutcomeUnknown when the database
     cannot be reached or the connection is lost. Not safe for two commits at once: a host has one
@@ -174,13 +178,13 @@ class HostStore:
         # Its own, so that a lease is renewed whatever else takes its time.
         self._renewals = line(RENEWAL_TIMEOUT_SECONDS)
         fetching = (COMMIT_TIMEOUT_SECONDS, FETCH_TIMEOUT_SECONDS)
-        self._loads = line(*fetching)
+        self._loads = [line(*fetching) for _ in range(LOAD_LINES)]
         self._questions = [line(*fetching) for _ in range(QUESTION_LINES)]
 
     @property
     def lines(self) -> list[Line]:
         """All connections."""
-        return [self._commits, self._errands, self._renewals, self._loads, *self._questions]
+        return [self._commits, self._errands, self._renewals, *self._loads, *self._questions]
 
     async def register(self) -> list[Incarnation]:
         """Takes a place among the hosts; returns earlier incarnations of this name here."""
@@ -229,18 +233,17 @@ class HostStore:
     async def load(self, loader: Loader, keys: Sequence[Any]) -> Mapping[Any, Any]:
         """Rows of the aggregates that `keys` name, as they are now: perhaps in the middle of a
         commit. Raises Rejected when the statement fails or takes too long."""
-        async with self._fetch(self._loads) as connection:
+        async with self._fetch(_free(self._loads)) as connection:
             return await loader.load(connection, keys)
 
     async def ask(self, loader: Loader, keys: Sequence[Any]) -> Mapping[Any, Any]:
         """As `load`, on connections of their own: questions may take longer than look-ups."""
-        free = next((line for line in self._questions if line.is_free), self._questions[0])
-        async with self._fetch(free) as connection:
+        async with self._fetch(_free(self._questions)) as connection:
             return await loader.load(connection, keys)
 
     async def known(self, command_ids: Sequence[UUID]) -> dict[UUID, Logged]:
         """Lines of the command log, in one indexed query."""
-        async with self._fetch(self._loads) as connection:
+        async with self._fetch(_free(self._loads)) as connection:
             rows = await connection.fetch(
                 "SELECT id, tenant_id, fingerprint, reply FROM command_log"
                 " WHERE id = ANY($1::uuid[])"

@@ -18,6 +18,7 @@ from core.clock import Clock
 from core.telemetry import get_logger
 from store.journal import Logged, OutcomeUnknown, Rejected
 
+MAX_FETCHES = 3
 MAX_FETCH = 500
 MAX_FETCH_WEIGHT = 4_000
 # Each brings a work nearer to its decision, unless its aggregates are evicted in between.
@@ -42,6 +43,7 @@ class Fetching:
         self._clock = clock
         self._queue = FairQueue()
         self._arrived = asyncio.Event()
+        self._fetches: set[asyncio.Task[None] | None] = set()
         self._asking: set[asyncio.Task[None]] = set()
 
     def admit(self, work: Work) -> None:
@@ -54,6 +56,7 @@ class Fetching:
         if work.look_up or any(not key.ephemeral for key in missing):
             if work.envelope is None:
                 self._mailbox.ready.hold(work)
+            work.fetching = True
             self._queue.put(work)
             self._arrived.set()
             return
@@ -79,22 +82,41 @@ class Fetching:
         return missing
 
     async def run(self) -> None:
-        """Fetches for all who wait, for good."""
+        """Fetches for all who wait, for good: a few at a time, one for each lane, so that nobody
+        waits for what is slow of another."""
         while True:
-            while not self._queue.is_ready:
+            while not self._queue.is_ready or len(self._fetches) >= MAX_FETCHES:
                 self._arrived.clear()
                 await self._arrived.wait()
             works, _ = self._queue.take(MAX_FETCH, MAX_FETCH_WEIGHT)
-            try:
-                await self._fetch([work for work in works if not work.answered])
-            except Exception:
-                # A bug of ours must not end the loop that everybody's commands go through.
-                log.exception("fetching failed")
-                await asyncio.sleep(PAUSE_SECONDS)
-            for work in works:
-                if work.envelope is None:
-                    self._mailbox.ready.release(work)
-                self.admit(work)
+            lanes = {work.lane: work for work in works}
+            for work in lanes.values():
+                self._queue.hold(work)
+            task = asyncio.create_task(self._carry(works, list(lanes.values())))
+            self._fetches.add(task)
+
+    async def _carry(self, works: Sequence[Work], lanes: Sequence[Work]) -> None:
+        try:
+            await self._fetch(works)
+        except Exception:
+            # A bug of ours must not end what everybody's commands go through.
+            log.exception("fetching failed")
+            await asyncio.sleep(PAUSE_SECONDS)
+        finally:
+            for work in lanes:
+                self._queue.release(work)
+            self._fetches.discard(asyncio.current_task())
+            self._arrived.set()
+        for work in works:
+            self._fetched(work)
+
+    def _fetched(self, work: Work) -> None:
+        """What was fetched for it is there; perhaps it shows that more is needed."""
+        if work.fetching:
+            work.fetching = False
+            if work.envelope is None:
+                self._mailbox.ready.release(work)
+            self.admit(work)
             self._mailbox.nudge()
 
     async def _fetch(self, works: Sequence[Work]) -> None:
@@ -102,7 +124,12 @@ class Fetching:
         again; what the store refuses or is late with, alone."""
         try:
             await self._look_up([work for work in works if work.look_up])
-            await self._load([work for work in works if not work.answered])
+            lacking = [work for work in works if not work.answered and self._plain(work)]
+            waiting = set(lacking)
+            for work in works:
+                if work not in waiting:
+                    self._fetched(work)
+            await self._load(lacking)
         except OutcomeUnknown as error:
             log.warning("the database cannot be reached", reason=repr(error.__cause__))
             self._end_the_late(works)
@@ -111,7 +138,7 @@ class Fetching:
             if len(works) > 1:
                 half = len(works) // 2
                 for part in (works[:half], works[half:]):
-                    await self._fetch([work for work in part if not work.answered])
+                    await self._fetch([work for work in part if work.fetching])
             else:
                 self._give_up(works[0], error)
 
@@ -212,8 +239,9 @@ class Fetching:
     # --- the end ---------------------------------------------------------------------------
 
     def stop(self) -> None:
-        for task in self._asking:
-            task.cancel()
+        for task in (*self._asking, *self._fetches):
+            if task is not None:
+                task.cancel()
 
 
 def _as_logged(line: Logged, fingerprint: bytes) -> Answer:

@@ -127,6 +127,7 @@ async def test_a_first_attempt_that_comes_late_is_looked_up(urls: Urls) -> None:
 async def _let_a_day_pass(urls: Urls) -> None:
     """The log's key is unique within a day only: at midnight it guards nothing."""
     owner = await asyncpg.connect(urls.owner)
+    await owner.execute("SELECT make_command_log_day((now() AT TIME ZONE 'UTC')::date - 1)")
     await owner.execute("UPDATE command_log SET created_on = created_on - 1")
     await owner.close()
 

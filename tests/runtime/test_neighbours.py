@@ -1,0 +1,288 @@
+"""Nobody pays for what another asks for: heavy commands, slow look-ups, data that is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import asyncpg
+import pytest
+
+from actors.runtime import mailbox, queue
+from actors.runtime.host import Host
+from actors.runtime.lease import in_thread
+from actors.runtime.wire import Outcome
+from actors.stock import model as m
+from core.errors import CommandFailed
+from core.ids import uuid7
+from store.journal import HostStore
+from tests.runtime.audit import audit
+from tests.runtime.batches import in_one_batch
+from tests.runtime.clients import Request, Shop
+from tests.runtime.kit import Cluster, Node, Urls, running
+from tests.runtime.poison import NEGATIVE, POISONED
+
+LINES = 200
+
+
+async def _shops(cluster: Cluster) -> tuple[Shop, Shop, Node]:
+    """Two tenants of one host, and the host."""
+    one, other = Shop(cluster), Shop(cluster)
+    await one.stock(1)
+    node = cluster.owner_of_tenant(one.tenant_id)
+    while cluster.owner_of_tenant(other.tenant_id) is not node:
+        other = Shop(cluster)
+    return one, other, node
+
+
+def _heavy() -> m.Adjust:
+    lines = tuple(m.Adjustment(uuid7(), 1, None, "add") for _ in range(LINES))
+    return m.Adjust(lines, "other")
+
+
+async def _answered_before_a_light_one(urls: Urls) -> int:
+    """How many heavy commands of a neighbour, who came first, are answered before a light one."""
+    async with running(urls, 1) as cluster:
+        big, small, node = await _shops(cluster)
+        (product,) = await small.stock(10)
+        heavy = [big.envelope(_heavy()) for _ in range(8)]
+        async with node.host._turn:
+            many = node.host.take(heavy)
+            async with asyncio.timeout(10):
+                while len(node.host._mailbox.ready) < len(heavy):
+                    await asyncio.sleep(0.01)
+            light = m.Reserve(uuid7(), (m.Line(product, 1),), 60_000)
+            one = asyncio.create_task(node.host.submit([small.envelope(light)]))
+            await asyncio.sleep(0.05)
+        assert (await one)[0].outcome is Outcome.DONE
+        answered = len(heavy) - many.left
+        assert {answer.outcome for answer in await many.all()} == {Outcome.DONE}
+        return answered
+
+
+async def test_a_light_command_overtakes_a_neighbours_heavy_ones(urls: Urls) -> None:
+    assert await _answered_before_a_light_one(urls) <= 1
+
+
+async def test_it_would_wait_for_all_of_them_in_one_queue(
+    urls: Urls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "QUANTUM", 10**9)
+    monkeypatch.setattr(mailbox, "MAX_BATCH_WEIGHT", 10**9)
+    monkeypatch.setattr("actors.runtime.host.MAX_DECIDE_SECONDS", 10**9)
+    assert await _answered_before_a_light_one(urls) == 8
+
+
+@contextmanager
+def _slow(node: Node, name: str) -> Iterator[asyncio.Event]:
+    """What the store is asked for under this name takes until the event is set."""
+    plain, go = getattr(node.store, name), asyncio.Event()
+
+    async def slow(*arguments: Any) -> Any:
+        await go.wait()
+        return await plain(*arguments)
+
+    with patch.object(node.store, name, slow):
+        yield go
+        go.set()
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("load", lambda product, now_ms: m.AddStock(uuid7(), 1)),
+        ("known", lambda product, now_ms: m.AddStock(product, 1)),
+        ("ask", lambda product, now_ms: m.Count((m.CountLine(product, 5, now_ms - 60_000),))),
+        ("ask", lambda product, now_ms: m.ReleaseOldest(product, 1)),
+    ],
+)
+async def test_what_is_fetched_for_one_keeps_no_other_waiting(
+    urls: Urls, name: str, command: Any
+) -> None:
+    async with running(urls, 1) as cluster:
+        big, small, node = await _shops(cluster)
+        (hot,), (product,) = await big.stock(100), await small.stock(100)
+        await small.do(m.Reserve(uuid7(), (m.Line(product, 1),), 60_000))
+        await big.do(m.Reserve(uuid7(), (m.Line(hot, 1),), 60_000))
+        reserve = m.Reserve(uuid7(), (m.Line(product, 1),), 60_000)
+        with _slow(node, name) as go:
+            asked = command(hot, cluster.clock.now_ms())
+            waits = asyncio.create_task(node.host.submit([big.envelope(asked, look_up=True)]))
+            await asyncio.sleep(0.05)
+            # It cannot have come before this tenure began, so it need not be looked up.
+            new = small.envelope(reserve, arrived_ms=cluster.clock.now_ms() + 10_000)
+            (told,) = await asyncio.wait_for(node.host.submit([new]), 10)
+            assert told.outcome is Outcome.DONE
+            assert not waits.done()
+            go.set()
+            assert (await waits)[0].outcome is Outcome.DONE
+        assert not (await audit(urls, [*big.log, *small.log])).contradictions
+
+
+async def test_nothing_of_a_tenant_changes_between_an_answer_and_what_rests_on_it(
+    urls: Urls,
+) -> None:
+    """A count is decided on what the store says has moved since; goods that leave meanwhile
+    would be counted as there."""
+    async with running(urls, 1) as cluster:
+        shop, _, node = await _shops(cluster)
+        (product,) = await shop.stock(10)
+        before_ms = cluster.clock.now_ms()
+        await asyncio.sleep(0.01)
+        with _slow(node, "ask") as go:
+            count = asyncio.create_task(
+                node.host.submit([shop.envelope(m.Count((m.CountLine(product, 7, before_ms),)))])
+            )
+            await asyncio.sleep(0.05)
+            sale = m.Adjust((m.Adjustment(product, -2),), "other")
+            moved = asyncio.create_task(node.host.submit([shop.envelope(sale)]))
+            await asyncio.sleep(0.05)
+            assert not moved.done()
+            go.set()
+            await asyncio.gather(count, moved)
+        assert (await shop.level(product)).on_hand == 5
+
+
+# --- data that is refused ----------------------------------------------------------------------
+
+
+async def _commits_for_a_culprit(urls: Urls, neighbours: int) -> tuple[int, int]:
+    """How many transactions a batch with one culprit among its neighbours takes, and the same
+    batch once more."""
+    async with running(urls, 1, families=POISONED) as cluster:
+        good, bad, node = await _shops(cluster)
+        (product,), (theirs,) = await good.stock(10_000), await bad.stock(100)
+        plain, counts, commits = node.store.commit, [], 0
+
+        async def counted(*arguments: Any) -> None:
+            nonlocal commits
+            commits += 1
+            await plain(*arguments)
+
+        with patch.object(node.store, "commit", counted):
+            for _ in range(2):
+                commits = 0
+                envelopes = [good.envelope(_hold(product)) for _ in range(neighbours)]
+                poison = m.Reserve(uuid7(), (m.Line(theirs, 1),), 60_000, NEGATIVE)
+                envelopes.insert(neighbours // 2, bad.envelope(poison))
+                async with node.host._turn:
+                    told = asyncio.create_task(node.host.submit(envelopes))
+                    await asyncio.sleep(0.05)
+                outcomes = [answer.outcome for answer in await told]
+                assert outcomes.count(Outcome.REJECTED) == 1
+                assert outcomes.count(Outcome.DONE) == neighbours
+                counts.append(commits)
+        return counts[0], counts[1]
+
+
+def _hold(product: Any) -> m.Reserve:
+    return m.Reserve(uuid7(), (m.Line(product, 1),), 60_000)
+
+
+async def test_a_culprit_is_found_by_halves_and_then_suspected(urls: Urls) -> None:
+    first, again = await _commits_for_a_culprit(urls, 100)
+    assert first <= 20
+    assert again <= 3, "its neighbours are not decided twice because of it"
+
+
+@pytest.mark.parametrize("step", ["keys", "project"])
+async def test_a_rule_that_breaks_ends_its_own_command_alone(urls: Urls, step: str) -> None:
+    rules = type(POISONED["commerce"].rules)
+    plain = getattr(rules, step)
+
+    def breaks(self: Any, subject: Any, *rest: Any) -> Any:
+        found = [change.event for change in subject] if step == "project" else [subject]
+        if any(getattr(one, "reference", None) == "a bug" for one in found):
+            raise ArithmeticError("a bug in a rule")
+        return plain(self, subject, *rest)
+
+    async with running(urls, 1, families=POISONED) as cluster:
+        shop, _, node = await _shops(cluster)
+        (product,) = await shop.stock(100)
+        epochs = node.host.epochs
+        requests = [shop.reserve(product) for _ in range(10)]
+        requests[4] = Request(m.Reserve(uuid7(), (m.Line(product, 1),), 60_000, "a bug"))
+        with patch.object(rules, step, breaks):
+            if step == "project":
+                told = await in_one_batch(cluster, shop, requests)
+            else:
+                told = await asyncio.gather(*map(shop.send, requests), return_exceptions=True)
+        assert [type(one) for one in told].count(m.Hold) == 9
+        assert isinstance(told[4], CommandFailed)
+        assert node.host.epochs == epochs, "memory and tenure are kept"
+        assert (await shop.level(product)).reserved == 9
+
+
+async def test_a_row_that_is_not_as_remembered_is_never_written_over(urls: Urls) -> None:
+    """Whatever made memory and database differ: the host reads again, and decides on what is."""
+    async with running(urls, 1) as cluster:
+        shop, _, node = await _shops(cluster)
+        (product,) = await shop.stock(10)
+        connection = await asyncpg.connect(urls.owner)
+        await connection.execute(
+            "UPDATE stock_levels SET on_hand = 40, sequence = sequence + 1 WHERE product_id = $1",
+            product,
+        )
+        await connection.close()
+        level = await shop.do(m.AddStock(product, 1))
+        assert isinstance(level, m.Levels)
+        assert level.levels[0].on_hand == 41
+        assert node.alive
+
+
+async def test_a_transaction_that_the_database_ends_is_tried_again(urls: Urls) -> None:
+    async with running(urls, 1) as cluster:
+        shop, _, node = await _shops(cluster)
+        (product,) = await shop.stock(10)
+        epochs, tries = node.host.epochs, 0
+        plain = node.store._prove
+
+        async def deadlocked(connection: Any, epochs: Any) -> None:
+            nonlocal tries
+            tries += 1
+            if tries < 3:
+                await connection.execute(
+                    "DO $$ BEGIN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END $$"
+                )
+            await plain(connection, epochs)
+
+        with patch.object(node.store, "_prove", deadlocked):
+            assert isinstance(await shop.send(shop.reserve(product)), m.Hold)
+        assert tries == 3
+        assert node.host.epochs == epochs
+
+
+# --- the lease ---------------------------------------------------------------------------------
+
+
+async def _renewals_while_the_loop_is_busy(urls: Urls, *, apart: bool) -> int:
+    async with running(urls, 1) as cluster:
+        node = cluster.nodes["h0"]
+        plain, renewals = node.host._tenure.renewed, 0
+
+        def renewed(sent_boot_seconds: float) -> None:
+            nonlocal renewals
+            renewals += 1
+            plain(sent_boot_seconds)
+
+        aside = in_thread("test-lease") if apart else node.host._aside
+        store = HostStore(urls.host, node.incarnation)
+        host = Host(store, node.host._families, cluster.clock, lambda: None, aside)
+        host._renewal._tenure.renewed = renewed  # type: ignore[method-assign]
+        keeping = asyncio.create_task(host._renew_for_good())
+        await asyncio.sleep(0)
+        time.sleep(2.5)  # noqa: ASYNC251 - a rule that takes its time
+        seen = renewals
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        await aside(store.close())
+        return seen
+
+
+async def test_a_lease_is_renewed_while_the_work_loop_decides(urls: Urls) -> None:
+    assert await _renewals_while_the_loop_is_busy(urls, apart=True) >= 1
+    assert await _renewals_while_the_loop_is_busy(urls, apart=False) == 0

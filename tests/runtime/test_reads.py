@@ -1,0 +1,72 @@
+"""A read of what memory holds waits for no batch, and shows what is committed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from actors.families import decode_reply
+from actors.runtime.host import Host
+from actors.runtime.wire import Answer, Outcome
+from actors.stock import model as m
+from core.ids import uuid7
+from tests.runtime.clients import Shop
+from tests.runtime.kit import Node, Urls, running
+
+
+async def _level(node: Node, shop: Shop, product: Any) -> m.Level:
+    answer: Answer
+    (answer,) = await asyncio.wait_for(
+        node.host.submit([shop.envelope(m.GetLevels((product,)))]), 5
+    )
+    assert answer.outcome is Outcome.DONE
+    reply = decode_reply(answer.reply)
+    assert isinstance(reply, m.Levels)
+    return reply.levels[0]
+
+
+async def test_a_read_waits_for_no_batch_and_shows_no_undecided_one(urls: Urls) -> None:
+    async with running(urls, 1) as cluster:
+        shop = Shop(cluster)
+        (product,) = await shop.stock(10)
+        node = cluster.nodes["h0"]
+        plain, go = node.store.commit, asyncio.Event()
+
+        async def slow(*arguments: Any) -> None:
+            await go.wait()
+            await plain(*arguments)
+
+        with patch.object(node.store, "commit", slow):
+            hold = m.Reserve(uuid7(), (m.Line(product, 4),), 60_000)
+            waits = asyncio.create_task(node.host.submit([shop.envelope(hold)]))
+            await asyncio.sleep(0.05)
+            assert (await _level(node, shop, product)).reserved == 0
+            go.set()
+            await waits
+        assert (await _level(node, shop, product)).reserved == 4, "what was answered is seen"
+
+
+async def test_it_would_wait_for_the_batch(urls: Urls, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Host, "_read_now", lambda self, work: False)
+    async with running(urls, 1) as cluster:
+        shop = Shop(cluster)
+        (product,) = await shop.stock(10)
+        node = cluster.nodes["h0"]
+        async with node.host._turn:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(
+                    node.host.submit([shop.envelope(m.GetLevels((product,)))]), 0.2
+                )
+
+
+async def test_a_host_without_a_lease_reads_nothing(urls: Urls) -> None:
+    async with running(urls, 1) as cluster:
+        shop = Shop(cluster)
+        (product,) = await shop.stock(10)
+        node = cluster.nodes["h0"]
+        node.host._tenure.end()
+        (answer,) = await node.host.submit([shop.envelope(m.GetLevels((product,)))])
+        assert answer.outcome is Outcome.ASK_AGAIN

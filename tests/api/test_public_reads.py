@@ -39,6 +39,7 @@ DEAR = [
     "/api/products/categories/tree",
     "/api/inventory/status/low-stock",
 ]
+TURNED_AWAY = "Too many lists are being read; try again."
 LARGE = ["/openapi.json", "/docs/swagger-ui.css"]
 
 
@@ -105,6 +106,8 @@ async def test_whoever_lists_keeps_nobody_from_anything_else(served: Served) -> 
         ]
         refused, _ = await asyncio.wait(lists, return_when=asyncio.FIRST_COMPLETED)
         assert {task.result().status_code for task in refused} == {503}
+        # At once, and not for want of a connection.
+        assert {task.result().json()["detail"] for task in refused} == {TURNED_AWAY}
         async with asyncio.timeout(turns.MOST_WAIT_SECONDS):
             login = await served.http.post(
                 "/api/auth/login", json={k: person[k] for k in ("email", "password")}

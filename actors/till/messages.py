@@ -95,11 +95,13 @@ class Sell(Command, frozen=True):
 class HoldSale(Command, frozen=True):
     """Looks whether the sale could be made now, and holds its goods under `reservation_id` while
     its cards are charged: also where there are none, since the hold decides between sale and
-    refund. A sale that brings a hold of its own keeps that one."""
+    refund. A sale that brings a hold of its own keeps that one. `reference` is what the ledger
+    names as the cause."""
 
     sale: Sell
     reservation_id: UUID
     ttl_ms: int
+    reference: str
 
 
 class Back(msgspec.Struct, frozen=True, array_like=True):

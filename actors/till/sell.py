@@ -157,7 +157,7 @@ def hold(view: View, command: t.HoldSale, context: Context) -> Decision:
         command.reservation_id,
         goods.needs(sale.lines),
         command.ttl_ms,
-        f"card payment of sale {sale.sale_id}",
+        command.reference,
         sale.location_id,
     )
     decision = reserve(view, wanted, context)

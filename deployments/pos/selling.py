@@ -21,7 +21,7 @@ from deployments.inventory.service import tenant_of
 from deployments.pos import answers as a
 from deployments.pos import codes, gift_cards
 from deployments.pos import schemas as s
-from deployments.pos.card_sales import HOLD_MS, hold_id
+from deployments.pos.card_sales import HOLD_MS, hold_id, payment_id
 from deployments.pos.commands import ask, location_of, send
 from deployments.pos.errors import CardsOff, TotalChanged
 from deployments.pos.gift_cards import NO_CARD, SoldCard
@@ -204,6 +204,7 @@ async def hold(
     async def wanted() -> t.HoldSale:
         if not shared.cards.is_on:
             raise CardsOff
-        return t.HoldSale(await draft(), hold_id(key), HOLD_MS)
+        cause = f"card payment {payment_id(key)}"
+        return t.HoldSale(await draft(), hold_id(key), HOLD_MS, cause)
 
     return (await send(shared, principal, key, wanted, t.SaleHeld))[0]

@@ -26,7 +26,7 @@ def ours(logs: Path) -> list[str]:
 
 async def test_lines_are_json(stack: Stack, shop: Shop) -> None:
     logs = stack.settings.home_path / "logs" / "ray"
-    wanted = {"runtime.keeper", "runtime.host"}
+    wanted = {"runtime.keeper", "runtime.ownership"}
     seen: set[str] = set()
     deadline = time.monotonic() + LONGEST_WAIT_SECONDS
     while not wanted <= seen and time.monotonic() < deadline:

@@ -115,16 +115,16 @@ def test_goods_come_back_where_they_are_brought(bench: TillBench) -> None:
 def test_goods_are_held_for_a_sale_that_could_be_made(bench: TillBench) -> None:
     before = dict(bench.states)
     unpaid = t.Sell(uuid7(), REGISTER, TENANT, CURRENCY, (line(TEA, 6),), ())
-    assert bench.run(t.HoldSale(unpaid, uuid7(), 5_000)).code == "payment_short"
+    assert bench.run(t.HoldSale(unpaid, uuid7(), 5_000, "card payment")).code == "payment_short"
     assert bench.states == before
     hold_id, paid = uuid7(), (t.Tender(m.Method.CARD, 500),)
     good = t.Sell(uuid7(), REGISTER, TENANT, CURRENCY, (line(TEA, 5),), paid)
-    held = bench.run(t.HoldSale(good, hold_id, 5_000))
+    held = bench.run(t.HoldSale(good, hold_id, 5_000, "card payment"))
     limits = {"shift_id": bench.shift().id, "until_ms": bench.now_ms + 5_000}
     assert held == t.SaleHeld(replace(good, reservation_id=hold_id, **limits))
     assert (bench.stock(TEA).on_hand, bench.stock(TEA).reserved) == (5, 5)
     # A sale that brings its hold keeps it.
-    assert bench.run(t.HoldSale(held.sale, uuid7(), 9_000)) == held
+    assert bench.run(t.HoldSale(held.sale, uuid7(), 9_000, "card payment")) == held
     assert bench.run(replace(held.sale, shift_id=uuid7())).code == "shift_closed"
     bench.now_ms += 5_001
     assert bench.run(held.sale).code == "sale_too_late"

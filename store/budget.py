@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from core.settings import Settings
-from store.engine import POOL_SIZE
+from store.engine import POOL_SIZE, PUBLIC_POOL_SIZE
 from store.lookups import POOL_SIZE as LOOKUP_POOL_SIZE
 
 # Its pools, the watch over directory and keeper, and a probe of a server that has fallen silent.
-CONNECTIONS_PER_REPLICA = POOL_SIZE + LOOKUP_POOL_SIZE + 2
+CONNECTIONS_PER_REPLICA = POOL_SIZE + PUBLIC_POOL_SIZE + LOOKUP_POOL_SIZE + 2
 # Batches, renewals, errands, three for look-ups and two for questions; and while a build takes
 # over from another one there are twice as many hosts, and two keepers.
 _CONNECTIONS_PER_HOST = 2 * 8

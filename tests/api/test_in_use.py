@@ -25,8 +25,9 @@ from tests.api.test_catalog_parents import Desk, refused
 async def desk(embedded: Settings) -> AsyncIterator[Desk]:
     async with running_kit(embedded) as kit:
         app = kit.app((catalog.capability, inventory, business.capability, pos.capability))
-        async with caller(kit, app, Role.OWNER, await kit.business()).http as http:
-            yield Desk(kit, http)
+        tenant = await kit.business()
+        async with caller(kit, app, Role.OWNER, tenant).http as http:
+            yield Desk(kit, http, tenant)
 
 
 async def branch(desk: Desk) -> str:

@@ -20,7 +20,7 @@ from tests.stack import Stack
 AT_ONCE = 16
 # What takes a password or a mailed link's token, ends the session that asks, or changes nothing.
 NOT_KEYED = ("register", "login", "refresh", "logout", "change", "forgot", "reset", "accept")
-NOT_KEYED += ("preview", "quotes")
+NOT_KEYED += ("preview", "quotes", "verify")
 KEYED = [
     (method, path)
     for method, path in CASES

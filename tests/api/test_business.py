@@ -64,8 +64,11 @@ async def member(served: Served, owner: Session, role: Role) -> Session:
 
 
 async def events(served: Served, owner: Session) -> list[str]:
+    """What the business has told of itself, in order."""
     async with served.resources.db.transaction(Scope(UUID(owner.user["tenantId"]))) as tx:
-        found = await tx.execute(text("SELECT type FROM outbox ORDER BY id"))
+        found = await tx.execute(
+            text("SELECT type FROM outbox WHERE type LIKE 'business.%' ORDER BY id")
+        )
         return [row.type for row in found]
 
 

@@ -24,11 +24,12 @@ from types import FrameType
 
 ROOT = Path(__file__).parents[1]
 PYTEST = (sys.executable, "-m", "pytest")
-# One kills and times whole copies; two halve the API, each with a copy in a layout of its own.
+# One kills and times whole copies; two take the API in a layout each, one without any copy.
 LANES: dict[str, tuple[str, ...]] = {
     "copies": ("tests/house", "tests/chaos"),
     "single": ("tests/api", "-m", "stack and not split"),
-    "split": ("tests/api", "-m", "not stack or split"),
+    "split": ("tests/api", "-m", "split"),
+    "process": ("tests/api", "-m", "not stack and not split"),
 }
 # Whatever is in none of them, so that a new folder is not forgotten: hosts, store, units.
 LANES["rest"] = (

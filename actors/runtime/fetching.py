@@ -182,11 +182,12 @@ class Fetching:
             work.rounds += 1
 
     async def _bring(self, family: Family, keys: Sequence[Key], load: Load) -> None:
-        self._memory.expect(keys)
+        reading = self._memory.expect(keys)
         rows = await load(family.loader, keys)
         for key in keys:
             row = rows.get(key)
-            self._memory.arrive(key, None if row is None else family.rules.restore(key, row))
+            state = None if row is None else family.rules.restore(key, row)
+            self._memory.arrive(key, state, reading)
 
     # --- questions -------------------------------------------------------------------------
 

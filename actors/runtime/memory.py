@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
+from itertools import count
 from typing import Any
 
 from actors.runtime.family import Key, Unloaded
@@ -29,7 +30,9 @@ class Memory:
 
     def __init__(self, max_bytes: int = MAX_BYTES, size: Size = _one) -> None:
         self._states: OrderedDict[Key, Any] = OrderedDict()
-        self._expected: set[Key] = set()
+        # The number of the earliest reading since which a key has neither been put nor dropped.
+        self._expected: dict[Key, int] = {}
+        self._readings = count(1)
         self._size = size
         self._max = max_bytes
         self.bytes = 0
@@ -49,7 +52,7 @@ class Memory:
 
     def put(self, key: Key, state: Any) -> None:
         """What was committed."""
-        self._expected.discard(key)
+        self._expected.pop(key, None)
         before = self._states.get(key, _ABSENT)
         if before is not _ABSENT:
             self.bytes -= self._size(key, before)
@@ -57,14 +60,17 @@ class Memory:
         self._states.move_to_end(key)
         self.bytes += self._size(key, state)
 
-    def expect(self, keys: Iterable[Key]) -> None:
-        """To be called before the store is asked for these."""
-        self._expected.update(keys)
+    def expect(self, keys: Iterable[Key]) -> int:
+        """To be called before the store is asked for these; returns the reading's number."""
+        reading = next(self._readings)
+        for key in keys:
+            self._expected.setdefault(key, reading)
+        return reading
 
-    def arrive(self, key: Key, state: Any) -> None:
+    def arrive(self, key: Key, state: Any, reading: int) -> None:
         """What the store answered; of no use when it may be older than what was committed, or
-        dropped, since it was asked."""
-        if key in self._expected:
+        dropped, since it was asked: also where somebody else has asked again since."""
+        if self._expected.get(key, reading + 1) <= reading:
             self.put(key, state)
 
     def touch(self, key: Key) -> None:
@@ -100,7 +106,8 @@ class Memory:
         numbers = frozenset(shards)
         for key in [key for key in self._states if key.shard in numbers]:
             self._forget(key)
-        self._expected = {key for key in self._expected if key.shard not in numbers}
+        for key in [key for key in self._expected if key.shard in numbers]:
+            del self._expected[key]
 
     def _forget(self, key: Key) -> None:
         self.bytes -= self._size(key, self._states.pop(key))

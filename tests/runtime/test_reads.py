@@ -70,3 +70,42 @@ async def test_a_host_without_a_lease_reads_nothing(urls: Urls) -> None:
         node.host._tenure.end()
         (answer,) = await node.host.submit([shop.envelope(m.GetLevels((product,)))])
         assert answer.outcome is Outcome.ASK_AGAIN
+
+
+async def test_what_a_slow_load_read_before_a_write_is_never_shown_after_it(urls: Urls) -> None:
+    """Memory was forgotten meanwhile, as when a row turns out not to be as remembered: what the
+    slow load brings is not taken for what is read again."""
+    async with running(urls, 1) as cluster:
+        shop = Shop(cluster)
+        (product,) = await shop.stock(10)
+        node = cluster.nodes["h0"]
+        plain, gates, loads = node.store.load, [asyncio.Event(), asyncio.Event()], 0
+
+        async def slow(*arguments: Any) -> Any:
+            nonlocal loads
+            number, loads = loads, loads + 1
+            if number == 0:
+                rows = await plain(*arguments)
+                await gates[0].wait()
+                return rows
+            if number == 2:
+                await gates[1].wait()
+            return await plain(*arguments)
+
+        node.host._memory.drop()
+        with patch.object(node.store, "load", slow):
+            before = asyncio.create_task(_level(node, shop, product))
+            await asyncio.sleep(0.1)
+            await shop.do(m.AddStock(product, 5))
+            assert loads == 2
+            node.host._memory.drop()
+            # Of another lane than the first read, so that both are fetched at once.
+            hold = m.Reserve(uuid7(), (m.Line(product, 12),), 60_000)
+            held = asyncio.create_task(node.host.submit([shop.envelope(hold)]))
+            await asyncio.sleep(0.1)
+            gates[0].set()
+            await asyncio.sleep(0.1)
+            gates[1].set()
+            ((told,),) = [await asyncio.wait_for(held, 5)]
+            assert isinstance(decode_reply(told.reply), m.Hold), "there are 15"
+            await before

@@ -33,10 +33,31 @@ def test_not_to_know_and_to_know_of_none_are_different_things() -> None:
 
 def test_what_was_read_before_a_commit_does_not_replace_it() -> None:
     memory, key = Memory(), _key()
-    memory.expect([key])
+    reading = memory.expect([key])
     memory.put(key, "committed since")
-    memory.arrive(key, "read before")
+    memory.arrive(key, "read before", reading)
     assert memory.get(key) == "committed since"
+
+
+def test_it_is_not_taken_in_for_what_another_asks_for_since() -> None:
+    """The state was forgotten meanwhile, so that it is read again."""
+    memory, key = Memory(), _key()
+    slow = memory.expect([key])
+    memory.put(key, "committed since")
+    memory.drop([key.shard])
+    fast = memory.expect([key])
+    memory.arrive(key, "read before", slow)
+    assert key not in memory
+    memory.arrive(key, "read after", fast)
+    assert memory.get(key) == "read after"
+
+
+def test_two_who_ask_while_nothing_changes_may_both_be_answered() -> None:
+    for late in (False, True):
+        memory, key = Memory(), _key()
+        readings = [memory.expect([key]), memory.expect([key])]
+        memory.arrive(key, "as it is", readings[late])
+        assert memory.get(key) == "as it is"
 
 
 @pytest.mark.parametrize("shards", [None, [0]])
@@ -44,9 +65,9 @@ def test_what_was_asked_for_before_all_was_forgotten_is_not_taken_in(
     shards: list[int] | None,
 ) -> None:
     memory, key = Memory(), _key()
-    memory.expect([key])
+    reading = memory.expect([key])
     memory.drop(shards)
-    memory.arrive(key, "of an earlier tenure")
+    memory.arrive(key, "of an earlier tenure", reading)
     assert key not in memory
 
 

@@ -99,7 +99,7 @@ class FairQueue:
                 lane.credit += QUANTUM
                 weight -= self._take_from(lane, taken, number, weight, stops)
                 if lane and stops(lane.front()[0]):
-                    stopped.append(self._stop(lane, stops))
+                    stopped.append(self._stop(lane, number, stops))
             ready = [(name, lane) for name, lane in ready if lane and not lane.holds]
             if taken and len(taken) == before:
                 break  # what is left is heavy: whoever is light need not wait for it
@@ -128,9 +128,10 @@ class FairQueue:
             taken.append(work)
         return spent
 
-    def _stop(self, lane: _Lane, stops: Callable[[Work], bool]) -> list[Work]:
-        found = []
-        while lane and stops(lane.front()[0]):
+    def _stop(self, lane: _Lane, number: int, stops: Callable[[Work], bool]) -> list[Work]:
+        """No more than a batch: what is asked together rests on what was before all of it."""
+        found: list[Work] = []
+        while lane and len(found) < number and stops(lane.front()[0]):
             found.append(lane.front().popleft())
             self._number -= 1
         lane.holds += 1

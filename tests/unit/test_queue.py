@@ -91,6 +91,18 @@ def test_a_lane_stops_at_a_question_and_is_held_until_it_is_answered() -> None:
     assert queue.take(10, 100)[0] == [asks, asks_too, after]
 
 
+def test_no_more_questions_are_put_at_once_than_a_batch_decides() -> None:
+    """Rules bridge what a batch changes after the answer, and no more."""
+    works = [_work(BIG) for _ in range(30)]
+    for work in works:
+        work.questions = [Key("question", 0, BIG, uuid4(), None, True)]
+    queue = _queue(*works)
+    taken, stopped = queue.take(20, 100, lambda work: work.has_questions)
+    assert (taken, stopped) == ([], [works[:20]])
+    queue.release(works[0])
+    assert queue.take(20, 100, lambda work: work.has_questions)[1] == [works[20:]]
+
+
 def test_what_is_withdrawn_is_gone_and_lanes_leave_nothing_behind() -> None:
     works = [_work(BIG), _work(SMALL), _work(BIG)]
     queue = _queue(*works)

@@ -38,10 +38,9 @@ class Work:
 
     `context` is that of its arrival until its batch begins. `epoch` is the tenure in which it was
     taken in: in another one it is not decided. `look_up`: the command log has to be asked first.
-    `fetching`: somebody is at it. `lane` is where it waits: reads, which strangers may ask for,
-    apart from what their tenant does. `asked` are the store's answers to its questions,
-    `questions` those that are still open, and `beyond` what its rule asked for without having
-    announced it.
+    `lane` is where it waits: reads, which strangers may ask for, apart from what their tenant
+    does. `asked` are the store's answers to its questions, `questions` those that are still open,
+    and `beyond` what its rule asked for without having announced it.
     """
 
     family: Family
@@ -53,7 +52,6 @@ class Work:
     listeners: list[Tell] = field(default_factory=list)
     look_up: bool = False
     answered: bool = False
-    fetching: bool = False
     weight: int = 1
     rounds: int = 0
     lane: Hashable = None

@@ -4,10 +4,11 @@ waits for what another's command has to look up."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from actors.runtime.batch import Work
+from actors.runtime.batch import Work, in_halves
 from actors.runtime.family import Family, Key
 from actors.runtime.mailbox import Mailbox
 from actors.runtime.memory import Memory
@@ -30,6 +31,15 @@ BROKEN = Answer(Outcome.BROKEN)
 Load = Callable[[Any, Sequence[Key]], Awaitable[Mapping[Key, Any]]]
 
 log = get_logger("runtime.fetching")
+
+
+@dataclass(slots=True, eq=False)
+class _Fetch:
+    """Works for which something is fetched together, as long as they wait for it, and by lane
+    those whose lanes are held meanwhile."""
+
+    works: dict[Work, None]
+    held: dict[Hashable, Work]
 
 
 class Fetching:
@@ -56,7 +66,6 @@ class Fetching:
         if work.look_up or any(not key.ephemeral for key in missing):
             if work.envelope is None:
                 self._mailbox.ready.hold(work)
-            work.fetching = True
             self._queue.put(work)
             self._arrived.set()
             return
@@ -89,56 +98,62 @@ class Fetching:
                 self._arrived.clear()
                 await self._arrived.wait()
             works, _ = self._queue.take(MAX_FETCH, MAX_FETCH_WEIGHT)
-            lanes = {work.lane: work for work in works}
-            for work in lanes.values():
+            fetch = _Fetch(dict.fromkeys(works), {work.lane: work for work in works})
+            for work in fetch.held.values():
                 self._queue.hold(work)
-            task = asyncio.create_task(self._carry(works, list(lanes.values())))
-            self._fetches.add(task)
+            self._fetches.add(asyncio.create_task(self._carry(fetch)))
 
-    async def _carry(self, works: Sequence[Work], lanes: Sequence[Work]) -> None:
+    async def _carry(self, fetch: _Fetch) -> None:
         try:
-            await self._fetch(works)
+            await self._fetch(fetch, list(fetch.works))
         except Exception:
             # A bug of ours must not end what everybody's commands go through.
             log.exception("fetching failed")
             await asyncio.sleep(PAUSE_SECONDS)
         finally:
-            for work in lanes:
-                self._queue.release(work)
+            self._let_go(fetch, list(fetch.held))
             self._fetches.discard(asyncio.current_task())
             self._arrived.set()
-        for work in works:
-            self._fetched(work)
+        self._go_on(fetch, list(fetch.works))
 
-    def _fetched(self, work: Work) -> None:
-        """What was fetched for it is there; perhaps it shows that more is needed."""
-        if work.fetching:
-            work.fetching = False
+    def _go_on(self, fetch: _Fetch, works: Iterable[Work]) -> None:
+        """What was fetched for these is there; perhaps it shows that more is needed."""
+        for work in works:
+            if work not in fetch.works:
+                continue
+            del fetch.works[work]
             if work.envelope is None:
                 self._mailbox.ready.release(work)
             self.admit(work)
             self._mailbox.nudge()
 
-    async def _fetch(self, works: Sequence[Work]) -> None:
+    def _let_go(self, fetch: _Fetch, lanes: Iterable[Hashable]) -> None:
+        """Others of these lanes may be fetched."""
+        for lane in lanes:
+            if lane in fetch.held:
+                self._queue.release(fetch.held.pop(lane))
+                self._arrived.set()
+
+    async def _fetch(self, fetch: _Fetch, works: Sequence[Work]) -> None:
         """Fetches what can be told by now that it is needed. Whatever fails is found missing
-        again; what the store refuses or is late with, alone."""
+        again; what the store refuses or is late with, alone. Who has what it needs goes on at
+        once, whatever the others wait for."""
         try:
             await self._look_up([work for work in works if work.look_up])
             lacking = [work for work in works if not work.answered and self._plain(work)]
-            waiting = set(lacking)
-            for work in works:
-                if work not in waiting:
-                    self._fetched(work)
+            waiting, slow = set(lacking), {work.lane for work in lacking}
+            self._go_on(fetch, [work for work in works if work not in waiting])
+            self._let_go(fetch, [work.lane for work in works if work.lane not in slow])
             await self._load(lacking)
+            self._go_on(fetch, lacking)
         except OutcomeUnknown as error:
             log.warning("the database cannot be reached", reason=repr(error.__cause__))
             self._end_the_late(works)
             await asyncio.sleep(PAUSE_SECONDS)
         except Exception as error:
             if len(works) > 1:
-                half = len(works) // 2
-                for part in (works[:half], works[half:]):
-                    await self._fetch([work for work in part if work.fetching])
+                halves = [[one for one in half if one in fetch.works] for half in in_halves(works)]
+                await asyncio.gather(*(self._fetch(fetch, half) for half in halves if half))
             else:
                 self._give_up(works[0], error)
 
@@ -202,6 +217,7 @@ class Fetching:
     async def _ask(self, works: Sequence[Work]) -> None:
         try:
             for work in works:
+                self._end_the_late([work])
                 await self._answer_questions(work)
         except Exception:
             log.exception("asking failed")

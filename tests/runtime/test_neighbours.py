@@ -19,7 +19,7 @@ from actors.runtime.wire import Outcome
 from actors.stock import model as m
 from core.errors import CommandFailed
 from core.ids import uuid7
-from store.journal import HostStore
+from store.journal import HostStore, Rejected, Why
 from tests.runtime.audit import audit
 from tests.runtime.batches import in_one_batch
 from tests.runtime.clients import Request, Shop
@@ -121,6 +121,72 @@ async def test_what_is_fetched_for_one_keeps_no_other_waiting(
             go.set()
             assert (await waits)[0].outcome is Outcome.DONE
         assert not (await audit(urls, [*big.log, *small.log])).contradictions
+
+
+async def test_what_is_fetched_together_is_waited_for_apart(urls: Urls) -> None:
+    """One fetch carries both; who needs nothing slow goes on, and so does what it asks next."""
+    async with running(urls, 1) as cluster:
+        big, small, node = await _shops(cluster)
+        (product,) = await small.stock(100)
+        with _slow(node, "load") as go:
+            slow = big.envelope(m.AddStock(uuid7(), 1))
+            call = node.host.take([slow, small.envelope(_hold(product), look_up=True)])
+            assert [place for place, _ in await asyncio.wait_for(call.some(), 10)] == [1]
+            for _ in range(3):
+                again = small.envelope(_hold(product), look_up=True)
+                (told,) = await asyncio.wait_for(node.host.submit([again]), 10)
+                assert told.outcome is Outcome.DONE
+            assert call.left == 1
+            go.set()
+            assert [answer.outcome for _, answer in await call.some()] == [Outcome.DONE]
+
+
+async def test_who_is_refused_a_load_holds_up_no_other(urls: Urls) -> None:
+    async with running(urls, 1) as cluster:
+        big, small, node = await _shops(cluster)
+        (product,) = await small.stock(100)
+        node.host._memory.drop()
+        plain, go = node.store.load, asyncio.Event()
+
+        async def fails(loader: Any, keys: Any) -> Any:
+            tenants = {key.tenant_id for key in keys}
+            if big.tenant_id not in tenants:
+                return await plain(loader, keys)
+            if len(tenants) == 1:
+                await go.wait()
+            raise Rejected("too slow", Why.BROKEN)
+
+        with patch.object(node.store, "load", fails):
+            slow = big.envelope(m.AddStock(uuid7(), 1))
+            call = node.host.take([slow, small.envelope(_hold(product))])
+            ((place, told),) = await asyncio.wait_for(call.some(), 10)
+            assert (place, told.outcome) == (1, Outcome.DONE)
+            go.set()
+            assert [answer.outcome for _, answer in await call.some()] == [Outcome.BUSY]
+
+
+async def test_no_question_is_put_for_who_is_late(urls: Urls) -> None:
+    async with running(urls, 1) as cluster:
+        shop, _, node = await _shops(cluster)
+        (product,) = await shop.stock(10)
+        now_ms, asked, plain = cluster.clock.now_ms(), 0, node.store.ask
+
+        async def slow(*arguments: Any) -> Any:
+            nonlocal asked
+            asked += 1
+            await asyncio.sleep(0.5)
+            return await plain(*arguments)
+
+        counts = [
+            shop.envelope(
+                m.Count((m.CountLine(product, 10, now_ms - 60_000),)), deadline_ms=now_ms + 400
+            )
+            for _ in range(5)
+        ]
+        with patch.object(node.store, "ask", slow):
+            answers = await asyncio.wait_for(node.host.submit(counts), 20)
+        assert {answer.outcome for answer in answers} == {Outcome.TOO_LATE}
+        assert asked == 1
 
 
 async def test_nothing_of_a_tenant_changes_between_an_answer_and_what_rests_on_it(

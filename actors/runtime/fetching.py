@@ -148,7 +148,7 @@ class Fetching:
             self._go_on(fetch, lacking)
         except OutcomeUnknown as error:
             log.warning("the database cannot be reached", reason=repr(error.__cause__))
-            self._end_the_late(works)
+            self._end_the_late([work for work in works if work in fetch.works])
             await asyncio.sleep(PAUSE_SECONDS)
         except Exception as error:
             if len(works) > 1:

@@ -19,7 +19,7 @@ from actors.runtime.wire import Outcome
 from actors.stock import model as m
 from core.errors import CommandFailed
 from core.ids import uuid7
-from store.journal import HostStore, Rejected, Why
+from store.journal import HostStore, OutcomeUnknown, Rejected, Why
 from tests.runtime.audit import audit
 from tests.runtime.batches import in_one_batch
 from tests.runtime.clients import Request, Shop
@@ -163,6 +163,33 @@ async def test_who_is_refused_a_load_holds_up_no_other(urls: Urls) -> None:
             assert (place, told.outcome) == (1, Outcome.DONE)
             go.set()
             assert [answer.outcome for _, answer in await call.some()] == [Outcome.BUSY]
+
+
+async def test_who_has_gone_on_is_not_told_that_it_came_too_late(urls: Urls) -> None:
+    """What it was fetched with fails while it is being committed: it would happen, and a repeat
+    that believed otherwise would be decided once more."""
+    async with running(urls, 1) as cluster:
+        big, small, node = await _shops(cluster)
+        (product,) = await small.stock(100)
+        now_ms, lost = cluster.clock.now_ms(), asyncio.Event()
+        plain = node.store.load
+
+        async def fails(*arguments: Any) -> Any:
+            if lost.is_set():
+                return await plain(*arguments)
+            await lost.wait()
+            raise OutcomeUnknown
+
+        with patch.object(node.store, "load", fails), _slow(node, "commit") as go:
+            hold = small.envelope(_hold(product), look_up=True, deadline_ms=now_ms + 500)
+            call = node.host.take([big.envelope(m.AddStock(uuid7(), 1)), hold])
+            await asyncio.sleep(0.7)
+            assert node.host._turn.locked(), "its commit is under way"
+            lost.set()
+            await asyncio.sleep(0.05)
+            go.set()
+            answers = await asyncio.wait_for(call.all(), 10)
+        assert answers[1].outcome is Outcome.DONE
 
 
 async def test_no_question_is_put_for_who_is_late(urls: Urls) -> None:

@@ -306,7 +306,7 @@ class HostStore:
             if _is_of_the_statement(error) and not connection.is_closed():
                 raise Rejected(str(error), Why.BROKEN) from error
             raise
-        except (KeyError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             # Rows that the driver cannot send, or of a table that nobody knows: a bug of ours.
             if connection.is_closed():
                 raise OutcomeUnknown from error

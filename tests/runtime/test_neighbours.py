@@ -19,6 +19,7 @@ from actors.runtime.wire import Outcome
 from actors.stock import model as m
 from core.errors import CommandFailed
 from core.ids import uuid7
+from store.aggregates import AggregateLoader
 from store.journal import HostStore, OutcomeUnknown, Rejected, Why
 from tests.runtime.audit import audit
 from tests.runtime.batches import in_one_batch
@@ -308,6 +309,27 @@ async def test_a_rule_that_breaks_ends_its_own_command_alone(urls: Urls, step: s
         assert isinstance(told[4], CommandFailed)
         assert node.host.epochs == epochs, "memory and tenure are kept"
         assert (await shop.level(product)).reserved == 9
+
+
+async def test_rows_that_cannot_be_sent_end_their_own_command_alone(urls: Urls) -> None:
+    plain = AggregateLoader.write
+
+    async def breaks(self: Any, connection: Any, rows: Any) -> None:
+        if "a bug" in str(rows):
+            raise AttributeError("a row of another shape")
+        await plain(self, connection, rows)
+
+    async with running(urls, 1) as cluster:
+        shop, _, node = await _shops(cluster)
+        (product,) = await shop.stock(100)
+        epochs = node.host.epochs
+        requests = [shop.reserve(product) for _ in range(6)]
+        requests[2] = Request(m.Reserve(uuid7(), (m.Line(product, 1),), 60_000, "a bug"))
+        with patch.object(AggregateLoader, "write", breaks):
+            told = await in_one_batch(cluster, shop, requests)
+        assert [type(one) for one in told].count(m.Hold) == 5
+        assert isinstance(told[2], CommandFailed)
+        assert node.host.epochs == epochs, "memory and tenure are kept"
 
 
 async def test_a_row_that_is_not_as_remembered_is_never_written_over(urls: Urls) -> None:

@@ -166,6 +166,8 @@ def decide_batch(
             _decide(work, view, epochs, decided)
         except Unloaded as error:
             work.beyond.append(error.key)
+            # Others may be decided before it comes again, so its questions are put anew.
+            work.asked.clear()
             decided.aside.append(work)
         except Exception:
             # A rule that breaks is our bug; its caller alone is told, its neighbours go on.

@@ -153,9 +153,16 @@ class Host:
         """Takes commands in, in their order; a caller who goes away changes nothing. Each is
         answered on its own."""
         call = Call(len(envelopes))
-        for place, envelope in enumerate(envelopes):
-            self._take_in(envelope, partial(call.tell, place))
+        self.receive(envelopes, call.tell)
         return call
+
+    def receive(
+        self, envelopes: Sequence[Envelope], tell: Callable[[int, Answer], None], first: int = 0
+    ) -> None:
+        """As `take`, for who is told each answer by the number of its envelope, counted from
+        `first`."""
+        for number, envelope in enumerate(envelopes, first):
+            self._take_in(envelope, partial(tell, number))
 
     def _take_in(self, envelope: Envelope, tell: Tell) -> None:
         shard = Shard(envelope.family, envelope.shard)

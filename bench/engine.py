@@ -12,29 +12,22 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
-from uuid import uuid4
 
 import uvloop
 
-from actors.families import COMMERCE, FAMILIES, decode_reply, encode_command
+from actors.families import decode_reply, encode_command
 from actors.runtime.call import Calls
 from actors.runtime.host import Host
 from actors.runtime.wire import Answer, Envelope, Outcome, decode_envelopes, decode_told, encode
-from actors.runtime.wire import shard_of as shard_number
 from actors.stock import model as m
 from bench import goods
 from bench.ground import Ground
-from bench.shards import host_store, take_all
-from core.clock import SystemClock
-from core.garbage import collect_seldom
+from bench.shards import envelope, serving, warm
 from core.ids import uuid7
 from core.settings import Settings
 
 CALL_SIZES = (1, 10, 100, 500)
-SHARDS = 256
 _DATABASE = "bench_engine"
-_DEADLINE_MS = 60_000
-_clock = SystemClock()
 # Commands that are made ready per second of measuring, by call size: a run that has used them up
 # ends early.
 _READY = {1: 6_000, 10: 40_000, 100: 100_000, 500: 120_000}
@@ -104,27 +97,18 @@ def _audit(ground: Ground, run: EngineRun) -> None:
 
 
 async def _measure(url: str, many: bool, size: int, in_flight: int, seconds: float) -> EngineRun:
-    # Made before the host lives: while they are, it could not renew its lease.
+    # Made before the host lives, which has better things to do.
     blobs = [_call(many, size) for _ in range(int(_READY[size] * seconds) // size)]
-    store = host_store(url)
-    host = Host(store, FAMILIES, SystemClock(), lambda: None)
-    await host.start()
-    await take_all(url, store, FAMILIES)
-    await host.sync()
-    try:
-        await _warm(host)
-        collect_seldom()  # as `HostActor` does
+    async with serving(url) as host:
+        await warm(host, goods.TENANT, (product for product, _ in goods.opening_stock()))
         cpu = time.process_time()
-        answered, spent = await _drive(host, blobs, in_flight, seconds)
+        answered, spent = await drive(host, blobs, in_flight, seconds)
         cpu = time.process_time() - cpu
         name = "10,000 products" if many else "one"
         return EngineRun(name, size, in_flight, answered, spent, cpu)
-    finally:
-        await host.stop()
-        await store.close()
 
 
-async def _drive(
+async def drive(
     host: Host, blobs: Sequence[bytes], in_flight: int, seconds: float
 ) -> tuple[int, float]:
     """Commands answered, all of them with a hold, and in what time."""
@@ -156,35 +140,11 @@ def _held(answers: Sequence[tuple[int, Answer]]) -> int:
     return len(answers)
 
 
-async def _warm(host: Host) -> None:
-    """Has every level loaded, as it is on a host that has run for a while."""
-    everything = [product for product, _ in goods.opening_stock()]
-    for start in range(0, len(everything), m.MAX_LINES):
-        some = tuple(everything[start : start + m.MAX_LINES])
-        await host.submit([_envelope(m.GetLevels(some), read=True)])
-
-
 def _call(many: bool, size: int) -> bytes:
-    return encode([_envelope(_reserve(many)) for _ in range(size)])
+    return encode([_reserve(many) for _ in range(size)])
 
 
-def _reserve(many: bool) -> m.Reserve:
+def _reserve(many: bool) -> Envelope:
     number = goods.FIRST_OF_MANY + random.randrange(goods.MANY) if many else goods.HOT
-    return m.Reserve(uuid7(), (m.Line(goods.product_id(number), 1),), 86_400_000)
-
-
-def _envelope(command: m.Command, *, read: bool = False) -> Envelope:
-    now_ms = _clock.now_ms()
-    return Envelope(
-        COMMERCE,
-        shard_number(goods.TENANT, SHARDS),
-        goods.TENANT,
-        uuid4(),
-        bytes(32),
-        str(goods.USER),
-        now_ms,
-        now_ms + _DEADLINE_MS,
-        read,
-        False,
-        encode_command(command),
-    )
+    hold = m.Reserve(uuid7(), (m.Line(goods.product_id(number), 1),), 86_400_000)
+    return envelope(goods.TENANT, str(goods.USER), encode_command(hold))

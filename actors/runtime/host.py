@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID
 
@@ -49,6 +50,8 @@ MAX_DUE_AT_ONCE = 500
 MAX_DECIDE_SECONDS = 0.05
 # A tenant whose data was refused is decided apart from the others for so long.
 SUSPICION_SECONDS = 10.0
+# Of looking for culprits, once one was found: what is left is decided in the next batch.
+MAX_SEARCH_SECONDS = 0.05
 # Between the clocks of a replica and a host, both calibrated with the database.
 MAX_CLOCK_SKEW_MS = 1_000
 
@@ -59,6 +62,16 @@ REJECTED = {
 }
 
 log = get_logger("runtime.host")
+
+
+@dataclass(slots=True)
+class _Search:
+    """For those whose data is refused, in one batch: until when, whether one was `found`, and who
+    is `left` for the next batch."""
+
+    until_seconds: float
+    found: bool = False
+    left: list[Work] = field(default_factory=list)
 
 
 class Host:
@@ -294,12 +307,14 @@ class Host:
         suspected = [work for work in works if work.context.tenant_id in self._suspects]
         if suspected:
             works = [work for work in works if work.context.tenant_id not in self._suspects]
+        search = _Search(now + MAX_SEARCH_SECONDS)
         for part in (works, suspected):
             if part:
-                await self._commit(part, Working(self._memory))
+                await self._commit(part, Working(self._memory), search)
+        self._mailbox.ready.put_first(search.left)
         self._memory.evict(self._mailbox.needed)
 
-    async def _commit(self, works: Sequence[Work], view: Working) -> None:
+    async def _commit(self, works: Sequence[Work], view: Working, search: _Search) -> None:
         until = self._clock.boot_seconds() + MAX_DECIDE_SECONDS
         decided = decide_batch(
             works, view, self._tenure.epochs, lambda: self._clock.boot_seconds() < until
@@ -309,7 +324,7 @@ class Host:
             try:
                 await self._write(decided)
             except Rejected as error:
-                await self._again(decided, view, error)
+                await self._again(decided, view, error, search)
                 return
             view.keep()
             self._agenda.add(decided.timers)
@@ -336,15 +351,21 @@ class Host:
             telemetry.COMMIT_SECONDS.labels(name).observe(seconds)
             telemetry.BATCH_SIZE.labels(name).observe(len(decided.verdicts))
 
-    async def _again(self, decided: Decided, view: Working, error: Rejected) -> None:
+    async def _again(
+        self, decided: Decided, view: Working, error: Rejected, search: _Search
+    ) -> None:
         """Nobody's decision may rest on a neighbour that never happened: once more in halves,
-        until the culprit is alone."""
+        until the culprit is alone. Where there are many, the others do not wait for all."""
         works = [*(verdict.work for verdict in decided.verdicts), *decided.aside]
         if len(works) > 1:
             for half in in_halves(works):
-                await self._commit(half, view.fork())
+                if search.found and self._clock.boot_seconds() > search.until_seconds:
+                    search.left.extend(half)
+                else:
+                    await self._commit(half, view.fork(), search)
             return
         (work,) = works
+        search.found = True
         log.warning("data rejected", command=work.label, why=error.why.name, reason=str(error))
         self._suspects[work.context.tenant_id] = self._clock.boot_seconds() + SUSPICION_SECONDS
         if error.why is Why.STALE:

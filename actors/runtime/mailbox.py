@@ -10,7 +10,7 @@ from uuid import UUID
 
 from actors.runtime.batch import Tell, Work
 from actors.runtime.family import Key
-from actors.runtime.queue import FairQueue
+from actors.runtime.queue import QUANTUM, FairQueue
 from actors.runtime.wire import Answer, Envelope, Outcome
 
 MAX_BATCH = 500
@@ -81,6 +81,8 @@ class Mailbox:
         self._works: dict[Work, None] = {}
         self._weights: Counter[UUID] = Counter()
         self._weight = 0
+        # What is decided before whoever comes now has a turn: of each tenant no more than one.
+        self._one_turn_each = 0
         self._remembered: OrderedDict[UUID, _Remembered] = OrderedDict()
         self._remembered_bytes = 0
         self._arrived = asyncio.Event()
@@ -92,9 +94,10 @@ class Mailbox:
 
     def is_full(self, tenant_id: UUID, now_seconds: float) -> bool:
         bound = self.pace.bound(now_seconds)
-        # A tenant that is over its share of a full mailbox waits; who has little in it does not.
+        # A tenant that is over its share of a full mailbox waits; who has little in it does not,
+        # however much that is: only where there are more tenants than can be served in time.
         return self._weight >= bound and (
-            self._weights[tenant_id] * len(self._weights) >= bound or self._weight >= 2 * bound
+            self._weights[tenant_id] * len(self._weights) >= bound or self._one_turn_each >= bound
         )
 
     def known(self, envelope: Envelope, now_ms: int, tell: Tell) -> bool:
@@ -119,15 +122,21 @@ class Mailbox:
         if work.is_mutation and work.envelope is not None:
             self._open[work.envelope.command_id] = work
         self._works[work] = None
-        self._weights[work.context.tenant_id] += work.weight
-        self._weight += work.weight
+        self._add(work.context.tenant_id, work.weight)
 
     def weigh(self, work: Work, weight: int) -> None:
         """A work turns out to be of another weight."""
         if work in self._works:
-            self._weights[work.context.tenant_id] += weight - work.weight
-            self._weight += weight - work.weight
+            self._add(work.context.tenant_id, weight - work.weight)
         work.weight = weight
+
+    def _add(self, tenant_id: UUID, weight: int) -> None:
+        before = self._weights[tenant_id]
+        self._weights[tenant_id] = after = before + weight
+        if not after:
+            del self._weights[tenant_id]
+        self._weight += weight
+        self._one_turn_each += min(after, QUANTUM) - min(before, QUANTUM)
 
     def put(self, work: Work) -> None:
         """It may be decided."""
@@ -170,15 +179,12 @@ class Mailbox:
             tell(answer)
 
     def _close(self, work: Work) -> None:
-        envelope, tenant_id = work.envelope, work.context.tenant_id
+        envelope = work.envelope
         if envelope is not None and self._open.get(envelope.command_id) is work:
             del self._open[envelope.command_id]
         if work in self._works:
             del self._works[work]
-            self._weight -= work.weight
-            self._weights[tenant_id] -= work.weight
-            if self._weights[tenant_id] <= 0:
-                del self._weights[tenant_id]
+            self._add(work.context.tenant_id, -work.weight)
 
     def _remember(self, envelope: Envelope, answer: Answer) -> None:
         entry = _Remembered(envelope.fingerprint, answer, envelope.deadline_ms)

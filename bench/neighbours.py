@@ -1,0 +1,141 @@
+"""Nobody else pays: what one tenant's single reserve takes on a host, while another one does the
+worst that it may. No HTTP, no Ray; the host, its store and its database are the real ones."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from typing import Any
+
+import uvloop
+
+from actors.families import encode_command
+from actors.runtime.call import Calls
+from actors.runtime.host import Host
+from actors.runtime.wire import Answer, Outcome, decode_envelopes, decode_told, encode
+from actors.stock import model as m
+from bench import culprits, goods
+from bench.culprits import CULPRITS, Culprit
+from bench.ground import Ground
+from bench.shards import envelope, serving, warm
+from core.ids import uuid7
+from core.settings import Settings
+
+MOST_P99_MS = 250.0
+_DATABASE = "bench_neighbours"
+_PAUSE_SECONDS = 0.005
+# Who was turned away waits, as it is told to.
+_TURNED_AWAY_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourRun:
+    """What the neighbour's reserves took, one at a time. `failed` of them heard anything but a
+    hold. `answered` and `turned_away` are the culprit's commands. `tenure_kept`: the host served
+    all of the time under the lease and the epochs that it began with."""
+
+    culprit: str
+    reserves: int
+    failed: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    answered: int
+    turned_away: int
+    tenure_kept: bool
+
+    @property
+    def kept(self) -> bool:
+        """The promise."""
+        return self.p99_ms < MOST_P99_MS and not self.failed and self.tenure_kept
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self) | {"kept": self.kept}
+
+
+@dataclass(slots=True)
+class _Told:
+    """What was answered while it was measured."""
+
+    waits_ms: list[float] = field(default_factory=list)
+    failed: int = 0
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+
+
+def measure(ground: Ground, seconds: float, ledger: int) -> list[NeighbourRun]:
+    """Beside nobody, and beside each culprit, for so long. The ledger has so many lines."""
+    settings = Settings.model_validate({"database_url": ground.fresh(_DATABASE, "holdfast")})
+    ground.run(_DATABASE, lambda connection: culprits.stock(connection, ledger))
+    runs = []
+    for culprit in CULPRITS:
+        number = int(culprits.EXPIRED_PER_SECOND * seconds)
+        if culprit.expires:
+            ground.run(_DATABASE, lambda it, n=number: culprits.hold_until_now(it, n))
+        ground.run("postgres", lambda connection: connection.execute("CHECKPOINT"))
+        runs.append(uvloop.run(_measure(settings.host_database_url, culprit, seconds)))
+    ground.drop(_DATABASE)
+    return runs
+
+
+async def _measure(url: str, culprit: Culprit, seconds: float) -> NeighbourRun:
+    async with serving(url) as host:
+        await warm(host, goods.TENANT, [goods.product_id(goods.HOT)])
+        told, epochs = _Told(), host.epochs
+        until = time.perf_counter() + seconds
+        bodies = culprit.bodies()
+        await asyncio.gather(
+            _neighbour(host, told, until),
+            *(_calls(host, culprit, bodies, told, until) for _ in range(culprit.calls)),
+        )
+        waits = sorted(told.waits_ms)
+        away = told.outcomes[Outcome.BUSY] + told.outcomes[Outcome.TOO_LATE]
+        return NeighbourRun(
+            culprit.name,
+            len(waits),
+            told.failed,
+            statistics.median(waits),
+            waits[int(len(waits) * 0.99)],
+            waits[-1],
+            told.outcomes.total() - away,
+            away,
+            host.holds_lease and host.epochs == epochs,
+        )
+
+
+async def _neighbour(host: Host, told: _Told, until: float) -> None:
+    while (began := time.perf_counter()) < until:
+        line = m.Line(goods.product_id(goods.HOT), 1)
+        hold = encode_command(m.Reserve(uuid7(), (line,), 86_400_000))
+        (answer,) = await host.submit([envelope(goods.TENANT, str(goods.USER), hold)])
+        told.waits_ms.append((time.perf_counter() - began) * 1000)
+        told.failed += answer.outcome is not Outcome.DONE
+        await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def _calls(host: Host, culprit: Culprit, bodies: Any, told: _Told, until: float) -> None:
+    """Call after call, as a lane sends them. Whoever is still waiting at the end goes away."""
+    served = Calls()
+    while (left := until - time.perf_counter()) > 0:
+        some = islice(bodies, culprit.call_size)
+        blob = encode([envelope(culprits.TENANT, "bench", body) for body in some])
+        try:
+            async with asyncio.timeout(left):
+                outcomes = [one.outcome for one in await _answers(host, served, blob)]
+        except TimeoutError:
+            return
+        told.outcomes.update(outcomes)
+        if Outcome.BUSY in outcomes:
+            await asyncio.sleep(_TURNED_AWAY_SECONDS)
+
+
+async def _answers(host: Host, served: Calls, blob: bytes) -> list[Answer]:
+    told = decode_told(await served.first(host.take(decode_envelopes(blob))))
+    answers = [answer for _, answer in told.answers]
+    while told.more:
+        told = decode_told(await served.more(told.more))
+        answers += [answer for _, answer in told.answers]
+    return answers

@@ -24,17 +24,24 @@ from types import FrameType
 
 ROOT = Path(__file__).parents[1]
 PYTEST = (sys.executable, "-m", "pytest")
-# One kills and times whole copies; two take the API in a layout each, one without any copy.
+# One kills and times whole copies; two take the API in a layout each, two without any copy.
+IN_PROCESS = ("-m", "not stack and not split")
+AT_THE_TILL = tuple(
+    str(path.relative_to(ROOT))
+    for words in ("pos", "repeats", "lean", "purchasing")
+    for path in sorted(ROOT.glob(f"tests/api/test_{words}*.py"))
+)
 LANES: dict[str, tuple[str, ...]] = {
     "copies": ("tests/house", "tests/chaos"),
     "single": ("tests/api", "-m", "stack and not split"),
     "split": ("tests/api", "-m", "split"),
-    "process": ("tests/api", "-m", "not stack and not split"),
+    "till": (*AT_THE_TILL, *IN_PROCESS),
+    "process": ("tests/api", *IN_PROCESS, *(f"--ignore={path}" for path in AT_THE_TILL)),
 }
 # Whatever is in none of them, so that a new folder is not forgotten: hosts, store, units.
 LANES["rest"] = (
     "tests",
-    *(f"--ignore={path}" for lane in LANES.values() for path in lane if path.startswith("tests")),
+    *(f"--ignore={path}" for path in ("tests/house", "tests/chaos", "tests/api")),
 )
 # What needs no whole copy.
 QUICK: dict[str, tuple[str, ...]] = {

@@ -22,6 +22,7 @@ from bench.contenders import (
 )
 from bench.cpu import CpuClock
 from bench.ground import Ground
+from bench.growth import Growth
 from bench.report import Sample
 from core.clock import SystemClock
 from core.principal import Role
@@ -42,7 +43,8 @@ _BREAKS = (
 class Plan:
     """How much is measured. The connections are those of `wrk`; `engine_calls` are how many calls
     of the shard host are under way, one row of its table for each; lists are read from tables of
-    `list_rows` rows."""
+    `list_rows` rows. Beside each culprit a neighbour is measured for `neighbour_seconds`, with a
+    ledger of `ledger_rows` lines. No growth without `growth`."""
 
     rounds: int
     warm_up_seconds: int
@@ -53,12 +55,29 @@ class Plan:
     commit_delay_us: int = 0
     scenarios: tuple[load.Scenario, ...] = load.SCENARIOS
     list_rows: int = 1_000_000
+    neighbour_seconds: float = 10.0
+    ledger_rows: int = 1_000_000
+    growth: Growth | None = None
 
 
 QUICK = Plan(
-    rounds=2, warm_up_seconds=1, seconds=1, engine_seconds=0.3, engine_calls=(1,), list_rows=50_000
+    rounds=2,
+    warm_up_seconds=1,
+    seconds=1,
+    engine_seconds=0.3,
+    engine_calls=(1,),
+    list_rows=50_000,
+    neighbour_seconds=2.0,
+    ledger_rows=100_000,
+    growth=Growth(seconds=0.3, rounds=2, products=100_000, tenants=100),
 )
-FULL = Plan(rounds=4, warm_up_seconds=2, seconds=6, engine_seconds=2.0)
+FULL = Plan(
+    rounds=4,
+    warm_up_seconds=2,
+    seconds=6,
+    engine_seconds=2.0,
+    growth=Growth(seconds=2.0, rounds=3),
+)
 
 
 class _Ready(NamedTuple):
@@ -84,7 +103,7 @@ class Competition:
 
     def run(self, contenders: Sequence[Contender]) -> None:
         """Every round, every contender, every scenario. Each round begins with another one."""
-        for number in range(self._plan.rounds):
+        for number in range(self._plan.rounds if contenders else 0):
             shift = number % len(contenders)
             for contender in [*contenders[shift:], *contenders[:shift]]:
                 try:

@@ -86,6 +86,12 @@ async def hold_until_now(connection: asyncpg.Connection, number: int) -> None:
     await connection.execute(_RESERVED, HELD, number)
 
 
+async def expired(connection: asyncpg.Connection) -> int:
+    """How many holds have been returned."""
+    query = "SELECT count(*) FROM reservations WHERE tenant_id = $1 AND status = 'expired'"
+    return int(await connection.fetchval(query, TENANT))
+
+
 def _counts() -> Iterator[bytes]:
     """Each of another moment, so that none rests on another's answer."""
     first_ms = SystemClock().now_ms() - _COUNTED_BEFORE_MS

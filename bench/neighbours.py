@@ -7,7 +7,8 @@ import asyncio
 import statistics
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -74,9 +75,12 @@ def measure(ground: Ground, seconds: float, ledger: int) -> list[NeighbourRun]:
     for culprit in CULPRITS:
         number = int(culprits.EXPIRED_PER_SECOND * seconds)
         if culprit.expires:
-            ground.run(_DATABASE, lambda it, n=number: culprits.hold_until_now(it, n))
+            ground.run(_DATABASE, partial(culprits.hold_until_now, number=number))
         ground.run("postgres", lambda connection: connection.execute("CHECKPOINT"))
-        runs.append(uvloop.run(_measure(settings.host_database_url, culprit, seconds)))
+        run = uvloop.run(_measure(settings.host_database_url, culprit, seconds))
+        if culprit.expires:
+            run = replace(run, answered=ground.run(_DATABASE, culprits.expired))
+        runs.append(run)
     ground.drop(_DATABASE)
     return runs
 

@@ -24,9 +24,14 @@ def draw(path: Path, lines: Sequence[Line], compared: Sequence[Ratio], caption: 
     grid = figure.subplots(len(scenarios), 2, squeeze=False)
     for axes, scenario in zip(grid, scenarios, strict=True):
         _requests(axes[0], scenario, [line for line in lines if line.scenario == scenario])
-        _ratios(axes[1], [one for one in compared if one.name.startswith(f"{scenario}: ours /")])
+        _ratios(axes[1], _by_rate(scenario, compared))
     figure.suptitle(caption, fontsize=9)
     figure.savefig(path, dpi=110)
+
+
+def _by_rate(scenario: str, compared: Sequence[Ratio]) -> list[Ratio]:
+    start = f"{scenario}: ours /"
+    return [one for one in compared if one.by == "rate" and one.name.startswith(start)]
 
 
 def _requests(axes: Any, scenario: str, lines: Sequence[Line]) -> None:

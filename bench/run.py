@@ -17,7 +17,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import engine, lists, load, machine, plot, report, table
+from bench import (
+    baseline,
+    engine,
+    growth,
+    lists,
+    load,
+    machine,
+    neighbours,
+    plot,
+    report,
+    table,
+)
 from bench.competition import FULL, QUICK, Competition, Plan
 from bench.contenders import CONTENDERS, Contender
 from bench.ground import Ground, ground
@@ -41,7 +52,7 @@ def main() -> int:
     except load.NoLoad as error:
         console.print(f"[red]{error}[/red]")
         return 2
-    configure_logging("WARNING")
+    configure_logging("ERROR")
     # What was started is stopped, however this ends.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     started = datetime.now().astimezone()
@@ -51,6 +62,8 @@ def main() -> int:
         with ground(home / "servers", plan.commit_delay_us) as made:
             facts["postgres"] = made.facts()
             runs = _engine(made, plan, console)
+            beside = _neighbours(made, plan, console)
+            grown = _growth(made, plan, console)
             listed = _lists(made, plan, console)
             competition = Competition(plan, made, home / "contender", options.port, console)
             competition.run(_chosen(options.only))
@@ -61,6 +74,8 @@ def main() -> int:
     lines = report.summarize(samples)
     compared = report.ratios(samples, slow_disk=plan.commit_delay_us >= SLOW_DISK_FROM_US)
     table.show(console, lines, compared, samples)
+    compared += growth.ratios(grown)
+    fallen = _fallen(plan, compared, console)
     document = {
         "at": started.isoformat(timespec="seconds"),
         "quick": options.quick,
@@ -68,12 +83,29 @@ def main() -> int:
         "machine": facts,
         **report.as_json(lines, compared),
         "engine": [run.as_json() for run in runs],
+        "neighbours": [run.as_json() for run in beside],
+        "growth": [run.as_json() for run in grown],
         "lists": [run.as_json() for run in listed],
+        "fallen": [one.as_json() for one in fallen],
         "samples": [asdict(sample) for sample in samples],
     }
     name = _name(started, plan, quick=options.quick)
     _write(options.results / name, json.dumps(document, indent=1), lines, compared, console)
-    return 1 if any(sample.fault for sample in samples) else 0
+    void = any(sample.fault for sample in samples)
+    if options.keep_baseline and not void:
+        baseline.keep(document["at"], facts["commit"], compared)
+        console.print(f"Written: {baseline.PATH}")
+    return 1 if void or (options.strict and fallen) else 0
+
+
+def _fallen(plan: Plan, compared: Sequence[Ratio], console: Console) -> list[baseline.Fallen]:
+    """What is worse than it was; nothing on another disk than the baseline's."""
+    before = None if plan.commit_delay_us else baseline.read()
+    if before is None:
+        return []
+    found = baseline.fallen(before, compared)
+    table.show_fallen(console, before, found)
+    return found
 
 
 def _engine(made: Ground, plan: Plan, console: Console) -> list[engine.EngineRun]:
@@ -81,6 +113,22 @@ def _engine(made: Ground, plan: Plan, console: Console) -> list[engine.EngineRun
         return []
     runs = engine.measure(made, plan.engine_seconds, plan.engine_calls)
     table.show_engine(console, runs)
+    return runs
+
+
+def _neighbours(made: Ground, plan: Plan, console: Console) -> list[neighbours.NeighbourRun]:
+    if not plan.neighbour_seconds:
+        return []
+    runs = neighbours.measure(made, plan.neighbour_seconds, plan.ledger_rows)
+    table.show_neighbours(console, runs)
+    return runs
+
+
+def _growth(made: Ground, plan: Plan, console: Console) -> list[growth.GrowthRun]:
+    if plan.growth is None:
+        return []
+    runs = growth.measure(made, plan.growth)
+    table.show_growth(console, runs)
     return runs
 
 
@@ -97,8 +145,10 @@ def _write(
 ) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(".json").write_text(document + "\n")
-    plot.draw(path.with_suffix(".png"), lines, compared, f"Holdfast, {path.name}")
-    console.print(f"Written: {path}.json and {path}.png")
+    console.print(f"Written: {path}.json")
+    if lines:
+        plot.draw(path.with_suffix(".png"), lines, compared, f"Holdfast, {path.name}")
+        console.print(f"Written: {path}.png")
 
 
 def _name(started: datetime, plan: Plan, *, quick: bool) -> str:
@@ -123,10 +173,13 @@ def _plan(options: argparse.Namespace) -> Plan:
         "engine_seconds": options.engine_seconds,
         "connections": options.connections,
         "list_rows": options.list_rows,
+        "neighbour_seconds": options.neighbour_seconds,
         "commit_delay_us": options.commit_delay,
         "scenarios": _scenarios(options.scenarios),
     }
     chosen = {name: value for name, value in given.items() if value is not None}
+    if options.no_growth:
+        chosen["growth"] = None
     return replace(QUICK if options.quick else FULL, **chosen)
 
 
@@ -140,7 +193,7 @@ def _options() -> argparse.Namespace:
         help="microseconds that every commit waits before its flush; 2000 mimics a cloud disk",
     )
     names = ", ".join(contender.name for contender in CONTENDERS)
-    parser.add_argument("--only", default="", help=f"some contenders, by comma: {names}")
+    parser.add_argument("--only", default="", help=f"some contenders, by comma, or none: {names}")
     parser.add_argument(
         "--scenarios", default="", help=f"some scenarios, by comma: {', '.join(load.SCENARIOS)}"
     )
@@ -149,6 +202,16 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--engine-seconds", type=float, help="0 leaves the shard host out")
     parser.add_argument("--connections", type=int)
     parser.add_argument("--list-rows", type=int, help="of each table; 0 leaves the lists out")
+    parser.add_argument("--neighbour-seconds", type=float, help="0 leaves the neighbours out")
+    parser.add_argument("--no-growth", action="store_true", help="leaves growth out")
+    parser.add_argument(
+        "--keep-baseline",
+        action="store_true",
+        help="what later runs are compared with, for a full run on a quiet machine",
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="1 also if a ratio has fallen since the baseline"
+    )
     parser.add_argument("--home", type=Path, default=_HOME, help="data; on the disk to be tried")
     parser.add_argument("--port", type=int, default=_PORT, help="the first of 60")
     parser.add_argument("--results", type=Path, default=RESULTS)

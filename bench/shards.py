@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
 
 from actors.families import COMMERCE, FAMILIES, encode_command
-from actors.runtime.host import Host
+from actors.runtime.host import MAX_CLOCK_SKEW_MS, Host
 from actors.runtime.lease import in_thread
 from actors.runtime.wire import Envelope
 from actors.runtime.wire import shard_of as shard_number
@@ -54,6 +55,8 @@ async def serving(url: str) -> AsyncIterator[Host]:
         await take_all(url, store, FAMILIES)
         await host.sync()
         collect_seldom()
+        # What has arrived before might have been decided by another host, and is looked up.
+        await asyncio.sleep(MAX_CLOCK_SKEW_MS / 1000)
         yield host
     finally:
         await host.stop()
@@ -82,9 +85,11 @@ def envelope(
     )
 
 
-async def warm(host: Host, tenant_id: UUID, products: Iterable[UUID]) -> None:
+async def warm(
+    host: Host, tenant_id: UUID, products: Iterable[UUID], *, shards: int = SHARDS
+) -> None:
     """Has levels loaded, as they are on a host that has run for a while."""
     everything = list(products)
     for start in range(0, len(everything), m.MAX_LINES):
         some = encode_command(m.GetLevels(tuple(everything[start : start + m.MAX_LINES])))
-        await host.submit([envelope(tenant_id, "bench", some, read=True)])
+        await host.submit([envelope(tenant_id, "bench", some, read=True, shards=shards)])

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
 
 from rich.console import Console
 from rich.table import Table
 
+from bench import growth
+from bench.baseline import Baseline, Fallen
 from bench.contenders import CONTENDERS
-from bench.engine import CALL_SIZES, EngineRun
+from bench.engine import CALL_SIZES, GOALS, EngineRun
+from bench.growth import GrowthRun
 from bench.lists import ListRun
 from bench.load import SALES
-from bench.report import Line, Ratio, Sample, Spread
+from bench.neighbours import MOST_P99_MS, NeighbourRun
+from bench.report import Line, Ratio, Sample
 
 _CONTENDERS = {contender.name: contender for contender in CONTENDERS}
 
@@ -36,8 +41,9 @@ def show(
     """Requests, ratios, CPU time; then what went wrong, if anything did."""
     for scenario in dict.fromkeys(line.scenario for line in lines):
         console.print(_requests(scenario, [line for line in lines if line.scenario == scenario]))
-    console.print(_ratios(compared))
-    console.print(_cpu(lines))
+    if lines:
+        console.print(_ratios(compared))
+        console.print(_cpu(lines))
     for sample in samples:
         if sample.fault:
             where = f"round {sample.round + 1}, {title(sample.row)}, {sample.scenario}"
@@ -65,24 +71,33 @@ def _requests(scenario: str, lines: Iterable[Line]) -> Table:
 
 
 def _ratios(compared: Iterable[Ratio]) -> Table:
+    """Rate and CPU time side by side; both are to reach the goal."""
     table = Table(title="Ratios, within each round", title_justify="left")
     table.add_column("what")
-    for name in ("ratio", "min to max", "goal", ""):
+    for name in ("by rate", "min to max", "by CPU", "min to max", "goal", "by rate", "by CPU"):
         table.add_column(name, justify="right")
+    found: dict[str, dict[str, Ratio]] = {}
     for one in compared:
-        table.add_row(one.name, _times(one.value), *_judged(one))
+        found.setdefault(one.name, {})[one.by] = one
+    for name, some in found.items():
+        both = [some.get("rate"), some.get("CPU")]
+        goal = next(one.goal for one in both if one)
+        cells = [cell for one in both for cell in _times(one)]
+        shown = "" if goal is None else f"{goal:g}"
+        table.add_row(name, *cells, shown, *(_judged(one) for one in both))
     return table
 
 
-def _times(value: Spread) -> str:
-    return f"{value.median:.2f}"
+def _times(one: Ratio | None) -> tuple[str, str]:
+    if one is None:
+        return "", ""
+    return f"{one.value.median:.2f}", f"{one.value.low:.2f} to {one.value.high:.2f}"
 
 
-def _judged(one: Ratio) -> tuple[str, str, str]:
-    span = f"{one.value.low:.2f} to {one.value.high:.2f}"
-    if one.goal is None:
-        return span, "", ""
-    return span, f"{one.goal:g}", "reached" if one.value.median >= one.goal else "missed"
+def _judged(one: Ratio | None) -> str:
+    if one is None or one.goal is None:
+        return ""
+    return "reached" if one.value.median >= one.goal else "missed"
 
 
 def _cpu(lines: Sequence[Line]) -> Table:
@@ -110,12 +125,70 @@ def show_engine(console: Console, runs: Sequence[EngineRun]) -> None:
     table.add_column("calls under way", justify="right")
     for size in CALL_SIZES:
         table.add_column(f"calls of {size}", justify="right")
+    table.add_column(f"goal at {CALL_SIZES[-1]}", justify="right")
     found = {(run.goods, run.in_flight, run.call_size): run for run in runs}
     for goods, in_flight in dict.fromkeys((run.goods, run.in_flight) for run in runs):
         row = [found[goods, in_flight, size] for size in CALL_SIZES]
         cells = [f"{run.commands_per_second:,.0f} ({run.cpu_us:,.0f})" for run in row]
-        table.add_row(goods, str(in_flight), *cells)
+        table.add_row(goods, str(in_flight), *cells, f"{GOALS[goods]:,}")
     console.print(table)
+
+
+def show_neighbours(console: Console, runs: Sequence[NeighbourRun]) -> None:
+    """A single reserve beside what its neighbour does."""
+    name = f"A single reserve beside another tenant of its host; goal: p99 {MOST_P99_MS:.0f} ms"
+    table = Table(title=name, title_justify="left")
+    table.add_column("who has at the same time")
+    for column in ("reserves", "p50 ms", "p99 ms", "max ms", "failed", "lease kept"):
+        table.add_column(column, justify="right")
+    table.add_column("the other's commands, and turned away", justify="right")
+    table.add_column("")
+    for run in runs:
+        times = (f"{one:.1f}" for one in (run.p50_ms, run.p99_ms, run.max_ms))
+        table.add_row(
+            run.culprit,
+            str(run.reserves),
+            *times,
+            str(run.failed),
+            "yes" if run.tenure_kept else "no",
+            f"{run.answered:,}, {run.turned_away:,}",
+            "kept" if run.kept else "missed",
+        )
+    console.print(table)
+
+
+def show_growth(console: Console, runs: Sequence[GrowthRun]) -> None:
+    """Commands per second, the more there is; and what is in memory."""
+    name = "Growth: commands/s of a host, and how many times those of the first row of a kind"
+    table = Table(title=name, title_justify="left")
+    table.add_column("in the database")
+    for size in growth.CALL_SIZES:
+        table.add_column(f"calls of {size}", justify="right")
+        table.add_column("", justify="right")
+    for column in ("states in memory", "MB by its count", "MB that it grew by"):
+        table.add_column(column, justify="right")
+    compared = iter(growth.ratios(runs))
+    for run in runs:
+        cells = []
+        for rates in run.rates.values():
+            beside = "" if run.row.beside is None else f"{next(compared).value.median:.2f}"
+            cells += [f"{median(rates):,.0f}", beside]
+        memory = (run.counted_bytes, run.grown_bytes)
+        megabytes = (f"{one / 1e6:,.0f}" for one in memory)
+        table.add_row(run.row.name, *cells, f"{run.states:,}", *megabytes)
+    console.print(table)
+
+
+def show_fallen(console: Console, before: Baseline, found: Sequence[Fallen]) -> None:
+    """What has become worse since the baseline."""
+    since = f"{before.at[:10]} ({before.commit})"
+    if not found:
+        console.print(f"No ratio has fallen beyond noise since {since}.")
+    for one in found:
+        console.print(
+            f"[yellow]FALLEN[/yellow] {one.name}, by {one.by}: {one.before:.2f} on {since},"
+            f" {one.now:.2f} now; {one.noise:.0%} would be noise"
+        )
 
 
 def show_lists(console: Console, runs: Sequence[ListRun]) -> None:

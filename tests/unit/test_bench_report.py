@@ -80,7 +80,19 @@ def test_the_goals_follow_the_disk() -> None:
     found = [sample("holdfast", 800.0), sample("conditional", 100.0)]
     fast, slow = (ratios(found, slow_disk=slow)[0] for slow in (False, True))
     assert (fast.name, fast.value.median) == ("hot: ours / conditional", 8.0)
-    assert (fast.goal, slow.goal) == (3.0, 10.0)
+    assert (fast.goal, slow.goal) == (5.0, 10.0)
+
+
+def test_cpu_time_is_compared_without_the_load() -> None:
+    """Whoever spends a quarter of the other's time on a request is four times as good."""
+    found = [
+        sample("holdfast", 1.0, cpu_us={"replicas": 60.0, "Postgres": 40.0, "load": 900.0}),
+        sample("conditional", 1.0, cpu_us={"workers": 400.0, "load": 100.0}),
+    ]
+    assert [(one.by, one.value.median) for one in ratios(found, slow_disk=False)] == [
+        ("rate", 1.0),
+        ("CPU", 4.0),
+    ]
 
 
 def test_the_report_for_machines() -> None:
@@ -93,7 +105,9 @@ def test_the_report_for_machines() -> None:
     first = document["summary"][0]
     assert first["per_second"] == {"median": 1235.0, "min": 1235.0, "max": 1235.0}
     assert first["cpu_us_per_request"] == {"workers": 100.0}
-    assert {one["name"]: one["median"] for one in document["ratios"]} == {
-        "hot: ours / conditional": pytest.approx(12.35),
-        "ours: sold out / hot": pytest.approx(1.62),
+    assert {(one["name"], one["by"]): one["median"] for one in document["ratios"]} == {
+        ("hot: ours / conditional", "rate"): pytest.approx(12.35),
+        ("hot: ours / conditional", "CPU"): 1.0,
+        ("ours: sold out / hot", "rate"): pytest.approx(1.62),
+        ("ours: sold out / hot", "CPU"): 1.0,
     }

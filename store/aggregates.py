@@ -39,8 +39,10 @@ class Tables(NamedTuple):
     """What a store module registers.
 
     - `reads`: by kind of key. `writes`: by table, in the order in which they are written.
-    - `due`: by kind of key, a statement that takes shards and a time in ms since the epoch, and
-      gives the shard and what the kind's timer is made of.
+    - `due`: by kind of key, a statement that takes shards, a time for each after which to begin,
+      one to end with (both in ms since the epoch, of falling due), and how many of each shard.
+      It gives the shard and what the kind's timer is made of, the earliest of each shard, with
+      all that fall due at the same time as the last.
     """
 
     reads: Mapping[str, Read]
@@ -115,13 +117,18 @@ class AggregateLoader:
         return found
 
     async def due(
-        self, connection: asyncpg.Connection, shards: Sequence[int], until_ms: int
+        self,
+        connection: asyncpg.Connection,
+        after_ms: Mapping[int, int],
+        until_ms: int,
+        at_most: int,
     ) -> list[tuple[int, Any]]:
-        """What falls due by `until_ms`: (shard, (kind, ...))."""
+        """What falls due next: (shard, (kind, ...)); see `store.journal.HostStore.due`."""
+        arguments = (list(after_ms), list(after_ms.values()), until_ms, at_most)
         return [
             (row[0], (kind, *tuple(row)[1:]))
             for kind, statement in self._due.items()
-            for row in await connection.fetch(statement, list(shards), until_ms)
+            for row in await connection.fetch(statement, *arguments)
         ]
 
     async def write(

@@ -268,10 +268,15 @@ LEFT JOIN LATERAL (
   WHERE r.tenant_id = k.tenant AND r.status = 'open' AND r.location_id = k.location
     AND product = k.id) AS h ON true"""
 
+# A hold falls due 30,000 ms after its end: `actors.stock.model.GRACE_MS`.
 _LOAD_DUE = """
-SELECT shard, (extract(epoch FROM expires_at) * 1000)::bigint, tenant_id, id FROM reservations
-WHERE status = 'open' AND shard = ANY($1::int[])
-  AND expires_at <= to_timestamp($2::bigint / 1000.0)"""
+SELECT s.shard, (extract(epoch FROM due.expires_at) * 1000)::bigint, due.tenant_id, due.id
+FROM unnest($1::int[], $2::bigint[]) AS s(shard, after_ms), LATERAL (
+  SELECT expires_at, tenant_id, id FROM reservations r
+  WHERE r.status = 'open' AND r.shard = s.shard
+    AND r.expires_at > to_timestamp((s.after_ms - 30000) / 1000.0)
+    AND r.expires_at <= to_timestamp(($3::bigint - 30000) / 1000.0)
+  ORDER BY r.expires_at FETCH FIRST ($4::int) ROWS WITH TIES) AS due"""
 
 _WRITE_ITEMS = """
 INSERT INTO stock_items AS i (product_id, tenant_id, discontinued, backorder_limit, sequence,

@@ -96,7 +96,11 @@ class Loader(Protocol):
     async def write(self, connection: asyncpg.Connection, rows: Any) -> None: ...
 
     async def due(
-        self, connection: asyncpg.Connection, shards: Sequence[int], until_ms: int
+        self,
+        connection: asyncpg.Connection,
+        after_ms: Mapping[int, int],
+        until_ms: int,
+        at_most: int,
     ) -> Sequence[tuple[int, Any]]: ...
 
 
@@ -214,11 +218,12 @@ class HostStore:
             await leases.hand_over(connection, self.host.id, epochs, successor, floors_ms)
 
     async def due(
-        self, loader: Loader, shards: Sequence[int], until_ms: int
+        self, loader: Loader, after_ms: Mapping[int, int], until_ms: int, at_most: int
     ) -> Sequence[tuple[int, Any]]:
-        """What falls due in the shards by `until_ms`: (shard, row)."""
+        """What falls due next in the shards, later than a time for each and by `until_ms`: (shard,
+        row). `at_most` of each shard and kind, and what is due at the same time as the last."""
         async with self._errands.use() as connection:
-            return await loader.due(connection, shards, until_ms)
+            return await loader.due(connection, after_ms, until_ms, at_most)
 
     async def recover(self) -> None:
         """After an unknown outcome: new connections, and new epochs for the own shards. What the

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
+from uuid import UUID
 
 from actors.runtime.family import Timer
 from store.leases import Shard
 
+# Of one tenant at once, however many others have something due.
+LEAST_SHARE = 32
+
+_Whose = tuple[Shard, UUID]
+
 
 class Agenda:
     """Timers of the host's shards that fall due within each shard's horizon; later ones wait in
-    the database until the horizon reaches them. A timer may be here twice, or be overtaken: its
-    command looks at the state and then does nothing."""
+    the database until the horizon reaches them. They are kept by tenant, so that tenants take
+    turns where many fall due at once. A timer may be here twice, or be overtaken: its command
+    looks at the state and then does nothing."""
 
     def __init__(self) -> None:
-        self._heaps: dict[Shard, list[tuple[int, int, Timer]]] = {}
+        self._heaps: dict[_Whose, list[tuple[int, int, Timer]]] = {}
+        # By shard, when tenants' first timers fall due; an entry may be overtaken.
+        self._firsts: dict[Shard, list[tuple[int, UUID]]] = {}
+        # Whose timers have fallen due and are not taken out yet, in turn.
+        self._late: dict[_Whose, None] = {}
         self._horizons_ms: dict[Shard, int] = {}
         self._number = count()
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
 
     def extend(self, shards: Iterable[Shard], horizon_ms: int) -> None:
         """Moves horizons. To be called before the database is asked for what lies within, so
@@ -26,36 +41,97 @@ class Agenda:
         for shard in shards:
             self._horizons_ms[shard] = horizon_ms
 
+    def horizon_ms(self, shard: Shard) -> int:
+        return self._horizons_ms.get(shard, 0)
+
     def behind(self, shards: Iterable[Shard], until_ms: int) -> list[Shard]:
         """Those whose horizon is nearer than `until_ms`."""
         return [shard for shard in shards if self._horizons_ms.get(shard, 0) < until_ms]
 
     def add(self, timers: Iterable[tuple[Shard, Timer]]) -> None:
+        """Those that fall due within the horizon."""
         for shard, timer in timers:
             if timer.due_ms <= self._horizons_ms.get(shard, 0):
-                heap = self._heaps.setdefault(shard, [])
-                heapq.heappush(heap, (timer.due_ms, next(self._number), timer))
+                self._push(shard, timer)
 
-    def due(
-        self, now_ms: int, floors_ms: Mapping[Shard, int], at_most: int
+    def put_back(self, shard: Shard, timer: Timer) -> None:
+        """One that was taken out and could not be decided, to be due again: nobody else knows of
+        it. Of no use when the shard was dropped meanwhile."""
+        if shard in self._horizons_ms:
+            self._push(shard, timer)
+
+    def _push(self, shard: Shard, timer: Timer) -> None:
+        heap = self._heaps.setdefault((shard, timer.tenant_id), [])
+        if not heap or timer.due_ms < heap[0][0]:
+            heapq.heappush(self._firsts.setdefault(shard, []), (timer.due_ms, timer.tenant_id))
+        heapq.heappush(heap, (timer.due_ms, next(self._number), timer))
+        self._size += 1
+
+    def take(
+        self,
+        now_ms: int,
+        floors_ms: Mapping[Shard, int],
+        at_most: int,
+        is_busy: Callable[[UUID], bool],
     ) -> list[tuple[Shard, Timer]]:
-        """Takes out what has fallen due, in any shard, up to a number. For a shard whose floor
-        is later than now it is as late as that."""
+        """Takes out what has fallen due, up to a number: tenants take turns, but for those that
+        are busy with what they were given before. For a shard whose floor is later than now it
+        is as late as that."""
+        self._fall_due(now_ms, floors_ms)
         found: list[tuple[Shard, Timer]] = []
-        for shard, heap in self._heaps.items():
-            until_ms = max(now_ms, floors_ms.get(shard, 0)) if heap else 0
-            while heap and heap[0][0] <= until_ms and len(found) < at_most:
-                found.append((shard, heapq.heappop(heap)[2]))
+        share = max(at_most // max(len(self._late), 1), LEAST_SHARE)
+        for whose in list(self._late):
+            if len(found) >= at_most:
+                break
+            if not is_busy(whose[1]):
+                shard = whose[0]
+                until_ms = max(now_ms, floors_ms.get(shard, 0))
+                found += ((shard, timer) for timer in self._take_of(whose, until_ms, share))
         return found
 
-    def is_due(self, now_ms: int) -> bool:
-        return any(heap and heap[0][0] <= now_ms for heap in self._heaps.values())
+    def _fall_due(self, now_ms: int, floors_ms: Mapping[Shard, int]) -> None:
+        for shard, firsts in self._firsts.items():
+            if firsts:
+                until_ms = max(now_ms, floors_ms.get(shard, 0))
+                while firsts and firsts[0][0] <= until_ms:
+                    self._late[shard, heapq.heappop(firsts)[1]] = None
 
-    def is_due_in(self, shard: Shard, now_ms: int) -> bool:
-        heap = self._heaps.get(shard, [])
-        return bool(heap) and heap[0][0] <= now_ms
+    def _take_of(self, whose: _Whose, until_ms: int, share: int) -> list[Timer]:
+        """Some of a tenant; if it has more, its next turn comes after those of the others."""
+        del self._late[whose]
+        heap = self._heaps.get(whose, [])
+        found: list[Timer] = []
+        while heap and heap[0][0] <= until_ms and len(found) < share:
+            found.append(heapq.heappop(heap)[2])
+        self._size -= len(found)
+        if not heap:
+            self._heaps.pop(whose, None)
+        elif heap[0][0] <= until_ms:
+            self._late[whose] = None
+        else:
+            heapq.heappush(self._firsts[whose[0]], (heap[0][0], whose[1]))
+        return found
+
+    @property
+    def late(self) -> set[UUID]:
+        """Tenants of which more has fallen due than was taken out."""
+        return {tenant_id for _, tenant_id in self._late}
+
+    def is_due(self, now_ms: int) -> bool:
+        """Whether there is anything to take out."""
+        firsts = self._firsts.values()
+        return bool(self._late) or any(one and one[0][0] <= now_ms for one in firsts)
+
+    def is_due_for(self, shard: Shard, tenant_id: UUID, now_ms: int) -> bool:
+        """Whether a tenant has something to be taken out."""
+        heap = self._heaps.get((shard, tenant_id))
+        return heap is not None and heap[0][0] <= now_ms
 
     def drop(self, shards: Iterable[Shard]) -> None:
-        for shard in shards:
-            self._heaps.pop(shard, None)
+        gone = frozenset(shards)
+        for shard in gone:
+            self._firsts.pop(shard, None)
             self._horizons_ms.pop(shard, None)
+        for whose in [whose for whose in self._heaps if whose[0] in gone]:
+            self._late.pop(whose, None)
+            self._size -= len(self._heaps.pop(whose))

@@ -8,6 +8,8 @@ from itertools import chain
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from actors.runtime.family import Change, Context, Family, Key, Timer, Unloaded
 from actors.runtime.memory import Memory, Working
 from actors.runtime.wire import (
@@ -33,14 +35,14 @@ Tell = Callable[[Answer], None]
 
 @dataclass(slots=True, eq=False)
 class Work:
-    """One command on its way: a caller's (with its envelope, and who hears the answer), or a
-    shard's own timer (with neither).
+    """One command on its way: a caller's (with its envelope), or a shard's own timer (without).
 
     `context` is that of its arrival until its batch begins. `epoch` is the tenure in which it was
     taken in: in another one it is not decided. `look_up`: the command log has to be asked first.
     `lane` is where it waits: reads, which strangers may ask for, apart from what their tenant
-    does. `asked` are the store's answers to its questions, `questions` those that are still open,
-    and `beyond` what its rule asked for without having announced it.
+    does. `lacks` are the aggregates that memory lacked when it was admitted, `questions` what it
+    asks the store when its turn comes, `asked` the answers, and `beyond` what its rule asked for
+    without having announced it.
     """
 
     family: Family
@@ -58,10 +60,18 @@ class Work:
     keys: list[Key] = field(default_factory=list)
     asked: dict[Key, Any] = field(default_factory=dict)
     questions: list[Key] = field(default_factory=list)
+    lacks: list[Key] = field(default_factory=list)
     beyond: list[Key] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.lane = lane(self.context.tenant_id, self.envelope is not None and self.envelope.read)
+
+    def join(self, envelope: Envelope, tell: Tell) -> None:
+        """A repeat of the command waits for the same answer: as long as the one of both who waits
+        longer."""
+        self.listeners.append(tell)
+        if self.envelope is not None and envelope.deadline_ms > self.envelope.deadline_ms:
+            self.envelope = replace(self.envelope, deadline_ms=envelope.deadline_ms)
 
     @property
     def label(self) -> str:
@@ -77,8 +87,9 @@ class Work:
         return self.envelope is not None and not self.envelope.read
 
     @property
-    def has_questions(self) -> bool:
-        return bool(self.questions)
+    def is_to_fetch(self) -> bool:
+        """Whether something has to be fetched for it before its turn comes."""
+        return self.look_up or bool(self.lacks)
 
     def needs(self, memory: Memory) -> tuple[int, list[Key]]:
         """How many aggregates it touches, as far as can be seen, and which of them memory lacks.
@@ -116,10 +127,12 @@ def context_of(envelope: Envelope, now_ms: int, arrived_ms: int) -> Context:
     )
 
 
-def due_work(family: Family, shard: Shard, timer: Timer, now_ms: int, epoch: int) -> Work:
+def due_work(
+    family: Family, shard: Shard, timer: Timer, now_ms: int, epoch: int, tell: Tell
+) -> Work:
     """What a shard gives itself to do when a timer has fallen due."""
     context = Context(shard.number, timer.tenant_id, "holdfast", _NO_COMMAND, now_ms, now_ms)
-    return Work(family, shard, timer.command, context, epoch)
+    return Work(family, shard, timer.command, context, epoch, None, [tell])
 
 
 class Verdict(NamedTuple):
@@ -155,12 +168,17 @@ def decide_batch(
     goes_on: Callable[[], bool] = lambda: True,
 ) -> Decided:
     """Decides each work in order, on top of what those before it did, as long as `goes_on`, but
-    one at least. What a rule asked for and nobody has loaded sets its work aside."""
+    one at least. What a rule asked for and nobody has loaded sets its work aside. What comes after
+    a due work that is not decided waits for it."""
     decided = Decided()
+    waiting: set[Hashable] = set()
     for number, work in enumerate(works):
         if number and not goes_on():
             decided.rest.extend(works[number:])
             break
+        if work.lane in waiting:
+            decided.rest.append(work)
+            continue
         try:
             view.ask(work.asked)
             _decide(work, view, epochs, decided)
@@ -169,6 +187,8 @@ def decide_batch(
             # Others may be decided before it comes again, so its questions are put anew.
             work.asked.clear()
             decided.aside.append(work)
+            if work.envelope is None:
+                waiting.add(work.lane)
         except Exception:
             # A rule that breaks is our bug; its caller alone is told, its neighbours go on.
             log.exception("rule failed", command=work.label)

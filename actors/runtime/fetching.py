@@ -25,6 +25,8 @@ MAX_FETCH_WEIGHT = 4_000
 # Each brings a work nearer to its decision, unless its aggregates are evicted in between.
 MAX_ROUNDS = 16
 PAUSE_SECONDS = 0.1
+# How long a shard's own work keeps its lane waiting for what it needs.
+DUE_PATIENCE_MS = 5_000
 
 BROKEN = Answer(Outcome.BROKEN)
 
@@ -53,6 +55,8 @@ class Fetching:
         self._clock = clock
         self._queue = FairQueue()
         self._arrived = asyncio.Event()
+        # At the store; parts of fetches that failed take turns, too.
+        self._turns = asyncio.Semaphore(MAX_FETCHES)
         self._fetches: set[asyncio.Task[None] | None] = set()
         self._asking: set[asyncio.Task[None]] = set()
 
@@ -63,15 +67,13 @@ class Fetching:
         missing = [] if work.answered else self._missing(work)
         if work.answered:
             return
-        if work.look_up or any(not key.ephemeral for key in missing):
+        work.questions = missing
+        work.lacks = [key for key in missing if not key.ephemeral]
+        if work.is_to_fetch:
             if work.envelope is None:
                 self._mailbox.ready.hold(work)
             self._queue.put(work)
             self._arrived.set()
-            return
-        work.questions = missing
-        if work.envelope is None:
-            self._mailbox.ready.put_due(work)
         else:
             self._mailbox.put(work)
 
@@ -124,7 +126,10 @@ class Fetching:
             del fetch.works[work]
             if work.envelope is None:
                 self._mailbox.ready.release(work)
-            self.admit(work)
+            if work.answered or work.is_to_fetch:
+                self.admit(work)
+            else:
+                self._mailbox.put(work)
             self._mailbox.nudge()
 
     def _let_go(self, fetch: _Fetch, lanes: Iterable[Hashable]) -> None:
@@ -138,9 +143,10 @@ class Fetching:
         """Fetches what can be told by now that it is needed. Whatever fails is found missing
         again; what the store refuses or is late with, alone. Who has what it needs goes on at
         once, whatever the others wait for."""
+        self._end_the_late(works)
         try:
-            await self._look_up([work for work in works if work.look_up])
-            lacking = [work for work in works if not work.answered and self._plain(work)]
+            await self._look_up([work for work in works if work.look_up and not work.answered])
+            lacking = [work for work in works if not work.answered and self._lacks(work)]
             waiting, slow = set(lacking), {work.lane for work in lacking}
             self._go_on(fetch, [work for work in works if work not in waiting])
             self._let_go(fetch, [work.lane for work in works if work.lane not in slow])
@@ -152,16 +158,27 @@ class Fetching:
             await asyncio.sleep(PAUSE_SECONDS)
         except Exception as error:
             if len(works) > 1:
-                halves = [[one for one in half if one in fetch.works] for half in in_halves(works)]
-                await asyncio.gather(*(self._fetch(fetch, half) for half in halves if half))
+                await self._fetch_apart(fetch, [work for work in works if work in fetch.works])
             else:
                 self._give_up(works[0], error)
 
-    def _plain(self, work: Work) -> list[Key]:
-        try:
-            return [key for key in work.needs(self._memory)[1] if not key.ephemeral]
-        except Exception:
-            return []  # `admit` sees the same, and answers
+    async def _fetch_apart(self, fetch: _Fetch, works: Sequence[Work]) -> None:
+        """After a failure: each lane for itself, so that no other waits for the search of the
+        culprit, which takes the store's patience again and again; and within a lane one half after
+        the other, so that it never takes more than one turn at the store."""
+        lanes: dict[Hashable, list[Work]] = {}
+        for work in works:
+            lanes.setdefault(work.lane, []).append(work)
+        if len(lanes) > 1:
+            await asyncio.gather(*(self._fetch(fetch, lane) for lane in lanes.values()))
+        else:
+            for half in in_halves(works):
+                if half:
+                    await self._fetch(fetch, half)
+
+    def _lacks(self, work: Work) -> list[Key]:
+        """What it lacked when it was admitted, and still does."""
+        return [key for key in work.lacks if key not in self._memory]
 
     def _give_up(self, work: Work, error: Exception) -> None:
         """The store refused what this work needs, or was late with it; or a rule of ours broke."""
@@ -174,13 +191,16 @@ class Fetching:
         for work in works:
             if work.envelope is not None and work.envelope.deadline_ms < now_ms:
                 self._mailbox.answer(work, Answer(Outcome.TOO_LATE))
+            elif work.envelope is None and work.context.now_ms + DUE_PATIENCE_MS < now_ms:
+                self._mailbox.answer(work, Answer(Outcome.BUSY))  # it falls due again
 
     async def _look_up(self, works: Sequence[Work]) -> None:
         """Answers the commands that were done before, as recorded."""
         asked = {work.context.command_id: work for work in works}
         if not asked:
             return
-        logged = await self._store.known(list(asked))
+        async with self._turns:
+            logged = await self._store.known(list(asked))
         for command_id, work in asked.items():
             work.look_up = False
             if (line := logged.get(command_id)) is not None:
@@ -189,20 +209,24 @@ class Fetching:
     async def _load(self, works: Sequence[Work]) -> None:
         needed: dict[Family, dict[Key, None]] = {}
         for work in works:
-            needed.setdefault(work.family, {}).update(dict.fromkeys(self._plain(work)))
+            needed.setdefault(work.family, {}).update(dict.fromkeys(self._lacks(work)))
         for family, keys in needed.items():
             if keys:
-                await self._bring(family, list(keys), self._store.load)
+                async with self._turns:
+                    await self._bring(family, list(keys), self._store.load)
         for work in works:
             work.rounds += 1
 
     async def _bring(self, family: Family, keys: Sequence[Key], load: Load) -> None:
         reading = self._memory.expect(keys)
-        rows = await load(family.loader, keys)
-        for key in keys:
-            row = rows.get(key)
-            state = None if row is None else family.rules.restore(key, row)
-            self._memory.arrive(key, state, reading)
+        try:
+            rows = await load(family.loader, keys)
+            for key in keys:
+                row = rows.get(key)
+                state = None if row is None else family.rules.restore(key, row)
+                self._memory.arrive(key, state, reading)
+        finally:
+            self._memory.give_up(keys, reading)
 
     # --- questions -------------------------------------------------------------------------
 
@@ -225,7 +249,7 @@ class Fetching:
             ready = self._mailbox.ready
             left = [work for work in works if not work.answered]
             if left:
-                ready.put_first(left)
+                ready.put_asked(left)
             ready.release(works[0])
             self._mailbox.nudge()
 

@@ -8,26 +8,23 @@ open at a time.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID
 
 import msgspec
 
 from actors.runtime.batch import (
-    Decided,
     Tell,
     Work,
     context_of,
     decide_batch,
     due_work,
-    in_halves,
     lane,
 )
 from actors.runtime.call import Call
-from actors.runtime.family import Families, sizes_of
+from actors.runtime.committing import Committing
+from actors.runtime.family import Families, Timer, sizes_of
 from actors.runtime.fetching import Fetching
 from actors.runtime.lease import Aside, Renewal, here
 from actors.runtime.mailbox import Mailbox
@@ -40,38 +37,19 @@ from actors.runtime.wire import ASK_AGAIN, Answer, Envelope, Outcome
 from core import telemetry
 from core.clock import Clock
 from core.telemetry import get_logger
-from store.journal import Fenced, OutcomeUnknown, Rejected, Why
+from store.journal import Fenced, OutcomeUnknown
 from store.leases import Shard
 
 LOOK_AROUND_SECONDS = 1.0
 SWEEP_SECONDS = 0.25
 MAX_DUE_AT_ONCE = 500
-# Of deciding, before a batch is committed: what is left is decided in the next one.
-MAX_DECIDE_SECONDS = 0.05
-# A tenant whose data was refused is decided apart from the others for so long.
-SUSPICION_SECONDS = 10.0
-# Of looking for culprits, once one was found: what is left is decided in the next batch.
-MAX_SEARCH_SECONDS = 0.05
+# What has fallen due and could not be decided falls due again after so long.
+DUE_AGAIN_MS = 1_000
+BROKEN_AGAIN_MS = 30_000
 # Between the clocks of a replica and a host, both calibrated with the database.
 MAX_CLOCK_SKEW_MS = 1_000
 
-REJECTED = {
-    Why.DATA: Answer(Outcome.REJECTED),
-    Why.BROKEN: Answer(Outcome.BROKEN),
-    Why.STALE: ASK_AGAIN,
-}
-
 log = get_logger("runtime.host")
-
-
-@dataclass(slots=True)
-class _Search:
-    """For those whose data is refused, in one batch: until when, whether one was `found`, and who
-    is `left` for the next batch."""
-
-    until_seconds: float
-    found: bool = False
-    left: list[Work] = field(default_factory=list)
 
 
 class Host:
@@ -99,7 +77,16 @@ class Host:
             store, families, clock, self._mailbox, self._memory, self._tenure, self._renew
         )
         self._agenda, self._turn = self._ownership.agenda, self._ownership.turn
-        self._suspects: dict[UUID, float] = {}
+        self._committing = Committing(
+            store,
+            families,
+            clock,
+            self._mailbox,
+            self._memory,
+            self._tenure,
+            self._agenda,
+            self._fetching,
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -222,8 +209,10 @@ class Host:
     def _read_now(self, work: Work) -> bool:
         """Answers a read of what memory holds, beside the batch that runs: all that was ever
         answered is in memory. Not while something is due that would change the answer."""
-        now_ms, changes = self._clock.now_ms(), lane(work.context.tenant_id, False)
-        if self._agenda.is_due_in(work.shard, now_ms) or self._mailbox.ready.is_behind(changes):
+        tenant_id, now_ms = work.context.tenant_id, self._clock.now_ms()
+        changes = lane(tenant_id, False)
+        is_due = self._agenda.is_due_for(work.shard, tenant_id, now_ms)
+        if is_due or self._mailbox.ready.is_behind(changes):
             work.lane = changes
             return False
         try:
@@ -232,7 +221,8 @@ class Host:
             return False  # what is wrong with it shows in its batch, and is told there
         if missing:
             return False
-        self._answer(decide_batch([work], Working(self._memory), self._tenure.epochs))
+        view = Working(self._memory)
+        self._committing.answer(decide_batch([work], view, self._tenure.epochs))
         return work.answered
 
     # --- the work loop ---------------------------------------------------------------------
@@ -254,7 +244,7 @@ class Host:
             self._call_due(now_ms)
             works, asking = self._mailbox.take()
             self._mailbox.pace.begin(self._clock.boot_seconds(), sum(one.weight for one in works))
-            await self._run([work for work in works if self._is_ready(work, now_ms)])
+            await self._committing.run([one for one in works if self._is_ready(one, now_ms)])
         except Fenced:
             telemetry.FENCED.labels("all").inc()
             await self._start_over("fenced")
@@ -268,20 +258,39 @@ class Host:
             self._mailbox.pace.end(self._clock.boot_seconds())
             for lane_front in asking:
                 self._fetching.ask(lane_front)
+            ready = self._mailbox.ready
+            if any(not ready.is_behind(name) for name in ready.late):
+                self._mailbox.nudge()
 
     async def _start_over(self, reason: str) -> None:
         await self._ownership.start_over(reason)
 
     def _call_due(self, now_ms: int) -> None:
         """Puts what has fallen due before all else of its tenants, so that no decision sees it as
-        still held."""
-        while due := self._agenda.due(now_ms, self._tenure.floors_ms, MAX_DUE_AT_ONCE):
-            for shard, timer in due:
-                family, epoch = self._families[shard.family], self._tenure.epochs.get(shard, 0)
-                at_ms = self._tenure.decision_time_ms(shard, now_ms)
-                work = due_work(family, shard, timer, at_ms, epoch)
-                self._mailbox.open(work)
-                self._fetching.admit(work)
+        still held. A batch of it at once: the tenants of what is left wait for it."""
+        ready = self._mailbox.ready
+        due = self._agenda.take(
+            now_ms,
+            self._tenure.floors_ms,
+            MAX_DUE_AT_ONCE,
+            lambda tenant_id: ready.is_behind(lane(tenant_id, False)),
+        )
+        for shard, timer in due:
+            family, epoch = self._families[shard.family], self._tenure.epochs.get(shard, 0)
+            at_ms = self._tenure.decision_time_ms(shard, now_ms)
+            tell = partial(self._due_told, shard, timer)
+            work = due_work(family, shard, timer, at_ms, epoch, tell)
+            self._mailbox.open(work)
+            self._fetching.admit(work)
+        ready.let_wait({lane(tenant_id, False) for tenant_id in self._agenda.late})
+
+    def _due_told(self, shard: Shard, timer: Timer, answer: Answer) -> None:
+        """What could not be decided is tried again: soon, unless it is to blame itself."""
+        if answer.outcome is not Outcome.DONE:
+            soon = answer.outcome in (Outcome.ASK_AGAIN, Outcome.BUSY)
+            pause_ms = DUE_AGAIN_MS if soon else BROKEN_AGAIN_MS
+            again = timer._replace(due_ms=self._clock.now_ms() + pause_ms)
+            self._agenda.put_back(shard, again)
 
     def _is_ready(self, work: Work, now_ms: int) -> bool:
         """Prepares a work; answers it where it can no longer be decided here."""
@@ -298,91 +307,3 @@ class Host:
         at_ms = self._tenure.decision_time_ms(work.shard, now_ms)
         work.context = context_of(envelope, at_ms, work.context.arrived_ms)
         return True
-
-    async def _run(self, works: list[Work]) -> None:
-        """Decides, commits, answers. Tenants whose data was refused lately come after the others,
-        so that these need not be decided again."""
-        now = self._clock.boot_seconds()
-        self._suspects = {one: until for one, until in self._suspects.items() if until > now}
-        suspected = [work for work in works if work.context.tenant_id in self._suspects]
-        if suspected:
-            works = [work for work in works if work.context.tenant_id not in self._suspects]
-        search = _Search(now + MAX_SEARCH_SECONDS)
-        for part in (works, suspected):
-            if part:
-                await self._commit(part, Working(self._memory), search)
-        self._mailbox.ready.put_first(search.left)
-        self._memory.evict(self._mailbox.needed)
-
-    async def _commit(self, works: Sequence[Work], view: Working, search: _Search) -> None:
-        until = self._clock.boot_seconds() + MAX_DECIDE_SECONDS
-        decided = decide_batch(
-            works, view, self._tenure.epochs, lambda: self._clock.boot_seconds() < until
-        )
-        self._mailbox.ready.put_first(decided.rest)
-        if decided.writes:
-            try:
-                await self._write(decided)
-            except Rejected as error:
-                await self._again(decided, view, error, search)
-                return
-            view.keep()
-            self._agenda.add(decided.timers)
-        self._answer(decided)
-        for work in decided.aside:
-            self._fetching.admit(work)
-
-    async def _write(self, decided: Decided) -> None:
-        if not self._tenure.valid:
-            raise Fenced
-        try:
-            writes = [
-                (self._families[name].loader, self._families[name].rules.project(changes))
-                for name, changes in decided.changes.items()
-            ]
-        except Exception as error:
-            log.exception("rows cannot be made")
-            raise Rejected(repr(error), Why.BROKEN) from error
-        epochs = {shard: self._tenure.epochs[shard] for shard in decided.shards}
-        started = self._clock.boot_seconds()
-        await self._store.commit(epochs, writes, decided.log)
-        seconds = self._clock.boot_seconds() - started
-        for name in decided.changes:
-            telemetry.COMMIT_SECONDS.labels(name).observe(seconds)
-            telemetry.BATCH_SIZE.labels(name).observe(len(decided.verdicts))
-
-    async def _again(
-        self, decided: Decided, view: Working, error: Rejected, search: _Search
-    ) -> None:
-        """Nobody's decision may rest on a neighbour that never happened: once more in halves,
-        until the culprit is alone. Where there are many, the others do not wait for all."""
-        works = [*(verdict.work for verdict in decided.verdicts), *decided.aside]
-        if len(works) > 1:
-            for half in in_halves(works):
-                if search.found and self._clock.boot_seconds() > search.until_seconds:
-                    search.left.extend(half)
-                else:
-                    await self._commit(half, view.fork(), search)
-            return
-        (work,) = works
-        search.found = True
-        log.warning("data rejected", command=work.label, why=error.why.name, reason=str(error))
-        self._suspects[work.context.tenant_id] = self._clock.boot_seconds() + SUSPICION_SECONDS
-        if error.why is Why.STALE:
-            # What memory holds of it is not what the database does: it is asked again.
-            self._memory.drop([work.shard.number])
-        self._mailbox.answer(work, REJECTED[error.why])
-
-    def _answer(self, decided: Decided) -> None:
-        # What was written is true whoever owns the shard by now; all else is only as good as
-        # the lease under which it was looked at.
-        valid = self._tenure.valid
-        counted: Counter[tuple[str, str, str]] = Counter()
-        for work, answer, written in decided.verdicts:
-            told = answer if valid or written else ASK_AGAIN
-            self._mailbox.answer(work, told)
-            refused = work.is_mutation and told.outcome is Outcome.DONE and not written
-            outcome = "REFUSED" if refused else told.outcome.name
-            counted[work.family.name, work.label, outcome] += 1
-        for labels, number in counted.items():
-            telemetry.COMMANDS.labels(*labels).inc(number)

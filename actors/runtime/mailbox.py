@@ -106,7 +106,7 @@ class Mailbox:
             return False
         if (work := self._open.get(envelope.command_id)) is not None:
             if work.fingerprint == envelope.fingerprint:
-                work.listeners.append(tell)
+                work.join(envelope, tell)
             else:
                 tell(Answer(Outcome.MISMATCH))
             return True
@@ -140,7 +140,10 @@ class Mailbox:
 
     def put(self, work: Work) -> None:
         """It may be decided."""
-        self.ready.put(work)
+        if work.envelope is None:
+            self.ready.put_due(work)
+        else:
+            self.ready.put(work)
         self._arrived.set()
 
     async def wait(self) -> None:
@@ -153,7 +156,7 @@ class Mailbox:
     def take(self) -> tuple[list[Work], list[list[Work]]]:
         """A batch, and the works at the front of lanes that first have a question to the store:
         their lanes are held."""
-        return self.ready.take(MAX_BATCH, MAX_BATCH_WEIGHT, lambda work: work.has_questions)
+        return self.ready.take(MAX_BATCH, MAX_BATCH_WEIGHT, lambda work: bool(work.questions))
 
     def needed(self) -> frozenset[Key]:
         """The aggregates that were loaded for what is open: not to be forgotten before it is

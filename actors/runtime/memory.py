@@ -73,6 +73,12 @@ class Memory:
         if self._expected.get(key, reading + 1) <= reading:
             self.put(key, state)
 
+    def give_up(self, keys: Iterable[Key], reading: int) -> None:
+        """What was expected by this reading will not arrive."""
+        for key in keys:
+            if self._expected.get(key) == reading:
+                del self._expected[key]
+
     def touch(self, key: Key) -> None:
         """It is in use."""
         self._states.move_to_end(key)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from uuid import UUID
 
 from actors.runtime.agenda import Agenda
-from actors.runtime.family import Families
+from actors.runtime.family import Families, Family, Timer
 from actors.runtime.mailbox import Mailbox
 from actors.runtime.memory import Memory
 from actors.runtime.ports import Store
@@ -20,6 +20,11 @@ from store.journal import OutcomeUnknown
 from store.leases import Shard
 
 RECOVERY_PAUSE_SECONDS = 0.2
+# Timers that are read at once, and how many may be known ahead of time before a horizon is drawn
+# no further than need be.
+MAX_READ = 2_000
+MAX_TIMERS = 100_000
+NEAR_MS = 10_000
 
 log = get_logger("runtime.ownership")
 
@@ -46,6 +51,8 @@ class Ownership:
         self._tenure = tenure
         self._renew = renew
         self._departing: set[Shard] = set()
+        # One who reads timers at a time: a horizon tells what the last one has read.
+        self._reading = asyncio.Lock()
         self.agenda = Agenda()
         self.turn = asyncio.Lock()
         self.in_doubt = False
@@ -99,7 +106,7 @@ class Ownership:
         if take:
             # Something may still have been loaded for them in an earlier tenure.
             self._memory.drop(shard.number for shard in take)
-            await self.look_ahead(take)
+            await self.look_ahead(dict.fromkeys(take, 0))
             self._tenure.take(take, owned)
             log.info("took shards", shards=len(take), total=len(self._tenure.epochs))
         for name in self._families:
@@ -146,21 +153,43 @@ class Ownership:
     async def look_further(self) -> None:
         """Draws horizons forward that have come near."""
         half_ms = min(family.timers_ahead_ms for family in self._families.values()) // 2
-        if behind := self.agenda.behind(self._tenure.epochs, self._clock.now_ms() + half_ms):
-            await self.look_ahead(set(behind))
+        ahead_ms = half_ms if len(self.agenda) < MAX_TIMERS else NEAR_MS
+        if behind := self.agenda.behind(self._tenure.epochs, self._clock.now_ms() + ahead_ms):
+            await self.look_ahead({shard: self.agenda.horizon_ms(shard) for shard in behind})
 
-    async def look_ahead(self, shards: set[Shard]) -> None:
-        """Asks the database what falls due soon in these shards."""
-        for name, family in self._families.items():
-            mine = [shard for shard in shards if shard.family == name]
-            if not mine:
-                continue
-            horizon_ms = self._clock.now_ms() + family.timers_ahead_ms
-            self.agenda.extend(mine, horizon_ms)
-            try:
-                numbers = [shard.number for shard in mine]
-                rows = await self._store.due(family.loader, numbers, horizon_ms)
-            except OutcomeUnknown:
-                self.agenda.extend(mine, 0)
-                raise
-            self.agenda.add((Shard(name, number), family.rules.due(row)) for number, row in rows)
+    async def look_ahead(self, after_ms: Mapping[Shard, int]) -> None:
+        """Asks the database what falls due soon in these shards, later than a time for each."""
+        async with self._reading:
+            for name, family in self._families.items():
+                mine = {shard: ms for shard, ms in after_ms.items() if shard.family == name}
+                until_ms = self._clock.now_ms() + family.timers_ahead_ms
+                while mine:
+                    mine = await self._read_timers(family, mine, until_ms)
+                    if len(self.agenda) >= MAX_TIMERS:
+                        near_ms = self._clock.now_ms() + NEAR_MS
+                        mine = {shard: ms for shard, ms in mine.items() if ms < near_ms}
+
+    async def _read_timers(
+        self, family: Family, after_ms: Mapping[Shard, int], until_ms: int
+    ) -> dict[Shard, int]:
+        """Reads a page, the next timers of each shard; returns the shards that have more, and how
+        far these have been read."""
+        self.agenda.extend(after_ms, until_ms)
+        at_most = max(MAX_READ // len(after_ms), 1)
+        numbers = {shard.number: ms for shard, ms in after_ms.items()}
+        try:
+            rows = await self._store.due(family.loader, numbers, until_ms, at_most)
+        except BaseException:
+            for shard, ms in after_ms.items():
+                self.agenda.extend([shard], ms)
+            raise
+        timers: dict[Shard, list[Timer]] = {}
+        for number, row in rows:
+            timers.setdefault(Shard(family.name, number), []).append(family.rules.due(row))
+        more = {}
+        for shard, found in timers.items():
+            if len(found) >= at_most:
+                more[shard] = sorted(timer.due_ms for timer in found)[at_most - 1]
+                self.agenda.extend([shard], more[shard])
+            self.agenda.add((shard, timer) for timer in found)
+        return more

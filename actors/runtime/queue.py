@@ -6,10 +6,12 @@ A lane is what one tenant changes, or what is read of it. Within a lane commands
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
 from actors.runtime.batch import Work
+
+_NONE: deque[Work] = deque()
 
 # What a lane may take in one turn: some ten commands of one line.
 QUANTUM = 32
@@ -17,19 +19,32 @@ QUANTUM = 32
 
 @dataclass(slots=True, eq=False)
 class _Lane:
-    """`first` are the shard's own works, which have fallen due, and what was put back. A lane is
-    held while something is fetched that its next decision must wait for."""
+    """What stands in it, in the order in which it is taken: `asked` are those whose questions have
+    been answered, `due` the shard's own, which have fallen due, `waiting` the callers'. A lane is
+    held while something is fetched that its next decision must wait for. It is late while more
+    has fallen due than stands in it: what waits then waits for that, too."""
 
-    first: deque[Work] = field(default_factory=deque)
+    asked: deque[Work] = field(default_factory=deque)
+    due: deque[Work] = field(default_factory=deque)
     waiting: deque[Work] = field(default_factory=deque)
     credit: int = 0
     holds: int = 0
+    late: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.first or self.waiting)
+        return bool(self.waiting or self.due or self.asked or self.holds or self.late)
 
     def front(self) -> deque[Work]:
-        return self.first or self.waiting
+        """Where the next one stands that may be taken."""
+        if self.holds:
+            return _NONE
+        return self.asked or self.due or (_NONE if self.late else self.waiting)
+
+    def behind(self, work: Work) -> deque[Work]:
+        """Where a work that had been taken stands when it comes back."""
+        if work.asked:
+            return self.asked
+        return self.due if work.envelope is None else self.waiting
 
 
 class FairQueue:
@@ -37,6 +52,7 @@ class FairQueue:
 
     def __init__(self) -> None:
         self._lanes: OrderedDict[Hashable, _Lane] = OrderedDict()
+        self._late: frozenset[Hashable] = frozenset()
         self._number = 0
 
     def __len__(self) -> int:
@@ -44,23 +60,43 @@ class FairQueue:
 
     def __iter__(self) -> Iterator[Work]:
         for lane in self._lanes.values():
-            yield from lane.first
+            yield from lane.asked
+            yield from lane.due
             yield from lane.waiting
 
     def put(self, work: Work) -> None:
         self._lane(work).waiting.append(work)
         self._number += 1
 
-    def put_first(self, works: Iterable[Work]) -> None:
-        """Before all else of their lanes, in their order."""
-        for work in reversed(list(works)):
-            self._lane(work).first.appendleft(work)
-            self._number += 1
+    def put_back(self, works: Sequence[Work]) -> None:
+        """Those that were taken: before all others of their kind and lane, in their order."""
+        for work in reversed(works):
+            self._lane(work).behind(work).appendleft(work)
+        self._number += len(works)
+
+    def put_asked(self, works: Sequence[Work]) -> None:
+        """Those whose questions are answered: nothing of their lane comes before them."""
+        for work in reversed(works):
+            self._lane(work).asked.appendleft(work)
+        self._number += len(works)
 
     def put_due(self, work: Work) -> None:
         """Before what waits, and after what fell due before it."""
-        self._lane(work).first.append(work)
+        self._lane(work).due.append(work)
         self._number += 1
+
+    def let_wait(self, late: Set[Hashable]) -> None:
+        """In these lanes, and in no others, more has fallen due than stands there."""
+        for name in self._late - late:
+            self._lanes[name].late = False
+            self._tidy(name, self._lanes[name])
+        for name in late - self._late:
+            self._lanes.setdefault(name, _Lane()).late = True
+        self._late = frozenset(late)
+
+    @property
+    def late(self) -> frozenset[Hashable]:
+        return self._late
 
     def hold(self, work: Work) -> None:
         """Nothing of the work's lane is taken until `release`."""
@@ -74,12 +110,12 @@ class FairQueue:
     def is_behind(self, name: Hashable) -> bool:
         """Whether a lane has something to do before anything that waits in it."""
         lane = self._lanes.get(name)
-        return lane is not None and (lane.holds > 0 or bool(lane.first))
+        return lane is not None and (lane.holds > 0 or bool(lane.due or lane.asked))
 
     @property
     def is_ready(self) -> bool:
         """Whether there is anything to take."""
-        return any(lane and not lane.holds for lane in self._lanes.values())
+        return any(lane.front() for lane in self._lanes.values())
 
     def take(
         self, number: int, weight: int, stops: Callable[[Work], bool] = lambda work: False
@@ -89,7 +125,7 @@ class FairQueue:
         returned apart, a list for each such lane, and the lane is held."""
         taken: list[Work] = []
         stopped: list[list[Work]] = []
-        ready = [(name, lane) for name, lane in self._lanes.items() if lane and not lane.holds]
+        ready = [(name, lane) for name, lane in self._lanes.items() if lane.front()]
         while ready and len(taken) < number and weight > 0:
             before = len(taken)
             for name, lane in ready:
@@ -98,9 +134,9 @@ class FairQueue:
                 self._lanes.move_to_end(name)
                 lane.credit += QUANTUM
                 weight -= self._take_from(lane, taken, number, weight, stops)
-                if lane and stops(lane.front()[0]):
+                if (front := lane.front()) and stops(front[0]):
                     stopped.append(self._stop(lane, number, stops))
-            ready = [(name, lane) for name, lane in ready if lane and not lane.holds]
+            ready = [(name, lane) for name, lane in ready if lane.front()]
             if taken and len(taken) == before:
                 break  # what is left is heavy: whoever is light need not wait for it
         for name, lane in list(self._lanes.items()):
@@ -117,11 +153,11 @@ class FairQueue:
     ) -> int:
         """Takes what the lane's credit pays for; returns what that weighs."""
         spent = 0
-        while lane and len(taken) < number and spent < weight:
-            work = lane.front()[0]
+        while (front := lane.front()) and len(taken) < number and spent < weight:
+            work = front[0]
             if stops(work) or work.weight > lane.credit:
                 break
-            lane.front().popleft()
+            front.popleft()
             self._number -= 1
             lane.credit -= work.weight
             spent += work.weight
@@ -131,8 +167,8 @@ class FairQueue:
     def _stop(self, lane: _Lane, number: int, stops: Callable[[Work], bool]) -> list[Work]:
         """No more than a batch: what is asked together rests on what was before all of it."""
         found: list[Work] = []
-        while lane and len(found) < number and stops(lane.front()[0]):
-            found.append(lane.front().popleft())
+        while (front := lane.front()) and len(found) < number and stops(front[0]):
+            found.append(front.popleft())
             self._number -= 1
         lane.holds += 1
         return found
@@ -143,7 +179,8 @@ class FairQueue:
         if chosen:
             gone = set(map(id, chosen))
             for name, lane in list(self._lanes.items()):
-                lane.first = deque(work for work in lane.first if id(work) not in gone)
+                lane.asked = deque(work for work in lane.asked if id(work) not in gone)
+                lane.due = deque(work for work in lane.due if id(work) not in gone)
                 lane.waiting = deque(work for work in lane.waiting if id(work) not in gone)
                 self._tidy(name, lane)
             self._number -= len(chosen)
@@ -157,7 +194,7 @@ class FairQueue:
         return lane
 
     def _tidy(self, name: Hashable, lane: _Lane) -> None:
-        if not lane and not lane.holds:
+        if not lane:
             self._lanes.pop(name, None)
-        elif not lane:
+        elif not (lane.waiting or lane.due or lane.asked):
             lane.credit = 0

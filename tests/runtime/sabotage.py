@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actors.runtime.host import Host
+from actors.runtime.committing import Committing
 from actors.runtime.mailbox import Mailbox
 from actors.runtime.memory import Working
 from actors.runtime.tenure import Tenure
@@ -76,14 +76,14 @@ def memory_of_answers_off(patch: pytest.MonkeyPatch) -> None:
 
 def answers_first(patch: pytest.MonkeyPatch) -> None:
     """Answers, and then commits."""
-    write = Host._write
+    write = Committing._write
 
-    async def hasty(self: Host, decided: Any) -> None:
-        self._answer(decided)
+    async def hasty(self: Committing, decided: Any) -> None:
+        self.answer(decided)
         await asyncio.sleep(0.05)
         await write(self, decided)
 
-    patch.setattr(Host, "_write", hasty)
+    patch.setattr(Committing, "_write", hasty)
 
 
 def undo_off(patch: pytest.MonkeyPatch) -> None:

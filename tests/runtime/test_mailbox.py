@@ -109,6 +109,21 @@ async def test_a_repeat_hears_the_same(urls: Urls) -> None:
         assert (await shop.level(product)).reserved == 1
 
 
+async def test_a_repeat_that_waits_longer_is_waited_for(urls: Urls) -> None:
+    async with running(urls, 1) as cluster:
+        shop = Shop(cluster)
+        (product,) = await shop.stock(10)
+        node = cluster.nodes["h0"]
+        reserve = m.Reserve(uuid7(), (m.Line(product, 1),), 60_000)
+        async with node.host._turn:
+            soon = shop.envelope(reserve, deadline_ms=cluster.clock.now_ms() + 100)
+            later = changed(soon, deadline_ms=soon.deadline_ms + 30_000)
+            told = [asyncio.create_task(_ask(node, one)) for one in (soon, later, soon)]
+            await asyncio.sleep(0.2)
+        assert {(await one).outcome for one in told} == {Outcome.DONE}
+        assert (await shop.level(product)).reserved == 1
+
+
 async def test_a_first_attempt_that_comes_late_is_looked_up(urls: Urls) -> None:
     """Sent as new, held up on its way, and overtaken by its own repeat, which another process
     has decided: the flag that spares new commands the look-up must not decide it twice."""

@@ -74,7 +74,7 @@ async def test_it_would_wait_for_all_of_them_in_one_queue(
 ) -> None:
     monkeypatch.setattr(queue, "QUANTUM", 10**9)
     monkeypatch.setattr(mailbox, "MAX_BATCH_WEIGHT", 10**9)
-    monkeypatch.setattr("actors.runtime.host.MAX_DECIDE_SECONDS", 10**9)
+    monkeypatch.setattr("actors.runtime.committing.MAX_DECIDE_SECONDS", 10**9)
     assert await _answered_before_a_light_one(urls) == 8
 
 

@@ -174,13 +174,17 @@ class SimStore:
         rows = {key: READS[key.kind](tables, key) for key in keys}
         return {key: row for key, row in rows.items() if row is not None}
 
-    async def due(self, loader: Any, shards: Sequence[int], until_ms: int) -> list[tuple[int, Any]]:
+    async def due(
+        self, loader: Any, after_ms: Mapping[int, int], until_ms: int, at_most: int
+    ) -> list[tuple[int, Any]]:
         def rows(_: Session) -> list[tuple[int, Any]]:
-            return [
-                (row["shard"], (m.RESERVATION, row["expires_at"], row["tenant_id"], row["id"]))
-                for row in self._database.tables.of("reservations", status=m.Status.OPEN)
-                if row["shard"] in shards and row["expires_at"] <= until_ms
-            ]
+            found: dict[int, list[tuple[int, Any]]] = {shard: [] for shard in after_ms}
+            for row in self._database.tables.of("reservations", status=m.Status.OPEN):
+                shard, due_ms = row["shard"], row["expires_at"] + m.GRACE_MS
+                if shard in after_ms and after_ms[shard] < due_ms <= until_ms:
+                    expiry = (m.RESERVATION, row["expires_at"], row["tenant_id"], row["id"])
+                    found[shard].append((shard, expiry))
+            return [one for some in found.values() for one in _next(some, at_most)]
 
         return await self._once(self._errands, rows)
 
@@ -261,3 +265,9 @@ class SimKeeperStore:
 
     async def rotate_command_log(self) -> bool:
         return True
+
+
+def _next(found: list[tuple[int, Any]], at_most: int) -> list[tuple[int, Any]]:
+    """The earliest, with all that are as late as the last of them."""
+    times = sorted(row[1] for _, row in found)
+    return [one for one in found if len(times) <= at_most or one[1][1] <= times[at_most - 1]]

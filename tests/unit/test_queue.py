@@ -81,12 +81,12 @@ def test_a_lane_stops_at_a_question_and_is_held_until_it_is_answered() -> None:
     for work in (asks, asks_too):
         work.questions = [Key("question", 0, BIG, uuid4(), None, True)]
     queue = _queue(before, asks, asks_too, after)
-    taken, stopped = queue.take(10, 100, lambda work: work.has_questions)
+    taken, stopped = queue.take(10, 100, lambda work: bool(work.questions))
     assert (taken, stopped) == ([before], [[asks, asks_too]])
     assert not queue.is_ready, "nothing of the tenant is decided before the answer is there"
     for work in (asks, asks_too):
         work.questions = []
-    queue.put_first([asks, asks_too])
+    queue.put_asked([asks, asks_too])
     queue.release(asks)
     assert queue.take(10, 100)[0] == [asks, asks_too, after]
 
@@ -97,10 +97,10 @@ def test_no_more_questions_are_put_at_once_than_a_batch_decides() -> None:
     for work in works:
         work.questions = [Key("question", 0, BIG, uuid4(), None, True)]
     queue = _queue(*works)
-    taken, stopped = queue.take(20, 100, lambda work: work.has_questions)
+    taken, stopped = queue.take(20, 100, lambda work: bool(work.questions))
     assert (taken, stopped) == ([], [works[:20]])
     queue.release(works[0])
-    assert queue.take(20, 100, lambda work: work.has_questions)[1] == [works[20:]]
+    assert queue.take(20, 100, lambda work: bool(work.questions))[1] == [works[20:]]
 
 
 def test_what_is_withdrawn_is_gone_and_lanes_leave_nothing_behind() -> None:

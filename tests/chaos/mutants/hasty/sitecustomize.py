@@ -4,16 +4,16 @@ import asyncio
 import os
 from pathlib import Path
 
-from actors.runtime.host import Host
+from actors.runtime.committing import Committing
 
-_write = Host._write
+_write = Committing._write
 
 
 async def _answer_and_write(self, decided):
-    self._answer(decided)
+    self.answer(decided)
     await asyncio.sleep(0.1)
     await _write(self, decided)
 
 
-Host._write = _answer_and_write
+Committing._write = _answer_and_write
 Path(os.environ["HOLDFAST_HOME"], "mutated").touch()

@@ -1,0 +1,170 @@
+"""Batches: decided, committed in one transaction, then answered. Where the database refuses one,
+whoever is to blame is looked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from actors.runtime.agenda import Agenda
+from actors.runtime.batch import Decided, Work, decide_batch, in_halves
+from actors.runtime.family import Families
+from actors.runtime.fetching import Fetching
+from actors.runtime.mailbox import Mailbox
+from actors.runtime.memory import Memory, Working
+from actors.runtime.ports import Store
+from actors.runtime.tenure import Tenure
+from actors.runtime.wire import ASK_AGAIN, Answer, Outcome
+from core import telemetry
+from core.clock import Clock
+from core.telemetry import get_logger
+from store.journal import Fenced, Rejected, Why
+
+# Of deciding, before a batch is committed: what is left is decided in the next one.
+MAX_DECIDE_SECONDS = 0.05
+# A tenant whose data was refused is decided apart from the others for so long.
+SUSPICION_SECONDS = 10.0
+# Of looking for culprits, once one was found: what is left is decided in the next batch.
+MAX_SEARCH_SECONDS = 0.05
+
+REJECTED = {
+    Why.DATA: Answer(Outcome.REJECTED),
+    Why.BROKEN: Answer(Outcome.BROKEN),
+    Why.STALE: ASK_AGAIN,
+}
+
+log = get_logger("runtime.committing")
+
+
+@dataclass(slots=True)
+class _Search:
+    """For those whose data is refused, in one batch: until when, whether one was `found`, and who
+    is `left` for the next batch."""
+
+    until_seconds: float
+    found: bool = False
+    left: list[Work] = field(default_factory=list)
+
+
+class Committing:
+    """What a host does with the commands that it has taken: one batch at a time."""
+
+    def __init__(
+        self,
+        store: Store,
+        families: Families,
+        clock: Clock,
+        mailbox: Mailbox,
+        memory: Memory,
+        tenure: Tenure,
+        agenda: Agenda,
+        fetching: Fetching,
+    ) -> None:
+        self._store = store
+        self._families = families
+        self._clock = clock
+        self._mailbox = mailbox
+        self._memory = memory
+        self._tenure = tenure
+        self._agenda = agenda
+        self._fetching = fetching
+        self._suspects: dict[UUID, float] = {}
+
+    async def run(self, works: list[Work]) -> None:
+        """Decides, commits, answers. Tenants whose data was refused lately come after the others,
+        so that these need not be decided again."""
+        now = self._clock.boot_seconds()
+        self._suspects = {one: until for one, until in self._suspects.items() if until > now}
+        suspected = [work for work in works if work.context.tenant_id in self._suspects]
+        if suspected:
+            works = [work for work in works if work.context.tenant_id not in self._suspects]
+        search = _Search(now + MAX_SEARCH_SECONDS)
+        for part in (works, suspected):
+            if part:
+                await self._commit(part, Working(self._memory), search)
+        self._mailbox.ready.put_back(search.left)
+        self._memory.evict(self._mailbox.needed)
+
+    async def _commit(self, works: Sequence[Work], view: Working, search: _Search) -> None:
+        until = self._clock.boot_seconds() + MAX_DECIDE_SECONDS
+        decided = decide_batch(
+            works, view, self._tenure.epochs, lambda: self._clock.boot_seconds() < until
+        )
+        if decided.writes:
+            try:
+                await self._write(decided)
+            except Rejected as error:
+                await self._again(decided, view, error, search)
+                search.left += decided.rest
+                return
+            view.keep()
+            self._agenda.add(decided.timers)
+        self.answer(decided)
+        for work in decided.aside:
+            self._fetching.admit(work)
+        search.left += decided.rest
+
+    async def _write(self, decided: Decided) -> None:
+        if not self._tenure.valid:
+            raise Fenced
+        try:
+            writes = [
+                (self._families[name].loader, self._families[name].rules.project(changes))
+                for name, changes in decided.changes.items()
+            ]
+        except Exception as error:
+            log.exception("rows cannot be made")
+            raise Rejected(repr(error), Why.BROKEN) from error
+        epochs = {shard: self._tenure.epochs[shard] for shard in decided.shards}
+        started = self._clock.boot_seconds()
+        await self._store.commit(epochs, writes, decided.log)
+        seconds = self._clock.boot_seconds() - started
+        for name in decided.changes:
+            telemetry.COMMIT_SECONDS.labels(name).observe(seconds)
+            telemetry.BATCH_SIZE.labels(name).observe(len(decided.verdicts))
+
+    async def _again(
+        self, decided: Decided, view: Working, error: Rejected, search: _Search
+    ) -> None:
+        """Nobody's decision may rest on a neighbour that never happened: once more in halves,
+        until the culprit is alone. Where there are many, the others do not wait for all; and
+        nobody overtakes those of its lane that are left."""
+        works = [*(verdict.work for verdict in decided.verdicts), *decided.aside]
+        if len(works) > 1:
+            for half in in_halves(works):
+                lanes = {work.lane for work in search.left}
+                lanes |= {work.lane for work in half if self._mailbox.ready.is_behind(work.lane)}
+                late = search.found and self._clock.boot_seconds() > search.until_seconds
+                search.left += (work for work in half if late or work.lane in lanes)
+                if now := [work for work in half if not (late or work.lane in lanes)]:
+                    await self._commit(now, view.fork(), search)
+            return
+        (work,) = works
+        search.found = True
+        log.warning("data rejected", command=work.label, why=error.why.name, reason=str(error))
+        self._suspects[work.context.tenant_id] = self._clock.boot_seconds() + SUSPICION_SECONDS
+        if error.why is Why.STALE:
+            # What memory holds of it is not what the database does: it is asked again.
+            self._memory.drop([work.shard.number])
+            if work.envelope is None:
+                # At once: what comes after it must not see it as still held.
+                self._fetching.admit(work)
+                return
+        self._mailbox.answer(work, REJECTED[error.why])
+
+    def answer(self, decided: Decided) -> None:
+        """Tells the callers."""
+        # What was written is true whoever owns the shard by now; all else is only as good as
+        # the lease under which it was looked at.
+        valid = self._tenure.valid
+        counted: Counter[tuple[str, str, str]] = Counter()
+        for work, answer, written in decided.verdicts:
+            told = answer if valid or written else ASK_AGAIN
+            self._mailbox.answer(work, told)
+            refused = work.is_mutation and told.outcome is Outcome.DONE and not written
+            outcome = "REFUSED" if refused else told.outcome.name
+            counted[work.family.name, work.label, outcome] += 1
+        for labels, number in counted.items():
+            telemetry.COMMANDS.labels(*labels).inc(number)

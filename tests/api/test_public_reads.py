@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Annotated
 
 import asyncpg
@@ -28,6 +28,8 @@ from store.engine import PUBLIC, PUBLIC_POOL_SIZE, Database
 from store.redis import Redis
 from tests.api.gateway_kit import problem
 from tests.api.harness import Served, serving
+from tests.api.shop import done
+from tests.api.till_kit import till_shop
 from tests.clock import StandingClock
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -146,6 +148,56 @@ async def test_public_reads_have_connections_of_their_own(embedded: Settings) ->
             assert await db.now_ms() > 0
     finally:
         await db.close()
+
+
+async def test_a_sale_goes_on_beside_saturated_public_reads(embedded: Settings) -> None:
+    """Public reads have every connection that they can get, and keep it."""
+    person = {"name": "Ann", "email": f"{uuid7()}@shop.test", "password": "blue-kettle-7"}
+    async with till_shop(embedded) as shop:
+        product = await shop.product(stock=2)
+        done(await shop.sell(product))
+        http = shop.served.http
+        done(await http.post("/api/auth/register", json=person))
+        async with saturated(shop.served):
+            dear = [
+                asyncio.create_task(http.get(path, params={"vendorId": str(shop.tenant)}))
+                for path in ("/api/products", "/api/products/categories/tree")
+            ]
+            async with asyncio.timeout(5):
+                sale, login, ready = await asyncio.gather(
+                    shop.sell(product),
+                    http.post(
+                        "/api/auth/login", json={k: person[k] for k in ("email", "password")}
+                    ),
+                    http.get("/ready"),
+                )
+            assert (sale.status_code, login.status_code, ready.status_code) == (201, 200, 200)
+            for answer in await asyncio.gather(*dear):
+                problem(answer, 503, "unavailable")
+        assert await shop.on_hand(product) == 0
+
+
+@asynccontextmanager
+async def saturated(served: Served) -> AsyncIterator[None]:
+    """No connection is left to public reads."""
+    full, over = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        async with AsyncExitStack() as stack:
+            with suppress(Unavailable):
+                while True:
+                    await stack.enter_async_context(served.resources.db.transaction(PUBLIC))
+            full.set()
+            await over.wait()
+
+    # In a task of its own: transactions are counted by who opened them.
+    holding = asyncio.create_task(hold())
+    await full.wait()
+    try:
+        yield
+    finally:
+        over.set()
+        await holding
 
 
 async def test_turns_come_in_order_and_within_bounds() -> None:

@@ -41,51 +41,69 @@ SELLING: dict[str, Callable[[Settings], ConditionalUpdate | Orm]] = {
 sellers = pytest.mark.parametrize("shop_name", SELLING, indirect=True)
 
 
+@pytest.fixture(scope="module")
+def stocked(embedded: Settings) -> dict[str, str]:
+    """The databases with an opening stock that there are so far, by the baseline that works on
+    their tables."""
+    return {}
+
+
+@pytest.fixture(params=SHOPS)
+def shop_name(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
 @pytest.fixture
-def settings(embedded: Settings) -> Settings:
-    """Over a new, empty database on the embedded server."""
-    url = embedded.owner_database_url.replace("/holdfast?", f"/{DATABASE}?")
-    asyncio.run(_recreate(embedded.owner_database_url))
+def settings(embedded: Settings, stocked: dict[str, str], shop_name: str) -> Settings:
+    """Over a database of its own on the embedded server, with the opening stock in the tables
+    that this baseline works on."""
+    tables = shop_name if shop_name == "group_commit" else "baseline"
+    if tables not in stocked:
+        template = f"{DATABASE}_{tables}"
+        asyncio.run(_recreate(embedded, template, "template1"))
+        stock(_over(embedded, template), tables)
+        stocked[tables] = template
+    asyncio.run(_recreate(embedded, DATABASE, stocked[tables]))
+    settings = _over(embedded, DATABASE)
+    if shop_name == "redis_counter":
+        asyncio.run(load_counters(settings))
+    return settings
+
+
+def _over(embedded: Settings, database: str) -> Settings:
+    url = embedded.owner_database_url.replace("/holdfast?", f"/{database}?")
     redis_url = f"{embedded.effective_redis_url}?db=1"
     changes = {"home": embedded.home, "database_url": url, "redis_url": redis_url}
     return Settings.model_validate(changes)
 
 
-async def _recreate(url: str) -> None:
-    connection = await asyncpg.connect(url)
+async def _recreate(embedded: Settings, database: str, template: str) -> None:
+    connection = await asyncpg.connect(embedded.owner_database_url)
     try:
-        await connection.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
-        await connection.execute(f"CREATE DATABASE {DATABASE}")
+        await connection.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+        await connection.execute(f"CREATE DATABASE {database} TEMPLATE {template}")
     finally:
         await connection.close()
 
 
-def stock(settings: Settings, name: str) -> None:
-    """The opening stock, in the tables that this baseline works on."""
+def stock(settings: Settings, tables: str) -> None:
+    """Puts the opening stock into an empty database."""
 
     async def fill() -> None:
         connection = await asyncpg.connect(settings.owner_database_url)
         try:
-            if name == "group_commit":
+            if tables == "group_commit":
                 await goods.stock_holdfast(connection)
             else:
                 await goods.stock_baseline(connection)
                 await tills.open_baseline(connection)
         finally:
             await connection.close()
-        if name == "redis_counter":
-            await load_counters(settings)
 
-    if name == "group_commit":
+    if tables == "group_commit":
         migrate.upgrade(settings.owner_database_url)
     asyncio.run(fill())
-
-
-@pytest.fixture(params=SHOPS)
-def shop_name(request: pytest.FixtureRequest, settings: Settings) -> str:
-    name: str = request.param
-    stock(settings, name)
-    return name
 
 
 @pytest.fixture

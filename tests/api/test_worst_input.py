@@ -78,7 +78,6 @@ async def answered(served: Served, attack: Attack, *signed: tuple[bytes, bytes])
 async def spent_seconds(served: Served, attack: Attack, *signed: tuple[bytes, bytes]) -> float:
     """The processor's time, in the best of several runs."""
     best = float("inf")
-    gc.collect()
     gc.disable()
     try:
         for _ in range(RUNS):

@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     shards: int = Field(default=256, ge=1, le=4096)
     replicas: int = Field(default=2, ge=1, le=256)
 
+    # Between replicas and hosts of one machine; without them all commands go over Ray.
+    streams: Literal["on", "off"] = "on"
+
     rate_limit: Literal["on", "off"] = "on"
     cors_origins: str = ""
     # Addresses and networks of proxies in front of the API, separated by blanks.

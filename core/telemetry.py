@@ -52,6 +52,9 @@ COMMIT_SECONDS = _histogram(
 MAILBOX_DEPTH = _gauge("mailbox_depth", "Commands waiting in a host's mailbox", "family")
 MAILBOX_REFUSED = _counter("mailbox_refused_total", "Commands refused unseen", "family", "reason")
 FENCED = _counter("fenced_commits_total", "Commits stopped by a moved epoch", "family")
+COMMANDS_SENT = _counter(
+    "commands_sent_total", "Commands sent by a replica: by stream or call", "way"
+)
 COMMAND_RETRIES = _counter("command_retries_total", "Commands sent again by a replica", "family")
 AGGREGATES_LOADED = _gauge("aggregates_in_memory", "Aggregates that a host holds", "family")
 SHARDS_OWNED = _gauge("shards_owned", "Shards that a host holds", "family")

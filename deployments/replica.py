@@ -49,7 +49,7 @@ def make_app(only: str | None) -> FastAPI:
     configure_logging(settings.log_level)
     mounted = next((one for one in CAPABILITIES if one.name == only), None)
     process = f"replica-{mounted.name if mounted else 'api'}-{os.getpid()}"
-    resources = make_resources(settings, RayTransport(), process)
+    resources = make_resources(settings, RayTransport(settings), process)
     lean = lean_inventory.lean_handlers(resources) | lean_pos.lean_handlers(resources)
     app = create_app(settings, CAPABILITIES, resources, mounted=mounted, lean=lean)
     collect_seldom()

@@ -16,3 +16,10 @@ async def eventually(
     async with asyncio.timeout(seconds):
         while not await holds():
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+
+async def until(holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
+    """As `eventually`, of what this process can see for itself."""
+    async with asyncio.timeout(seconds):
+        while not holds():
+            await asyncio.sleep(0.002)

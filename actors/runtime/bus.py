@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from actors.runtime.directory import Directory, Owner
-from actors.runtime.lane import Lane
+from actors.runtime.lane import PATIENCE_SECONDS, Lane
 from actors.runtime.ports import Transport
 from actors.runtime.wire import Answer, Envelope, Outcome, Receipt, shard_of
 from core import telemetry
@@ -19,7 +19,6 @@ from core.errors import CommandFailed, Conflict, HoldfastError, IdempotencyMisma
 from core.request import RequestKey
 from store.leases import Shard
 
-PATIENCE_SECONDS = 1.0
 FIRST_PAUSE_SECONDS = 0.02
 MAX_PAUSE_SECONDS = 0.5
 READ_TIMEOUT_MS = 10_000
@@ -46,6 +45,7 @@ class CommandBus:
         self._transport = transport
         self._clock = clock
         self._lanes: dict[Owner, Lane] = {}
+        self._looking: asyncio.Task[None] | None = None
 
     async def send(
         self, family: str, tenant_id: UUID, principal: str, body: bytes, key: RequestKey
@@ -105,7 +105,8 @@ class CommandBus:
             envelope = msgspec.structs.replace(envelope, look_up=True)
 
     async def _ask(self, envelope: Envelope) -> Answer:
-        """Asks the owner; gives it up when the shard moves or the deadline passes."""
+        """Asks the owner. ASK_AGAIN when there is none, or the shard moves; TOO_LATE at the
+        deadline."""
         shard = Shard(envelope.family, envelope.shard)
         owner = self._directory.owner(shard)
         if owner is None:
@@ -113,19 +114,15 @@ class CommandBus:
         envelope = msgspec.structs.replace(envelope, epoch=self._directory.epoch(shard))
         lane = self._lanes.get(owner)
         if lane is None:
-            lane = self._lanes[owner] = Lane(self._transport, owner.name)
-        future = lane.send(envelope)
-        while not future.done():
-            await asyncio.wait({future}, timeout=PATIENCE_SECONDS)
-            if future.done():
-                break
-            if self._clock.now_ms() >= envelope.deadline_ms:
-                raise Unavailable
-            # Silence may be a stopped host: has somebody else taken its shards?
-            await self._refresh(self._clock.boot_seconds() - PATIENCE_SECONDS / 2)
-            if self._directory.owner(shard) != owner:
-                self._close_lanes()
-        return future.result()
+            lane = Lane(self._transport, owner, self._clock, self._look)
+            self._lanes[owner] = lane
+        return await lane.send(envelope)
+
+    def _look(self) -> None:
+        """Looks whether somebody else has taken the shards of a host that is silent."""
+        if self._looking is None or self._looking.done():
+            seen_seconds = self._clock.boot_seconds() - PATIENCE_SECONDS / 2
+            self._looking = asyncio.create_task(self._refresh(seen_seconds))
 
     async def _refresh(self, seen_seconds: float) -> None:
         try:

@@ -1,101 +1,131 @@
-"""The coalescer: one call carries all that wait for a host."""
+"""What a replica has open at one process of a host, and how it gets there."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
-from actors.runtime.ports import HostLost, Transport
-from actors.runtime.wire import ASK_AGAIN, Answer, Envelope
-from core.telemetry import get_logger
+from actors.runtime.calling import Calling, Load, Waiter
+from actors.runtime.directory import Owner
+from actors.runtime.link import Link
+from actors.runtime.ports import Transport
+from actors.runtime.stream import FULL_BYTES
+from actors.runtime.wire import ASK_AGAIN, Answer, Envelope, Outcome
+from core import telemetry
+from core.clock import Clock
 
-MAX_CALL = 500
-CALLS_IN_FLIGHT = 2
-# A call that has been silent for so long keeps nobody from starting another: what it carries may
-# wait for a slow disk, and what comes now may be refused at once.
-STALLED_SECONDS = 0.03
-MAX_CALLS = 200
+MAX_LOAD = 500
+TICK_SECONDS = 0.25
+PATIENCE_SECONDS = 1.0
 
-log = get_logger("runtime.lane")
+TOO_LATE = Answer(Outcome.TOO_LATE)
+_BY_STREAM = telemetry.COMMANDS_SENT.labels("stream")
+_BY_CALL = telemetry.COMMANDS_SENT.labels("call")
 
 
 class Lane:
-    """From this replica to one incarnation of a host. While its calls are in flight, what comes
-    gathers for the next one; a lone command leaves at once. Each command is answered on its own,
-    as soon as it is decided."""
+    """From this replica to one incarnation of a host: by a stream where there is one, otherwise by
+    calls. What comes in one turn of the loop leaves together; each command is answered on its own,
+    as soon as it is decided, or at its deadline.
 
-    def __init__(self, transport: Transport, host_name: str) -> None:
-        self._transport = transport
-        self._host_name = host_name
-        self._waiting: deque[tuple[Envelope, asyncio.Future[Answer]]] = deque()
-        self._calls: set[asyncio.Task[None]] = set()
-        self._in_flight = 0
-        self._open: set[asyncio.Future[Answer]] = set()
+    `look` is called about once a second while a command waits for longer than that: the host may
+    have been stopped, and somebody else have taken its shards.
+    """
+
+    def __init__(
+        self, transport: Transport, owner: Owner, clock: Clock, look: Callable[[], None]
+    ) -> None:
+        self._clock = clock
+        self._look = look
+        self._waiting: deque[tuple[Envelope, Waiter]] = deque()
+        # All that wait for an answer, sent or not, in the order in which they came: until when.
+        self._open: dict[Waiter, int] = {}
+        self._flushing = False
+        self._ticking = False
+        self._oldest: Waiter | None = None
+        self._silent_seconds = 0.0
         self._closed = False
+        self._link = Link(lambda: transport.stream(owner, self._tell, self._flush), self._flush)
+        self._calling = Calling(transport, owner.name, self._take_for_call, self._tell)
 
-    def send(self, envelope: Envelope) -> asyncio.Future[Answer]:
-        """The answer to come. ASK_AGAIN when the host was lost: the outcome is then unknown."""
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    def send(self, envelope: Envelope) -> Waiter:
+        """The answer to come. ASK_AGAIN when the host was lost: the outcome is then unknown.
+        TOO_LATE when there was none until the deadline."""
+        loop = asyncio.get_running_loop()
+        waiter: Waiter = loop.create_future()
         if self._closed:
-            future.set_result(ASK_AGAIN)
-            return future
-        self._open.add(future)
-        future.add_done_callback(self._open.discard)
-        self._waiting.append((envelope, future))
-        self._start_call()
-        return future
+            waiter.set_result(ASK_AGAIN)
+            return waiter
+        self._open[waiter] = envelope.deadline_ms
+        self._waiting.append((envelope, waiter))
+        if not self._flushing:
+            self._flushing = True
+            loop.call_soon(self._flush)
+        if not self._ticking:
+            self._ticking = True
+            loop.call_later(TICK_SECONDS, self._tick)
+        return waiter
 
     def close(self) -> None:
         """The host's shards went elsewhere: nobody need wait for its answer."""
         self._closed = True
         self._waiting.clear()
-        for future in list(self._open):
-            if not future.done():
-                future.set_result(ASK_AGAIN)
+        for waiter in list(self._open):
+            self._tell(waiter, ASK_AGAIN)
+        self._link.close()
 
-    def _start_call(self) -> None:
-        if self._waiting and self._in_flight < CALLS_IN_FLIGHT and len(self._calls) < MAX_CALLS:
-            # The task is a loop of its own: a client that hangs up cancels its handler, never this.
-            self._calls.add(asyncio.create_task(self._carry()))
-            self._in_flight += 1
+    def _tell(self, waiter: Waiter, answer: Answer) -> None:
+        self._open.pop(waiter, None)
+        if not waiter.done():
+            waiter.set_result(answer)
 
-    async def _carry(self) -> None:
-        """Call after call, as long as something waits and none of them stalls."""
-        counts = True
+    # --- sending ---------------------------------------------------------------------------
 
-        def stalled() -> None:
-            nonlocal counts
-            counts = False
-            self._in_flight -= 1
-            self._start_call()
+    def _flush(self) -> None:
+        self._flushing = False
+        if not self._waiting:
+            return
+        stream = self._link.stream()
+        if stream is None:
+            self._calling.start()
+            return
+        # Where there is no room the stream says when there is.
+        while (room := stream.room) > 0 and (load := self._take(min(room, MAX_LOAD))):
+            _BY_STREAM.inc(len(load))
+            stream.post(load)
 
-        try:
-            while self._waiting and counts:
-                timer = asyncio.get_running_loop().call_later(STALLED_SECONDS, stalled)
-                try:
-                    await self._call()
-                finally:
-                    timer.cancel()
-        finally:
-            # Here and not in a callback of the task, which runs later: who sent in between would
-            # take this call for one in flight, and wait for nobody.
-            self._calls.discard(asyncio.current_task())
-            self._in_flight -= counts
-            self._start_call()
+    def _take_for_call(self) -> Load:
+        load = [] if self._link.stream() is not None else self._take(MAX_LOAD)
+        _BY_CALL.inc(len(load))
+        return load
 
-    async def _call(self) -> None:
-        load = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_CALL))]
+    def _take(self, most: int) -> Load:
+        """The first of those who still wait, up to a number and a size."""
+        load: Load = []
+        size = 0
+        while self._waiting and len(load) < most and size < FULL_BYTES:
+            envelope, waiter = self._waiting.popleft()
+            if not waiter.done():
+                load.append((envelope, waiter))
+                size += len(envelope.body)
+        return load
 
-        def tell(place: int, answer: Answer) -> None:
-            future = load[place][1]
-            if not future.done():
-                future.set_result(answer)
+    # --- time ------------------------------------------------------------------------------
 
-        try:
-            await self._transport.submit(self._host_name, [one for one, _ in load], tell)
-        except HostLost:
-            pass
-        except Exception:
-            log.exception("call failed", host=self._host_name)
-        for place in range(len(load)):
-            tell(place, ASK_AGAIN)
+    def _tick(self) -> None:
+        self._ticking = False
+        now_ms = self._clock.now_ms()
+        for waiter, deadline_ms in list(self._open.items()):
+            if waiter.done() or deadline_ms <= now_ms:
+                self._tell(waiter, TOO_LATE)
+        oldest = next(iter(self._open), None)
+        self._silent_seconds = self._silent_seconds + TICK_SECONDS if oldest is self._oldest else 0
+        self._oldest = oldest
+        if oldest is None:
+            return
+        if self._silent_seconds >= PATIENCE_SECONDS:
+            self._silent_seconds = 0
+            self._look()
+        self._ticking = True
+        asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
+from actors.runtime.directory import Owner
+from actors.runtime.stream import Stream, Told
 from actors.runtime.wire import Answer, Envelope
 from store.journal import Loader, Logged
 from store.leases import Incarnation, Lease, Shard
@@ -47,7 +49,8 @@ class Store(Protocol):
 
 
 class Transport(Protocol):
-    """How a replica reaches a host by name."""
+    """How a replica reaches a host: by calls to its name, which come through to whatever process
+    has it now, or by a stream to one process."""
 
     async def submit(
         self, host_name: str, envelopes: Sequence[Envelope], tell: Callable[[int, Answer], None]
@@ -55,6 +58,11 @@ class Transport(Protocol):
         """Tells each answer, by the place of its envelope, as it comes; returns when all have.
         Raises HostLost when the host cannot be reached or died: the outcome of what was not told
         is unknown."""
+        ...
+
+    async def stream(self, owner: Owner, told: Told, changed: Callable[[], None]) -> Stream | None:
+        """A stream to that process, see `stream.Stream`; None where there never will be one.
+        Raises HostLost when it cannot be reached that way now."""
         ...
 
 

@@ -1,4 +1,5 @@
-"""The runtime over Ray: hosts as named detached actors, calls of one msgpack blob each.
+"""The runtime over Ray: hosts as named detached actors, calls of one msgpack blob each. On one
+machine Ray starts and finds hosts, and commands go by streams.
 
 `max_task_retries` is 0, always: repeating is ours, by command id.
 """
@@ -18,9 +19,13 @@ from ray.actor import ActorHandle
 from ray.exceptions import RayError
 
 from actors.runtime.call import Calls
+from actors.runtime.directory import Owner
 from actors.runtime.ports import HostLost
+from actors.runtime.sockets import connect, listen
+from actors.runtime.stream import Stream, Told
 from actors.runtime.wire import Answer, Envelope, decode_envelopes, decode_told, encode, tell_all
 from core.build import build_id
+from core.settings import Settings
 from core.telemetry import get_logger
 from store.leases import Shard
 
@@ -56,6 +61,7 @@ class HostActor:
         self._starting: asyncio.Task[None] | None = None
         self._publishing: asyncio.Task[None] | None = None
         self._calls = Calls()
+        self._door: asyncio.Server | None = None
 
     async def start(self) -> int:
         """Starts the host if that has not happened; returns its process id."""
@@ -98,11 +104,20 @@ class HostActor:
             try:
                 await host.start()
                 self._host = host
+                await self._listen(settings, incarnation.id)
                 collect_seldom()
                 Watchdog(leave, lambda: host.holds_lease).start(asyncio.get_running_loop())
             except OutcomeUnknown as error:
                 log.warning("host cannot start yet", reason=repr(error.__cause__))
                 await asyncio.sleep(0.5)
+
+    async def _listen(self, settings: Settings, incarnation: UUID) -> None:
+        """Opens the socket for replicas of this machine. Without it they call over Ray."""
+        if settings.streams == "on":
+            try:
+                self._door = await listen(settings, incarnation, self._host.receive)
+            except OSError as error:
+                log.warning("no streams", reason=repr(error))
 
     async def turns(self) -> None:
         """Answers while the loop turns, whatever the host waits for."""
@@ -126,10 +141,17 @@ class HostActor:
 
 
 class RayTransport:
-    """From a replica to host actors by name. See `ports.Transport`."""
+    """From a replica to hosts: over Ray, and by streams to those of this machine. See
+    `ports.Transport`."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._handles: dict[str, Handle] = {}
+
+    async def stream(self, owner: Owner, told: Told, changed: Callable[[], None]) -> Stream | None:
+        if self._settings.streams == "off":
+            return None
+        return await connect(self._settings, owner.incarnation, told, changed)
 
     async def submit(
         self, host_name: str, envelopes: Sequence[Envelope], tell: Callable[[int, Answer], None]

@@ -90,11 +90,13 @@ class LoggedReply(msgspec.Struct, array_like=True, frozen=True):
 
 _encoder = msgspec.msgpack.Encoder(uuid_format="bytes")
 _envelopes = msgspec.msgpack.Decoder(list[Envelope])
+_answers = msgspec.msgpack.Decoder(list[tuple[int, Answer]])
 _told = msgspec.msgpack.Decoder(Told)
 _logged = msgspec.msgpack.Decoder(LoggedReply)
 
 encode = _encoder.encode
 decode_envelopes = _envelopes.decode
+decode_answers = _answers.decode
 decode_told = _told.decode
 decode_logged = _logged.decode
 

@@ -41,7 +41,8 @@ def running(settings: Settings, *, timeout_seconds: float = 60) -> Iterator[Serv
 
 def _remove_run_dir(settings: Settings) -> None:
     """Removes the sockets' folder, unless someone keeps something else in it."""
-    shutil.rmtree(settings.run_dir / "pg", ignore_errors=True)
+    for folder in ("pg", "hosts"):
+        shutil.rmtree(settings.run_dir / folder, ignore_errors=True)
     (settings.run_dir / "valkey.sock").unlink(missing_ok=True)
     with suppress(OSError):
         settings.run_dir.rmdir()

@@ -77,7 +77,11 @@ PROMISES = (
         "lost and repeated calls are harmless",
         "0 double effects",
         5,
-        ("tests/chaos/test_lost_calls.py", "tests/runtime/test_lane.py"),
+        (
+            "tests/chaos/test_lost_calls.py",
+            "tests/runtime/test_lane.py",
+            "tests/runtime/streams",
+        ),
     ),
     Promise(
         6,

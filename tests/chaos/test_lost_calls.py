@@ -33,9 +33,9 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def lossy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A copy whose calls get lost."""
+    """A copy whose calls get lost, and whose commands all go by calls."""
     losses = {"CoreWorkerService.grpc_client.PushTask": LOSSES}
-    environment = {"RAY_testing_rpc_failure": json.dumps(losses)}
+    environment = {"RAY_testing_rpc_failure": json.dumps(losses), "HOLDFAST_STREAMS": "off"}
     home = tmp_path_factory.mktemp("lossy")
     with running_stack(home, port=FIRST_PORT + 380, environment=environment) as stack:
         yield stack

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from unittest.mock import patch
 
-from actors.runtime import lane
+from actors.runtime import calling
 from actors.runtime.host import Host
 from tests.runtime.clients import Request, Shop
 from tests.runtime.kit import Cluster
@@ -16,8 +16,8 @@ async def in_one_batch(cluster: Cluster, shop: Shop, requests: Sequence[Request]
     """Sends them while the host is busy, so that they are decided together, in this order.
     Returns replies, and what was raised."""
     host = cluster.owner_of_tenant(shop.tenant_id).host
-    # A lane has few calls in flight; here each request is to arrive on its own.
-    with patch.object(lane, "CALLS_IN_FLIGHT", len(requests)):
+    # Few calls are in flight as a rule; here each request is to arrive on its own.
+    with patch.object(calling, "CALLS_IN_FLIGHT", len(requests)):
         works = await _queued(host, shop, requests)
     return await asyncio.gather(*works, return_exceptions=True)
 

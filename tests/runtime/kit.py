@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -16,12 +15,13 @@ from uuid import UUID
 from actors.families import COMMERCE, FAMILIES
 from actors.runtime.bus import CommandBus
 from actors.runtime.call import Calls
-from actors.runtime.directory import Directory
+from actors.runtime.directory import Directory, Owner
 from actors.runtime.family import STATE_BYTES, Families
 from actors.runtime.host import Host
 from actors.runtime.keeper import Keeper
 from actors.runtime.memory import MAX_BYTES
 from actors.runtime.ports import HostLost
+from actors.runtime.stream import HostEnd, Stream, Told
 from actors.runtime.wire import (
     Answer,
     Envelope,
@@ -38,6 +38,8 @@ from store.engine import Database, Scope
 from store.journal import HostStore, OutcomeUnknown
 from store.keeping import KeeperStore
 from store.leases import Incarnation, Shard
+from tests.runtime.faults import Faults
+from tests.runtime.pipes import Pipe
 
 # Of the tests' databases, per family.
 SHARDS = 8
@@ -118,6 +120,11 @@ class Node:
         self.kill()
 
     @property
+    def serves(self) -> bool:
+        """Whether it has a socket by now, and still."""
+        return self.alive and self._started is not None and self._started.done()
+
+    @property
     def alive(self) -> bool:
         return not self.dead.is_set()
 
@@ -194,30 +201,16 @@ def sever(store: HostStore) -> None:
         line.drop()
 
 
-@dataclass
-class Faults:
-    """How calls go wrong; probabilities per call."""
-
-    rng: random.Random = field(default_factory=random.Random)
-    lose_request: float = 0.0
-    lose_answer: float = 0.0
-    repeat: float = 0.0
-    max_delay_seconds: float = 0.0
-
-    def strikes(self, probability: float) -> bool:
-        return self.rng.random() < probability
-
-    async def delay(self) -> None:
-        if self.max_delay_seconds:
-            await asyncio.sleep(self.rng.random() * self.max_delay_seconds)
-
-
 class LocalTransport:
-    """Carries calls by the host's name, as Ray does, to whatever process has it now."""
+    """Carries calls by the host's name, as Ray does, to whatever process has it now; and, unless
+    there are no `streams`, commands by a pipe to the very process that is meant."""
 
-    def __init__(self, nodes: dict[str, Node], faults: Faults) -> None:
+    def __init__(
+        self, nodes: dict[str, Node], faults: Faults, streams: Callable[[], bool] = lambda: True
+    ) -> None:
         self._nodes = nodes
         self.faults = faults
+        self._streams = streams
         self._strays: set[asyncio.Task[Any]] = set()
 
     async def submit(
@@ -228,7 +221,7 @@ class LocalTransport:
         if faults.strikes(faults.lose_request):
             raise HostLost(host_name)
         if faults.strikes(faults.repeat):
-            self._stray(self._late(host_name, blob))
+            self._repeat(host_name, blob)
         told = decode_told(await self._deliver(host_name, lambda node: node.submit(blob)))
         while True:
             await faults.delay()
@@ -239,6 +232,21 @@ class LocalTransport:
                 return
             more = partial(Node.more, number=told.more)
             told = decode_told(await self._deliver(host_name, more))
+
+    async def stream(self, owner: Owner, told: Told, changed: Callable[[], None]) -> Stream | None:
+        if not self._streams():
+            return None
+        await self.faults.delay()
+        node = self._nodes.get(owner.name)
+        if node is None or not node.serves or node.incarnation.id != owner.incarnation:
+            raise HostLost(owner.name)
+        stream, end = Stream(told, changed), HostEnd(node.host.receive, set())
+        pipe = Pipe(stream, end, self.faults, node.awake, partial(self._repeat, owner.name))
+        self._stray(pipe.run(node.dead))
+        return stream
+
+    def _repeat(self, host_name: str, blob: bytes) -> None:
+        self._stray(self._late(host_name, blob))
 
     async def ask(self, host_name: str, envelopes: Sequence[Envelope]) -> list[Answer]:
         """All answers of a call. Raises HostLost."""
@@ -341,6 +349,7 @@ class Cluster:
         host_url: str | None = None,
         machine: str = "one machine",
         memory: int = MAX_BYTES // STATE_BYTES,
+        streams: bool = True,
     ) -> None:
         self.urls = urls
         self.memory = memory
@@ -351,7 +360,7 @@ class Cluster:
         self.nodes: dict[str, Node] = {}
         names = [f"h{number}" for number in range(hosts)]
         self.hosts = LocalHosts(self._make, self.nodes, names)
-        self.transport = LocalTransport(self.nodes, faults or Faults())
+        self.transport = LocalTransport(self.nodes, faults or Faults(), lambda: streams)
         self.db = Database(urls.app)
         self.keeper_store = KeeperStore(urls.host)
         self.keeper = Keeper(self.keeper_store, self.hosts, families, self.clock)

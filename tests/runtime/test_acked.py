@@ -15,7 +15,8 @@ from tests.runtime import sabotage
 from tests.runtime.audit import Findings, audit
 from tests.runtime.clients import Request, Shop
 from tests.runtime.conftest import LONG
-from tests.runtime.kit import Cluster, Faults, Urls, running
+from tests.runtime.faults import Faults
+from tests.runtime.kit import Cluster, Urls, running
 from tests.runtime.sabotage import Sabotage
 from tests.runtime.traffic import Traffic
 

@@ -25,7 +25,7 @@ from tests.runtime.kit import DEAD_PIDS, Node, Urls, running
 async def test_who_takes_a_name_ends_whoever_had_it(urls: Urls) -> None:
     """A host is cut off from everybody but the database; Ray starts another one elsewhere under
     its name. Nobody can call the old one any more, so it must not keep its shards by renewing."""
-    async with running(urls, 1) as cluster:
+    async with running(urls, 1, streams=False) as cluster:
         shop = Shop(cluster)
         (product,) = await shop.stock(10)
         old = cluster.nodes["h0"]

@@ -8,17 +8,30 @@ from uuid import UUID
 
 import pytest
 
-from actors.runtime.lane import CALLS_IN_FLIGHT, Lane
-from actors.runtime.ports import HostLost
+from actors.runtime.calling import CALLS_IN_FLIGHT
+from actors.runtime.directory import Owner
+from actors.runtime.lane import Lane
+from actors.runtime.ports import HostLost, Transport
 from actors.runtime.wire import Answer, Envelope, Outcome
+from core.clock import SystemClock
 
 Tell = Callable[[int, Answer], None]
 
 NOBODY = UUID(int=0)
-ENVELOPE = Envelope("f", 0, NOBODY, NOBODY, b"", "", 0, 0, False, False, b"")
+NEVER_MS = 2**62
+ENVELOPE = Envelope("f", 0, NOBODY, NOBODY, b"", "", 0, NEVER_MS, False, False, b"")
 
 
-class HeldTransport:
+def _lane(transport: Transport) -> Lane:
+    return Lane(transport, Owner("host", NOBODY), SystemClock(), lambda: None)
+
+
+class CallsOnly:
+    async def stream(self, *arguments: object) -> None:
+        return None
+
+
+class HeldTransport(CallsOnly):
     """Answers its calls when told to, all in the same moment."""
 
     def __init__(self) -> None:
@@ -41,7 +54,7 @@ async def test_who_sends_again_at_once_is_not_forgotten() -> None:
     """All calls end in the same moment, and a client that was answered sends its next command
     before anything else happens."""
     transport = HeldTransport()
-    lane = Lane(transport, "host")
+    lane = _lane(transport)
 
     async def client(commands: int) -> None:
         for _ in range(commands):
@@ -61,11 +74,11 @@ async def test_who_sends_again_at_once_is_not_forgotten() -> None:
 
 @pytest.mark.parametrize("failure", [HostLost("gone"), ValueError("a bug")])
 async def test_a_failed_call_is_an_unknown_outcome(failure: Exception) -> None:
-    class Failing:
+    class Failing(CallsOnly):
         async def submit(self, host_name: str, envelopes: Sequence[Envelope], tell: Tell) -> None:
             raise failure
 
-    lane = Lane(Failing(), "host")
+    lane = _lane(Failing())
     answer = await asyncio.wait_for(lane.send(ENVELOPE), 1)
     assert answer.outcome is Outcome.ASK_AGAIN
 
@@ -73,7 +86,7 @@ async def test_a_failed_call_is_an_unknown_outcome(failure: Exception) -> None:
 async def test_each_command_is_answered_when_it_is_decided() -> None:
     """A slow neighbour in the same call keeps nobody waiting."""
     transport = HeldTransport()
-    lane = Lane(transport, "host")
+    lane = _lane(transport)
     slow, quick = lane.send(ENVELOPE), lane.send(ENVELOPE)
     await asyncio.sleep(0.01)
     ((_, tell, _),) = transport.calls
@@ -86,7 +99,7 @@ async def test_each_command_is_answered_when_it_is_decided() -> None:
 
 async def test_calls_without_an_answer_do_not_occupy_the_lane() -> None:
     transport = HeldTransport()
-    lane = Lane(transport, "host")
+    lane = _lane(transport)
     for number in range(CALLS_IN_FLIGHT + 3):
         lane.send(ENVELOPE)
         async with asyncio.timeout(5):
@@ -97,12 +110,12 @@ async def test_calls_without_an_answer_do_not_occupy_the_lane() -> None:
     await asyncio.sleep(0.01)
     transport.answer_all()
     assert (await asyncio.wait_for(again, 1)).outcome is Outcome.DONE
-    assert (lane._in_flight, len(lane._calls)) == (0, 0)
+    assert (lane._calling._in_flight, len(lane._calling._calls)) == (0, 0)
 
 
 async def test_a_lane_that_closes_tells_everyone_to_ask_again() -> None:
     transport = HeldTransport()
-    lane = Lane(transport, "host")
+    lane = _lane(transport)
     waiting = [lane.send(ENVELOPE) for _ in range(5)]
     await asyncio.sleep(0.01)
     lane.close()

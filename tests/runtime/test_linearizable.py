@@ -23,7 +23,8 @@ from tests.promises import Tally
 from tests.runtime.audit import contradictions
 from tests.runtime.clients import Request, Shop
 from tests.runtime.conftest import LONG
-from tests.runtime.kit import Cluster, Faults, Urls, running
+from tests.runtime.faults import Faults
+from tests.runtime.kit import Cluster, Urls, running
 from tests.runtime.linear import Model, Operation, ShelfModel, TooHard, is_linearizable
 from tests.runtime.linear_shop import WholeShop
 from tests.runtime.proxy import Cut, proxied

@@ -19,7 +19,8 @@ from core.ids import uuid7
 from tests.runtime import sabotage
 from tests.runtime.clients import Request
 from tests.runtime.conftest import LONG
-from tests.runtime.kit import Cluster, Faults, Urls, running
+from tests.runtime.faults import Faults
+from tests.runtime.kit import Cluster, Urls, running
 from tests.runtime.till_trade import Trade, audit, ids
 
 SECONDS = 60 if LONG else 6

@@ -26,7 +26,8 @@ from core.errors import Unavailable
 from core.request import RequestKey
 from store.journal import OutcomeUnknown
 from store.leases import Incarnation, Shard
-from tests.runtime.kit import Faults, LocalHosts, LocalTransport, Node
+from tests.runtime.faults import Faults
+from tests.runtime.kit import LocalHosts, LocalTransport, Node
 from tests.sim.database import EPOCH_MS, SimDatabase
 from tests.sim.store import SimKeeperStore, SimStore, Weather
 
@@ -63,6 +64,8 @@ class Plan:
     disasters: int
     # How many aggregates a host may keep in memory; a batch needs a few at least.
     memory: int
+    # How probable it is that a replica reaches a host by a stream.
+    streams: float
 
     @classmethod
     def of(cls, seed: int) -> Plan:
@@ -81,7 +84,12 @@ class Plan:
             max_delay_seconds=rng.choice((0.002, 0.05)),
         )
         memory = rng.choice((0, 4, 12, MAX_BYTES // STATE_BYTES))
-        return cls(rng, rng.randint(1, 3), 12.0, weather, faults, rng.randint(0, 5), memory)
+        hosts, disasters, streams = (
+            rng.randint(1, 3),
+            rng.randint(0, 5),
+            rng.choice((0.0, 0.5, 1.0)),
+        )
+        return cls(rng, hosts, 12.0, weather, faults, disasters, memory, streams)
 
 
 @dataclass
@@ -100,7 +108,7 @@ class World:
         self.nodes: dict[str, Node] = {}
         names = [f"h{number}" for number in range(self.plan.hosts)]
         self.hosts = LocalHosts(self._make, self.nodes, names)
-        self.transport = LocalTransport(self.nodes, self.plan.faults)
+        self.transport = LocalTransport(self.nodes, self.plan.faults, self._goes_by_stream)
         store = SimKeeperStore(self.database, SHARDS, self.plan.weather)
         self.keeper = Keeper(store, self.hosts, FAMILIES, self._clock())
         self.clock = self._clock()
@@ -116,6 +124,9 @@ class World:
 
     def _bus(self) -> CommandBus:
         return CommandBus(Directory(self._directory, self.clock), self.transport, self.clock)
+
+    def _goes_by_stream(self) -> bool:
+        return self.rng.random() < self.plan.streams
 
     def any_bus(self) -> CommandBus:
         return self.rng.choices(self.buses, BUSES)[0]

@@ -55,6 +55,23 @@ def down() -> None:
 
 
 @app.command()
+def deploy() -> None:
+    """Have this build take the place of the one that runs in HOLDFAST_HOME, which serves on.
+
+    Ends when all has been replaced, one by one. Until then, and if it fails, both serve.
+    """
+    from cli.deploy import NotDeployed
+    from cli.deploy import deploy as run
+    from store.migrate import MigrationBlocked
+    from store.servers import UnusableServer
+
+    try:
+        typer.echo(run(get_settings()))
+    except (MigrationBlocked, NotDeployed, UnusableServer) as error:
+        raise _fail(error) from error
+
+
+@app.command()
 def node(
     join: Annotated[
         str | None, typer.Option(help="Address of the head; without it this is the head")

@@ -50,16 +50,22 @@ def prepare(settings: Settings, *, one_machine: bool = True) -> dict[str, str]:
     ensure_run_dir(settings)
     shutil.rmtree(haproxy_dir(settings), ignore_errors=True)
     haproxy_dir(settings).mkdir(mode=0o700)
-    environment = dict(os.environ) | ray_environment(settings, one_machine=one_machine)
-    environment[TAG_VARIABLE] = tag(settings, "ray")
-    environment["RAY_START_HOOK"] = f"{__name__}.{trimmed.__name__}"
+    found = environment(settings, one_machine=one_machine)
+    found["RAY_START_HOOK"] = f"{__name__}.{trimmed.__name__}"
     program = _front_door(settings, one_machine=one_machine)
-    environment["RAY_SERVE_HAPROXY_BINARY_PATH"] = str(program)
-    if "RAY_AUTH_TOKEN" not in environment:
+    found["RAY_SERVE_HAPROXY_BINARY_PATH"] = str(program)
+    if "RAY_AUTH_TOKEN" not in found:
         write_token(settings)
     _forget_old_sessions(settings)
     _link_logs(settings)
-    return environment
+    return found
+
+
+def environment(settings: Settings, *, one_machine: bool = True) -> dict[str, str]:
+    """That of whatever has to do with this copy's Ray; what runs in it ends with the copy."""
+    found = dict(os.environ) | ray_environment(settings, one_machine=one_machine)
+    found[TAG_VARIABLE] = tag(settings, "ray")
+    return found
 
 
 def trimmed(params: Any, head: bool) -> None:

@@ -89,9 +89,7 @@ def _serve() -> dict[str, str]:
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         # One event loop per replica, buffered logs.
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-        "RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH": (
-            "deployments.serve_controller:without_fallback_proxy"
-        ),
+        "RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH": ("deployments.serve_controller:adapt"),
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "gateway.doorstep:middlewares",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
         # A dead HAProxy is noticed by its health check alone, after three failures.

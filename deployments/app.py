@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
+from core.build import build_id
 from core.settings import get_settings
 from deployments.keeper import KeeperReplica
 
@@ -20,13 +21,16 @@ if TYPE_CHECKING:
 KEEPER = "keeper"
 REPLICA_CPUS = 0.2
 KEEPER_CPUS = 0.05
+# At a deploy a new replica serves before an old one leaves.
+REPLICAS_SURGE_PERCENT = 50
 MAX_ONGOING_REQUESTS = 1_000
 MAX_QUEUED_REQUESTS = 4_000
 
 
 def build(args: dict[str, Any]) -> serve.Application:
-    """A Serve application. `args` may hold `capability`, the name of the only one to serve, and
-    `replicas`."""
+    """A Serve application. `args` may hold `capability`, the name of the only one to serve,
+    `replicas`, and `build`, what hosts are called by: where that is another one than before,
+    Serve replaces all that runs."""
     settings = get_settings()
     name = args.get("capability")
 
@@ -39,6 +43,7 @@ def build(args: dict[str, Any]) -> serve.Application:
         serve.ingress(build_app)(_Replica),
         name=name or "api",
         num_replicas=int(args.get("replicas", settings.replicas)),
+        max_surge_percent=REPLICAS_SURGE_PERCENT,
         max_ongoing_requests=MAX_ONGOING_REQUESTS,
         max_queued_requests=MAX_QUEUED_REQUESTS,
         graceful_shutdown_timeout_s=5,
@@ -58,7 +63,7 @@ def build(args: dict[str, Any]) -> serve.Application:
         health_check_timeout_s=10,
         ray_actor_options={"num_cpus": KEEPER_CPUS},
     )
-    return cast(serve.Application, api.bind(keeper.bind()))
+    return cast(serve.Application, api.bind(keeper.bind(args.get("build") or build_id())))
 
 
 class _Replica:

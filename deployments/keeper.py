@@ -6,9 +6,9 @@ import asyncio
 
 
 class KeeperReplica:
-    """Keeps from its first moment on."""
+    """Keeps from its first moment on, for the hosts of a build."""
 
-    def __init__(self) -> None:
+    def __init__(self, build: str) -> None:
         # Imported here: who only deploys it need not load what it needs.
         from actors.families import FAMILIES
         from actors.runtime.keeper import Keeper
@@ -28,7 +28,7 @@ class KeeperReplica:
         redis = Redis(settings.effective_redis_url)
         self._keeper = Keeper(
             KeeperStore(settings.host_database_url),
-            RayHosts(settings.hosts),
+            RayHosts(build, settings.hosts),
             FAMILIES,
             SystemClock(),
         )

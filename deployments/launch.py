@@ -1,6 +1,7 @@
 """Puts the applications of `serve_config.yaml` on a Ray that runs on this machine, and ends.
 
-It does what `serve deploy` has Ray's dashboard do, without one. What it deploys outlives it.
+It does what `serve deploy` has Ray's dashboard do, without one. What it deploys outlives it, and
+takes the place of another build's that runs there: replica by replica, shard by shard.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ import asyncio
 import logging
 import sys
 import time
+from collections.abc import Callable, Collection
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from core.build import build_id
 from core.settings import Settings, get_settings
 
 # In a checkout as in an installed wheel it lies beside this package.
@@ -37,11 +40,14 @@ def configuration(settings: Settings) -> dict[str, Any]:
         config["applications"] = config["applications"][:1]
     for application in config["applications"]:
         application["import_path"] = settings.application
+        # Serve looks at this file alone to see whether there is anything new.
+        application["args"]["build"] = build_id()
     return config
 
 
 def deploy(settings: Settings) -> None:
-    """Deploys, and returns when every application runs. Raises DeploymentFailed."""
+    """Deploys, and returns when every application runs and nothing is left of another build.
+    Raises DeploymentFailed."""
     from actors.runtime.remote import RayHosts  # not for whoever reads the configuration only
 
     ray: Any = import_module("ray")
@@ -54,8 +60,11 @@ def deploy(settings: Settings) -> None:
         log_to_driver=False,
         logging_level=logging.WARNING,
     )
-    # Begun now, they are there when the keeper first looks for them.
-    asyncio.run(RayHosts(settings.hosts).ensure())
+    hosts = RayHosts(build_id(), settings.hosts)
+    if not hosts.others():
+        # Begun now, they are there when the keeper first looks for them. Where another build
+        # serves, its keeper would end hosts that it does not know.
+        asyncio.run(hosts.ensure())
     client = serve.serve_start(
         http_options=config.http_options.model_dump(),
         proxy_location=config.proxy_location,
@@ -64,6 +73,7 @@ def deploy(settings: Settings) -> None:
     )
     client.deploy_apps(config)
     _wait_until_running(client, {application.name for application in config.applications})
+    _wait_until_gone(hosts.others)
 
 
 def _wait_until_running(client: Any, expected: set[str]) -> None:
@@ -79,6 +89,15 @@ def _wait_until_running(client: Any, expected: set[str]) -> None:
         state = str({name: str(status.status) for name, status in found.items()})
         time.sleep(_POLL_SECONDS)
     raise DeploymentFailed(f"not running in {_TIMEOUT_SECONDS:.0f} s: {state}")
+
+
+def _wait_until_gone(others: Callable[[], Collection[str]]) -> None:
+    """Until hosts of other builds have handed their shards over, and were dismissed."""
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    while left := others():
+        if time.monotonic() > deadline:
+            raise DeploymentFailed(f"after {_TIMEOUT_SECONDS:.0f} s still there: {sorted(left)}")
+        time.sleep(_POLL_SECONDS)
 
 
 if __name__ == "__main__":

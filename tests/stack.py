@@ -172,7 +172,7 @@ def running_stack(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env=_environment(settings) | dict(environment or {}),
+            env=copy_environment(settings) | dict(environment or {}),
             start_new_session=True,
         )
     try:
@@ -190,7 +190,8 @@ def running_stack(
         shutil.rmtree(settings.run_dir, ignore_errors=True)
 
 
-def _environment(settings: Settings) -> dict[str, str]:
+def copy_environment(settings: Settings) -> dict[str, str]:
+    """What the commands of a copy need to find it; nothing else of ours."""
     ours = ("HOLDFAST_", "RAY_", "DATABASE_URL", "REDIS_URL")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return kept | {

@@ -24,7 +24,6 @@ from actors.runtime.ports import HostLost
 from actors.runtime.sockets import connect, listen
 from actors.runtime.stream import Stream, Told
 from actors.runtime.wire import Answer, Envelope, decode_envelopes, decode_told, encode, tell_all
-from core.build import build_id
 from core.settings import Settings
 from core.telemetry import get_logger
 from store.leases import Shard
@@ -37,14 +36,16 @@ KEEPER_CALL_TIMEOUT_SECONDS = 3.0
 # Longer than Ray takes to start a host on a machine that is short of CPU.
 NO_SIGN_SECONDS = 30.0
 
+_NAMES = "shard-host-"
+
 log = get_logger("runtime.remote")
 
 Handle = ActorHandle[Any]
 
 
-def host_name(number: int) -> str:
-    """Of a host of this build: those of another one stand beside it."""
-    return f"shard-host-{build_id()}-{number}"
+def host_names(build: str, count: int) -> list[str]:
+    """Of the hosts of a build: those of another one stand beside them."""
+    return [f"{_NAMES}{build}-{number}" for number in range(count)]
 
 
 def leave() -> None:
@@ -55,8 +56,9 @@ def leave() -> None:
 class HostActor:
     """The Ray face of a `Host`."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, build: str) -> None:
         self._name = name
+        self._build = build
         self._host: Any = None
         self._starting: asyncio.Task[None] | None = None
         self._publishing: asyncio.Task[None] | None = None
@@ -90,7 +92,9 @@ class HostActor:
         settings = get_settings()
         configure_logging(settings.log_level)
         pid = os.getpid()
-        incarnation = Incarnation(uuid7(), self._name, machine_id(), pid, build_id(), birth_of(pid))
+        incarnation = Incarnation(
+            uuid7(), self._name, machine_id(), pid, self._build, birth_of(pid)
+        )
         host = Host(
             HostStore(settings.host_database_url, incarnation),
             FAMILIES,
@@ -179,10 +183,11 @@ class RayTransport:
 
 
 class RayHosts:
-    """The host actors as the keeper handles them. See `keeper.Hosts`."""
+    """The host actors of a build as its keeper handles them. See `keeper.Hosts`."""
 
-    def __init__(self, count: int) -> None:
-        self.names = [host_name(number) for number in range(count)]
+    def __init__(self, build: str, count: int) -> None:
+        self.names = host_names(build, count)
+        self._build = build
         self._handles: dict[str, Handle] = {}
         self._pings: dict[str, asyncio.Task[Any]] = {}
         self._signs: dict[str, asyncio.Task[Any]] = {}
@@ -200,7 +205,7 @@ class RayHosts:
                 log.warning("host did not answer", host=name, reason=repr(ping.exception()))
                 self._handles.pop(name, None)
             if name not in self._handles:
-                self._handles[name] = await asyncio.to_thread(_create, name)
+                self._handles[name] = await asyncio.to_thread(_create, name, self._build)
             self._pings[name] = asyncio.create_task(_call(self._handles[name], "start"))
 
     async def _end_if_hung(self, name: str) -> None:
@@ -241,6 +246,12 @@ class RayHosts:
             await asyncio.to_thread(ray.kill, await self._handle(name), no_restart=True)
         self._handles.pop(name, None)
 
+    def others(self) -> set[str]:
+        """Names of hosts that are there and should not be: those of other builds."""
+        named = ray.util.list_named_actors(all_namespaces=True)
+        ours = {one["name"] for one in named if one["namespace"] == NAMESPACE}
+        return {name for name in ours if name.startswith(_NAMES)} - set(self.names)
+
     async def _handle(self, name: str) -> Handle:
         """Also of a host of another build. Raises HostLost."""
         if name not in self._handles:
@@ -259,7 +270,7 @@ async def _call(handle: Handle, method: str, *arguments: Any) -> Any:
         raise HostLost(method) from error
 
 
-def _create(name: str) -> Handle:
+def _create(name: str, build: str) -> Handle:
     actor: Any = ray.remote(HostActor)
     handle: Handle = actor.options(
         name=name,
@@ -271,5 +282,5 @@ def _create(name: str) -> Handle:
         max_task_retries=0,
         max_concurrency=MAX_CALLS,
         scheduling_strategy="SPREAD",
-    ).remote(name)
+    ).remote(name, build)
     return handle

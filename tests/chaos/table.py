@@ -100,7 +100,7 @@ PROMISES = (
     ),
     Promise(9, "webhooks in any order", "there is no billing yet"),
     Promise(10, "head or node loss", "needs several Ray nodes"),
-    Promise(11, "a deploy is invisible", "no test of a redeploy yet"),
+    Promise(11, "a deploy is invisible", "0 failed reads", 5, ("tests/chaos/test_deploy.py",)),
     Promise(
         12,
         "linearizable per aggregate and per shop",

@@ -8,6 +8,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Literal, NamedTuple
 
+from cli.restarts import restarts
 from core.database_url import without_secrets
 from core.errors import Unavailable
 from core.settings import Settings
@@ -18,6 +19,7 @@ from store.redis import Redis, RedisUnavailable
 
 MOST_KEEPER_SILENCE_SECONDS = 10
 _ALMOST_FULL = 0.9
+_MANY_RESTARTS = 5
 
 Verdict = Literal["well", "wrong", "unknown"]
 
@@ -59,7 +61,7 @@ async def examine(settings: Settings, *, deep: bool) -> list[Finding]:
     if found[0].verdict != "unknown":
         found += await _each(settings.owner_database_url, _of_server(settings))
         found += await _each(settings.host_database_url, _of_data(settings, deep), deep=deep)
-    return [*found, await _redis(settings)]
+    return [*found, await _redis(settings), *_supervisor(settings)]
 
 
 Check = tuple[str, Callable[[Connection], Awaitable[list[Finding]]]]
@@ -344,6 +346,22 @@ async def _redis(settings: Settings) -> Finding:
         )
     finally:
         await redis.close()
+
+
+def _supervisor(settings: Settings) -> list[Finding]:
+    """Of this machine; nothing where none has run."""
+    seen = restarts(settings.home_path)
+    if seen is None:
+        return []
+    said = f"In the past hour it started Ray again {seen.ray} times, servers {seen.servers} times."
+    logs = settings.home_path / "logs"
+    if seen.under_way:
+        said = (
+            f"{seen.under_way}; Ray is being started again, after {seen.failures} in a row. {said}"
+        )
+    if seen.under_way or seen.ray + seen.servers >= _MANY_RESTARTS:
+        return [Finding("supervisor", "wrong", said, f"See {logs}, ray.log and ray/ first.")]
+    return [Finding("supervisor", "well", said)]
 
 
 def doctor(settings: Settings, *, deep: bool) -> list[Finding]:

@@ -1,9 +1,9 @@
-"""The processes that `ray start` leaves running on a node, and which of them may die."""
+"""The processes of Ray's own on a node, and which of them may die."""
 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import psutil
@@ -16,57 +16,56 @@ _DASHBOARD = "/dashboard/dashboard.py"
 
 
 class IncompleteNode(RuntimeError):
-    """`ray start` said that it was done, but a process of it is missing."""
+    """A process of the node is missing."""
+
+
+@dataclass
+class Daemon:
+    """One of them, with the command line that Ray gave it."""
+
+    process: psutil.Process
+    command: list[str]
+
+    def is_alive(self) -> bool:
+        return is_alive(self.process)
+
+    def revive(self, environment: Mapping[str, str]) -> int:
+        """Starts it again as it was; its pid."""
+        child = subprocess.Popen(
+            self.command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=dict(environment),
+            start_new_session=True,
+        )
+        self.process = psutil.Process(child.pid)
+        return child.pid
 
 
 @dataclass
 class Daemons:
-    """With the GCS or the raylet its whole Ray is lost. The raylet ends of its own accord when
-    one of its agents does. The dashboard is apart: it can be started again beside the rest."""
+    """With the raylet its whole Ray is lost, and the raylet ends of its own accord when one of its
+    agents does. The dashboard can be started again beside the rest; so can the GCS, which has
+    written down what it knew: the others go on meanwhile, and find it again."""
 
-    gcs: psutil.Process
-    raylet: psutil.Process
-    dashboard: psutil.Process | None
-    dashboard_command: list[str]
+    gcs: Daemon
+    raylet: Daemon
+    dashboard: Daemon | None
 
     @classmethod
     def among(cls, processes: Iterable[psutil.Process], *, with_dashboard: bool = True) -> Daemons:
         """Finds them among the processes of one copy. Raises IncompleteNode."""
-        commands = {process: _command(process) for process in processes}
+        daemons = [Daemon(process, _command(process)) for process in processes]
 
-        def find(program: str) -> psutil.Process:
-            for process, command in commands.items():
+        def find(program: str) -> Daemon:
+            for daemon in daemons:
                 # The second word for what runs in Python, after options of the interpreter.
-                if any(word.endswith(program) for word in command[:3]):
-                    return process
+                if any(word.endswith(program) for word in daemon.command[:3]):
+                    return daemon
             raise IncompleteNode(f"no process runs {program}")
 
-        dashboard = find(_DASHBOARD) if with_dashboard else None
-        command = commands[dashboard] if dashboard else []
-        return cls(find(_GCS), find(_RAYLET), dashboard, command)
-
-    def lost(self) -> str | None:
-        """What died that Ray does not survive; None if all is well."""
-        for name, process in (("the GCS", self.gcs), ("the raylet", self.raylet)):
-            if not is_alive(process):
-                return name
-        return None
-
-    def dashboard_died(self) -> bool:
-        return self.dashboard is not None and not is_alive(self.dashboard)
-
-    def revive_dashboard(self, environment: dict[str, str]) -> int:
-        """Starts the dashboard with the command line that Ray gave it; its pid."""
-        child = subprocess.Popen(
-            self.dashboard_command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            start_new_session=True,
-        )
-        self.dashboard = psutil.Process(child.pid)
-        return child.pid
+        return cls(find(_GCS), find(_RAYLET), find(_DASHBOARD) if with_dashboard else None)
 
 
 def _command(process: psutil.Process) -> list[str]:

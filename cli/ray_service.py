@@ -9,23 +9,29 @@ loses nothing, since memory is a cache of Postgres.
 from __future__ import annotations
 
 import http.client
+import math
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum, auto
 
 from cli import ray_node
 from cli.journal import Journal
-from cli.ray_daemons import Daemons, IncompleteNode
+from cli.ray_daemons import Daemon, Daemons, IncompleteNode
 from cli.services import Backoff
 from cli.stopgap import Stopgap
 from core.settings import Settings
 from store.embedded.leftovers import end_tagged, tagged
 
 # Generous, for machines that are short of CPU: what is merely slow must not be begun anew.
-_START_TIMEOUT_SECONDS = 120.0
-_DEPLOY_TIMEOUT_SECONDS = 240.0
+_START_TIMEOUT_SECONDS = 240.0
+# Between the starts of a Ray that does not last, at most.
+_LONGEST_PAUSE_SECONDS = 60.0
+_STABLE_SECONDS = 20.0
+# One that ends again so soon does not get over what it has written down.
+_GCS_STABLE_SECONDS = 10.0
 _PROBE_EVERY_SECONDS = 1.0
 _PROBE_TIMEOUT_SECONDS = 2.0
 # Serve brings back HAProxy or a replica within seconds; if it takes longer than this, it is stuck.
@@ -37,8 +43,6 @@ _UNHEALTHY_LIMIT_SECONDS = 120.0
 class Phase(Enum):
     DOWN = auto()
     STARTING = auto()
-    WAITING = auto()
-    DEPLOYING = auto()
     SERVING = auto()
 
 
@@ -53,7 +57,8 @@ class RayService:
         self._journal = journal
         self._may_deploy = may_deploy
         self._stopgap = Stopgap(settings, journal)
-        self._backoff = Backoff()
+        # What serves for long enough says so itself: a start alone may take minutes.
+        self._backoff = Backoff(_LONGEST_PAUSE_SECONDS, stable_seconds=math.inf)
         self._dashboard_backoff = Backoff()
         self._child: subprocess.Popen[bytes] | None = None
         self._daemons: Daemons | None = None
@@ -63,6 +68,7 @@ class RayService:
         self._healthy_at = 0.0
         self._heard_at = 0.0
         self._probed_at = 0.0
+        self._gcs_revived_at = -math.inf
 
     def tick(self) -> None:
         self._check_daemons()
@@ -71,10 +77,6 @@ class RayService:
                 self._start()
             case Phase.STARTING:
                 self._check_started()
-            case Phase.WAITING if self._may_deploy():
-                self._deploy()
-            case Phase.DEPLOYING:
-                self._check_deployed()
             case Phase.SERVING:
                 self._check_serving()
 
@@ -84,6 +86,7 @@ class RayService:
         end_tagged(self._settings, "ray")
         if self._child:
             self._child.wait(1)
+            self._give_word()
         self._child = self._daemons = None
         self.phase = Phase.DOWN
 
@@ -93,50 +96,85 @@ class RayService:
 
     def _fail(self, why: str, **fields: object) -> None:
         self._failed_at = self._failed_at or time.monotonic()
-        self._journal.say(f"{why}; starting Ray again.", "ray_failed", why=why, **fields)
+        pause = self._backoff.failed()
+        when = f" in {pause:.0f} s" if pause >= 1 else ""
+        row = f" That was failure {n} in a row." if (n := self._backoff.failures) > 2 else ""
+        self._journal.say(
+            f"{why}; starting Ray again{when}.{row}",
+            "ray_failed",
+            why=why,
+            failures=self._backoff.failures,
+            pause_seconds=pause,
+            **fields,
+        )
         self.end()
 
     def _start(self) -> None:
         self._environment = ray_node.prepare(self._settings)
-        self._child = self._spawn(ray_node.start_command(self._settings), "ray")
+        self._child = self._spawn([sys.executable, "-m", "cli.ray_start"], "ray")
         self._journal.note("ray_starting")
         self._enter(Phase.STARTING)
 
     def _check_started(self) -> None:
+        if self._daemons is None:
+            self._find_daemons()
+        if self._child and self._child.stdin and self._may_deploy():
+            self._give_word()
         if not self._child_done("Ray did not start", _START_TIMEOUT_SECONDS):
             return
-        try:
+        if self._daemons is None:
+            self._fail("Ray did not start")
+            return
+        self._journal.note("deployed", seconds=self._elapsed())
+        if self._failed_at:
+            seconds = round(time.monotonic() - self._failed_at, 1)
+            self._journal.say(f"Serving again after {seconds} s.", "recovered", seconds=seconds)
+            self._failed_at = 0.0
+        self._healthy_at = time.monotonic()
+        self._enter(Phase.SERVING)
+
+    def _find_daemons(self) -> None:
+        """Remembers the GCS and the raylet as soon as both are there."""
+        with suppress(IncompleteNode):
             self._daemons = Daemons.among(
                 tagged(self._settings, "ray"), with_dashboard=self._settings.ray_dashboard
             )
-        except IncompleteNode as error:
-            self._fail(str(error))
-            return
-        self._journal.note("ray_started", seconds=self._elapsed())
-        self._enter(Phase.WAITING)
+            self._journal.note("ray_started", seconds=self._elapsed())
+
+    def _give_word(self) -> None:
+        """Tells who starts Ray that the database is ready; to be called while it runs no more,
+        this closes what it does not read."""
+        if self._child and self._child.stdin:
+            with suppress(OSError):
+                self._child.stdin.write(b"go\n")
+            self._child.stdin.close()
+            self._child.stdin = None
 
     def _check_daemons(self) -> None:
         if self._daemons is None:
             return
-        if lost := self._daemons.lost():
-            self._fail(f"Ray lost {lost}")
-        elif self._daemons.dashboard_died() and self._dashboard_backoff.due():
-            pid = self._daemons.revive_dashboard(self._environment)
+        if not self._daemons.raylet.is_alive():
+            self._fail("Ray lost the raylet")
+        elif not self._daemons.gcs.is_alive():
+            self._revive_gcs(self._daemons.gcs)
+        elif self._daemons.dashboard and not self._daemons.dashboard.is_alive():
+            self._revive_dashboard(self._daemons.dashboard)
+
+    def _revive_gcs(self, gcs: Daemon) -> None:
+        """It alone, as long as that helps; everything if Ray is just being started."""
+        now = time.monotonic()
+        if self.phase is not Phase.SERVING or now - self._gcs_revived_at < _GCS_STABLE_SECONDS:
+            self._fail("Ray lost the GCS")
+            return
+        self._gcs_revived_at = now
+        pid = gcs.revive(self._environment)
+        self._journal.say("Ray's GCS ended; starting it again.", "gcs", pid=pid)
+
+    def _revive_dashboard(self, dashboard: Daemon) -> None:
+        if self._dashboard_backoff.due():
+            self._dashboard_backoff.failed()
+            pid = dashboard.revive(self._environment)
             self._journal.say("Ray's dashboard ended; starting it again.", "dashboard", pid=pid)
-
-    def _deploy(self) -> None:
-        self._child = self._spawn([sys.executable, "-m", "deployments.launch"], "launch")
-        self._enter(Phase.DEPLOYING)
-
-    def _check_deployed(self) -> None:
-        if self._child_done("the deployment failed", _DEPLOY_TIMEOUT_SECONDS):
-            self._journal.note("deployed", seconds=self._elapsed())
-            if self._failed_at:
-                seconds = round(time.monotonic() - self._failed_at, 1)
-                self._journal.say(f"Serving again after {seconds} s.", "recovered", seconds=seconds)
-                self._failed_at = 0.0
-            self._healthy_at = time.monotonic()
-            self._enter(Phase.SERVING)
 
     def _child_done(self, failure: str, timeout_seconds: float) -> bool:
         """Whether the command under way has succeeded; if it failed, all is begun anew."""
@@ -162,7 +200,8 @@ class RayService:
             if now - self._healthy_at > 2 * _PROBE_EVERY_SECONDS:
                 self._journal.note("healthy_again", seconds=round(now - self._healthy_at, 1))
             self._healthy_at = now
-            self._backoff.reset()
+            if self._elapsed() > _STABLE_SECONDS:
+                self._backoff.reset()
         elif now - max(self._heard_at, self._healthy_at) > _SILENT_LIMIT_SECONDS:
             self._fail("HAProxy does not answer")
         elif now - self._healthy_at > _UNHEALTHY_LIMIT_SECONDS:
@@ -192,7 +231,8 @@ class RayService:
         with path.open("ab") as output:
             return subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
+                bufsize=0,
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
                 cwd=self._settings.home_path,

@@ -12,7 +12,7 @@ from cli.journal import Journal
 from core.settings import Settings
 from store.embedded.server import Server, ServerFailed
 
-_FIRST_PAUSE_SECONDS = 0.2
+_FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 5.0
 _STABLE_AFTER_SECONDS = 30.0
 _UNREADABLE_AFTER_FAILURES = 3
@@ -25,28 +25,38 @@ class Service(Protocol):
 
 
 class Backoff:
-    """When to try again: at once the first time, later and later while it keeps failing."""
+    """When to try again: at once after the first failure, then later and later while nothing
+    lasts. What has run for `stable_seconds` has lasted."""
 
-    def __init__(self) -> None:
-        self._pause_seconds = 0.0
-        self._tried_at = -math.inf
+    def __init__(
+        self,
+        longest_seconds: float = _LONGEST_PAUSE_SECONDS,
+        stable_seconds: float = _STABLE_AFTER_SECONDS,
+    ) -> None:
+        self.failures = 0
+        self._longest_seconds = longest_seconds
+        self._stable_seconds = stable_seconds
+        self._due_at = -math.inf
 
     def due(self) -> bool:
-        """Whether it is time to try; if so the next pause starts to count."""
+        """Whether it is time to try."""
+        return time.monotonic() >= self._due_at
+
+    def failed(self) -> float:
+        """Says that the last try has come to nothing; how many seconds to wait from now."""
         now = time.monotonic()
-        if now - self._tried_at < self._pause_seconds:
-            return False
-        if now - self._tried_at > _STABLE_AFTER_SECONDS:
-            self._pause_seconds = 0.0
-        self._tried_at = now
-        self._pause_seconds = min(
-            max(self._pause_seconds * 2, _FIRST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS
-        )
-        return True
+        if now - self._due_at > self._stable_seconds:
+            self.failures = 0
+        self.failures += 1
+        pause = _FIRST_PAUSE_SECONDS * 2.0 ** (self.failures - 2) if self.failures > 1 else 0.0
+        pause = min(pause, self._longest_seconds)
+        self._due_at = now + pause
+        return pause
 
     def reset(self) -> None:
-        """Says that the last try succeeded."""
-        self._pause_seconds = 0.0
+        """Says that the last try has lasted."""
+        self.failures = 0
+        self._due_at = -math.inf
 
 
 class EmbeddedService:
@@ -98,6 +108,7 @@ class EmbeddedService:
             self.server = self._start(self._settings)
             self._journal.note(f"{self.name}_started", pid=self.server.pid)
         except (OSError, ServerFailed, TimeoutError) as error:
+            self._backoff.failed()
             self._journal.say(
                 f"{self.name} could not be started: {error}",
                 f"{self.name}_failed",
@@ -105,6 +116,7 @@ class EmbeddedService:
             )
 
     def _note_death(self, server: Server) -> None:
+        self._backoff.failed()
         self._failures = 0 if self._was_ready else self._failures + 1
         self._was_ready = False
         self._journal.say(

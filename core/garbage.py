@@ -6,7 +6,8 @@ import asyncio
 import ctypes
 import gc
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 YOUNG_OBJECTS = 50_000
 TIDY_EVERY_SECONDS = 10.0
@@ -24,6 +25,17 @@ def collect_seldom() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, 20, 20)
+
+
+@contextmanager
+def collecting_nothing() -> Iterator[None]:
+    """While modules are loaded: nothing of that is garbage, and to look for it takes a fourth of
+    the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 class Tidying:

@@ -21,6 +21,11 @@ def haproxy_dir(settings: Settings) -> Path:
     return settings.run_dir / "haproxy"
 
 
+def gcs_dir(settings: Settings) -> Path:
+    """Where the GCS of a copy's only node keeps what it must know when it is started again."""
+    return settings.run_dir / "gcs"
+
+
 def token_path(settings: Settings) -> Path:
     """The file with the token that opens this copy's Ray."""
     return settings.home_path / "ray-token"
@@ -35,11 +40,32 @@ def ray_environment(settings: Settings, *, one_machine: bool = True) -> dict[str
     environment |= _MEMORY
     environment["HOLDFAST_HOME"] = str(settings.home_path)
     if one_machine:
+        environment |= QUIET | _alone(settings)
+    return environment
+
+
+def workers(settings: Settings) -> int:
+    """How many workers of Ray a copy needs: hosts, replicas, the keeper, Serve's controller and
+    HAProxy's manager."""
+    applications = 2 if settings.layout == "split" else 1
+    return settings.hosts + settings.replicas * applications + 3
+
+
+def _alone(settings: Settings) -> dict[str, str]:
+    return {
         # Its name tells where it comes from; what it does is to make loopback the node's
         # address on any system, so that a laptop may also change networks.
-        environment["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-        environment |= QUIET
-    return environment
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        # A GCS that is started again reads what it knew, and nobody else need be.
+        "RAY_gcs_storage": "rocksdb",
+        "RAY_gcs_storage_path": str(gcs_dir(settings)),
+        # Workers load Python while the rest of Ray starts.
+        "RAY_enable_worker_prestart": "1",
+        "RAY_num_workers_soft_limit": str(workers(settings)),
+        # The raylet's own store is there in a moment; by default it looks again after a second.
+        "RAY_raylet_client_connect_timeout_milliseconds": "50",
+        "RAY_raylet_client_num_connect_attempts": "200",
+    }
 
 
 # Each of the thirty threads of a process has an arena of its own by default, which keeps what one

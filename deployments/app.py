@@ -12,6 +12,7 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from core.build import build_id
+from core.garbage import collecting_nothing
 from core.settings import get_settings
 from deployments.keeper import KeeperReplica
 
@@ -35,9 +36,10 @@ def build(args: dict[str, Any]) -> serve.Application:
     name = args.get("capability")
 
     def build_app() -> FastAPI:  # called in the replica; Serve takes plain functions only
-        from deployments.replica import make_app
+        with collecting_nothing():
+            from deployments.replica import make_app
 
-        return make_app(name)
+            return make_app(name)
 
     api: Any = serve.deployment(
         serve.ingress(build_app)(_Replica),
@@ -71,6 +73,7 @@ class _Replica:
 
     def __init__(self, keeper: DeploymentHandle[Any] | None = None) -> None:
         """Takes the keeper only so that Serve starts it with the application."""
-        from deployments.replica import prepare
+        with collecting_nothing():
+            from deployments.replica import prepare
 
         prepare()

@@ -45,27 +45,97 @@ def configuration(settings: Settings) -> dict[str, Any]:
     return config
 
 
-def deploy(settings: Settings) -> None:
-    """Deploys, and returns when every application runs and nothing is left of another build.
-    Raises DeploymentFailed."""
-    from actors.runtime.remote import RayHosts  # not for whoever reads the configuration only
+class Launch:
+    """The first deployment on a Ray. To make it loads all that it needs; Ray may still be starting
+    then.
 
-    ray: Any = import_module("ray")
-    serve: Any = import_module("ray.serve._private.api")
+    It builds the applications itself, where `deploy` has Serve start a process that does.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        serve: Any = import_module("ray.serve")
+        self._config = _parsed(settings)
+        self._targets = [
+            serve.RunTarget(
+                target=_builder(application.import_path)(application.args),
+                name=application.name,
+                route_prefix=application.route_prefix,
+                logging_config=self._config.logging_config,
+            )
+            for application in self._config.applications
+        ]
+
+    def run(self) -> None:
+        """Deploys, and returns when every application runs. Raises DeploymentFailed."""
+        from actors.runtime.remote import RayHosts  # not for whoever reads the configuration only
+
+        serve: Any = import_module("ray.serve")
+        _connect(self._settings)
+        # Begun now, they are there when the keeper first looks for them.
+        asyncio.run(RayHosts(build_id(), self._settings.hosts).ensure())
+        client = _start_serve(self._config)
+        serve.run_many(
+            self._targets,
+            wait_for_ingress_deployment_creation=False,
+            wait_for_applications_running=False,
+        )
+        _wait_until_running(client, {target.name for target in self._targets})
+
+
+def _parsed(settings: Settings) -> Any:
     schema: Any = import_module("ray.serve.schema")
-    config = schema.ServeDeploySchema.model_validate(configuration(settings))
+    return schema.ServeDeploySchema.model_validate(configuration(settings))
+
+
+def _builder(import_path: str) -> Callable[[dict[str, Any]], Any]:
+    module, _, name = import_path.partition(":")
+    builder: Callable[[dict[str, Any]], Any] = getattr(import_module(module), name)
+    return builder
+
+
+def _connect(settings: Settings) -> None:
+    ray: Any = import_module("ray")
     ray.init(
         address=f"127.0.0.1:{settings.ports.gcs}",
         namespace="serve",
         log_to_driver=False,
         logging_level=logging.WARNING,
     )
+
+
+def _start_serve(config: Any) -> Any:
+    """Serve's controller, by a client for it. `serve.start` would also wait for HAProxy's
+    manager, which replicas need not: both start at once."""
+    api: Any = import_module("ray.serve._private.api")
+    context: Any = import_module("ray.serve.context")
+    controller, _ = api._create_controller_and_proxy_refs(
+        http_options=config.http_options.model_dump(),
+        grpc_options=config.grpc_options.model_dump(),
+        global_logging_config=config.logging_config,
+        global_tracing_config=None,
+        controller_options=api.ControllerOptions(),
+        proxy_location=config.proxy_location,
+    )
+    client = api.ServeControllerClient(controller)
+    context._set_global_client(client)
+    return client
+
+
+def deploy(settings: Settings) -> None:
+    """Deploys, and returns when every application runs and nothing is left of another build.
+    Raises DeploymentFailed."""
+    from actors.runtime.remote import RayHosts  # not for whoever reads the configuration only
+
+    api: Any = import_module("ray.serve._private.api")
+    config = _parsed(settings)
+    _connect(settings)
     hosts = RayHosts(build_id(), settings.hosts)
     if not hosts.others():
         # Begun now, they are there when the keeper first looks for them. Where another build
         # serves, its keeper would end hosts that it does not know.
         asyncio.run(hosts.ensure())
-    client = serve.serve_start(
+    client = api.serve_start(
         http_options=config.http_options.model_dump(),
         proxy_location=config.proxy_location,
         grpc_options=config.grpc_options.model_dump(),

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 import yaml
+from ray._private.parameter import RayParams
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.scripts.scripts import start as ray_start
 from ray.serve.schema import ServeDeploySchema
 
 from cli.main import app
-from cli.ray_node import RAY, cluster_command, prepare, start_command
+from cli.ray_node import RAY, cluster_command, prepare
+from cli.ray_start import fitted, head_parameters, node_parameters
 from core.ray_environment import QUIET, ray_environment
 from core.settings import Settings
 from deployments.launch import configuration
@@ -57,7 +59,6 @@ def test_the_cluster_starts_nodes_with_a_command_that_exists(cluster: dict[str, 
 
 def test_ray_takes_the_flags_of_every_node(home: Settings) -> None:
     commands = {
-        "alone": start_command(home),
         "head": cluster_command(home, join=None, autoscaling_config=Path("~/bootstrap.yaml")),
         "worker": cluster_command(home, join="192.0.2.10", autoscaling_config=None),
     }
@@ -65,13 +66,45 @@ def test_ray_takes_the_flags_of_every_node(home: Settings) -> None:
     for name, command in commands.items():
         assert command[: len(RAY) + 1] == [*RAY, "start"]
         parsed[name] = ray_start.make_context("start", command[len(RAY) + 1 :]).params
-    alone, head, worker = parsed["alone"], parsed["head"], parsed["worker"]
+    head, worker = parsed["head"], parsed["worker"]
     assert worker["address"] == f"192.0.2.10:{home.ports.gcs}"
-    # The same node, but for what makes a cluster of it.
-    differs = {name for name in alone if alone[name] != head[name]}
-    assert differs == {"no_monitor", "autoscaling_config", "include_dashboard"}
     for name in ("node_manager_port", "object_manager_port", "metrics_export_port"):
         assert worker[name] == head[name]
+
+
+def test_the_only_node_is_a_clusters_node(home: Settings) -> None:
+    """What one is told by words, the other is told by Ray's own names for them."""
+    command = cluster_command(home, join=None, autoscaling_config=None)
+    head = ray_start.make_context("start", command[len(RAY) + 1 :]).params
+    alone = head_parameters(home) | node_parameters(home)
+    assert RayParams(**alone).num_cpus == alone["num_cpus"]
+    words = {"gcs_server_port": "port", "metrics_agent_port": "dashboard_agent_grpc_port"}
+    assert {name: head[words.get(name, name)] for name in alone} == alone
+
+
+def test_the_raylet_alone_is_fitted_to_one_machine(home: Settings, tmp_path: Path) -> None:
+    raylet = [
+        "raylet",
+        f"--session_dir={tmp_path}",
+        "--node_id=one",
+        "--num_prestart_python_workers=4",
+        "--maximum_startup_concurrency=2",
+        "--labels=",
+        "--dashboard_agent_command=python agent.py",
+        "--runtime_env_agent_command=python main.py --port=1",
+        "--head",
+    ]
+    ours = fitted(raylet, home)
+    assert [word for word in ours if word not in raylet] == [
+        "--num_prestart_python_workers=7",
+        "--maximum_startup_concurrency=7",
+        '--dashboard_agent_command=sh -c "exec sleep 2147483647"',
+        '--runtime_env_agent_command=sh -c "exec sleep 2147483647"',
+    ]
+    assert len(ours) == len(raylet)
+    assert len(list(tmp_path.iterdir())) == 4, "it is told that nobody listens"
+    other = ["gcs_server", "--session_dir=x", "--labels="]
+    assert fitted(other, home) == other
 
 
 def test_nodes_of_a_cluster_run_in_the_same_environment(
@@ -79,9 +112,15 @@ def test_nodes_of_a_cluster_run_in_the_same_environment(
 ) -> None:
     alone = ray_environment(home)
     of_a_cluster = ray_environment(home, one_machine=False)
-    assert (
-        alone.keys() - of_a_cluster.keys() == {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"} | QUIET.keys()
-    )
+    assert alone.keys() - of_a_cluster.keys() == QUIET.keys() | {
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER",
+        "RAY_gcs_storage",
+        "RAY_gcs_storage_path",
+        "RAY_enable_worker_prestart",
+        "RAY_num_workers_soft_limit",
+        "RAY_raylet_client_connect_timeout_milliseconds",
+        "RAY_raylet_client_num_connect_attempts",
+    }
     assert of_a_cluster.items() <= alone.items()
     monkeypatch.setenv("RAY_AUTH_TOKEN", "given to all")
     assert of_a_cluster.items() <= prepare(home, one_machine=False).items()

@@ -6,11 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import psutil
 import pytest
 
 from cli.ray_daemons import Daemons
+from cli.ray_start import AGENTS
 from store.embedded.leftovers import is_alive, tagged
 from tests.house.conftest import PORT
 from tests.stack import Stack
@@ -25,7 +27,7 @@ def _daemons(copy: Stack) -> Daemons:
 def _dashboard(copy: Stack) -> psutil.Process:
     found = Daemons.among(tagged(copy.settings, "ray")).dashboard
     assert found
-    return found
+    return found.process
 
 
 VICTIMS: dict[str, Callable[[Stack], psutil.Process]] = {
@@ -39,8 +41,8 @@ VICTIMS: dict[str, Callable[[Stack], psutil.Process]] = {
     "postgres": lambda copy: copy.postgres()[0],
     "valkey": lambda copy: copy.valkey()[0],
     # The raylet ends of its own accord when its agent does.
-    "agent": lambda copy: copy.processes("ray::DashboardAgent")[0],
-    "gcs": lambda copy: _daemons(copy).gcs,
+    "agent": lambda copy: copy.processes(AGENTS[-1])[0],
+    "gcs": lambda copy: _daemons(copy).gcs.process,
 }
 
 
@@ -60,6 +62,30 @@ def test_what_is_killed_comes_back(copies: tuple[Stack, Stack], name: str) -> No
         assert time.monotonic() < deadline, copy.log.read_text()
         time.sleep(0.1)
     assert copy.supervisor.is_running()
+
+
+def test_without_the_gcs_the_others_go_on(copies: tuple[Stack, Stack]) -> None:
+    """It is started again alone, and knows afterwards whom to start again."""
+    _, copy = copies
+    copy.wait_ready()
+    others = {*copy.hosts(), *copy.replicas(), _daemons(copy).raylet.process}
+    before = _daemons(copy).gcs.process
+    before.kill()
+    _wait(copy, lambda: _daemons(copy).gcs.process != before)
+    host = copy.hosts()[0]
+    host.kill()
+    _wait(copy, lambda: len(copy.hosts()) == 2 and host not in copy.hosts() and copy.is_ready())
+    assert all(is_alive(one) for one in others - {host})
+
+
+def _wait(copy: Stack, until: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + HEAL_TIMEOUT_SECONDS
+    while True:
+        with suppress(RuntimeError):
+            if until():
+                return
+        assert time.monotonic() < deadline, copy.log.read_text()
+        time.sleep(0.1)
 
 
 def _replaced(copy: Stack, find: Callable[[Stack], psutil.Process], victim: psutil.Process) -> bool:

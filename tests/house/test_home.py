@@ -19,7 +19,8 @@ import pytest
 from cli.down import down
 from cli.home import HomeBusy, HomeLock, running_supervisor
 from cli.port_check import PortsBusy, check_ports
-from cli.ray_node import prepare, start_command
+from cli.ray_node import prepare
+from cli.ray_start import head_parameters, node_parameters
 from cli.services import Backoff
 from cli.up import UnusableHost, up
 from core.ray_environment import haproxy_dir, ray_environment, token_path
@@ -91,10 +92,10 @@ def test_two_copies_share_no_port_file_or_folder(tmp_path: Path) -> None:
     for name, value in first.items():
         if "/" in value or name.endswith("_PORT"):
             assert value != second[name], name
-    flags, others = start_command(one), start_command(two)
-    for name, value, other in zip(flags, flags[1:], others[1:], strict=False):
-        if name.endswith("-port") and not name.endswith("worker-port"):
-            assert value != other, name
+    parameters, others = (head_parameters(copy) | node_parameters(copy) for copy in (one, two))
+    for name, value in parameters.items():
+        if name.endswith("_port") and not name.endswith("worker_port"):
+            assert value != others[name], name
 
 
 def test_what_opens_ray_is_for_this_user_alone(home: Settings) -> None:
@@ -146,16 +147,18 @@ def test_backoff_tries_at_once_then_later_and_later(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(time, "monotonic", lambda: now)
     backoff = Backoff()
     tries = []
-    for _ in range(200):
+    for _ in range(300):
         if backoff.due():
             tries.append(now)
+            backoff.failed()
         now += 0.1
     pauses = [later - earlier for earlier, later in itertools.pairwise(tries)]
     assert tries[0] == 1_000.0
-    assert pauses[0] == pytest.approx(0.2, abs=0.11)
-    assert pauses == sorted(pauses)
-    assert max(pauses) < 5.2
-    backoff.reset()
+    assert pauses[0] == pytest.approx(0.1)
+    assert pauses == pytest.approx(sorted(pauses))
+    assert 4.9 < max(pauses) < 5.2
+    now += 40  # that one lasted
+    assert backoff.failed() == 0.0
     assert backoff.due()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -82,6 +83,32 @@ def test_who_goes_on_in_time_is_left_alone(
         _wait_until_stopped(sleeper.pid, stopped=False)
         watcher.tick()
     assert sleeper.poll() is None
+
+
+def test_whose_end_is_everybodys_is_told_to_go_on_first(watcher: Suspended, home: Settings) -> None:
+    keystone = subprocess.Popen(
+        ["sleep", "2147483647"], env={TAG_VARIABLE: tag(home, "ray"), "PATH": os.defpath}
+    )
+    try:
+        keystone.send_signal(signal.SIGSTOP)
+        _wait_until_stopped(keystone.pid)
+        for _ in range(2):
+            watcher.tick()
+        _wait_until_stopped(keystone.pid, stopped=False)
+        for _ in range(4):
+            watcher.tick()
+        assert keystone.poll() is None
+        keystone.send_signal(signal.SIGSTOP)
+        _wait_until_stopped(keystone.pid)
+        for _ in range(2):
+            watcher.tick()
+        keystone.send_signal(signal.SIGSTOP)  # whoever does it again means it
+        for _ in range(2):
+            watcher.tick()
+        assert keystone.wait(10) == -signal.SIGKILL
+    finally:
+        keystone.kill()
+        keystone.wait()
 
 
 def test_a_note_that_cannot_be_written_is_no_error(home: Settings) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from cli.home import running_supervisor
+from cli.ray_start import AGENTS
 from core.settings import Settings, get_settings
 from store.embedded.leftovers import everything
 from tests.stack import running_stack
@@ -35,6 +36,7 @@ PARTS = (
     ("ray::ProxyActor", "Serve's fall-back proxy", "answers where no replica is"),
     ("DashboardAgent", "Ray's agents", "the raylet ends without them"),
     ("RuntimeEnvAgent", "Ray's agents", "the raylet ends without them"),
+    (AGENTS[-1], "in Ray's agents' place", "the raylet ends without them; they do nothing"),
     ("ray::", "other workers of Ray", "started ahead"),
     ("bin/haproxy", "HAProxy", "the door"),
     ("gcs_server", "GCS", "Ray's memory: actors by name"),

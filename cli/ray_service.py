@@ -30,8 +30,8 @@ _START_TIMEOUT_SECONDS = 240.0
 # Between the starts of a Ray that does not last, at most.
 _LONGEST_PAUSE_SECONDS = 60.0
 _STABLE_SECONDS = 20.0
-# One that ends again so soon does not get over what it has written down.
-_GCS_STABLE_SECONDS = 10.0
+# One that ends again and again does not get over what it has written down.
+_GCS_TRIES = 3
 _PROBE_EVERY_SECONDS = 1.0
 _PROBE_TIMEOUT_SECONDS = 2.0
 # Serve brings back HAProxy or a replica within seconds; if it takes longer than this, it is stuck.
@@ -59,6 +59,7 @@ class RayService:
         self._stopgap = Stopgap(settings, journal)
         # What serves for long enough says so itself: a start alone may take minutes.
         self._backoff = Backoff(_LONGEST_PAUSE_SECONDS, stable_seconds=math.inf)
+        self._gcs_backoff = Backoff()
         self._dashboard_backoff = Backoff()
         self._child: subprocess.Popen[bytes] | None = None
         self._daemons: Daemons | None = None
@@ -68,10 +69,8 @@ class RayService:
         self._healthy_at = 0.0
         self._heard_at = 0.0
         self._probed_at = 0.0
-        self._gcs_revived_at = -math.inf
 
     def tick(self) -> None:
-        self._check_daemons()
         match self.phase:
             case Phase.DOWN if self._backoff.due():
                 self._start()
@@ -79,6 +78,7 @@ class RayService:
                 self._check_started()
             case Phase.SERVING:
                 self._check_serving()
+        self._check_daemons()
 
     def end(self) -> None:
         """Kills everything of Ray's. Hard, because it is quick and nothing is lost by it: what
@@ -162,13 +162,13 @@ class RayService:
 
     def _revive_gcs(self, gcs: Daemon) -> None:
         """It alone, as long as that helps; everything if Ray is just being started."""
-        now = time.monotonic()
-        if self.phase is not Phase.SERVING or now - self._gcs_revived_at < _GCS_STABLE_SECONDS:
-            self._fail("Ray lost the GCS")
-            return
-        self._gcs_revived_at = now
-        pid = gcs.revive(self._environment)
-        self._journal.say("Ray's GCS ended; starting it again.", "gcs", pid=pid)
+        if self._gcs_backoff.due():
+            self._gcs_backoff.failed()
+            if self.phase is not Phase.SERVING or self._gcs_backoff.failures > _GCS_TRIES:
+                self._fail("Ray lost the GCS")
+                return
+            pid = gcs.revive(self._environment)
+            self._journal.say("Ray's GCS ended; starting it again.", "gcs", pid=pid)
 
     def _revive_dashboard(self, dashboard: Daemon) -> None:
         if self._dashboard_backoff.due():

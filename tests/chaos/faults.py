@@ -14,6 +14,7 @@ import asyncpg
 import psutil
 from redis.exceptions import RedisError
 
+from cli.ray_start import AGENTS
 from store.embedded.leftovers import is_alive, signal_process
 from store.redis import Redis
 from tests.stack import Stack
@@ -148,9 +149,7 @@ LONG: dict[str, Fault] = SHORT | {
     "stall Valkey for 5 s": stall_valkey,
     "kill a backend of a replica": _kill(lambda stack: stack.postgres("postgres: holdfast_app")),
     "kill the HAProxy manager": _titled("ray::HAProxyManager"),
-    "kill the proxy actor": _titled("ray::ProxyActor"),
     "kill the GCS": _titled("gcs/gcs_server"),
     "kill the raylet": _titled("raylet/raylet"),
-    "kill the dashboard": _titled("dashboard/dashboard.py"),
-    "kill an agent": _titled("ray::DashboardAgent"),
+    "kill an agent": _titled(AGENTS[-1]),
 }

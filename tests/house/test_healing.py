@@ -12,7 +12,6 @@ import psutil
 import pytest
 
 from cli.ray_daemons import Daemons
-from cli.ray_start import AGENTS
 from store.embedded.leftovers import is_alive, tagged
 from tests.house.conftest import PORT
 from tests.stack import Stack
@@ -40,8 +39,7 @@ VICTIMS: dict[str, Callable[[Stack], psutil.Process]] = {
     "dashboard": _dashboard,
     "postgres": lambda copy: copy.postgres()[0],
     "valkey": lambda copy: copy.valkey()[0],
-    # The raylet ends of its own accord when its agent does.
-    "agent": lambda copy: copy.processes(AGENTS[-1])[0],
+    "raylet": lambda copy: _daemons(copy).raylet.process,
     "gcs": lambda copy: _daemons(copy).gcs.process,
 }
 
@@ -67,7 +65,7 @@ def test_what_is_killed_comes_back(copies: tuple[Stack, Stack], name: str) -> No
 def test_without_the_gcs_the_others_go_on(copies: tuple[Stack, Stack]) -> None:
     """It is started again alone, and knows afterwards whom to start again."""
     _, copy = copies
-    copy.wait_ready()
+    _wait(copy, lambda: copy.is_ready() and not copy.processes("cli.ray_start"))
     others = {*copy.hosts(), *copy.replicas(), _daemons(copy).raylet.process}
     before = _daemons(copy).gcs.process
     before.kill()

@@ -144,6 +144,13 @@ def _of_server(settings: Settings) -> list[Check]:
     async def sessions(connection: Connection) -> list[Finding]:
         return [_of_sessions(settings, await health.sessions(connection), await _most(connection))]
 
+    async def rights(connection: Connection) -> list[Finding]:
+        right = await servers.hosts_lack(connection)
+        if right is None:
+            return [Finding("hosts' rights", "well", "They may commit.")]
+        told = "Hosts may not make the function by which they commit: they write nothing."
+        return [Finding("hosts' rights", "wrong", told, f"{right};")]
+
     async def transactions(connection: Connection) -> list[Finding]:
         return _of_forgotten(await health.forgotten(connection))
 
@@ -151,6 +158,7 @@ def _of_server(settings: Settings) -> list[Check]:
         ("synchronous_commit", durability),
         ("standbys", standbys),
         ("connections", sessions),
+        ("hosts' rights", rights),
         ("open transactions", transactions),
     ]
 

@@ -3,14 +3,12 @@ registers, one statement per kind of key, per table, and per batch."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import asyncpg
-import msgspec
 
-from store.journal import Stale
+from store.batches import Write
 
 Columns = list[list[Any]]
 
@@ -26,13 +24,6 @@ class Read(NamedTuple):
 
     statement: str
     arguments: Callable[[Sequence[Any]], Columns] = ids_and_tenants
-
-
-class Write(NamedTuple):
-    """`statement` takes one array per column of the rows; `row` puts a row into that shape."""
-
-    statement: str
-    row: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None = None
 
 
 class Tables(NamedTuple):
@@ -64,44 +55,19 @@ FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[]) AS r(a
 )
 
 
-_BARE = re.compile(r"\$(\d+)::(uuid|bigint|int|bool)\[\]")
-_to_json = msgspec.json.Encoder().encode
-
-
-class _Prepared(NamedTuple):
-    """A Write whose arrays of scalars that need no quoting travel as text: the driver looks at
-    each element of an array in Python, which took a quarter of a host's time."""
-
-    statement: str
-    bare: frozenset[int]
-    row: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None
-
-    def arguments(self, rows: Iterable[tuple[Any, ...]]) -> list[Any]:
-        shaped = rows if self.row is None else map(self.row, rows)
-        return [
-            f"{{{_to_json(column).decode()[1:-1]}}}" if place in self.bare else list(column)
-            for place, column in enumerate(zip(*shaped, strict=True), 1)
-        ]
-
-
-def _prepared(write: Write) -> _Prepared:
-    bare = frozenset(int(found[1]) for found in _BARE.finditer(write.statement))
-    return _Prepared(_BARE.sub(r"$\1::text::\2[]", write.statement), bare, write.row)
-
-
 class AggregateLoader:
     """See `store.journal.Loader`. Tables are written in the order of the modules, so that no two
     hosts ever wait for each other; the outbox last."""
 
     def __init__(self, modules: Sequence[Tables]) -> None:
         self._reads: dict[str, Read] = {}
-        self._writes: dict[str, _Prepared] = {}
+        self.writes: dict[str, Write] = {}
         self._due: dict[str, str] = {}
         for module in (*modules, OUTBOX):
-            if both := self._writes.keys() & module.writes.keys():
+            if both := self.writes.keys() & module.writes.keys():
                 raise ValueError(f"registered twice: {both}")
             self._reads |= module.reads
-            self._writes |= {table: _prepared(write) for table, write in module.writes.items()}
+            self.writes |= module.writes
             self._due |= module.due
 
     async def load(self, connection: asyncpg.Connection, keys: Sequence[Any]) -> dict[Any, Any]:
@@ -130,20 +96,6 @@ class AggregateLoader:
             for kind, statement in self._due.items()
             for row in await connection.fetch(statement, *arguments)
         ]
-
-    async def write(
-        self, connection: asyncpg.Connection, rows: Mapping[str, Sequence[tuple[Any, ...]]]
-    ) -> None:
-        """Writes a batch's rows: one statement per table, whatever their number. Raises KeyError
-        for rows of a table that nobody registered, Stale when the database holds another row
-        than the one that these follow."""
-        for table in rows.keys() - self._writes.keys():
-            raise KeyError(table)
-        for table, write in self._writes.items():
-            if tuples := rows.get(table):
-                status = await connection.execute(write.statement, *write.arguments(tuples))
-                if int(status.rpartition(" ")[2]) != len(tuples):
-                    raise Stale(f"{table}: {status} of {len(tuples)} rows")
 
 
 def array_literal(items: Sequence[Any]) -> str:

@@ -12,6 +12,9 @@ import asyncpg
 
 CONNECT_TIMEOUT_SECONDS = 5
 
+# How the name of a function begins that is called outside of a transaction, in order to commit.
+COMMITTING = "pg_temp.commit_"
+_COMMITS = ("commit", f"select {COMMITTING}")
 _WARNING = "01000"
 
 # Whatever fails between us and the server; what else is raised is our own.
@@ -69,7 +72,7 @@ def _end_if_not_replicated(connection: Any, message: asyncpg.PostgresLogMessage)
     he says yes: this is called before the COMMIT returns."""
     if message.sqlstate == _WARNING and (
         "synchronous replication" in message.message
-        or str(message.query or "").upper().startswith("COMMIT")
+        or str(message.query or "").lower().startswith(_COMMITS)
     ):
         connection.terminate()
 

@@ -20,7 +20,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from store.aggregates import Columns, Read, Tables, Write, array_literal, ids_and_tenants
+from store.aggregates import Columns, Read, Tables, array_literal, ids_and_tenants
+from store.batches import Write
 from store.schema import metadata, used
 
 stock_levels = Table(

@@ -26,6 +26,7 @@ from uuid import UUID
 import asyncpg
 
 from store import leases
+from store.batches import FENCED, PLANS, STALE, Procedure, Write
 from store.connect import (
     CONNECT_TIMEOUT_SECONDS,
     FAILURES,
@@ -68,11 +69,6 @@ class Rejected(Exception):
         self.why = why
 
 
-class Stale(Exception):
-    """Fewer rows were written than there are: one in the database is newer than it should be,
-    or another tenant's."""
-
-
 class OutcomeUnknown(Exception):
     """The connection was lost or the commit failed otherwise: it may or may not have happened."""
 
@@ -86,14 +82,22 @@ class Logged(NamedTuple):
     reply: bytes
 
 
+# Written after all else of a batch.
+LOG = {
+    "command_log": Write(
+        """
+INSERT INTO command_log (id, tenant_id, fingerprint, reply)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::bytea[])"""
+    )
+}
+
+
 class Loader(Protocol):
-    """How a family reads and writes its own tables, over the host's connection."""
+    """How a family reads its own tables, over the host's connection, and what writes them."""
 
     async def load(
         self, connection: asyncpg.Connection, keys: Sequence[Any]
     ) -> Mapping[Any, Any]: ...
-
-    async def write(self, connection: asyncpg.Connection, rows: Any) -> None: ...
 
     async def due(
         self,
@@ -102,6 +106,11 @@ class Loader(Protocol):
         until_ms: int,
         at_most: int,
     ) -> Sequence[tuple[int, Any]]: ...
+
+    @property
+    def writes(self) -> Mapping[str, Write]:
+        """By table, in the order in which they are written."""
+        ...
 
 
 async def _connect(
@@ -120,6 +129,9 @@ async def _connect(
             "tcp_keepalives_idle": "2",
             "tcp_keepalives_interval": "1",
             "tcp_keepalives_count": "3",
+            # A commit is a statement without BEGIN.
+            "default_transaction_isolation": "read committed",
+            **PLANS,
         },
     )
 
@@ -181,6 +193,8 @@ class HostStore:
         self._commits, self._errands = line(COMMIT_TIMEOUT_SECONDS), line(COMMIT_TIMEOUT_SECONDS)
         # Its own, so that a lease is renewed whatever else takes its time.
         self._renewals = line(RENEWAL_TIMEOUT_SECONDS)
+        self._made_on: asyncpg.Connection | None = None
+        self._procedures: dict[tuple[Loader, ...], Procedure] = {}
         fetching = (COMMIT_TIMEOUT_SECONDS, FETCH_TIMEOUT_SECONDS)
         self._loads = [line(*fetching) for _ in range(LOAD_LINES)]
         self._questions = [line(*fetching) for _ in range(QUESTION_LINES)]
@@ -295,42 +309,49 @@ class HostStore:
         log: Sequence[Logged],
     ) -> None:
         try:
-            async with connection.transaction(isolation="read_committed"):
-                with dropped_when_late(connection):
-                    await self._prove(connection, epochs)
-                    for loader, rows in writes:
-                        await loader.write(connection, rows)
-                    await _write_log(connection, log)
+            with dropped_when_late(connection):
+                procedure = await self._procedure(connection, [loader for loader, _ in writes])
+                await connection.execute(
+                    procedure.call,
+                    [shard.family for shard in epochs],
+                    [shard.number for shard in epochs],
+                    list(epochs.values()),
+                    self.host.id,
+                    *procedure.arguments([*(rows for _, rows in writes), {"command_log": log}]),
+                )
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
             if error.table_name == "command_log" and error.constraint_name is None:
                 raise OutcomeUnknown from error  # this day's partition is yet to be made
             raise Rejected(str(error), Why.DATA) from error
-        except Stale as error:
-            raise Rejected(str(error), Why.STALE) from error
+        except UnicodeEncodeError as error:
+            raise Rejected(repr(error), Why.DATA) from error
         except asyncpg.PostgresError as error:
+            if error.sqlstate == FENCED:
+                raise Fenced from error
+            if error.sqlstate == STALE:
+                raise Rejected(str(error), Why.STALE) from error
             if _is_of_the_statement(error) and not connection.is_closed():
                 raise Rejected(str(error), Why.BROKEN) from error
             raise
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            # Rows that the driver cannot send, or of a table that nobody knows: a bug of ours.
+            # Rows that cannot be sent, or of a table that nobody knows: a bug of ours.
             if connection.is_closed():
                 raise OutcomeUnknown from error
             raise Rejected(repr(error), Why.BROKEN) from error
 
-    async def _prove(self, connection: asyncpg.Connection, epochs: Mapping[Shard, int]) -> None:
-        # FOR KEY SHARE would not block the UPDATE that moves an epoch; FOR SHARE does.
-        rows = await connection.fetch(
-            "SELECT 1 FROM shard_leases l"
-            " JOIN unnest($1::text[], $2::int[], $3::bigint[]) AS p(family, shard, epoch)"
-            " ON l.family = p.family AND l.shard = p.shard AND l.epoch = p.epoch"
-            " WHERE l.host_id = $4 FOR SHARE OF l",
-            [shard.family for shard in epochs],
-            [shard.number for shard in epochs],
-            list(epochs.values()),
-            self.host.id,
-        )
-        if len(rows) != len(epochs):
-            raise Fenced
+    async def _procedure(
+        self, connection: asyncpg.Connection, loaders: Sequence[Loader]
+    ) -> Procedure:
+        """What writes the tables of these and the log, made if the connection has it not yet."""
+        if self._made_on is not connection:
+            self._made_on, self._procedures = connection, {}
+        made = self._procedures.get(tuple(loaders))
+        if made is None:
+            parts = [*(loader.writes for loader in loaders), LOG]
+            made = Procedure(len(self._procedures), parts)
+            await connection.execute(made.definition)
+            self._procedures[tuple(loaders)] = made
+        return made
 
     async def close(self) -> None:
         for line in self.lines:
@@ -366,12 +387,3 @@ def dropped_when_late(connection: asyncpg.Connection) -> Iterator[None]:
     except TimeoutError:
         connection.terminate()
         raise
-
-
-async def _write_log(connection: asyncpg.Connection, log: Sequence[Logged]) -> None:
-    if log:
-        await connection.execute(
-            "INSERT INTO command_log (id, tenant_id, fingerprint, reply)"
-            " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::bytea[])",
-            *(list(column) for column in zip(*log, strict=True)),
-        )

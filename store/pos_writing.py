@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from store.aggregates import Read, Tables, Write
+from store.aggregates import Read, Tables
+from store.batches import Write
 
 # As a value travels in an array, and as it is stored: times in ms since the epoch, JSON as text.
 _TRAVELS = {"ms": "bigint", "json": "text"}

@@ -36,7 +36,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import Conflict, FieldError
 from core.paging import MOST_COUNTED, Part, Span
-from store.aggregates import Read, Tables, Write, array_literal
+from store.aggregates import Read, Tables, array_literal
+from store.batches import Write
 from store.engine import sqlstate
 from store.paging import Row, falling, page, rising
 from store.schema import metadata, moment

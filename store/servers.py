@@ -164,6 +164,8 @@ def prepare(url: str, settings: Settings) -> list[str]:
     if limit < settings.replicas:
         raise UnusableServer(str(what_is_short(server, settings)))
     migrate.upgrade(url)
+    if fault := asyncio.run(_let_hosts_commit(url)):
+        raise UnusableServer(fault)
     told = [what_is_short(server, settings), asyncio.run(_limit(url, limit))]
     return [one for one in told if one]
 
@@ -185,6 +187,34 @@ async def _limit(url: str, limit: int) -> str | None:
             )
     finally:
         await connection.close()
+
+
+async def _let_hosts_commit(url: str) -> str | None:
+    """See `store.batches`. Not everybody may make what lives as long as a session, where an
+    administrator took that right from PUBLIC; why a host would not either, in words."""
+    connection = await _connect(url, {})
+    try:
+        if (right := await hosts_lack(connection)) is not None:
+            await _try(connection, right)
+        if (right := await hosts_lack(connection)) is None:
+            return None
+        return (
+            "Hosts commit by a function that each of their sessions makes for itself, and may not"
+            f" make it. Have an administrator run: {right};"
+        )
+    finally:
+        await connection.close()
+
+
+async def hosts_lack(connection: asyncpg.Connection) -> str | None:
+    """The statement that gives hosts the right to make what they commit with; None if they have
+    it."""
+    statement: str | None = await connection.fetchval(
+        "SELECT format('GRANT TEMPORARY ON DATABASE %I TO %I', current_database(), $1::text)"
+        " WHERE NOT has_database_privilege($1::text, current_database(), 'TEMPORARY')",
+        HOST_ROLE,
+    )
+    return statement
 
 
 async def _try(connection: asyncpg.Connection, statement: str) -> bool:

@@ -21,7 +21,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.paging import Part, Span
-from store.aggregates import Read, Tables, Write, array_literal
+from store.aggregates import Read, Tables, array_literal
+from store.batches import Write
 from store.paging import Row, falling, page
 from store.schema import metadata, used
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,7 +13,11 @@ from urllib.parse import parse_qs, urlsplit
 
 _SOCKET = ".s.PGSQL.5432"
 _CHUNK = 65_536
+_REQUEST = 1 << 24
 _LATE_SECONDS = 0.3
+# Messages of the protocol: what prepares a statement that commits, and the end of a request.
+_PREPARES = re.compile(rb"P.{4}(\w+)\0SELECT pg_temp\.commit_", re.DOTALL)
+_SYNC = b"S\0\0\0\4"
 
 
 class Cut(Enum):
@@ -31,12 +36,21 @@ class Link:
         self.client, self.server = client, server
         self.flowing = asyncio.Event()
         self.flowing.set()
+        # Names of statements which commit.
+        self.commits: set[bytes] = set()
         # Set, it swallows the next answer and then cuts the connection.
         self.swallow = False
 
     def cut(self) -> None:
         for side in (self.client, self.server):
             side.transport.abort()
+
+
+def _commits(request: bytes, link: Link) -> bool:
+    """Whether it executes a statement that commits, or says so itself."""
+    if request.startswith(b"Q"):
+        return request[5:].startswith(b"COMMIT")
+    return request.startswith(b"B") and request[6:70].partition(b"\0")[0] in link.commits
 
 
 class PostgresProxy:
@@ -59,7 +73,7 @@ class PostgresProxy:
 
     async def start(self) -> None:
         path = Path(self._folder.name) / _SOCKET
-        self._server = await asyncio.start_unix_server(self._accept, path)
+        self._server = await asyncio.start_unix_server(self._accept, path, limit=_REQUEST)
 
     async def stop(self) -> None:
         assert self._server is not None
@@ -97,7 +111,7 @@ class PostgresProxy:
         self._links.add(link)
         try:
             await asyncio.gather(self._upstream(reader, link), self._downstream(answers, link))
-        except (OSError, asyncio.CancelledError):
+        except (OSError, EOFError, asyncio.CancelledError):
             return
         finally:
             self._links.discard(link)
@@ -106,8 +120,10 @@ class PostgresProxy:
     async def _upstream(self, reader: asyncio.StreamReader, link: Link) -> None:
         while data := await reader.read(_CHUNK):
             await link.flowing.wait()
-            # asyncpg sends it as a simple query, in a message of its own.
-            if data.startswith(b"Q") and data[5:].startswith(b"COMMIT"):
+            link.commits.update(_PREPARES.findall(data))
+            if _commits(data, link):
+                if data.startswith(b"B") and not data.endswith(_SYNC):
+                    data += await reader.readuntil(_SYNC)
                 await asyncio.sleep(self.commit_seconds)
                 cut = self.decide()
                 self.cuts += cut is not Cut.NONE

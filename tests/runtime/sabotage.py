@@ -12,7 +12,7 @@ from actors.runtime.committing import Committing
 from actors.runtime.mailbox import Mailbox
 from actors.runtime.memory import Working
 from actors.runtime.tenure import Tenure
-from store import leases
+from store import batches, leases
 from store.journal import HostStore
 
 Sabotage = Callable[[pytest.MonkeyPatch], None]
@@ -28,7 +28,7 @@ def nothing(patch: pytest.MonkeyPatch) -> None:
 
 def proof_off(patch: pytest.MonkeyPatch) -> None:
     """Commits without proving the epochs."""
-    patch.setattr(HostStore, "_prove", _nothing)
+    patch.setattr(batches, "PROOF", "")
 
 
 def lease_off(patch: pytest.MonkeyPatch) -> None:
@@ -43,21 +43,19 @@ def termination_off(patch: pytest.MonkeyPatch) -> None:
 
 def share_off(patch: pytest.MonkeyPatch) -> None:
     """The proof reads the epochs without holding them until the end of the transaction."""
-    prove = HostStore._prove
+    weaker = batches.PROOF.replace("FOR SHARE", "FOR KEY SHARE")
+    assert weaker != batches.PROOF
+    patch.setattr(batches, "PROOF", weaker)
 
-    class Weaker:
-        def __init__(self, connection: Any) -> None:
-            self._connection = connection
 
-        async def fetch(self, query: str, *arguments: Any) -> Any:
-            weaker = query.replace("FOR SHARE", "FOR KEY SHARE")
-            assert weaker != query
-            return await self._connection.fetch(weaker, *arguments)
+def guard_off(patch: pytest.MonkeyPatch) -> None:
+    """Rows are written over whatever is there."""
+    body = batches._Table.body
 
-    async def weak(self: HostStore, connection: Any, epochs: Any) -> None:
-        await prove(self, Weaker(connection), epochs)
+    def unguarded(*arguments: Any) -> str:
+        return body(*arguments).replace("t.sequence < excluded.sequence", "true")
 
-    patch.setattr(HostStore, "_prove", weak)
+    patch.setattr(batches._Table, "body", unguarded)
 
 
 def log_unread(patch: pytest.MonkeyPatch) -> None:

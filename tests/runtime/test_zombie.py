@@ -16,6 +16,7 @@ from actors.runtime.ports import HostLost
 from actors.runtime.wire import Answer, Envelope, Outcome, shard_of
 from actors.stock import model as m
 from core.ids import uuid7
+from store import leases
 from store.leases import LEASE_SECONDS, Shard
 from tests.runtime import sabotage
 from tests.runtime.audit import audit
@@ -26,7 +27,19 @@ from tests.runtime.sabotage import Sabotage
 
 ROUNDS = 40 if LONG else 1
 
-Stop = Callable[[Node], Awaitable[asyncio.Event]]
+Stop = Callable[[Urls, Node], Awaitable[asyncio.Event]]
+
+# The server itself writes and commits once it has proved the epochs: here it waits in between.
+_WAITS = """
+CREATE FUNCTION wait_in_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  IF current_setting('application_name') = '{name}' THEN
+    PERFORM pg_advisory_xact_lock(1);
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER waits BEFORE INSERT ON reservations EXECUTE FUNCTION wait_in_commit();
+SELECT pg_advisory_lock(1)"""
+_WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 
 
 @dataclass
@@ -42,7 +55,7 @@ class Harm:
         return bool(self.stale_answers or self.contradictions or self.stayed)
 
 
-async def between_batches(node: Node) -> asyncio.Event:
+async def between_batches(urls: Urls, node: Node) -> asyncio.Event:
     async with node.host._turn:
         node.freeze()
     stopped = asyncio.Event()
@@ -50,15 +63,34 @@ async def between_batches(node: Node) -> asyncio.Event:
     return stopped
 
 
-async def before_the_transaction(node: Node) -> asyncio.Event:
+async def before_the_transaction(urls: Urls, node: Node) -> asyncio.Event:
     return _stops_at(node, "commit", after=False)
 
 
-async def after_the_proof(node: Node) -> asyncio.Event:
-    return _stops_at(node, "_prove", after=True)
+async def after_the_proof(urls: Urls, node: Node) -> asyncio.Event:
+    owner = await asyncpg.connect(urls.owner)
+    await owner.execute(_WAITS.format(name=leases.application_name(node.incarnation.id)))
+    stopped = asyncio.Event()
+
+    async def hold() -> None:
+        try:
+            while not await owner.fetchval(_WAITING):
+                await asyncio.sleep(0.01)
+            node.freeze()
+            stopped.set()
+            await node.awake.wait()
+        finally:
+            await owner.close()
+
+    _holding.add(task := asyncio.create_task(hold()))
+    task.add_done_callback(_holding.discard)
+    return stopped
 
 
-async def after_the_commit(node: Node) -> asyncio.Event:
+_holding: set[asyncio.Task[None]] = set()
+
+
+async def after_the_commit(urls: Urls, node: Node) -> asyncio.Event:
     return _stops_at(node, "commit", after=True)
 
 
@@ -138,7 +170,7 @@ async def _round(urls: Urls, stop: Stop) -> Harm:
         for product in (empty, other):  # what it has in memory, it would answer from
             await shop.level(product)
         _learns_late(zombie)
-        stopped = await stop(zombie)
+        stopped = await stop(urls, zombie)
         batch = [shop.envelope(m.Extend(held.reservation_id, 1_200_000))]
         if stop is after_the_commit:
             sale = m.Reserve(uuid7(), (m.Line(last, 1),), 600_000)
@@ -215,7 +247,10 @@ async def test_a_zombie_does_no_harm(urls: Urls, stop: Stop, number: int) -> Non
     [
         (before_the_transaction, [sabotage.proof_off, sabotage.lease_off]),
         (between_batches, [sabotage.lease_off]),
-        (after_the_proof, [sabotage.share_off, sabotage.termination_off]),
+        (
+            after_the_proof,
+            [sabotage.share_off, sabotage.termination_off, sabotage.guard_off],
+        ),
     ],
 )
 async def test_a_zombie_is_caught_without(

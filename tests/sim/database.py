@@ -1,10 +1,10 @@
-"""Postgres as the runtime knows it, in memory: leases with row locks, transactions of several
-round trips that may be cut anywhere, and the constraints that stand when all else fails."""
+"""Postgres as the runtime knows it, in memory: leases with row locks, transactions that take their
+time and may end anywhere, and the constraints that stand when all else fails."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -15,8 +15,7 @@ from store.leases import LEASE_SECONDS, Incarnation, Lease, Shard
 from tests.sim.tables import Tables, places
 
 EPOCH_MS = 1_800_000_000_000
-IDLE_IN_TRANSACTION_SECONDS = 5.0
-STATEMENT_TIMEOUT_SECONDS = 10.0
+TRANSACTION_SECONDS = 10.0
 
 
 @dataclass
@@ -102,7 +101,7 @@ class SimDatabase:
     def check(self, session: Session) -> None:
         """Raises OutcomeUnknown unless the backend still listens."""
         now = self._now_seconds()
-        idle = now - session.seen_seconds > IDLE_IN_TRANSACTION_SECONDS
+        idle = now - session.seen_seconds > TRANSACTION_SECONDS
         if session.transaction is not None and idle:
             self.end(session)
         if not (self.up and session.alive):
@@ -116,17 +115,39 @@ class SimDatabase:
         )
 
     async def _wait_for(self, holders: Callable[[], set[int]]) -> None:
-        until = self._now_seconds() + STATEMENT_TIMEOUT_SECONDS
+        until = self._now_seconds() + TRANSACTION_SECONDS
         while numbers := holders():
             for number in sorted(numbers):
                 holder = self.sessions[number]
-                if self._now_seconds() - holder.seen_seconds > IDLE_IN_TRANSACTION_SECONDS:
+                if self._now_seconds() - holder.seen_seconds > TRANSACTION_SECONDS:
                     self.end(holder)
             if self._now_seconds() > until:
                 raise OutcomeUnknown
             await asyncio.sleep(0.01)
 
     # --- a batch's transaction -----------------------------------------------------------------
+
+    async def commit(
+        self,
+        session: Session,
+        epochs: Mapping[Shard, int],
+        rows: Sequence[Rows],
+        log: Sequence[Logged],
+        pause: Callable[[], Awaitable[None]],
+    ) -> None:
+        """All of it in one call, whether or not its caller lives to hear the answer; `pause` is
+        what the server takes for each part."""
+        self.prove(session, epochs)
+        try:
+            await pause()
+            self.check(session)
+            await self._write(session, rows, log)
+            await pause()
+            self.check(session)
+            self._commit(session)
+        except OutcomeUnknown:
+            self._release(session)
+            raise
 
     def prove(self, session: Session, epochs: Mapping[Shard, int]) -> None:
         session.transaction = Transaction()
@@ -139,7 +160,7 @@ class SimDatabase:
             self.leases[shard].shared_by.add(session.number)
             session.locks.add(shard)
 
-    async def write(self, session: Session, rows: Sequence[Rows], log: Sequence[Logged]) -> None:
+    async def _write(self, session: Session, rows: Sequence[Rows], log: Sequence[Logged]) -> None:
         transaction = Transaction(list(rows), list(log))
         keys = transaction.keys()
         await self._wait_for(
@@ -153,7 +174,7 @@ class SimDatabase:
         self._constrain(session, transaction)
         session.transaction = transaction
 
-    def commit(self, session: Session) -> None:
+    def _commit(self, session: Session) -> None:
         transaction = session.transaction
         if transaction is None:
             raise OutcomeUnknown

@@ -201,13 +201,12 @@ class SimStore:
         writes: Sequence[tuple[Any, Any]],
         log: Sequence[Logged],
     ) -> None:
-        database, line = self._database, self._commits
-        async with line.turn:
-            await self._connected(line)
-            await self._ask(line, lambda session: database.prove(session, epochs))
-            rows = [row for _, row in writes]
-            await self._ask(line, lambda session: database.write(session, rows, log))
-            await self._ask(line, database.commit)
+        rows = [row for _, row in writes]
+
+        def work(session: Session) -> Awaitable[None]:
+            return self._database.commit(session, epochs, rows, log, self._weather.travel)
+
+        await self._once(self._commits, work)
 
 
 class SimKeeperStore:

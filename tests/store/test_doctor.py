@@ -123,6 +123,12 @@ _HOLD = (
     ("subject", "told", "change", "undo"),
     [
         (
+            "hosts' rights",
+            "may not make the function",
+            f"REVOKE TEMPORARY ON DATABASE {NAME} FROM PUBLIC",
+            f"GRANT TEMPORARY ON DATABASE {NAME} TO PUBLIC",
+        ),
+        (
             "keeper",
             "nobody takes over",
             "UPDATE keeper_beat SET seen_at = now() - interval '1 minute'",

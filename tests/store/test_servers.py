@@ -23,7 +23,7 @@ from store import servers
 from store.budget import CONNECTIONS_PER_REPLICA, app_limit, connections_needed
 from store.embedded import postgres
 from store.embedded.server import Server as EmbeddedServer
-from store.journal import HostStore
+from store.journal import HostStore, Rejected
 from store.keeping import KeeperStore
 from store.leases import Incarnation
 from store.servers import Server, UnusableServer, look, prepare, what_is_short, why_unusable
@@ -123,6 +123,29 @@ async def test_an_owner_who_may_not_limit_is_told_what_to_ask_for(embedded: Sett
         assert await servers._limit(url, 77) is None, "it is so already"
     finally:
         await admin.execute("ALTER ROLE holdfast_app CONNECTION LIMIT -1; DROP ROLE modest")
+        await admin.close()
+
+
+async def test_hosts_are_given_the_right_to_commit(embedded: Settings) -> None:
+    """As where an administrator lets nobody make temporary things."""
+    url = embedded.owner_database_url
+    admin = await asyncpg.connect(url)
+    try:
+        await admin.execute("CREATE ROLE modest LOGIN")
+        await admin.execute("REVOKE TEMPORARY ON DATABASE holdfast FROM PUBLIC")
+        told = await servers._let_hosts_commit(as_role(url, "modest", None))
+        assert "GRANT TEMPORARY ON DATABASE holdfast TO holdfast_host;" in str(told)
+        host = HostStore(embedded.host_database_url, Incarnation(uuid7(), "h", "m", 1))
+        with pytest.raises(Rejected, match="permission denied to create temporary"):
+            await host.commit({}, [], [])
+        assert await servers._let_hosts_commit(url) is None
+        await host.recover()  # a session keeps what it was told of its rights
+        await host.commit({}, [], [])
+        await host.close()
+    finally:
+        await admin.execute("GRANT TEMPORARY ON DATABASE holdfast TO PUBLIC")
+        await admin.execute("REVOKE TEMPORARY ON DATABASE holdfast FROM holdfast_host")
+        await admin.execute("DROP ROLE modest")
         await admin.close()
 
 

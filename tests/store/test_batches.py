@@ -15,7 +15,7 @@ from core.ids import uuid7
 from core.settings import Settings
 from store import journal
 from store.aggregates import AggregateLoader, Tables
-from store.batches import Procedure, Write, array_of_bytes, array_of_scalars
+from store.batches import Procedure, Write, array_of_scalars
 from store.journal import HostStore, Logged, OutcomeUnknown, Rejected, Why
 from store.leases import Incarnation
 
@@ -30,7 +30,6 @@ COLUMNS = {
     "int": st.integers(-(2**31), 2**31 - 1),
     "bool": st.booleans(),
     "uuid": st.uuids(),
-    "bytea": st.binary(max_size=40),
 }
 
 
@@ -51,10 +50,9 @@ async def test_a_column_arrives_as_it_is(kind: str, connection: asyncpg.Connecti
         columns.append(column)
 
     draw()
-    notation = array_of_bytes if kind == "bytea" else array_of_scalars
     read = f"SELECT ($1::text[])[1]::{kind}[]"
     for column in columns:
-        assert await connection.fetchval(read, [notation(column)]) == column
+        assert await connection.fetchval(read, [array_of_scalars(column)]) == column
 
 
 def test_what_cannot_travel_is_found_out_before_anything_runs() -> None:

@@ -29,6 +29,17 @@ _ROWS = {
     "users": f"id: pg_temp.nth(n, $1), name: 'N' || n, email: n || '@' || $1::text || '.test',"
     f" password_hash: 'x', role: (ARRAY['customer', 'vendor'])[1 + n % 2], created_at: {_AT}",
     "memberships": f"tenant_id: $1, user_id: pg_temp.nth(n, $1), role: 'staff', created_at: {_AT}",
+    # One person works for everybody, and is signed in everywhere.
+    "businesses": "id: pg_temp.nth(n, $1), name: 'B' || n",
+    "memberships ": "tenant_id: pg_temp.nth(n, $1), user_id: pg_temp.nth(0, $1), role: 'staff',"
+    f" created_at: {_AT}",
+    "sessions": "id: pg_temp.nth(n, $1), user_id: pg_temp.nth(0, $1), user_agent: 'A',"
+    f" created_at: {_AT}, expires_at: now() + interval '1 day' + n * interval '1 millisecond'",
+    "refresh_tokens": "hash: decode(lpad(to_hex(n), 64, '0'), 'hex'),"
+    " session_id: pg_temp.nth(n, $1), expires_at: now() + interval '2 days'",
+    # Nobody has more than fifty.
+    "addresses": "id: pg_temp.nth(n, $1), user_id: pg_temp.nth(n / 50, $1), street: 'S',"
+    f" city: 'C', zip: 'Z', country: 'GB', created_at: {_AT}",
     "invitations": f"{_ROW}, email: n || '@x.test', role: 'staff',"
     f" nonce: decode(lpad(to_hex(n), 32, '0'), 'hex'), created_by: {_WHO}, created_at: {_AT},"
     f" expires_at: {_AT}",
@@ -70,6 +81,8 @@ _ROWS = {
     " sequence: 1",
     "suppliers": f"{_ROW}, name: 'S' || n, lead_time_days: 1, {_MONEY}, version: 1,"
     " created_at: now(), updated_at: now()",
+    "supplier_items": "supplier_id: pg_temp.nth(n / 1000, $1), item_id: pg_temp.nth(n, $1),"
+    " tenant_id: $1, cost_minor: 1",
     "purchase_orders": f"{_ROW}, supplier_id: {_WHO}, location_id: $1, {_MONEY},"
     " status: (ARRAY['draft', 'received', 'cancelled'])[1 + n % 3],"
     f" lines: jsonb_build_array(jsonb_build_array({_ITEM}, 1, 1, 0, 0)), item_ids: ARRAY[{_ITEM}],"

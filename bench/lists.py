@@ -23,6 +23,7 @@ from core.settings import Settings
 from store import (
     access_keys,
     audit,
+    auth,
     catalog_categories,
     catalog_search,
     inventory,
@@ -32,6 +33,7 @@ from store import (
     members,
     pos_reading,
     purchasing,
+    sessions,
     taxes,
     transfers,
     users,
@@ -77,7 +79,8 @@ async def _measure(settings: Settings, rows: int) -> list[ListRun]:
     try:
         runs = [await _list(db, Scope(tenant), name, one, rows) for name, one in _own(tenant)]
         runs += [await _list(db, PUBLIC, name, one, rows) for name, one in _public(tenant)]
-        runs.append(await _tree(db, tenant, rows))
+        for name, scope, whole in _whole(tenant):
+            runs.append(await _at_once(db, scope, name, whole, rows))
     finally:
         await db.close()
     return [*runs, await _count(settings.host_database_url, tenant, rows)]
@@ -86,7 +89,7 @@ async def _measure(settings: Settings, rows: int) -> list[ListRun]:
 def _own(tenant: UUID) -> list[tuple[str, Listing]]:
     """What a business asks about itself."""
     first, second = nth(0, tenant), nth(1, tenant)
-    reading, sold = inventory_reading, SaleFilters
+    reading, sold, seen = inventory_reading, SaleFilters, SaleFilters(seen_by=str(uuid7()))
     return [
         ("members", lambda tx, at: members.listed(tx, tenant, at)),
         ("invitations", invitations.listed),
@@ -108,6 +111,8 @@ def _own(tenant: UUID) -> list[tuple[str, Listing]]:
         ("shifts", lambda tx, at: pos_reading.shifts(tx, first, None, at)),
         ("sales", lambda tx, at: pos_reading.sales(tx, sold(), at)),
         ("sales of a cashier", lambda tx, at: pos_reading.sales(tx, sold(cashier=str(second)), at)),
+        ("sales that a cashier may see", lambda tx, at: pos_reading.sales(tx, seen, at)),
+        ("users by a name that nobody has", _unknown),
         ("users", lambda tx, at: users.people(tx, at, words=None, role=None, disabled=None)),
     ]
 
@@ -116,6 +121,8 @@ def _public(tenant: UUID) -> list[tuple[str, Listing]]:
     """What anybody asks about products."""
     narrowed = {
         "products": Filters(),
+        "products of which nothing is there": Filters(in_stock=False),
+        "products in a currency that none has": Filters(currency="JPY"),
         "products of a vendor": Filters(tenant_id=tenant),
         "products of a category": Filters(tenant_id=tenant, category="C7"),
         "products by words": Filters(words="s-77"),
@@ -129,6 +136,10 @@ def _public(tenant: UUID) -> list[tuple[str, Listing]]:
 
 async def _by_price(tx: Transaction, at: Span) -> Part[Any]:
     return await catalog_search.search(tx, Filters(min_price_e4=100_000), "price", at)
+
+
+async def _unknown(tx: Transaction, at: Span) -> Part[Any]:
+    return await users.people(tx, at, words="nobody", role=None, disabled=None)
 
 
 async def _movements(
@@ -154,12 +165,33 @@ async def _list(db: Database, scope: Scope, name: str, one: Listing, rows: int) 
     return ListRun(name, rows, first_ms, await _median_ms(lambda: read(Span(1, _LIMIT, cursor))))
 
 
-async def _tree(db: Database, tenant: UUID, rows: int) -> ListRun:
-    async def read() -> None:
-        async with db.transaction(PUBLIC) as tx:
-            await catalog_categories.tree(tx, tenant)
+def _whole(tenant: UUID) -> list[tuple[str, Scope, Callable[[Transaction], Awaitable[Any]]]]:
+    """What is answered at once, or as far as it goes."""
+    first = nth(0, tenant)
+    none, own = Filters(in_stock=False), Scope(tenant, first)
+    return [
+        ("tree of categories", PUBLIC, lambda tx: catalog_categories.tree(tx, tenant)),
+        ("facets", PUBLIC, lambda tx: catalog_search.facets(tx, Filters())),
+        ("facets of what is not there", PUBLIC, lambda tx: catalog_search.facets(tx, none)),
+        ("sessions of one", own, lambda tx: sessions.live_sessions(tx, first)),
+        ("businesses of one", own, lambda tx: auth.memberships_of(tx, first)),
+        ("addresses of one", own, lambda tx: users.addresses_of(tx, first)),
+        ("what a supplier sells", own, lambda tx: purchasing.supplied_items(tx, first)),
+    ]
 
-    return ListRun("tree of categories", rows, await _median_ms(read), None)
+
+async def _at_once(
+    db: Database,
+    scope: Scope,
+    name: str,
+    whole: Callable[[Transaction], Awaitable[Any]],
+    rows: int,
+) -> ListRun:
+    async def read() -> None:
+        async with db.transaction(scope) as tx:
+            await whole(tx)
+
+    return ListRun(name, rows, await _median_ms(read), None)
 
 
 async def _count(url: str, tenant: UUID, rows: int) -> ListRun:

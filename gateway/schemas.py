@@ -91,12 +91,14 @@ class Pagination(CamelModel):
     total: int = Field(description=f"How many there are on all pages; {MOST_COUNTED} at most")
     total_is_exact: bool = Field(
         default=True,
-        description="False where there are more than `total`; left out where there are not",
+        description="False where there may be more than `total`; left out where there are not",
         exclude_if=lambda exact: exact,
     )
     next_cursor: str | None = Field(
         default=None,
-        description="What `cursor` the next page takes; absent with the last",
+        description="What `cursor` the next page takes; absent with the last. Filters that have no"
+        f" index are asked of {MOST_COUNTED} rows at a time: then a page may have fewer rows than"
+        " `limit`, or none, and lead on all the same",
         exclude_if=lambda cursor: cursor is None,
     )
 

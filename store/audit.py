@@ -6,10 +6,9 @@ and plain values, never a secret nor a hash of one, and no person's address.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
-from operator import eq, ge, lt
 from typing import Any
 from uuid import UUID
 
@@ -117,17 +116,22 @@ def changed(before: Any, after: Any, names: tuple[str, ...]) -> dict[str, tuple[
 async def entries(tx: AsyncConnection, filters: Filters, span: Span) -> Part[Entry]:
     """The tenant's log, newest first."""
     c = audit_log.c
-    compared: list[tuple[Column[Any], Callable[[Any, Any], Any], object]] = [
-        (c.actor_id, eq, filters.actor_id),
-        (c.subject, eq, filters.subject),
-        (c.action, eq, filters.action),
-        (c.actor_role, eq, filters.actor_role),
-        (c.at, ge, filters.since),
-        (c.at, lt, filters.until),
+    query = select(*_FIELDS)
+    if filters.since is not None:
+        query = query.where(c.at >= filters.since)
+    if filters.until is not None:
+        query = query.where(c.at < filters.until)
+    # The first one that is asked for has its index; roles have none.
+    compared: list[tuple[Column[Any], object]] = [
+        (c.subject, filters.subject),
+        (c.actor_id, filters.actor_id),
+        (c.action, filters.action),
     ]
-    conditions = [compare(column, v) for column, compare, v in compared if v is not None]
-    query = select(*_FIELDS).where(*conditions)
-    found = await page(tx, query, falling(c.at, c.id), span)
+    conditions = [column == value for column, value in compared if value is not None]
+    query, also = query.where(*conditions[:1]), conditions[1:]
+    if filters.actor_role is not None:
+        also.append(c.actor_role == filters.actor_role)
+    found = await page(tx, query, falling(c.at, c.id), span, also=also)
     return found.map(lambda row: Entry(**row))
 
 

@@ -70,6 +70,7 @@ memberships = Table(
     moment("created_at", server_default=func.now()),
     CheckConstraint("role IN ('owner', 'manager', 'staff', 'cashier')", name="role"),
     Index("ix_memberships_joined", "tenant_id", "created_at", "user_id"),
+    Index("ix_memberships_mine", "user_id", "created_at", "tenant_id"),
 )
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from operator import eq, ge, le
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -38,7 +37,7 @@ from store.catalog_categories import paths_under
 from store.catalog_items import item_prices
 from store.catalog_variants import variants
 from store.inventory import stock_levels
-from store.paging import falling, page, rising
+from store.paging import examined, falling, page, rising, within
 
 MOST_FOUND = MOST_COUNTED
 MOST_VALUES = 50
@@ -92,10 +91,15 @@ async def search(tx: AsyncConnection, filters: Filters, sort: str, span: Span) -
     go by id. With `words`, the first MOST_FOUND and one more are found."""
     name, ordered = sort.removeprefix("-"), falling if sort.startswith("-") else rising
     column = _price(filters.currency) if name == "price" else SORTS[name]
-    query = select(*FIELDS).where(*await _conditions(tx, filters))
-    found = await page(
-        tx, query, ordered(column, products.c.id), span, f"{sort} {filters.currency}"
-    )
+    query, also = select(*FIELDS).where(*await _by_index(tx, filters)), _asked_of_each(filters)
+    priced = [*_priced(filters), *_sold_in(filters.currency)]
+    if name == "price":
+        # The range is one of the order's; and without a price there would be no place in it.
+        query = query.where(*priced)
+    else:
+        also = [*priced, *also]
+    order = ordered(column, products.c.id)
+    found = await page(tx, query, order, span, f"{sort} {filters.currency}", also)
     return found.map(product_of)
 
 
@@ -104,18 +108,18 @@ async def facets(tx: AsyncConnection, filters: Filters) -> tuple[list[Facet], in
     counted: MOST_FOUND at most. Of each kind (and name of an option, all options together) the
     MOST_VALUES most frequent; most frequent first."""
     p = products.c
-    found = (
-        select(
-            p.id,
-            p.tenant_id,
-            p.category,
-            _price(filters.currency).label("price_e4"),
-            in_stock().label("in_stock"),
-        )
-        .where(*await _conditions(tx, filters))
-        .limit(MOST_FOUND)
-        .cte("found")
-    )
+    query = select(
+        p.id,
+        p.tenant_id,
+        p.category,
+        _price(filters.currency).label("price_e4"),
+        in_stock().label("in_stock"),
+    ).where(*await _by_index(tx, filters))
+    also = [*_priced(filters), *_sold_in(filters.currency), *_asked_of_each(filters)]
+    if also:
+        order = falling(p.created_at, p.id)
+        query = query.where(*also, *within(order, await examined(tx, [query], order)))
+    found = query.limit(MOST_FOUND).cte("found")
     steps = cast(literal(_STEPS_E4, ARRAY(BigInteger)), ARRAY(BigInteger))
     pairs = func.jsonb_each_text(variants.c.options).table_valued("key", "value").lateral()
     options = (
@@ -253,28 +257,30 @@ def _price(currency: str | None) -> ColumnElement[Any]:
     )
 
 
-async def _conditions(tx: AsyncConnection, filters: Filters) -> Sequence[ColumnElement[bool]]:
+async def _by_index(tx: AsyncConnection, filters: Filters) -> list[ColumnElement[bool]]:
+    """What narrows a list by an index that has its order, or to few."""
     c = products.c
-    price = _price(filters.currency)
-    compared: list[tuple[ColumnElement[Any], Callable[[Any, Any], Any], object]] = [
-        (c.tenant_id, eq, filters.tenant_id),
-        (price, ge, filters.min_price_e4),
-        (price, le, filters.max_price_e4),
-    ]
     conditions: list[ColumnElement[bool]] = [c.deleted_at.is_(None)]
-    conditions += [compare(column, v) for column, compare, v in compared if v is not None]
+    if filters.tenant_id is not None:
+        conditions.append(c.tenant_id == filters.tenant_id)
     if filters.category is not None:
         paths = await paths_under(tx, filters.category, filters.tenant_id)
         # One path walks its index in the order of the list; several are collected first.
         conditions.append(c.category == paths[0] if len(paths) == 1 else c.category.in_(paths))
-    if filters.currency is not None:
-        also = exists().where(
-            item_prices.c.item_id == c.id, item_prices.c.currency == filters.currency
-        )
-        conditions.append(or_(c.currency == filters.currency, also))
     for name, code in (("sku", filters.sku), ("barcode", filters.barcode)):
         if code is not None:
             conditions.append(c.id.in_(_with_code(name, code)))
+    if filters.words is not None:
+        query = func.to_tsquery(literal_column("'simple'"), _beginnings(filters.words))
+        vendor = cast(filters.tenant_id, Uuid)
+        conditions.append(c.id.in_(select(func.search_products(query, vendor, MOST_FOUND + 1))))
+    return conditions
+
+
+def _asked_of_each(filters: Filters) -> list[ColumnElement[bool]]:
+    """What each product has to be asked, beside its price."""
+    c = products.c
+    conditions = []
     if filters.in_stock is not None:
         conditions.append(in_stock() if filters.in_stock else not_(in_stock()))
     if filters.options:
@@ -285,10 +291,24 @@ async def _conditions(tx: AsyncConnection, filters: Filters) -> Sequence[ColumnE
             variants.c.options.contains(wanted),
         )
         conditions.append(of_product)
-    if filters.words is not None:
-        query = func.to_tsquery(literal_column("'simple'"), _beginnings(filters.words))
-        vendor = cast(filters.tenant_id, Uuid)
-        conditions.append(c.id.in_(select(func.search_products(query, vendor, MOST_FOUND + 1))))
+    return conditions
+
+
+def _sold_in(currency: str | None) -> list[ColumnElement[bool]]:
+    if currency is None:
+        return []
+    c = products.c
+    also = exists().where(item_prices.c.item_id == c.id, item_prices.c.currency == currency)
+    return [or_(c.currency == currency, also)]
+
+
+def _priced(filters: Filters) -> list[ColumnElement[bool]]:
+    price = _price(filters.currency)
+    conditions = []
+    if filters.min_price_e4 is not None:
+        conditions.append(price >= filters.min_price_e4)
+    if filters.max_price_e4 is not None:
+        conditions.append(price <= filters.max_price_e4)
     return conditions
 
 

@@ -70,14 +70,14 @@ async def list_reservations(
 ) -> Part[Row]:
     """The tenant's reservations, latest first."""
     query = select(reservations)
-    if status is not None:
-        query = query.where(reservations.c.status == status)
     if product_id is not None:
         # Behind a policy no index of arrays would be used; the ledger has a line for each item.
         line = stock_movements.c
         query = query.join(stock_movements, line.reservation_id == reservations.c.id).where(
             line.product_id == product_id, line.kind == "reserved"
         )
-    if location_id is not None:
-        query = query.where(reservations.c.location_id == location_id)
-    return await page(tx, query, falling(reservations.c.id), span)
+    compared = ((reservations.c.location_id, location_id), (reservations.c.status, status))
+    also = [column == value for column, value in compared if value is not None]
+    if product_id is None and also:
+        query = query.where(also.pop(0))
+    return await page(tx, query, falling(reservations.c.id), span, also=also)

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.paging import MOST_COUNTED, Cursor, Part, Span
 
+MOST_EXAMINED = MOST_COUNTED
 _KEY = "_key_{}"
 
 Row = Mapping[str, Any]
@@ -43,32 +44,72 @@ def falling(*columns: ColumnElement[Any]) -> Order:
 
 
 async def page(
-    tx: AsyncConnection, query: Query | Sequence[Query], order: Order, span: Span, name: str = ""
+    tx: AsyncConnection,
+    query: Query | Sequence[Query],
+    order: Order,
+    span: Span,
+    name: str = "",
+    also: Sequence[ColumnElement[bool]] = (),
 ) -> Part[Row]:
     """The part of what `query` finds that `span` asks for, in `order`, which `name` tells from
     other orders of the same list. Several queries find different rows, and what they find is one
-    list: each walks an index of its own. Raises ValidationFailed on `cursor`."""
+    list: each walks an index of its own. Raises ValidationFailed on `cursor`.
+
+    `also` are conditions for which no index has the query's rows in this order. Of the rows that
+    come next the first MOST_EXAMINED of each query are asked, so that nothing is walked in vain to
+    its end: where that is not the end, the part may have fewer rows than there are places, and
+    its cursor leads on behind the last one that was asked."""
     queries = [query] if isinstance(query, Select) else list(query)
     cursor = None
     if span.cursor is not None:
         kinds = [column.type.python_type for column in order.columns]
         cursor = Cursor.decode(span.cursor, name, kinds)
+    bound = None
+    if also:
+        bound = await examined(tx, queries, order, cursor)
+        queries = [one.where(*also, *within(order, bound)) for one in queries]
     found = await _rows(tx, queries, order, span, cursor)
     rows, has_more = found[: span.limit], len(found) > span.limit
     number = span.page if cursor is None else cursor.page + 1
     if cursor is not None:
         total, exact = cursor.total, cursor.total_is_exact
     elif not has_more and (rows or not span.offset):
-        total, exact = span.offset + len(rows), True
+        total, exact = span.offset + len(rows), bound is None
     else:
         total, exact = await _count(tx, queries)
+        exact = exact and bound is None
     keys = [_KEY.format(n) for n in range(len(order.columns))]
     following = None
-    if has_more:
-        values = tuple(rows[-1][key] for key in keys)
-        following = Cursor(name, number, total, exact, values).encode()
+    if has_more or bound is not None:
+        values = tuple(rows[-1][key] for key in keys) if has_more else bound
+        following = Cursor(name, number, total, exact, values or ()).encode()
     items: list[Row] = [{k: value for k, value in row.items() if k not in keys} for row in rows]
     return Part(items, number, span.limit, total, exact, following)
+
+
+async def examined(
+    tx: AsyncConnection, queries: Sequence[Query], order: Order, cursor: Cursor | None = None
+) -> tuple[Any, ...] | None:
+    """What the last of the next MOST_EXAMINED rows is sorted by, of whichever query is there
+    first; None where no query has so many."""
+    found: list[tuple[Any, ...]] = []
+    for query in queries:
+        keys = query.with_only_columns(*order.columns, maintain_column_froms=True)
+        if cursor is not None:
+            keys = keys.where(_beyond(order, cursor.values))
+        last = keys.order_by(*_sorted(order, order.columns)).offset(MOST_EXAMINED - 1).limit(1)
+        found += [tuple(row) for row in await tx.execute(last)]
+    if not found:
+        return None
+    return max(found) if order.descending else min(found)
+
+
+def within(order: Order, bound: Sequence[Any] | None) -> list[ColumnElement[bool]]:
+    """No row beyond one with these values; no condition without them."""
+    if bound is None:
+        return []
+    place, there = tuple_(*order.columns), tuple_(*_bound(order, bound))
+    return [place >= there if order.descending else place <= there]
 
 
 async def _rows(
@@ -111,9 +152,12 @@ def _sorted(order: Order, columns: Sequence[ColumnElement[Any]]) -> list[ColumnE
 
 def _beyond(order: Order, values: Sequence[Any]) -> ColumnElement[bool]:
     """What comes after a row with these values."""
-    bound = [
+    place, there = tuple_(*order.columns), tuple_(*_bound(order, values))
+    return place < there if order.descending else place > there
+
+
+def _bound(order: Order, values: Sequence[Any]) -> list[ColumnElement[Any]]:
+    return [
         bindparam(None, value, type_=column.type, unique=True)
         for column, value in zip(order.columns, values, strict=True)
     ]
-    place, there = tuple_(*order.columns), tuple_(*bound)
-    return place < there if order.descending else place > there

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, delete, func, insert, or_, select
+from sqlalchemy import ColumnElement, RowMapping, delete, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.paging import Part, Span
@@ -84,25 +84,32 @@ async def cash_movements(tx: AsyncConnection, shift_id: UUID, span: Span) -> Par
 async def sales(tx: AsyncConnection, filters: SaleFilters, span: Span) -> Part[Row]:
     """Sales, latest first."""
     c = pos_sales.c
-    query = select(pos_sales)
-    for column, value in (
-        (c.location_id, filters.location_id),
-        (c.register_id, filters.register_id),
+    # The first one that is asked for has its index, most selective first.
+    compared: list[tuple[ColumnElement[Any], object]] = [
         (c.shift_id, filters.shift_id),
+        (c.register_id, filters.register_id),
         (c.created_by, filters.cashier),
-        (c.receipt_number, filters.receipt_number),
-    ):
-        if value is not None:
-            query = query.where(column == value)
+        (c.location_id, filters.location_id),
+    ]
+    conditions = [column == value for column, value in compared if value is not None]
+    if filters.offline is not None:
+        conditions.append(c.client_sale_id.is_not(None) == filters.offline)
+    has_index = 1 if conditions and filters.offline is not False else 0
+    query = select(pos_sales)
     if filters.since is not None:
         query = query.where(c.created_at >= filters.since)
     if filters.until is not None:
         query = query.where(c.created_at < filters.until)
-    if filters.offline is not None:
-        query = query.where(c.client_sale_id.is_not(None) == filters.offline)
-    if filters.seen_by is not None and not (filters.receipt_number and filters.register_id):
-        query = query.where(_seen_by(filters.seen_by))
-    return await page(tx, query, falling(c.created_at, c.id), span)
+    order = falling(c.created_at, c.id)
+    if filters.receipt_number is not None:
+        conditions.append(c.receipt_number == filters.receipt_number)
+        if filters.register_id is not None:
+            return await page(tx, query.where(*conditions), order, span)
+    if filters.seen_by is not None:
+        conditions.append(_seen_by(filters.seen_by))
+    return await page(
+        tx, query.where(*conditions[:has_index]), order, span, also=conditions[has_index:]
+    )
 
 
 async def sale(

@@ -224,16 +224,15 @@ async def list_purchase_orders(
     span: Span,
 ) -> Part[Row]:
     """Purchase orders, latest first; with `item_id` the latest MOST_COUNTED and one more."""
+    c = purchase_orders.c
+    compared = ((c.supplier_id, supplier_id), (c.status, status))
+    conditions = [column == value for column, value in compared if value is not None]
     query = select(purchase_orders)
-    if status is not None:
-        query = query.where(purchase_orders.c.status == status)
-    if supplier_id is not None:
-        query = query.where(purchase_orders.c.supplier_id == supplier_id)
     if item_id is not None:
         # Behind a policy no index of arrays would be used; the function looks for the tenant's.
         ordered = select(func.purchase_orders_of(item_id, MOST_COUNTED + 1))
-        query = query.where(purchase_orders.c.id.in_(ordered))
-    return await page(tx, query, falling(purchase_orders.c.id), span)
+        return await page(tx, query.where(c.id.in_(ordered), *conditions), falling(c.id), span)
+    return await page(tx, query.where(*conditions[:1]), falling(c.id), span, also=conditions[1:])
 
 
 async def _named(tx: AsyncConnection, statement: Any) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ForeignKey,
+    Index,
     LargeBinary,
     String,
     Table,
@@ -46,6 +47,13 @@ sessions = Table(
     moment("created_at", server_default=func.now()),
     moment("expires_at", index=True),
     moment("revoked_at", nullable=True),
+    Index(
+        "ix_sessions_live",
+        "user_id",
+        "expires_at",
+        "id",
+        postgresql_where=text("revoked_at IS NULL"),
+    ),
 )
 
 refresh_tokens = Table(
@@ -219,10 +227,11 @@ async def live_sessions(tx: AsyncConnection, user_id: UUID) -> list[Live]:
         .label("refreshed_at")
     )
     c = sessions.c
+    # A session ends with its newest token, so that the index knows which was refreshed last.
     query = (
         select(c.id, c.business_id, c.user_agent, c.created_at, refreshed_at, c.expires_at)
         .where(c.user_id == user_id, c.revoked_at.is_(None), c.expires_at > func.now())
-        .order_by(refreshed_at.desc(), c.id)
+        .order_by(c.expires_at.desc(), c.id.desc())
         .limit(MOST_LISTED)
     )
     return [Live(**row) for row in (await tx.execute(query)).mappings()]

@@ -63,15 +63,14 @@ async def list_transfers(
     tx: AsyncConnection, status: str | None, location_id: UUID | None, span: Span
 ) -> Part[Row]:
     """The tenant's transfers, latest first; `location_id` is either end."""
-    query = select(stock_transfers)
-    if status is not None:
-        query = query.where(stock_transfers.c.status == status)
+    query, order = select(stock_transfers), falling(stock_transfers.c.id)
+    of_status = [] if status is None else [stock_transfers.c.status == status]
     if location_id is None:
-        return await page(tx, query, falling(stock_transfers.c.id), span)
+        return await page(tx, query.where(*of_status), order, span)
     # No transfer has the same two ends.
     ends = (stock_transfers.c.from_location_id, stock_transfers.c.to_location_id)
     either = [query.where(end == location_id) for end in ends]
-    return await page(tx, either, falling(stock_transfers.c.id), span)
+    return await page(tx, either, order, span, also=of_status)
 
 
 def _row(row: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -198,21 +198,19 @@ async def people(
     """All people, newest first. `words` is part of a name or of an e-mail address, as it
     stands."""
     conditions = []
-    if words is not None:
-        part = words.lower()
-        conditions.append(
-            or_(
-                func.strpos(func.lower(users.c.name), part) > 0,
-                func.strpos(users.c.email, part) > 0,
-            )
-        )
     if role is not None:
         conditions.append(users.c.role == role)
     if disabled is not None:
         is_disabled = users.c.disabled_at.is_not(None)
         conditions.append(is_disabled if disabled else ~is_disabled)
-    query = select(*_LISTED).where(*conditions)
-    found = await page(tx, query, falling(users.c.created_at, users.c.id), span)
+    if words is not None:
+        part = words.lower()
+        named = func.strpos(func.lower(users.c.name), part) > 0
+        conditions.append(or_(named, func.strpos(users.c.email, part) > 0))
+    by_index = 0 if words is not None and len(conditions) == 1 else 1
+    query = select(*_LISTED).where(*conditions[:by_index])
+    order = falling(users.c.created_at, users.c.id)
+    found = await page(tx, query, order, span, also=conditions[by_index:])
     return found.map(lambda row: Listed(**row))
 
 

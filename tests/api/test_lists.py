@@ -25,6 +25,11 @@ from core.principal import Role
 from core.settings import Settings
 from deployments.capabilities import CAPABILITIES
 from gateway.schemas import Page
+from store import paging
+from store.auth import MOST_MEMBERSHIPS
+from store.purchasing import MAX_SUPPLIED_ITEMS
+from store.sessions import MOST_LISTED
+from store.users import MOST_ADDRESSES
 from tests.api.harness import Served, serving
 from tests.api.people import bearer
 
@@ -124,10 +129,38 @@ LISTS = (
 )
 # What is not asked for page by page: with what, how many rows it answers with, and what one costs.
 WHOLE = {
-    "/api/products/categories": ({"vendorId": str(TENANT)}, 100, 1),
-    "/api/products/categories/tree": ({"vendorId": str(TENANT)}, 100, 1),
+    "/api/products/categories": ({"vendorId": str(TENANT)}, 100, 2),
+    "/api/products/categories/tree": ({"vendorId": str(TENANT)}, 100, 2),
     "/api/products/export": ({"limit": LIMIT}, LIMIT, MOST_PER_ROW),
+    "/api/products/{productId}/variants": ({}, 0, 1),
+    "/api/auth/memberships": ({}, MOST_MEMBERSHIPS, MOST_PER_ROW),
+    "/api/auth/sessions": ({}, MOST_LISTED, MOST_PER_ROW),
+    "/api/users/addresses": ({}, MOST_ADDRESSES, 2),
+    "/api/inventory/suppliers/{supplierId}/items": ({}, MAX_SUPPLIED_ITEMS, 2),
 }
+# What no index answers is asked of so many rows; this is what it costs to ask one, and to ask one
+# product, whose stock, variants and prices lie elsewhere.
+EXAMINED = 1_000
+MOST_PER_EXAMINED, MOST_PER_PRODUCT = 0.2, 10
+NOBODY = str(uuid7())
+# What finds nothing, or what the first rows are not.
+IN_VAIN: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("/api/products", {"inStock": False}),
+    ("/api/products", {"inStock": False, "sort": "name"}),
+    ("/api/products", {"inStock": False, "vendorId": str(TENANT)}),
+    ("/api/products", {"option": "color:none"}),
+    ("/api/products", {"currency": "JPY"}),
+    ("/api/products", {"maxPrice": 0, "minPrice": 0, "inStock": False, "sort": "-name"}),
+    ("/api/users", {"q": "nobody is called so"}),
+    ("/api/users", {"q": "nobody is called so", "role": "vendor"}),
+    ("/api/pos/sales", {"cashier": NOBODY, "locationId": SECOND}),
+    ("/api/pos/sales", {"receiptNumber": 2_000_000}),
+    ("/api/pos/sales", {"registerId": FIRST, "offline": False, "cashier": NOBODY}),
+    ("/api/inventory/reservations", {"status": "open", "locationId": SECOND}),
+    ("/api/inventory/purchase-orders", {"status": "ordered", "supplierId": SECOND}),
+    ("/api/inventory/transfers", {"status": "in_transit", "locationId": SECOND}),
+    ("/api/business/audit-log", {"actorId": SECOND, "subjectId": FIRST}),
+)
 
 
 class Meter:
@@ -140,7 +173,7 @@ class Meter:
     def explain(
         self, connection: Connection, cursor: Any, statement: str, parameters: Any, *_: Any
     ) -> None:
-        if not statement.startswith("SELECT") or "set_config" in statement:
+        if not statement.startswith(("SELECT", "WITH")) or "set_config" in statement:
             return
         explained = f"EXPLAIN (ANALYZE, BUFFERS) {statement}"
         cursor.execute(explained, parameters)
@@ -160,13 +193,16 @@ class Meter:
 
 @contextmanager
 def metered(served: Served) -> Iterator[Meter]:
-    meter = Meter()
-    engine = served.resources.db._engine.sync_engine
-    event.listen(engine, "before_cursor_execute", meter.explain)
+    meter, db = Meter(), served.resources.db
+    engines = [engine.sync_engine for engine in (db._engine, db._public)]
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", meter.explain)
     try:
         yield meter
     finally:
-        event.remove(engine, "before_cursor_execute", meter.explain)
+        for engine in engines:
+            event.remove(engine, "before_cursor_execute", meter.explain)
+    assert meter.plans, "nothing was measured"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -180,15 +216,17 @@ async def served(embedded: Settings) -> AsyncIterator[Served]:
 def caller(served: Served, path: str) -> dict[str, str]:
     """Who may ask for it: the platform's admin for people, else the owner of the business."""
     tokens, who = served.resources.edge.tokens, nth(0, TENANT)
-    if path.startswith("/api/users"):
+    if path.startswith("/api/users") and "addresses" not in path:
         return bearer(tokens.issue(who, Role.ADMIN, None, uuid7()))
     return bearer(tokens.issue(who, Role.OWNER, TENANT, uuid7()))
 
 
+def with_ids(path: str) -> str:
+    return re.sub(r"\{\w+\}", FIRST, path)
+
+
 async def ask(served: Served, path: str, **query: Any) -> dict[str, Any]:
-    names = {"{productId}", "{registerId}", "{saleId}", "{shiftId}"}
-    for name in names:
-        path = path.replace(name, FIRST)
+    path = with_ids(path)
     headers = caller(served, path)
     answer: httpx2.Response = await served.http.get(path, params=query, headers=headers)
     assert answer.status_code == 200, answer.text
@@ -236,10 +274,60 @@ async def test_a_list_without_pages_reads_what_it_answers(served: Served, path: 
     headers = caller(served, path)
     query, rows, most_per_row = WHOLE[path]
     with metered(served) as meter:
-        answer = await served.http.get(path, params=query, headers=headers)
+        answer = await served.http.get(with_ids(path), params=query, headers=headers)
     assert answer.status_code == 200, answer.text
     assert path.endswith("export") or len(answer.json()["data"]) == rows
     assert meter.page <= most_per_row * rows + MOST_BESIDE, "\n".join(meter.plans)
+
+
+@pytest.mark.parametrize(
+    ("path", "query"), [pytest.param(*one, id=f"{one[0]} {one[1]}") for one in IN_VAIN]
+)
+async def test_nothing_is_sought_to_the_end(
+    served: Served, path: str, query: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paging, "MOST_EXAMINED", EXAMINED)
+    with metered(served) as meter:
+        body = await ask(served, path, limit=LIMIT, **query)
+    each = MOST_PER_PRODUCT if path == "/api/products" else MOST_PER_EXAMINED
+    assert meter.page <= each * EXAMINED, "\n".join(meter.plans)
+    assert meter.count == 0
+    seen, steps = len(body["data"]), 0
+    while "nextCursor" in (pages := body["pagination"]):
+        assert pages["totalIsExact"] is False
+        body = await ask(served, path, limit=LIMIT, cursor=pages["nextCursor"], **query)
+        seen, steps = seen + len(body["data"]), steps + 1
+    assert steps <= ROWS // EXAMINED
+    # Of all products the first one alone has no stock, and no price.
+    assert seen == (1 if "inStock" in query else 0)
+
+
+@pytest.mark.parametrize("query", [query for path, query in IN_VAIN if path == "/api/products"])
+async def test_facets_look_at_so_many_products(
+    served: Served, query: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paging, "MOST_EXAMINED", EXAMINED)
+    narrowed = {name: value for name, value in query.items() if name != "sort"}
+    with metered(served) as meter:
+        answer = await served.http.get("/api/products/facets", params=narrowed)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["data"]["counted"] == 0
+    assert meter.page <= MOST_PER_PRODUCT * EXAMINED, "\n".join(meter.plans)
+
+
+async def test_a_cashier_is_shown_their_own_sales_of_the_latest(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paging, "MOST_EXAMINED", EXAMINED)
+    found = MOST_PER_ROW * LIMIT + MOST_BESIDE
+    for who, sold in ((nth(1, TENANT), True), (uuid7(), False)):
+        token = served.resources.edge.tokens.issue(who, Role.CASHIER, TENANT, uuid7())
+        with metered(served) as meter:
+            answer = await served.http.get("/api/pos/sales", headers=bearer(token))
+        body = answer.json()
+        assert bool(body["data"]) is sold
+        assert "nextCursor" in body["pagination"]
+        assert meter.page <= MOST_PER_EXAMINED * EXAMINED + sold * found, "\n".join(meter.plans)
 
 
 async def test_totals_beyond_the_bound_say_so(served: Served) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
 from msgspec.structs import replace
 
-from actors.runtime.family import Change, Context, Family, Key, Timer, Unloaded
+from actors.runtime.family import Change, Context, Family, Key, Timer, Unloaded, View
 from actors.runtime.memory import Memory, Working
 from actors.runtime.wire import (
     MAX_RECEIPTS,
@@ -28,13 +28,15 @@ from store.leases import Shard
 log = get_logger("runtime.batch")
 
 _NO_COMMAND = UUID(int=0)
+# Of what is decided until it is asked again whether to go on.
+LOOK_WEIGHT = 32
 
 
 Tell = Callable[[Answer], None]
+Lane = tuple[int, bool]
 
 
-@dataclass(slots=True, eq=False)
-class Work:
+class Work(msgspec.Struct, eq=False):
     """One command on its way: a caller's (with its envelope), or a shard's own timer (without).
 
     `context` is that of its arrival until its batch begins. `epoch` is the tenure in which it was
@@ -51,20 +53,21 @@ class Work:
     context: Context
     epoch: int
     envelope: Envelope | None = None
-    listeners: list[Tell] = field(default_factory=list)
+    listeners: list[Tell] = []
     look_up: bool = False
     answered: bool = False
-    weight: int = 1
+    weight: int = 0
     rounds: int = 0
-    lane: Hashable = None
-    keys: list[Key] = field(default_factory=list)
-    asked: dict[Key, Any] = field(default_factory=dict)
-    questions: list[Key] = field(default_factory=list)
-    lacks: list[Key] = field(default_factory=list)
-    beyond: list[Key] = field(default_factory=list)
+    lane: Lane = (0, False)
+    keys: list[Key] = []
+    asked: dict[Key, Any] = {}
+    questions: list[Key] = []
+    lacks: list[Key] = []
+    beyond: list[Key] = []
 
     def __post_init__(self) -> None:
-        self.lane = lane(self.context.tenant_id, self.envelope is not None and self.envelope.read)
+        envelope = self.envelope
+        self.lane = lane(self.context.tenant_id, envelope is not None and envelope.read)
 
     def join(self, envelope: Envelope, tell: Tell) -> None:
         """A repeat of the command waits for the same answer: as long as the one of both who waits
@@ -94,25 +97,23 @@ class Work:
     def needs(self, memory: Memory) -> tuple[int, list[Key]]:
         """How many aggregates it touches, as far as can be seen, and which of them memory lacks.
         Raises whatever the rule raises."""
-        view = Working(memory, self.asked)
-        missing: list[Key] = []
-        self.keys = []
+        view: View = Working(memory, self.asked) if self.asked else memory
+        keys = self.keys = [*self.beyond]
+        unknown: Key | None = None
         try:
-            for key in chain(self.family.rules.keys(self.command, self.context, view), self.beyond):
-                self.keys.append(key)
-                if key not in view:
-                    missing.append(key)
-                elif not key.ephemeral:
-                    memory.touch(key)
+            for key in self.family.rules.keys(self.command, self.context, view):
+                keys.append(key)
         except Unloaded as error:
-            if error.key not in missing:
-                missing.append(error.key)
-        return max(len(self.keys), 1), missing
+            unknown = error.key
+        missing = [key for key in keys if not memory.touch(key) and key not in view]
+        if unknown is not None and unknown not in missing:
+            missing.append(unknown)
+        return max(len(keys), 1), missing
 
 
-def lane(tenant_id: UUID, read: bool) -> Hashable:
+def lane(tenant_id: UUID, read: bool) -> Lane:
     """The lane of what a tenant does, or of what is read of it."""
-    return (tenant_id, read)
+    return (tenant_id.int, read)
 
 
 def context_of(envelope: Envelope, now_ms: int, arrived_ms: int) -> Context:
@@ -171,16 +172,22 @@ def decide_batch(
     one at least. What a rule asked for and nobody has loaded sets its work aside. What comes after
     a due work that is not decided waits for it."""
     decided = Decided()
-    waiting: set[Hashable] = set()
+    waiting: set[Lane] = set()
+    weight = 0
     for number, work in enumerate(works):
-        if number and not goes_on():
-            decided.rest.extend(works[number:])
-            break
-        if work.lane in waiting:
+        # To look at the clock costs as much as a small part of a decision.
+        if weight >= LOOK_WEIGHT or (number and work.weight >= LOOK_WEIGHT):
+            weight = 0
+            if not goes_on():
+                decided.rest.extend(works[number:])
+                break
+        weight += work.weight
+        if waiting and work.lane in waiting:
             decided.rest.append(work)
             continue
         try:
-            view.ask(work.asked)
+            if work.asked:
+                view.ask(work.asked)
             _decide(work, view, epochs, decided)
         except Unloaded as error:
             work.beyond.append(error.key)
@@ -197,10 +204,11 @@ def decide_batch(
 
 
 def _decide(work: Work, view: Working, epochs: Mapping[Shard, int], decided: Decided) -> None:
-    rules = work.family.rules
-    decision = rules.decide(view, work.command, work.context)
+    rules, shard, context = work.family.rules, work.shard, work.context
+    decision = rules.decide(view, work.command, context)
     states: dict[Key, Any] = {}
-    changes = []
+    changes: list[Change] = []
+    timers: list[tuple[Shard, Timer]] = []
     for key, event in decision.events:
         if key in states:
             before = states[key]
@@ -208,31 +216,31 @@ def _decide(work: Work, view: Working, epochs: Mapping[Shard, int], decided: Dec
             before = None
         else:
             before = view.get(key)
-        after = rules.evolve(before, event)
-        states[key] = after
-        changes.append(Change(key, event, before, after, work.context))
-    receipts = tuple(
+        after = states[key] = rules.evolve(before, event)
+        change = Change(key, event, before, after, context)
+        changes.append(change)
+        timers += [(shard, timer) for timer in rules.timers(change)]
+    receipts = [
         Receipt(
             key.name,
             rules.sequence(states[key] if key in states else view.get(key)),
-            epochs[work.shard],
+            epochs[shard],
         )
         for key in decision.touched[:MAX_RECEIPTS]
-    )
-    answer = Answer(Outcome.DONE, rules.encode(decision.reply), receipts)
-    timers = [(work.shard, timer) for change in changes for timer in rules.timers(change)]
+    ]
+    answer = Answer(Outcome.DONE, rules.encode(decision.reply), tuple(receipts))
     written = work.is_mutation and not decision.refused
     # A yes that changed nothing is logged too: its key must keep giving this answer.
-    lines = [_log_line(work.envelope, answer)] if work.envelope is not None and written else []
+    line = _log_line(work.envelope, answer) if work.envelope is not None and written else None
     # From here on nothing can fail: either all of a command happens, or nothing.
-    for key, state in states.items():
-        view.change(key, state)
     if changes:
+        view.change(states)
         decided.changes.setdefault(work.family.name, []).extend(changes)
-    if changes or lines:
-        decided.shards.add(work.shard)
-    decided.timers.extend(timers)
-    decided.log.extend(lines)
+        decided.timers += timers
+    if line is not None:
+        decided.log.append(line)
+    if changes or line is not None:
+        decided.shards.add(shard)
     decided.verdicts.append(Verdict(work, answer, written))
 
 

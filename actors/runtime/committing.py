@@ -3,7 +3,6 @@ whoever is to blame is looked for."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -76,9 +75,11 @@ class Committing:
         """Decides, commits, answers. Tenants whose data was refused lately come after the others,
         so that these need not be decided again."""
         now = self._clock.boot_seconds()
-        self._suspects = {one: until for one, until in self._suspects.items() if until > now}
-        suspected = [work for work in works if work.context.tenant_id in self._suspects]
-        if suspected:
+        if self._suspects:
+            self._suspects = {one: until for one, until in self._suspects.items() if until > now}
+        suspected: list[Work] = []
+        if self._suspects:
+            suspected = [work for work in works if work.context.tenant_id in self._suspects]
             works = [work for work in works if work.context.tenant_id not in self._suspects]
         search = _Search(now + MAX_SEARCH_SECONDS)
         for part in (works, suspected):
@@ -159,12 +160,12 @@ class Committing:
         # What was written is true whoever owns the shard by now; all else is only as good as
         # the lease under which it was looked at.
         valid = self._tenure.valid
-        counted: Counter[tuple[str, str, str]] = Counter()
+        alike: dict[tuple[type, Outcome, bool], list[Work]] = {}
         for work, answer, written in decided.verdicts:
             told = answer if valid or written else ASK_AGAIN
             self._mailbox.answer(work, told)
-            refused = work.is_mutation and told.outcome is Outcome.DONE and not written
-            outcome = "REFUSED" if refused else told.outcome.name
-            counted[work.family.name, work.label, outcome] += 1
-        for labels, number in counted.items():
-            telemetry.COMMANDS.labels(*labels).inc(number)
+            refused = not written and told.outcome is Outcome.DONE and work.is_mutation
+            alike.setdefault((type(work.command), told.outcome, refused), []).append(work)
+        for (_, outcome, refused), works in alike.items():
+            name = "REFUSED" if refused else outcome.name
+            telemetry.COMMANDS.labels(works[0].family.name, works[0].label, name).inc(len(works))

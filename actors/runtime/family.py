@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from store.journal import Loader
 
 
+def text_of(number: UUID) -> str:
+    """As `str`, in a fifth of the time."""
+    text: str = msgspec.to_builtins(number)
+    return text
+
+
 class Key(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     """Names one aggregate. `kind` is unique over all families; `detail` is what `id` alone leaves
     open, such as a place. An `ephemeral` key is a question to the store, such as "this caller's
@@ -33,7 +39,8 @@ class Key(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     @property
     def name(self) -> str:
         """As receipts name it."""
-        return str(self.id) if self.detail is None else f"{self.id}@{self.detail}"
+        name = text_of(self.id)
+        return name if self.detail is None else f"{name}@{self.detail}"
 
 
 class Unloaded(Exception):
@@ -58,8 +65,7 @@ class View(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(msgspec.Struct, frozen=True, gc=False):
     """What a decision knows besides its command. Times are in ms since the epoch, UTC.
 
     `arrived_ms` is when the gateway took the request in; `now_ms` never runs backwards.
@@ -73,8 +79,7 @@ class Context:
     now_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """`events` in the order in which they happen, `touched` the aggregates that a receipt names.
     A decision without events writes nothing and is not logged."""
 
@@ -84,8 +89,7 @@ class Decision:
     refused: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One event that happened: what `project` turns into rows."""
 
     key: Key

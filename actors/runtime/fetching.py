@@ -4,11 +4,11 @@ waits for what another's command has to look up."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from actors.runtime.batch import Work, in_halves
+from actors.runtime.batch import Lane, Work, in_halves
 from actors.runtime.family import Family, Key
 from actors.runtime.mailbox import Mailbox
 from actors.runtime.memory import Memory
@@ -41,7 +41,7 @@ class _Fetch:
     those whose lanes are held meanwhile."""
 
     works: dict[Work, None]
-    held: dict[Hashable, Work]
+    held: dict[Lane, Work]
 
 
 class Fetching:
@@ -132,7 +132,7 @@ class Fetching:
                 self._mailbox.put(work)
             self._mailbox.nudge()
 
-    def _let_go(self, fetch: _Fetch, lanes: Iterable[Hashable]) -> None:
+    def _let_go(self, fetch: _Fetch, lanes: Iterable[Lane]) -> None:
         """Others of these lanes may be fetched."""
         for lane in lanes:
             if lane in fetch.held:
@@ -166,7 +166,7 @@ class Fetching:
         """After a failure: each lane for itself, so that no other waits for the search of the
         culprit, which takes the store's patience again and again; and within a lane one half after
         the other, so that it never takes more than one turn at the store."""
-        lanes: dict[Hashable, list[Work]] = {}
+        lanes: dict[Lane, list[Work]] = {}
         for work in works:
             lanes.setdefault(work.lane, []).append(work)
         if len(lanes) > 1:

@@ -161,15 +161,15 @@ class Host:
     ) -> None:
         """As `take`, for who is told each answer by the number of its envelope, counted from
         `first`."""
+        now_ms, now_seconds = self._clock.now_ms(), self._clock.boot_seconds()
         for number, envelope in enumerate(envelopes, first):
-            self._take_in(envelope, partial(tell, number))
+            self._take_in(envelope, now_ms, now_seconds, partial(tell, number))
 
-    def _take_in(self, envelope: Envelope, tell: Tell) -> None:
+    def _take_in(self, envelope: Envelope, now_ms: int, now_seconds: float, tell: Tell) -> None:
         shard = Shard(envelope.family, envelope.shard)
         if not self._serves(shard, envelope.epoch):
             tell(ASK_AGAIN)
             return
-        now_ms = self._clock.now_ms()
         if self._mailbox.known(envelope, now_ms, tell):
             return
         if envelope.deadline_ms < now_ms:
@@ -189,22 +189,22 @@ class Host:
         work = Work(family, shard, command, context, self._tenure.epochs[shard], envelope, [tell])
         if envelope.read and self._read_now(work):
             return
-        if self._mailbox.is_full(envelope.tenant_id, self._clock.boot_seconds()):
+        if self._mailbox.is_full(envelope.tenant_id, now_seconds):
             telemetry.MAILBOX_REFUSED.labels(envelope.family, "full").inc()
             tell(Answer(Outcome.BUSY))
             return
-        work.look_up = work.is_mutation and self._may_be_known(envelope)
+        work.look_up = not envelope.read and self._may_be_known(envelope, shard)
         self._mailbox.open(work)
         self._fetching.admit(work)
 
     def _serves(self, shard: Shard, epoch: int) -> bool:
         return self._ownership.serves(shard, epoch)
 
-    def _may_be_known(self, envelope: Envelope) -> bool:
+    def _may_be_known(self, envelope: Envelope, shard: Shard) -> bool:
         """Whether the command may have been decided before, but not by this host in this
         tenure: that it would remember."""
-        since_ms = self._tenure.since_ms(Shard(envelope.family, envelope.shard))
-        return envelope.look_up or envelope.arrived_ms < since_ms + MAX_CLOCK_SKEW_MS
+        begun_ms = self._tenure.since_ms(shard) + MAX_CLOCK_SKEW_MS
+        return envelope.look_up or envelope.arrived_ms < begun_ms
 
     def _read_now(self, work: Work) -> bool:
         """Answers a read of what memory holds, beside the batch that runs: all that was ever
@@ -244,7 +244,7 @@ class Host:
             self._call_due(now_ms)
             works, asking = self._mailbox.take()
             self._mailbox.pace.begin(self._clock.boot_seconds(), sum(one.weight for one in works))
-            await self._committing.run([one for one in works if self._is_ready(one, now_ms)])
+            await self._committing.run(self._prepared(works, now_ms))
         except Fenced:
             telemetry.FENCED.labels("all").inc()
             await self._start_over("fenced")
@@ -292,18 +292,23 @@ class Host:
             again = timer._replace(due_ms=self._clock.now_ms() + pause_ms)
             self._agenda.put_back(shard, again)
 
-    def _is_ready(self, work: Work, now_ms: int) -> bool:
-        """Prepares a work; answers it where it can no longer be decided here."""
-        envelope = work.envelope
-        if not self._serves(work.shard, work.epoch):
-            self._mailbox.answer(work, ASK_AGAIN)
-            return False
-        if envelope is None:
-            return True
-        if envelope.deadline_ms < self._clock.now_ms():
-            self._mailbox.answer(work, Answer(Outcome.TOO_LATE))
-            return False
-        # Not by the clock: the shard's decisions may be ahead of it.
-        at_ms = self._tenure.decision_time_ms(work.shard, now_ms)
-        work.context = context_of(envelope, at_ms, work.context.arrived_ms)
-        return True
+    def _prepared(self, works: Sequence[Work], now_ms: int) -> list[Work]:
+        """Those that can be decided here, with the time of their decision. The others are
+        answered."""
+        prepared, times_ms = [], dict[Shard, int]()
+        for work in works:
+            envelope, shard = work.envelope, work.shard
+            if not self._serves(shard, work.epoch):
+                self._mailbox.answer(work, ASK_AGAIN)
+            elif envelope is None:
+                prepared.append(work)
+            elif envelope.deadline_ms < now_ms:
+                self._mailbox.answer(work, Answer(Outcome.TOO_LATE))
+            else:
+                # Not by the clock: the shard's decisions may be ahead of it.
+                at_ms = times_ms.get(shard)
+                if at_ms is None:
+                    at_ms = times_ms[shard] = self._tenure.decision_time_ms(shard, now_ms)
+                work.context = context_of(envelope, at_ms, work.context.arrived_ms)
+                prepared.append(work)
+        return prepared

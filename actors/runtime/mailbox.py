@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 from uuid import UUID
@@ -62,10 +62,7 @@ class _Remembered(NamedTuple):
     fingerprint: bytes
     answer: Answer
     deadline_ms: int
-
-    @property
-    def bytes(self) -> int:
-        return 500 + len(self.answer.reply) + 150 * len(self.answer.receipts)
+    bytes: int
 
 
 class Mailbox:
@@ -76,14 +73,15 @@ class Mailbox:
 
     def __init__(self) -> None:
         self.ready = FairQueue()
-        self._open: dict[UUID, Work] = {}
+        # By the numbers of commands and tenants: a UUID's hash costs a call.
+        self._open: dict[int, Work] = {}
         # In order, so that a simulated life can be lived again.
         self._works: dict[Work, None] = {}
-        self._weights: Counter[UUID] = Counter()
+        self._weights: dict[int, int] = {}
         self._weight = 0
         # What is decided before whoever comes now has a turn: of each tenant no more than one.
         self._one_turn_each = 0
-        self._remembered: OrderedDict[UUID, _Remembered] = OrderedDict()
+        self._remembered: OrderedDict[int, _Remembered] = OrderedDict()
         self._remembered_bytes = 0
         self._arrived = asyncio.Event()
         self._nudged = False
@@ -96,21 +94,21 @@ class Mailbox:
         bound = self.pace.bound(now_seconds)
         # A tenant that is over its share of a full mailbox waits; who has little in it does not,
         # however much that is: only where there are more tenants than can be served in time.
-        return self._weight >= bound and (
-            self._weights[tenant_id] * len(self._weights) >= bound or self._one_turn_each >= bound
-        )
+        has_much = self._weights.get(tenant_id.int, 0) * len(self._weights) >= bound
+        return self._weight >= bound and (has_much or self._one_turn_each >= bound)
 
     def known(self, envelope: Envelope, now_ms: int, tell: Tell) -> bool:
         """Whether this very command is answered, or will be: then `tell` hears that answer."""
         if envelope.read:
             return False
-        if (work := self._open.get(envelope.command_id)) is not None:
+        number = envelope.command_id.int
+        if (work := self._open.get(number)) is not None:
             if work.fingerprint == envelope.fingerprint:
                 work.join(envelope, tell)
             else:
                 tell(Answer(Outcome.MISMATCH))
             return True
-        remembered = self._remembered.get(envelope.command_id)
+        remembered = self._remembered.get(number)
         if remembered is None or remembered.deadline_ms < now_ms:
             return False
         same = remembered.fingerprint == envelope.fingerprint
@@ -120,7 +118,7 @@ class Mailbox:
     def open(self, work: Work) -> None:
         """Takes a work in; `answer` ends it."""
         if work.is_mutation and work.envelope is not None:
-            self._open[work.envelope.command_id] = work
+            self._open[work.envelope.command_id.int] = work
         self._works[work] = None
         self._add(work.context.tenant_id, work.weight)
 
@@ -131,10 +129,15 @@ class Mailbox:
         work.weight = weight
 
     def _add(self, tenant_id: UUID, weight: int) -> None:
-        before = self._weights[tenant_id]
-        self._weights[tenant_id] = after = before + weight
-        if not after:
-            del self._weights[tenant_id]
+        if not weight:
+            return
+        number = tenant_id.int
+        before = self._weights.get(number, 0)
+        after = before + weight
+        if after:
+            self._weights[number] = after
+        else:
+            del self._weights[number]
         self._weight += weight
         self._one_turn_each += min(after, QUANTUM) - min(before, QUANTUM)
 
@@ -183,17 +186,22 @@ class Mailbox:
 
     def _close(self, work: Work) -> None:
         envelope = work.envelope
-        if envelope is not None and self._open.get(envelope.command_id) is work:
-            del self._open[envelope.command_id]
+        if envelope is not None and self._open.get(envelope.command_id.int) is work:
+            del self._open[envelope.command_id.int]
         if work in self._works:
             del self._works[work]
             self._add(work.context.tenant_id, -work.weight)
 
     def _remember(self, envelope: Envelope, answer: Answer) -> None:
-        entry = _Remembered(envelope.fingerprint, answer, envelope.deadline_ms)
-        before = self._remembered.pop(envelope.command_id, None)
-        self._remembered_bytes += entry.bytes - (before.bytes if before else 0)
-        self._remembered[envelope.command_id] = entry
+        number = envelope.command_id.int
+        before = self._remembered.pop(number, None)
+        if before is not None:
+            self._remembered_bytes -= before.bytes
+        size = 500 + len(answer.reply) + 150 * len(answer.receipts)
+        self._remembered[number] = _Remembered(
+            envelope.fingerprint, answer, envelope.deadline_ms, size
+        )
+        self._remembered_bytes += size
         while self._remembered_bytes > MAX_REMEMBERED_BYTES:
             self._remembered_bytes -= self._remembered.popitem(last=False)[1].bytes
 

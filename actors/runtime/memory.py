@@ -43,6 +43,11 @@ class Memory:
     def __contains__(self, key: object) -> bool:
         return key in self._states
 
+    @property
+    def states(self) -> Mapping[Key, Any]:
+        """All that is loaded, as it is at any time."""
+        return self._states
+
     def get(self, key: Key) -> Any:
         """The state, None when there is none. Raises Unloaded when memory does not know."""
         state = self._states.get(key, _ABSENT)
@@ -79,9 +84,12 @@ class Memory:
             if self._expected.get(key) == reading:
                 del self._expected[key]
 
-    def touch(self, key: Key) -> None:
-        """It is in use."""
-        self._states.move_to_end(key)
+    def touch(self, key: Key) -> bool:
+        """Whether it is loaded; then it is in use."""
+        found = key in self._states
+        if found:
+            self._states.move_to_end(key)
+        return found
 
     def evict(self, needed: Callable[[], frozenset[Key]] = lambda: _NOTHING) -> int:
         """Forgets the longest unused beyond the bound, but not what is `needed`; returns how
@@ -125,31 +133,30 @@ class Working:
 
     def __init__(self, memory: Memory, asked: Mapping[Key, Any] | None = None) -> None:
         self._memory = memory
+        self._loaded = memory.states
         self._changed: dict[Key, Any] = {}
         self._asked: dict[Key, Any] = dict(asked or {})
 
     def __contains__(self, key: object) -> bool:
-        return key in self._changed or key in self._memory or key in self._asked
+        return key in self._changed or key in self._loaded or key in self._asked
 
     def get(self, key: Key) -> Any:
         """The state, None when there is none. Raises Unloaded when nobody has looked: not to
         know an aggregate and to know that there is none are different things."""
         state = self._changed.get(key, _ABSENT)
-        if state is not _ABSENT:
-            return state
-        if not key.ephemeral:
-            return self._memory.get(key)
-        answer = self._asked.get(key, _ABSENT)
-        if answer is _ABSENT:
-            raise Unloaded(key)
-        return answer
+        if state is _ABSENT:
+            state = (self._asked if key.ephemeral else self._loaded).get(key, _ABSENT)
+            if state is _ABSENT:
+                raise Unloaded(key)
+        return state
 
     def ask(self, answers: Mapping[Key, Any]) -> None:
         """Takes in what the store answered to questions."""
         self._asked.update(answers)
 
-    def change(self, key: Key, state: Any) -> None:
-        self._changed[key] = state
+    def change(self, states: Mapping[Key, Any]) -> None:
+        """What was decided."""
+        self._changed.update(states)
 
     def fork(self) -> Working:
         """The same view without the changes: for deciding again."""

@@ -59,12 +59,13 @@ class Ownership:
 
     def serves(self, shard: Shard, epoch: int) -> bool:
         """Whether what was sent to this tenure (0: to any) can be decided now."""
+        own = self._tenure.epochs.get(shard)
         return (
-            not self.in_doubt
-            and self._tenure.valid
-            and self._tenure.owns(shard)
-            and epoch in (0, self._tenure.epochs[shard])
+            own is not None
+            and (epoch == own or epoch == 0)
+            and not self.in_doubt
             and shard not in self._departing
+            and self._tenure.valid
         )
 
     async def start_over(self, reason: str) -> None:

@@ -6,10 +6,10 @@ A lane is what one tenant changes, or what is read of it. Within a lane commands
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
-from actors.runtime.batch import Work
+from actors.runtime.batch import Lane, Work
 
 _NONE: deque[Work] = deque()
 
@@ -51,8 +51,8 @@ class FairQueue:
     """Lanes in turn, by weight: a lane with heavy works gives them as seldom as they are heavy."""
 
     def __init__(self) -> None:
-        self._lanes: OrderedDict[Hashable, _Lane] = OrderedDict()
-        self._late: frozenset[Hashable] = frozenset()
+        self._lanes: OrderedDict[Lane, _Lane] = OrderedDict()
+        self._late: frozenset[Lane] = frozenset()
         self._number = 0
 
     def __len__(self) -> int:
@@ -85,7 +85,7 @@ class FairQueue:
         self._lane(work).due.append(work)
         self._number += 1
 
-    def let_wait(self, late: Set[Hashable]) -> None:
+    def let_wait(self, late: Set[Lane]) -> None:
         """In these lanes, and in no others, more has fallen due than stands there."""
         for name in self._late - late:
             self._lanes[name].late = False
@@ -95,7 +95,7 @@ class FairQueue:
         self._late = frozenset(late)
 
     @property
-    def late(self) -> frozenset[Hashable]:
+    def late(self) -> frozenset[Lane]:
         return self._late
 
     def hold(self, work: Work) -> None:
@@ -107,7 +107,7 @@ class FairQueue:
         lane.holds -= 1
         self._tidy(work.lane, lane)
 
-    def is_behind(self, name: Hashable) -> bool:
+    def is_behind(self, name: Lane) -> bool:
         """Whether a lane has something to do before anything that waits in it."""
         lane = self._lanes.get(name)
         return lane is not None and (lane.holds > 0 or bool(lane.due or lane.asked))
@@ -193,7 +193,7 @@ class FairQueue:
             lane = self._lanes[name] = _Lane()
         return lane
 
-    def _tidy(self, name: Hashable, lane: _Lane) -> None:
+    def _tidy(self, name: Lane, lane: _Lane) -> None:
         if not lane:
             self._lanes.pop(name, None)
         elif not (lane.waiting or lane.due or lane.asked):

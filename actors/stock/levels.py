@@ -7,6 +7,8 @@ Commands of other modules use these too: a sale takes goods as a reservation's c
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import starmap
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -18,13 +20,23 @@ from actors.stock.evolve import EVENTS
 Events = list[tuple[Key, Any]]
 
 _NEW, _PLAIN = m.Stock(), m.Item()
+# Of those that are used again and again, some 500 bytes each.
+MAX_KEYS = 32_768
+
+
+@lru_cache(maxsize=MAX_KEYS)
+def _key(kind: str, shard: int, tenant: int, item: int, location: int | None) -> Key:
+    """One object for all who name the same aggregate, by the numbers of its UUIDs: to make a key,
+    to hash it, and to find that it is equal to another costs many times as much."""
+    detail = None if location is None else UUID(int=location)
+    return Key(kind, shard, UUID(int=tenant), UUID(int=item), detail)
 
 
 def stock_key(context: Context, product_id: UUID, location_id: UUID | None = None) -> Key:
     """The level of an item at a location."""
-    if location_id is None or location_id == context.tenant_id:
-        return Key(m.STOCK, context.shard, context.tenant_id, product_id)
-    return Key(m.STOCK, context.shard, context.tenant_id, product_id, location_id)
+    tenant = context.tenant_id.int
+    location = None if location_id is None or location_id.int == tenant else location_id.int
+    return _key(m.STOCK, context.shard, tenant, product_id.int, location)
 
 
 def location_of(key: Key) -> UUID:
@@ -34,7 +46,7 @@ def location_of(key: Key) -> UUID:
 
 def item_key(context: Context, product_id: UUID) -> Key:
     """What holds for an item at all locations."""
-    return Key(m.ITEM, context.shard, context.tenant_id, product_id)
+    return _key(m.ITEM, context.shard, context.tenant_id.int, product_id.int, None)
 
 
 def everywhere(view: View, context: Context, product_id: UUID) -> list[Key]:
@@ -53,10 +65,13 @@ def line_keys(context: Context, location_id: UUID | None, lines: Iterable[m.Line
 
 def joined(lines: Iterable[m.Line]) -> tuple[m.Line, ...]:
     """The same goods, each item once: two lines of one order must not be judged one by one."""
+    several = tuple(lines)
+    if len(several) < 2:
+        return several
     total: dict[UUID, int] = {}
-    for product_id, quantity in lines:
+    for product_id, quantity in several:
         total[product_id] = total.get(product_id, 0) + quantity
-    return tuple(m.Line(product_id, quantity) for product_id, quantity in total.items())
+    return tuple(starmap(m.Line, total.items()))
 
 
 class Slot(NamedTuple):
@@ -157,7 +172,8 @@ def dated(stock: m.Stock | None, movement: m.Movement) -> m.Movement | m.Late:
 
 def stocked(key: Key) -> tuple[Key, m.Stocked]:
     """The event that goes before an item's first level at a location."""
-    return Key(m.ITEM, key.shard, key.tenant_id, key.id), m.Stocked(location_of(key))
+    item = _key(m.ITEM, key.shard, key.tenant_id.int, key.id.int, None)
+    return item, m.Stocked(location_of(key))
 
 
 def level(key: Key, stock: m.Stock | None, item: m.Item) -> m.Level:

@@ -3,8 +3,9 @@ the database must refuse."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from actors.composite import CompositeRules
 from actors.families import COMMERCE, FAMILIES

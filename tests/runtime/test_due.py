@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from actors.families import decode_reply
-from actors.runtime import committing, ownership
+from actors.runtime import batch, committing, ownership
 from actors.runtime.wire import Outcome
 from actors.stock import model as m
 from core.ids import uuid7
@@ -94,6 +94,7 @@ async def _reserves_all_after_a_refused_batch(urls: Urls) -> object:
             async def refuses(*arguments: Any) -> Any:
                 if next(refusals, None) is not None:
                     slow.setattr(committing, "MAX_DECIDE_SECONDS", -1.0)
+                    slow.setattr(batch, "LOOK_WEIGHT", 1)
                     raise Rejected("a culprit", Why.DATA)
                 return await plain(*arguments)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import cast
+from contextvars import ContextVar
+from typing import Any, Protocol, cast
 
 import structlog
 from prometheus_client import (
@@ -65,12 +66,30 @@ CARD_REFUNDS = _counter(
 )
 
 
+class Logged(Protocol):
+    """What is being worked on."""
+
+    @property
+    def log_facts(self) -> dict[str, str]:
+        """Names and values that each line of the log about it carries."""
+        ...
+
+
+# One variable that is set, rather than one for each fact: lines are few, requests are many.
+LOGGED: ContextVar[Logged | None] = ContextVar("logged", default=None)
+
+
+def _with_facts(logger: Any, method: str, event: Any) -> Any:
+    about = LOGGED.get()
+    return event if about is None else about.log_facts | event
+
+
 def configure_logging(level: str = "INFO") -> None:
-    """One JSON object per line on standard error, with what the context carries
-    (`request_id`, `tenant_id`) in every line."""
+    """One JSON object per line on standard error, with the facts of what is LOGGED in every line
+    (of a request: `request_id`, `tenant_id`)."""
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            _with_facts,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,

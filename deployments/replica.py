@@ -25,6 +25,7 @@ from deployments.serve_replica import (
     listen_on_own_address,
     match_routes_once,
     serve_directly,
+    speak_lean,
 )
 from gateway.app import create_app
 
@@ -38,6 +39,7 @@ def prepare() -> None:
     listen_on_own_address()
     match_routes_once()
     serve_directly(LEAN_ROUTES)
+    speak_lean()
     # Serve makes a line for each request, and only then sees that nobody wants it.
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     Watchdog(leave, hung_seconds=HUNG_SECONDS).start(asyncio.get_running_loop())
@@ -50,7 +52,9 @@ def make_app(only: str | None) -> FastAPI:
     mounted = next((one for one in CAPABILITIES if one.name == only), None)
     process = f"replica-{mounted.name if mounted else 'api'}-{os.getpid()}"
     resources = make_resources(settings, RayTransport(settings), process)
-    lean = lean_inventory.lean_handlers(resources) | lean_pos.lean_handlers(resources)
+    prefix = mounted.prefix if mounted else ""
+    handlers = lean_inventory.lean_handlers(resources) | lean_pos.lean_handlers(resources)
+    lean = {route: one for route, one in handlers.items() if route[1].startswith(prefix)}
     app = create_app(settings, CAPABILITIES, resources, mounted=mounted, lean=lean)
     collect_seldom()
     return app

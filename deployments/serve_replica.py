@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from gateway.lean_protocol import LeanDoor, LeanProtocol
+
 _replica: Any = import_module("ray.serve._private.replica")
 _util: Any = import_module("ray.util")
+_config: Any = import_module("uvicorn.config")
 _add_port = _replica.add_port_to_grpc_server
+# Of a request, for Serve's count of what is under way: only its kind is looked at.
+_METADATA = _replica.RequestMetadata(
+    request_id="",
+    internal_request_id="",
+    is_direct_ingress=True,
+    _request_protocol=_replica.RequestProtocol.HTTP,
+)
 
 
 def listen_on_own_address() -> None:
@@ -50,20 +61,34 @@ def serve_directly(routes: Collection[tuple[str, str]]) -> None:
     deployment's constructor, which runs before Serve opens the port.
     """
     serves_way = _replica.Replica._direct_ingress_asgi
-    # Only its kind is looked at, to count it.
-    metadata = _replica.RequestMetadata(
-        request_id="",
-        internal_request_id="",
-        is_direct_ingress=True,
-        _request_protocol=_replica.RequestProtocol.HTTP,
-    )
 
     async def answer(replica: Any, scope: Scope, receive: Receive, send: Send) -> None:
         if (scope.get("method"), scope["path"]) not in routes or replica._semaphore.locked():
             await serves_way(replica, scope, receive, send)
             return
         scope["root_path"] = scope.get("root_path", "") + replica._route_prefix.rstrip("/")
-        async with replica._start_request(metadata):
+        async with replica._start_request(_METADATA):
             await replica._user_callable_asgi_app(scope, receive, send)
 
     _replica.Replica._direct_ingress_asgi = answer
+
+
+def speak_lean() -> None:
+    """Has this replica's HTTP server answer lean routes from its parser, through the entrance of
+    the replica's application (`app.state.entrance`); it counts and limits them as
+    `serve_directly` does. To be called in a deployment's constructor, too.
+    """
+    start = _replica.start_asgi_http_server
+
+    async def start_lean(app: Any, *arguments: Any, **options: Any) -> Any:
+        replica = app.__self__
+        door = LeanDoor(
+            replica._user_callable_asgi_app.state.entrance,
+            replica._semaphore.locked,
+            partial(replica._start_request, _METADATA),
+        )
+        # Serve has no option for the protocol, and leaves the choice to uvicorn.
+        _config.HTTP_PROTOCOLS["auto"] = partial(LeanProtocol, door)
+        return await start(app, *arguments, **options)
+
+    _replica.start_asgi_http_server = start_lean

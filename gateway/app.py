@@ -18,7 +18,8 @@ from gateway import errors
 from gateway.access import READING
 from gateway.capability import Capability
 from gateway.docs import documentation
-from gateway.middleware import MAX_BODY_BYTES, EdgeMiddleware, LeanHandler
+from gateway.entrance import Entrance, LeanHandler
+from gateway.middleware import MAX_BODY_BYTES, EdgeMiddleware
 from gateway.resources import Resources
 from gateway.routing import HoldfastRoute, placed
 
@@ -63,17 +64,11 @@ def create_app(
         finally:
             await resources.stop()
 
+    prefix = mounted.prefix if mounted else ""
+    entrance = Entrance(resources.edge, resources.clock, settings, prefix=prefix, lean=lean)
+
     def wrap(app: ASGIApp) -> ASGIApp:
-        edge = EdgeMiddleware(
-            app,
-            edge=resources.edge,
-            clock=resources.clock,
-            settings=settings,
-            prefix=mounted.prefix if mounted else "",
-            lean=lean,
-            max_body_bytes=max_body_bytes,
-        )
-        return _cors(edge, settings)
+        return _cors(EdgeMiddleware(app, entrance, max_body_bytes), entrance.origins)
 
     app = _Application(
         wrap,
@@ -86,6 +81,7 @@ def create_app(
     )
     app.state.resources = resources
     app.state.settings = settings
+    app.state.entrance = entrance
     chosen = [mounted] if mounted else capabilities
     app.router.routes += placed_routes(chosen, mounted=mounted is not None)
     if mounted is None:
@@ -107,9 +103,8 @@ class _Application(FastAPI):
         return self._wrap(super().build_middleware_stack())
 
 
-def _cors(app: ASGIApp, settings: Settings) -> ASGIApp:
+def _cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
     """Outermost: a browser may only read a refusal, too, if it carries these headers."""
-    origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
     if not origins:
         return app
     return CORSMiddleware(

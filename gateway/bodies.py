@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
@@ -24,6 +25,15 @@ class Held:
 
     def __init__(self) -> None:
         self.bytes = 0
+
+    @contextmanager
+    def whole(self, body: bytes) -> Iterator[bytes]:
+        """Counts a small body, of which there is always room for one more."""
+        self.bytes += len(body)
+        try:
+            yield body
+        finally:
+            self.bytes -= len(body)
 
 
 class BoundedBody:

@@ -37,6 +37,14 @@ class RequestContext:
     template: str = UNMATCHED
 
     @property
+    def log_facts(self) -> dict[str, str]:
+        """What each line of the log tells of the request."""
+        facts = {"request_id": self.request_id}
+        if self.principal.tenant_id is not None:
+            facts["tenant_id"] = str(self.principal.tenant_id)
+        return facts
+
+    @property
     def deadline_ms(self) -> int:
         return self.arrived_ms + DEADLINE_MS
 
@@ -48,3 +56,8 @@ def attach(scope: MutableMapping[str, Any], context: RequestContext) -> None:
 def context_of(scope: MutableMapping[str, Any]) -> RequestContext:
     """The context that the middleware attached. Raises KeyError outside of it."""
     return cast(RequestContext, scope[_KEY])
+
+
+def context_if_any(scope: MutableMapping[str, Any]) -> RequestContext | None:
+    """The context, if one was attached before."""
+    return cast(RequestContext | None, scope.get(_KEY))

@@ -1,4 +1,4 @@
-"""One pure-ASGI middleware around every request: who, how fast, how much, and what came of it.
+"""One pure-ASGI middleware around every request: the usual way in.
 
 It is on the path of everything, so it does little and does it once: one pass over the headers,
 one context, one wrapper around `send`.
@@ -7,36 +7,27 @@ one context, one wrapper around `send`.
 from __future__ import annotations
 
 import asyncio
-import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bind_contextvars
 
-from core.clock import Clock
-from core.errors import (
-    BadRequest,
-    FieldError,
-    HoldfastError,
-    PayloadTooLarge,
-    Unauthenticated,
-    Unavailable,
-    ValidationFailed,
-)
-from core.ids import uuid7
-from core.principal import Principal, Role
-from core.settings import Settings
-from gateway.access_log import AccessLog
-from gateway.address import client_address
-from gateway.bodies import BoundedBody, Held
-from gateway.context import DEADLINE_MS, RequestContext, attach
+from core.errors import FieldError, HoldfastError, PayloadTooLarge, ValidationFailed
+from core.telemetry import LOGGED
+from gateway.bodies import BoundedBody
+from gateway.context import DEADLINE_MS, RequestContext, attach, context_if_any
 from gateway.doorstep import RETURNS_REQUEST_ID
-from gateway.edge import Edge
-from gateway.errors import as_holdfast, render
+from gateway.entrance import (
+    CLIENT_GONE,
+    COOKIE,
+    Answer,
+    Entrance,
+    LeanHandler,
+    RawHeaders,
+    is_plain_json,
+    pick,
+)
 
 MAX_BODY_BYTES = 1 << 20
 # Of who has proved nothing: nobody signs in or registers with more.
@@ -44,81 +35,45 @@ MAX_ANONYMOUS_BODY_BYTES = 1 << 16
 MAX_PATH_BYTES = 2_048
 MAX_QUERY_BYTES = 8_192
 MAX_PARAMETERS = 100
-CLIENT_GONE = 499
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-# What a load balancer asks must not be refused because of others at the same address.
-_UNLIMITED = frozenset({"/health", "/ready"})
-_READING = frozenset({"GET", "HEAD", "OPTIONS"})
-_ONCE = frozenset({b"authorization", b"idempotency-key", b"content-length", b"content-type"})
-_COOKIE = b"cookie"
-_READ = _ONCE | {b"x-request-id", b"x-forwarded-for", b"content-encoding", _COOKIE}
-
-RawHeaders = list[tuple[bytes, bytes]]
-
-
-class Answer(NamedTuple):
-    """What a lean handler answers. `headers` hold no length; it is added."""
-
-    status: int
-    body: bytes
-    headers: Iterable[tuple[bytes, bytes]] = ((b"content-type", b"application/json"),)
-
-
-# Serves one of the hottest routes without FastAPI: gets the context and the whole body of a plain
-# JSON request. It must check its Access and make its RequestKey (`gateway.idempotency.key_of`) like
-# any other. None means that the request is not of the plain form that it knows: then its FastAPI
-# twin answers, so that there is one place that says what is wrong with a request.
-LeanHandler = Callable[[RequestContext, bytes], Awaitable[Answer | None]]
 
 
 class EdgeMiddleware:
-    """Wraps `app`, whose routes lie under `prefix` if it is mounted there."""
+    """Wraps `app`, whose requests come in through `entrance`."""
 
     def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        edge: Edge,
-        clock: Clock,
-        settings: Settings,
-        prefix: str = "",
-        lean: Mapping[tuple[str, str], LeanHandler] | None = None,
-        max_body_bytes: int = MAX_BODY_BYTES,
+        self, app: ASGIApp, entrance: Entrance, max_body_bytes: int = MAX_BODY_BYTES
     ) -> None:
         self._app = app
-        self._edge = edge
-        self._clock = clock
-        self._prefix = prefix
-        self._lean = dict(lean or {})
+        self._entrance = entrance
         self._max_body_bytes = max_body_bytes
-        self._held = Held()
-        self._log = AccessLog()
-        self._security_headers = _security_headers(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started_s = time.perf_counter()
-        headers = _pick(scope["headers"])
-        if _COOKIE in headers:
+        headers = pick(scope["headers"])
+        if COOKIE in headers:
             # Nothing here reads cookies, and Python's parser takes the square of their length.
-            scope["headers"] = [header for header in scope["headers"] if header[0] != _COOKIE]
-        context = self._context(scope, headers)
+            scope["headers"] = [header for header in scope["headers"] if header[0] != COOKIE]
+        # The lean way has admitted what it leaves to this one.
+        admitted = context_if_any(scope)
+        context = admitted or self._context(scope, headers)
         attach(scope, context)
         reply = _Reply(send, self._fixed_headers(scope, context))
-        # Not unbound at the end: each request is a task of its own.
-        bind_contextvars(request_id=context.request_id)
+        # Not unset at the end: each request is a task of its own.
+        LOGGED.set(context)
         try:
-            await self._serve(scope, receive, reply, context, headers)
+            await self._serve(scope, receive, reply, context, headers, admit=admitted is None)
         finally:
             elapsed_s = time.perf_counter() - started_s
-            self._log.record(context, reply.status or CLIENT_GONE, elapsed_s)
+            self._entrance.log.record(context, reply.status or CLIENT_GONE, elapsed_s)
 
     def _fixed_headers(self, scope: Scope, context: RequestContext) -> RawHeaders:
+        fixed = self._entrance.fixed_headers
         if RETURNS_REQUEST_ID in scope:
-            return self._security_headers
-        return [*self._security_headers, (b"x-request-id", context.request_id.encode())]
+            return fixed
+        return [*fixed, (b"x-request-id", context.request_id.encode())]
 
     async def _serve(
         self,
@@ -127,36 +82,35 @@ class EdgeMiddleware:
         reply: _Reply,
         context: RequestContext,
         headers: dict[bytes, str],
+        *,
+        admit: bool,
     ) -> None:
         try:
             async with asyncio.timeout(DEADLINE_MS / 1000) as deadline:
                 reply.deadline = deadline
                 _refuse_unreadable(scope, context)
-                await self._identify(context, headers)
-                if context.method not in _READING:
-                    self._edge.space.check()
+                if admit:
+                    await self._entrance.admit(context, headers)
                 with self._bounded(receive, headers, context) as body:
-                    await self._dispatch(scope, body, reply, context, headers)
+                    await body.check()
+                    handler = self._entrance.lean.get((context.method, context.path))
+                    if admit and handler is not None and is_plain_json(headers):
+                        await self._try_lean(handler, scope, body, reply, context)
+                    else:
+                        await self._app(scope, body.receive, reply.send)
         except ClientDisconnect:
             pass  # Nobody is left to answer.
-        except TimeoutError as error:
-            await self._fail(reply, context, Unavailable("It took too long."), error)
         except Exception as error:  # the one place where nothing may escape
-            await self._fail(reply, context, as_holdfast(error), error)
+            await self._fail(reply, context, error)
 
-    async def _dispatch(
+    async def _try_lean(
         self,
+        handler: LeanHandler,
         scope: Scope,
         body: BoundedBody,
         reply: _Reply,
         context: RequestContext,
-        headers: dict[bytes, str],
     ) -> None:
-        await body.check()
-        handler = self._lean.get((context.method, context.path))
-        if handler is None or not _is_plain_json(headers):
-            await self._app(scope, body.receive, reply.send)
-            return
         context.template = context.path
         whole = await body.read()
         answer = await handler(context, whole)
@@ -174,51 +128,19 @@ class EdgeMiddleware:
             most_bytes = min(most_bytes, MAX_ANONYMOUS_BODY_BYTES)
             refusal = context.denied  # With a token that counts, it might have been taken.
         refusal = refusal or PayloadTooLarge(f"The body may hold at most {most_bytes} bytes.")
-        return BoundedBody(receive, headers, most_bytes, refusal, self._held)
+        return BoundedBody(receive, headers, most_bytes, refusal, self._entrance.held)
 
-    async def _fail(
-        self, reply: _Reply, context: RequestContext, known: HoldfastError, cause: Exception
-    ) -> None:
-        if known.status == HoldfastError.status:
-            self._log.failure(context, cause)
+    async def _fail(self, reply: _Reply, context: RequestContext, error: Exception) -> None:
+        answer = self._entrance.problem(context, error)
         if reply.status:
             return  # Begun already: the server cuts the connection, and the client sees that.
         reply.deadline = None  # It has passed, or does not matter any more.
-        headers, body = render(known, context.request_id)
-        await reply.answer(Answer(known.status, body, headers))
+        await reply.answer(answer)
 
     def _context(self, scope: Scope, headers: dict[bytes, str]) -> RequestContext:
-        given = headers.get(b"x-request-id", "")
         peer = scope["client"][0] if scope.get("client") else None
-        address = client_address(peer, headers.get(b"x-forwarded-for"))
-        return RequestContext(
-            request_id=given if _REQUEST_ID.fullmatch(given) else str(uuid7()),
-            address=address,
-            method=scope["method"],
-            path=self._prefix + _relative_path(scope),
-            query=scope["query_string"],
-            arrived_ms=self._clock.now_ms(),
-            principal=Principal(f"ip:{address}", Role.ANONYMOUS),
-            idempotency_key=headers.get(b"idempotency-key"),
-        )
-
-    async def _identify(self, context: RequestContext, headers: dict[bytes, str]) -> None:
-        """Sets the principal and counts the request. Raises Limited."""
-        if context.path in _UNLIMITED:
-            return
-        if b"" in headers:
-            raise BadRequest(f"The header {headers[b'']} is given twice.")
-        authorization = headers.get(b"authorization")
-        if authorization is not None:
-            try:
-                context.principal = await self._edge.identify(authorization, context.address)
-            except (Unauthenticated, Unavailable) as error:
-                # Whether that matters is for the route to say: anyone may sign in again.
-                context.denied = error
-            else:
-                if context.principal.tenant_id is not None:
-                    bind_contextvars(tenant_id=str(context.principal.tenant_id))
-        self._edge.limiter.check(context.principal)
+        path = self._entrance.prefix + _relative_path(scope)
+        return self._entrance.context(scope["method"], path, scope["query_string"], peer, headers)
 
 
 class _Reply:
@@ -247,31 +169,10 @@ class _Reply:
         await self._send(message)
 
     async def answer(self, answer: Answer) -> None:
-        headers = [*answer.headers]
-        if not any(name == b"content-length" for name, _ in headers):
-            headers.append((b"content-length", b"%d" % len(answer.body)))
+        headers = [*answer.headers, (b"content-length", b"%d" % len(answer.body))]
         start: Message = {"type": "http.response.start", "status": answer.status}
         await self.send({**start, "headers": headers})
         await self._send({"type": "http.response.body", "body": answer.body})
-
-
-def _is_plain_json(headers: Mapping[bytes, str]) -> bool:
-    return headers.get(b"content-type") == "application/json" and (
-        b"content-encoding" not in headers
-    )
-
-
-def _pick(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:
-    """The headers that the edge reads. One that must be single and is not stands under b""."""
-    found: dict[bytes, str] = {}
-    for name, value in headers:
-        if name in _READ:
-            text = value.decode("latin-1")
-            if name in found and name in _ONCE:
-                found[b""] = name.decode()
-            # Of those that may come more than once, the last counts: our proxy wrote it.
-            found[name] = text
-    return found
 
 
 def _relative_path(scope: Scope) -> str:
@@ -297,19 +198,3 @@ def _refuse_unreadable(scope: Scope, context: RequestContext) -> None:
         pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         names = [name for name, value in pairs if "\x00" in value] or ["query"]
         raise ValidationFailed([FieldError(name, "holds a NUL character") for name in names])
-
-
-def _security_headers(settings: Settings) -> RawHeaders:
-    """An API answers programs: nothing of it may be framed, sniffed, cached or run. A route that
-    serves pages sets its own policy instead."""
-    headers = [
-        (b"x-content-type-options", b"nosniff"),
-        (b"x-frame-options", b"DENY"),
-        (b"referrer-policy", b"no-referrer"),
-        (b"cross-origin-resource-policy", b"same-origin"),
-        (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-        (b"cache-control", b"no-store"),
-    ]
-    if settings.environment == "production":
-        headers.append((b"strict-transport-security", b"max-age=31536000"))
-    return headers

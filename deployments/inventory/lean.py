@@ -22,8 +22,8 @@ from deployments.inventory.schemas import DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS
 from deployments.resources import Resources
 from gateway.access import require
 from gateway.context import RequestContext
+from gateway.entrance import Answer, LeanHandler
 from gateway.idempotency import is_plain, key_of
-from gateway.middleware import Answer, LeanHandler
 
 ROUTE = ("POST", "/api/inventory/reserve")
 _ACCESS = require(STAFF)

@@ -24,8 +24,8 @@ from deployments.resources import Resources
 from gateway import json_body
 from gateway.access import require
 from gateway.context import RequestContext
+from gateway.entrance import Answer, LeanHandler
 from gateway.idempotency import is_plain, key_of
-from gateway.middleware import Answer, LeanHandler
 from gateway.schemas import Envelope
 
 ROUTE = ("POST", "/api/pos/sales")

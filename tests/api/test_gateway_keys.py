@@ -14,8 +14,8 @@ from core.ids import uuid7
 from core.principal import Role
 from core.settings import Settings
 from gateway.context import RequestContext
+from gateway.entrance import Answer
 from gateway.idempotency import key_of
-from gateway.middleware import Answer
 from tests.api import trial
 from tests.api.gateway_kit import ALL, BASKET, bearer, fields, problem
 from tests.api.harness import Served, serving

@@ -15,7 +15,7 @@ from deployments.capabilities import CAPABILITIES
 from deployments.pos.lean import lean_handlers
 from gateway.app import create_app
 from gateway.context import RequestContext
-from gateway.middleware import Answer
+from gateway.entrance import Answer
 from tests.api.shop import done
 from tests.api.test_lean import comparable
 from tests.api.till_kit import Clerk, TillShop, till_shop

@@ -8,11 +8,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
-from structlog.contextvars import get_contextvars
 
 from core.errors import Conflict, NotFound
 from core.principal import MANAGEMENT, STAFF, Principal, Role
 from core.request import RequestKey
+from core.telemetry import LOGGED
 from gateway.access import public_read, require
 from gateway.capability import Capability
 from gateway.context import context_of
@@ -120,8 +120,9 @@ async def slow(_: Anyone) -> Envelope[int]:
 
 @router.get("/logged")
 async def logged(_: Anyone, request: Request) -> Envelope[dict[str, Any]]:
-    assert get_contextvars()["request_id"] == context_of(request.scope).request_id
-    return Envelope(data=dict(get_contextvars()))
+    logged = LOGGED.get()
+    assert logged is context_of(request.scope)
+    return Envelope(data=dict(logged.log_facts))
 
 
 def _seen(principal: Principal) -> Envelope[Seen]:

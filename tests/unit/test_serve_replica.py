@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import uvicorn.config
 from ray.serve._private import replica as serve_replica
+from ray.serve.config import HTTPOptions
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from deployments.serve_replica import match_routes_once, serve_directly
+from deployments.serve_replica import match_routes_once, serve_directly, speak_lean
+from gateway.lean_protocol import LeanProtocol
 
 
 async def _answer(request: Request) -> Response:
@@ -90,3 +95,34 @@ async def test_lean_routes_go_straight_to_the_application_and_are_counted(
     await answer(way, scope, None, None)
     assert way.asked == [expected]
     assert way.under_way == 0
+
+
+async def test_the_server_of_a_replica_speaks_lean(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through Serve's own start of a server: that one takes the protocol of the replica."""
+    protocols = dict(uvicorn.config.HTTP_PROTOCOLS)
+    monkeypatch.setattr(uvicorn.config, "HTTP_PROTOCOLS", protocols)
+    name = "start_asgi_http_server"
+    monkeypatch.setattr(serve_replica, name, getattr(serve_replica, name))
+    speak_lean()
+    replica = _Way(full=True)
+    entrance = SimpleNamespace(fixed_headers=[], origins=[])
+    replica.state = SimpleNamespace(entrance=entrance)  # type: ignore[attr-defined]
+    monkeypatch.setattr(_Way, "_user_callable_asgi_app", replica)
+    options = HTTPOptions(host="127.0.0.1", port=0)
+    loop = asyncio.get_running_loop()
+    task, server = await getattr(serve_replica, name)(replica.serves, options, event_loop=loop)
+    while not server.started:
+        await asyncio.sleep(0.01)
+    protocol = server.config.http_protocol_class
+    assert protocol.func is LeanProtocol
+    [door] = protocol.args
+    assert door.entrance is entrance
+    async with door.under_way():
+        assert replica.under_way == 1
+    assert replica.under_way == 0
+    server.should_exit = True
+    await task
+    # What a replica waits for before it leaves, and where it looks whether it is full.
+    kind = serve_replica.Replica
+    assert "_drain_ongoing_requests" in inspect.getsource(kind._perform_graceful_shutdown)
+    assert "start_asgi_http_server(" in inspect.getsource(kind)

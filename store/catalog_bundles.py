@@ -180,11 +180,15 @@ async def sale_items(
 
 
 def _sale_item(row: asyncpg.Record, components: tuple[Component, ...]) -> SaleItem:
-    name, options = row["name"], row["options"]
-    if options is not None and (values := msgspec.json.decode(options).values()):
-        name = f"{name} ({', '.join(values)})"
+    options = row["options"]
+    name = named_by_options(row["name"], options and msgspec.json.decode(options))
     # The columns are in the order of the fields.
     return SaleItem(*(*row[:3], name, *row[4:10], components))
+
+
+def named_by_options(name: str, options: Mapping[str, str] | None) -> str:
+    """What a till calls a product, or its variant with these options."""
+    return f"{name} ({', '.join(options.values())})" if options else name
 
 
 async def components_of(

@@ -172,6 +172,13 @@ class Database:
             ):
                 yield connection
 
+    async def look_up(self, statement: str, *arguments: Any) -> asyncpg.Record | None:
+        """The first row of a statement that only reads, and that sets its scope by itself, in a
+        quarter of the round trips. Raises Unavailable as `transaction` does."""
+        with _unavailable_if(_passes):
+            async with self._circuit.guarded():
+                return await self._lookups.row(statement, *arguments)
+
     async def now_ms(self) -> int:
         """The database's clock, in ms since the epoch. Raises Unavailable."""
         async with self.transaction(Scope()) as connection:

@@ -54,6 +54,17 @@ class LookupPool:
                 connection.terminate()
                 raise
 
+    async def row(self, statement: str, *arguments: Any) -> asyncpg.Record | None:
+        """What a statement gives that sets its scope by itself: the whole transaction is one
+        round trip."""
+        pool = await self._opened()
+        async with pool.acquire(timeout=CONNECT_TIMEOUT_SECONDS) as connection:
+            try:
+                return await connection.fetchrow(statement, *arguments)
+            except BaseException:
+                connection.terminate()
+                raise
+
     async def _opened(self) -> asyncpg.Pool:
         async with self._opening:
             if self._pool is None:

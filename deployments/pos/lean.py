@@ -1,5 +1,6 @@
 """A sale without FastAPI, whose layers took more samples of a replica's profile than the handler
-that they wrap. Bodies, rules and answers are those of `sale_routes`.
+that they wrap. Bodies, rules and answers are those of `sale_routes`; the plainest bodies, and all
+answers, go without pydantic, too (`plain_sale`).
 
 It takes only what it can answer with a sale or a refusal of one. A request that is wrong in its
 form, one that is paid by card, and one that sells a gift card are left to the FastAPI twin. A
@@ -15,23 +16,19 @@ from pydantic import TypeAdapter, ValidationError
 from core.errors import HoldfastError
 from core.principal import STAFF
 from deployments.inventory.receipts import receipt_header
-from deployments.inventory.service import moment
-from deployments.pos import answers as a
 from deployments.pos import schemas as s
 from deployments.pos import selling
-from deployments.pos import views as v
+from deployments.pos.plain_sale import answer_of, plain_sale
 from deployments.resources import Resources
 from gateway import json_body
 from gateway.access import require
 from gateway.context import RequestContext
 from gateway.entrance import Answer, LeanHandler
 from gateway.idempotency import is_plain, key_of
-from gateway.schemas import Envelope
 
 ROUTE = ("POST", "/api/pos/sales")
 _ACCESS = require(STAFF)
 _BODY = TypeAdapter(s.SaleBody)
-_ANSWER = TypeAdapter(Envelope[a.SaleOut])
 
 
 def lean_handlers(shared: Resources) -> dict[tuple[str, str], LeanHandler]:
@@ -42,18 +39,17 @@ def lean_handlers(shared: Resources) -> dict[tuple[str, str], LeanHandler]:
         name = context.idempotency_key
         if context.query or not is_plain(name):
             return None
-        body = _plain_body(raw)
+        body = plain_sale(raw) or _plain_body(raw)
         if body is None:
             return None
         key = key_of(context, raw, name)
         draft = partial(selling.draft_sale, shared, principal, body)
         made, receipts = await selling.sell(shared, principal, key, draft)
-        sale = v.sale_out(made.sale_id, made.sold, made.cashier, moment(made.at_ms))
         headers = (
             (b"content-type", b"application/json"),
             (b"x-holdfast-receipt", receipt_header(receipts).encode()),
         )
-        return Answer(201, _ANSWER.dump_json(Envelope(data=sale), by_alias=True), headers)
+        return Answer(201, answer_of(made), headers)
 
     return {ROUTE: sell}
 

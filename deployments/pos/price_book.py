@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from deployments.gathering import Gathering
-from store import business, catalog_bundles
 from store.business import TillTerms
 from store.catalog_bundles import SaleItem
-from store.engine import Database, Scope
+from store.engine import Database
+from store.till_prices import till_prices
 
 # The kind of name (id, sku or barcode), and the name.
 Name = tuple[str, object]
@@ -48,14 +48,8 @@ class PriceBook:
         wanted: dict[str, list[Any]] = {"id": [], "sku": [], "barcode": []}
         for kind, name in names:
             wanted[kind].append(name)
-        async with self._db.lookup(Scope(place.tenant_id)) as lookup:
-            terms = await business.till_terms(lookup, place.location_id)
-            if terms is None:
-                return None
-            items = await catalog_bundles.sale_items(
-                lookup, wanted["id"], wanted["sku"], wanted["barcode"], currency=terms.currency
-            )
-        return Prices(terms, by_name(items))
+        found = await till_prices(self._db, *place, wanted["id"], wanted["sku"], wanted["barcode"])
+        return None if found is None else Prices(found.terms, by_name(found.items))
 
 
 def by_name(items: Iterable[SaleItem]) -> dict[Name, SaleItem]:

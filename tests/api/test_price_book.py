@@ -10,8 +10,8 @@ from uuid import uuid4
 import pytest
 
 from core.settings import Settings
-from store import catalog_bundles
-from store.catalog_bundles import SaleItem
+from deployments.pos import price_book
+from store.till_prices import TillPrices
 from tests.api.shop import done, problem
 from tests.api.till_kit import TillShop, till_shop
 
@@ -26,14 +26,14 @@ async def shop(embedded: Settings) -> AsyncIterator[TillShop]:
 def queries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many items each query gave."""
     given: list[int] = []
-    sale_items = catalog_bundles.sale_items
+    look_up = price_book.till_prices
 
-    async def counted(*arguments: Any, **options: Any) -> list[SaleItem]:
-        items = await sale_items(*arguments, **options)
-        given.append(len(items))
-        return items
+    async def counted(*arguments: Any) -> TillPrices | None:
+        found = await look_up(*arguments)
+        given.append(len(found.items) if found else 0)
+        return found
 
-    monkeypatch.setattr(catalog_bundles, "sale_items", counted)
+    monkeypatch.setattr(price_book, "till_prices", counted)
     return given
 
 

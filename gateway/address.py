@@ -17,8 +17,18 @@ def client_address(peer: str | None, forwarded_for: str | None) -> str:
     last entry, which that proxy wrote itself: whom it was asked by. What stands before is somebody
     else's word, also where the last entry is this machine.
     """
+    last = (forwarded_for or "").rpartition(",")[2].strip()
+    return _address(peer and _short(peer), _short(last))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_LENGTH else ""
+
+
+@lru_cache(maxsize=4096)
+def _address(peer: str | None, forwarded_for: str) -> str:
     if forwarded_for and (peer is None or _is_loopback(peer)):
-        counted = _counted(forwarded_for.rpartition(",")[2].strip())
+        counted = _counted(forwarded_for)
         if counted != UNKNOWN:
             return counted
     return _counted(peer or "")

@@ -44,14 +44,17 @@ def is_plain(idempotency_key: str | None) -> bool:
 def key_of(context: RequestContext, body: bytes, idempotency_key: str | None) -> RequestKey:
     """The RequestKey of a request whose header was found good. The same caller, route and key
     are the same command; body, path and query are what must not differ then."""
-    principal = context.principal
-    tenant = str(principal.tenant_id) if principal.tenant_id else ""
-    name = idempotency_key or str(uuid7())
-    fingerprint = hashlib.sha256(body)
-    fingerprint.update(b"\0" + context.path.encode() + b"\0" + context.query)
+    if idempotency_key is None:
+        identity = uuid7()  # Nobody can name it again.
+    else:
+        principal = context.principal
+        tenant = str(principal.tenant_id) if principal.tenant_id else ""
+        named = (tenant, principal.id, context.method, context.template, idempotency_key)
+        identity = command_id(*named)
+    what = b"%b\0%b\0%b" % (body, context.path.encode(), context.query)
     return RequestKey(
-        command_id=command_id(tenant, principal.id, context.method, context.template, name),
-        fingerprint=fingerprint.digest(),
+        command_id=identity,
+        fingerprint=hashlib.sha256(what).digest(),
         client_supplied=idempotency_key is not None,
         arrived_ms=context.arrived_ms,
         deadline_ms=context.deadline_ms,

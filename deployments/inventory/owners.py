@@ -70,16 +70,16 @@ class ProductOwners:
     async def bundles(self, tenant_id: UUID, product_ids: Iterable[UUID]) -> frozenset[UUID]:
         """That all items are the tenant's own and not products that have variants; those among
         them that are bundles. Raises NotFound and ChooseVariant."""
-        wanted = set(product_ids)
+        wanted = frozenset(product_ids)
         now = self._clock.boot_seconds()
-        # This is on the path of every hold: one look at each product where all is known.
-        found = {one: self._known.get(one) for one in wanted}
-        stale = [one for one, known in found.items() if known is None or known.until <= now]
+        stale = [
+            one for one in wanted if (known := self._known.get(one)) is None or known.until <= now
+        ]
         if stale:
             await self._unknown.ask(Scope(tenant_id=tenant_id), stale)
-            found = {one: self._known.get(one) for one in wanted}
         bundles = set()
-        for product_id, known in found.items():
+        for product_id in wanted:
+            known = self._known.get(product_id)
             if known is None or known.tenant_id != tenant_id:
                 raise NotFound(f"There is no product {product_id} here.")
             if known.kind == "parent":

@@ -6,8 +6,8 @@ from alembic import op
 
 from store.schema import APP_ROLE
 
-revision = "0026_till_prices"
-down_revision = "0025_verified_addresses"
+revision = "0027_till_prices"
+down_revision = "0026_own_lists"
 branch_labels = None
 depends_on = None
 

@@ -46,9 +46,9 @@ format: $(INSTALLED) ## Put the code into shape
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-bench: $(INSTALLED) ## Measure against other ways of doing the same; QUICK=1, COMMIT_DELAY=2000
+bench: $(INSTALLED) ## Measure against other ways of doing the same; QUICK=1, COMMIT_DELAY=2000, KEEP=1
 	@command -v wrk > /dev/null || apt-get install --quiet --yes wrk || true
-	@$(BIN)/python -m bench.run $(if $(QUICK),--quick) \
+	@$(BIN)/python -m bench.run $(if $(QUICK),--quick) $(if $(KEEP),--keep-baseline) \
 		$(if $(COMMIT_DELAY),--commit-delay $(COMMIT_DELAY))
 
 openapi: $(INSTALLED) ## Write deployments/openapi.json anew

@@ -21,6 +21,8 @@ from store.connect import FAILURES, connect
 from store.schema import APP_ROLE, HOST_ROLE
 
 LEAST_VERSION = 170_000
+# Of a transaction in which nothing happens.
+FORGOTTEN_SECONDS = 30
 _PROBED_TIMEOUT_MS = 61_007
 _LOCK = 0x486F6C65  # beside that of the migrations
 _COMMAND_TIMEOUT_SECONDS = 5
@@ -151,8 +153,9 @@ def what_is_short(server: Server, settings: Settings) -> str | None:
 
 
 def prepare(url: str, settings: Settings) -> list[str]:
-    """Looks whether the server will do, brings its schema up to date and limits the replicas'
-    connections, so that hosts always get theirs. Returns what the operator should know.
+    """Looks whether the server will do, brings its schema up to date, limits the replicas'
+    connections, so that hosts always get theirs, and how long a forgotten transaction may hold
+    its locks. Returns what the operator should know.
 
     Blocks, so call it outside any event loop. Raises UnusableServer, and what `migrate.upgrade`
     raises.
@@ -177,6 +180,7 @@ async def _limit(url: str, limit: int) -> str | None:
         async with connection.transaction():  # one at a time: roles are no rows like others
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
             await _try(connection, f"GRANT pg_use_reserved_connections TO {HOST_ROLE}")
+            await _end_forgotten(connection)
             is_so = "SELECT rolconnlimit = $2 FROM pg_roles WHERE rolname = $1"
             change = f"ALTER ROLE {APP_ROLE} CONNECTION LIMIT {limit}"
             if await connection.fetchval(is_so, APP_ROLE, limit) or await _try(connection, change):
@@ -215,6 +219,17 @@ async def hosts_lack(connection: asyncpg.Connection) -> str | None:
         HOST_ROLE,
     )
     return statement
+
+
+async def _end_forgotten(connection: asyncpg.Connection) -> None:
+    """Has the server end whoever leaves a transaction open, by hand for one: commits may wait for
+    what it holds. What an operator has set for the server or the database stays; `pg_dump` and
+    our own connections say themselves what they want."""
+    is_so = "SELECT reset_val::int > 0 FROM pg_settings WHERE name = $1"
+    name = "idle_in_transaction_session_timeout"
+    if not await connection.fetchval(is_so, name):
+        database = await connection.fetchval("SELECT quote_ident(current_database())")
+        await _try(connection, f"ALTER DATABASE {database} SET {name} = '{FORGOTTEN_SECONDS}s'")
 
 
 async def _try(connection: asyncpg.Connection, statement: str) -> bool:

@@ -15,6 +15,8 @@ _NONE: deque[Work] = deque()
 
 # What a lane may take in one turn: some ten commands of one line.
 QUANTUM = 32
+# What weighs more than this part of a batch is heavy: it shares one with no other that is.
+HEAVY = 8
 
 
 @dataclass(slots=True, eq=False)
@@ -45,6 +47,11 @@ class _Lane:
         if work.asked:
             return self.asked
         return self.due if work.envelope is None else self.waiting
+
+
+def _weight(lane: _Lane) -> int:
+    """Of the next one that may be taken."""
+    return lane.front()[0].weight
 
 
 class FairQueue:
@@ -125,6 +132,7 @@ class FairQueue:
         returned apart, a list for each such lane, and the lane is held."""
         taken: list[Work] = []
         stopped: list[list[Work]] = []
+        heavy = weight // HEAVY
         ready = [(name, lane) for name, lane in self._lanes.items() if lane.front()]
         while ready and len(taken) < number and weight > 0:
             before = len(taken)
@@ -137,8 +145,8 @@ class FairQueue:
                 if (front := lane.front()) and stops(front[0]):
                     stopped.append(self._stop(lane, number, stops))
             ready = [(name, lane) for name, lane in ready if lane.front()]
-            if taken and len(taken) == before:
-                break  # what is left is heavy: whoever is light need not wait for it
+            if taken and len(taken) == before and all(_weight(lane) > heavy for _, lane in ready):
+                break  # whoever is light need not wait for what is left
         for name, lane in list(self._lanes.items()):
             self._tidy(name, lane)
         return taken, stopped

@@ -17,7 +17,9 @@ import structlog
 
 from core.settings import Settings
 from store import migrate
+from tests.conftest import fresh_settings
 from tests.runtime.kit import SHARDS, Urls
+from tests.runtime.own_server import OwnServer
 
 # "long": everything at its full size, once. "rounds": the short form, again and again.
 CHAOS = os.environ.get("HOLDFAST_CHAOS", "")
@@ -90,6 +92,16 @@ def template(embedded: Settings) -> str:
 async def urls(embedded: Settings, template: str) -> AsyncIterator[Urls]:
     async with copied(embedded, template) as found:
         yield found
+
+
+@pytest.fixture(scope="package")
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServer]:
+    server = OwnServer(fresh_settings(tmp_path_factory.mktemp("own")))
+    try:
+        asyncio.run(make_template(server.settings))
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from math import inf
 from typing import Any
@@ -16,18 +16,15 @@ import pytest
 
 from actors.stock import model as m
 from core.errors import Unavailable
-from core.settings import Settings
 from store.aggregates import AggregateLoader
-from store.embedded import postgres
-from store.embedded.server import Server
 from store.journal import OutcomeUnknown
 from store.leases import LEASE_SECONDS
-from tests.conftest import fresh_settings
 from tests.promises import Tally
 from tests.runtime.audit import audit
 from tests.runtime.clients import Shop
-from tests.runtime.conftest import CHAOS, LONG, PATIENCE, copied, make_template
+from tests.runtime.conftest import CHAOS, LONG, PATIENCE, copied
 from tests.runtime.kit import Cluster, Urls, running
+from tests.runtime.own_server import OwnServer
 from tests.runtime.proxy import proxied
 from tests.runtime.traffic import Traffic
 
@@ -38,38 +35,6 @@ STALL_SECONDS = LEASE_SECONDS + 2
 
 
 # --- Postgres restarts -----------------------------------------------------------------------
-
-
-class OwnServer:
-    """A Postgres that may be stopped without harm to anybody else."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.server: Server = self._started()
-
-    def _started(self) -> Server:
-        server = postgres.start(self.settings)
-        server.wait_ready()
-        return server
-
-    async def restart(self, *, brutally: bool, down_seconds: float) -> None:
-        if brutally:
-            self.server.process.kill()
-            self.server.process.wait(5)
-        else:
-            await asyncio.to_thread(self.server.stop)
-        await asyncio.sleep(down_seconds)
-        self.server = await asyncio.to_thread(self._started)
-
-
-@pytest.fixture(scope="module")
-def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServer]:
-    server = OwnServer(fresh_settings(tmp_path_factory.mktemp("own")))
-    try:
-        asyncio.run(make_template(server.settings))
-        yield server
-    finally:
-        server.server.stop()
 
 
 @pytest.mark.parametrize("brutally", [False, True])
@@ -87,7 +52,7 @@ async def test_a_restart_of_postgres_is_a_pause(
         for _ in range(RESTARTS):
             await asyncio.sleep(2)
             before = shop.answers_since(time.monotonic() - 2) / 2
-            asking = asyncio.create_task(_told_in_time(shop, products[0]))
+            asking = asyncio.create_task(told_in_time(shop, products[0]))
             await own_server.restart(brutally=brutally, down_seconds=1)
             ready = time.monotonic()
             while not shop.answers_since(ready):
@@ -120,7 +85,7 @@ async def _rate_is_back(shop: Shop, answers_per_second: float) -> float:
     return time.monotonic()
 
 
-async def _told_in_time(shop: Shop, product: UUID) -> None:
+async def told_in_time(shop: Shop, product: UUID) -> None:
     """Whoever asks while it is away is told so, by the one error that means it."""
     while True:
         began = time.monotonic()

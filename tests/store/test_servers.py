@@ -21,6 +21,7 @@ from core.ids import uuid7
 from core.settings import Settings
 from store import servers
 from store.budget import CONNECTIONS_PER_REPLICA, app_limit, connections_needed
+from store.connect import FAILURES
 from store.embedded import postgres
 from store.embedded.server import Server as EmbeddedServer
 from store.journal import HostStore, Rejected
@@ -147,6 +148,28 @@ async def test_hosts_are_given_the_right_to_commit(embedded: Settings) -> None:
         await admin.execute("REVOKE TEMPORARY ON DATABASE holdfast FROM holdfast_host")
         await admin.execute("DROP ROLE modest")
         await admin.close()
+
+
+async def test_a_transaction_that_is_forgotten_ends_by_itself(
+    small: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever opened it, and whatever it holds: nobody waits for it without end."""
+    monkeypatch.setattr(servers, "FORGOTTEN_SECONDS", 1)
+    url = small.owner_database_url
+    await asyncio.to_thread(prepare, url, small)
+    forgetful, other = await asyncpg.connect(url), await asyncpg.connect(url)
+    await forgetful.execute("BEGIN; LOCK TABLE stock_levels")
+    async with asyncio.timeout(30):
+        await other.execute("BEGIN; LOCK TABLE stock_levels; COMMIT")
+    with pytest.raises(FAILURES):
+        await forgetful.execute("SELECT 1")
+    monkeypatch.setattr(servers, "FORGOTTEN_SECONDS", 77)
+    await asyncio.to_thread(prepare, url, small)
+    later = await asyncpg.connect(url)
+    kept = await later.fetchval("SHOW idle_in_transaction_session_timeout")
+    assert kept == "1s", "what is set stays"
+    for connection in (other, later):
+        await connection.close()
 
 
 # --- poolers -------------------------------------------------------------------------------------

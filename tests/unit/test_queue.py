@@ -48,6 +48,13 @@ def test_a_light_work_does_not_share_its_batch_with_a_heavy_one() -> None:
     assert queue.take(500, 2_000)[0] == [heavy[0]], "alone it goes, however heavy"
 
 
+def test_works_that_are_not_heavy_fill_a_batch() -> None:
+    """Baskets of twenty goods, each more than a turn's worth, and nobody else there."""
+    taken, _ = _queue(*(_work(BIG, QUANTUM + 9) for _ in range(100))).take(500, 2_000)
+    assert sum(work.weight for work in taken) >= 2_000
+    assert len(_queue(*(_work(BIG, 300) for _ in range(5))).take(500, 2_000)[0]) == 1
+
+
 def test_lanes_share_by_weight_in_the_long_run() -> None:
     queue = _queue(*(_work(BIG, 200) for _ in range(100)), *(_work(SMALL, 2) for _ in range(3_000)))
     spent = {BIG: 0, SMALL: 0}

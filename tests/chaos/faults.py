@@ -6,8 +6,8 @@ import asyncio
 import random
 import signal
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -129,6 +129,30 @@ def stall_valkey(stack: Stack, rng: random.Random) -> None:
     time.sleep(5)
     signal_process(server, signal.SIGCONT)
 
+
+@asynccontextmanager
+async def slow_commits(stack: Stack, seconds: float) -> AsyncIterator[None]:
+    """A slow disk: each commit that moves stock takes so much longer, in Postgres, at its end."""
+    database = await stack.database()
+    try:
+        await database.execute(_SLOW.format(seconds=seconds))
+        yield
+        await database.execute("DROP FUNCTION slow_commit CASCADE")
+    finally:
+        await database.close()
+
+
+# A constraint's trigger is run by COMMIT, for each row; it sleeps at the first one.
+_SLOW = """
+CREATE FUNCTION slow_commit() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+  IF current_setting('holdfast.slept', true) IS DISTINCT FROM pg_current_xact_id()::text THEN
+    PERFORM set_config('holdfast.slept', pg_current_xact_id()::text, true), pg_sleep({seconds});
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER slow_commit AFTER INSERT ON stock_movements
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION slow_commit()"""
 
 # Those that a copy heals without starting Ray anew.
 SHORT: dict[str, Fault] = {

@@ -48,7 +48,7 @@ access_keys = Table(
     "access_keys",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("tenant_id", Uuid, ForeignKey("businesses.id"), nullable=False, index=True),
+    Column("tenant_id", Uuid, ForeignKey("businesses.id"), nullable=False),
     Column(
         "user_id",
         Uuid,

@@ -54,7 +54,6 @@ pos_registers = Table(
     ),
     CheckConstraint("discount_limit_percent BETWEEN 0 AND 100", name="discount_limit_percent"),
     CheckConstraint("next_receipt_number > 0", name="receipts_count_from_one"),
-    Index("ix_pos_registers_tenant_id", "tenant_id", postgresql_where=text("NOT removed")),
     Index("ix_pos_registers_name", "tenant_id", "name", "id", postgresql_where=text("NOT removed")),
     Index(
         "ix_pos_registers_location",
@@ -173,7 +172,6 @@ pos_sales = Table(
     ),
     Index("ix_pos_sales_newest", "tenant_id", "created_at", "id"),
     Index("ix_pos_sales_register", "register_id", "receipt_number"),
-    Index("ix_pos_sales_shift_id", "shift_id"),
     Index("ix_pos_sales_location", "tenant_id", "location_id", "created_at", "id"),
     Index("ix_pos_sales_register_newest", "register_id", "created_at", "id"),
     Index("ix_pos_sales_shift", "shift_id", "created_at", "id"),
@@ -243,7 +241,6 @@ pos_returns = Table(
     Column("void", Boolean, nullable=False),
     Column("created_by", Text, nullable=False),
     _moment("created_at"),
-    Index("ix_pos_returns_sale_id", "sale_id"),
     Index("ix_pos_returns_sale", "sale_id", "created_at", "id"),
     Index("ix_pos_returns_shift_id", "shift_id"),
 )

@@ -83,6 +83,15 @@ def index_concurrently(op: Any, name: str, definition: str, *, unique: bool = Fa
         op.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
 
 
+def drop_index_concurrently(op: Any, name: str) -> None:
+    """As `index_concurrently`, the other way round: nobody waits, and nothing else belongs into
+    the migration."""
+    with op.get_context().autocommit_block():
+        op.execute("SET lock_timeout = 0")
+        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+        op.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
+
+
 def wall(op: Executor, table: str, *, app: str = "SELECT, INSERT, UPDATE, DELETE") -> None:
     """Puts forced row-level security on `table`: the app role sees and writes only rows of the
     transaction's tenant (none without one); the host role, which serves all tenants, all rows.

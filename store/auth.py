@@ -65,7 +65,7 @@ memberships = Table(
     "memberships",
     metadata,
     Column("tenant_id", Uuid, ForeignKey("businesses.id"), primary_key=True),
-    Column("user_id", Uuid, ForeignKey("users.id"), primary_key=True, index=True),
+    Column("user_id", Uuid, ForeignKey("users.id"), primary_key=True),
     Column("role", String(20), nullable=False),
     moment("created_at", server_default=func.now()),
     CheckConstraint("role IN ('owner', 'manager', 'staff', 'cashier')", name="role"),

@@ -6,8 +6,8 @@ from alembic import op
 
 from store.schema import drop_index_concurrently
 
-revision = "0026_spared_indexes"
-down_revision = "0025_verified_addresses"
+revision = "0028_spared_indexes"
+down_revision = "0027_till_prices"
 branch_labels = None
 depends_on = None
 
@@ -17,6 +17,7 @@ _SPARED = {
     "ix_pos_returns_sale": "ix_pos_returns_sale_id",
     "ix_pos_registers_name": "ix_pos_registers_tenant_id",
     "ix_access_keys_newest": "ix_access_keys_tenant_id",
+    "ix_memberships_mine": "ix_memberships_user_id",
 }
 
 

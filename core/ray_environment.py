@@ -83,6 +83,11 @@ QUIET = {
     "RAY_raylet_check_gc_period_milliseconds": "5000",
     "RAY_local_fs_monitor_interval_ms": "5000",
     "RAY_memory_monitor_refresh_ms": "1000",
+    "RAY_object_manager_timer_freq_ms": "1000",
+    "RAY_report_worker_backlog_interval_ms": "10000",
+    "RAY_kill_idle_workers_interval_ms": "5000",
+    "RAY_core_worker_internal_heartbeat_ms": "5000",
+    "RAY_free_objects_period_milliseconds": "10000",
     "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "10000",
     "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.25",
 }

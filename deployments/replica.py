@@ -22,6 +22,7 @@ from deployments.inventory import lean as lean_inventory
 from deployments.pos import lean as lean_pos
 from deployments.resources import make_resources
 from deployments.serve_replica import (
+    forget_reset_connections,
     listen_on_own_address,
     match_routes_once,
     serve_directly,
@@ -37,6 +38,7 @@ HUNG_SECONDS = 15.0
 def prepare() -> None:
     """Has Serve run this process our way. To be called before Serve opens its ports."""
     listen_on_own_address()
+    forget_reset_connections()
     match_routes_once()
     serve_directly(LEAN_ROUTES)
     speak_lean()

@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.lean_protocol import LeanDoor, LeanProtocol
 
 _replica: Any = import_module("ray.serve._private.replica")
+_uvicorn: Any = import_module("uvicorn.protocols.http.httptools_impl")
 _util: Any = import_module("ray.util")
 _config: Any = import_module("uvicorn.config")
 _add_port = _replica.add_port_to_grpc_server
@@ -38,6 +39,23 @@ def listen_on_own_address() -> None:
         return _add_port(server, f"{address}:{port}")
 
     _replica.add_port_to_grpc_server = add_port
+
+
+def forget_reset_connections() -> None:
+    """Has this replica let go of a connection at once when its other end resets it, as HAProxy does
+    with those that it does not keep.
+
+    The server cancels its timer for idle connections only where they were closed in an orderly
+    way; otherwise it held all that belongs to them for a minute and a half: with 2,000 callers,
+    half a gigabyte.
+    """
+    lost = _uvicorn.HttpToolsProtocol.connection_lost
+
+    def connection_lost(protocol: Any, error: Exception | None) -> None:
+        lost(protocol, error)
+        protocol._unset_keepalive_if_required()
+
+    _uvicorn.HttpToolsProtocol.connection_lost = connection_lost
 
 
 def match_routes_once() -> None:

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -83,8 +83,15 @@ def home(tmp_path: Path) -> Iterator[Settings]:
 
 
 @pytest.fixture
-def behind() -> Iterator[None]:
+def opened() -> list[object]:
+    """Where connections to what is behind came from."""
+    return []
+
+
+@pytest.fixture
+def behind(opened: list[object]) -> Iterator[None]:
     server = Server(("127.0.0.1", BEHIND), Echo)
+    server.opened = opened
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield
     server.shutdown()
@@ -92,6 +99,13 @@ def behind() -> Iterator[None]:
 
 
 class Server(ThreadingHTTPServer):
+    request_queue_size = 512
+    opened: list[object]
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.opened.append(client_address)
+        super().process_request(request, client_address)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """HAProxy's checks hang up as soon as they know enough."""
 
@@ -206,6 +220,39 @@ def test_who_trickles_takes_a_share_and_not_for_long(
         finally:
             for one in trickling:
                 one.close()
+
+
+def test_connections_to_replicas_are_kept_under_many_callers(
+    home: Settings,
+    template: str,
+    tmp_path: Path,
+    behind: None,
+    monkeypatch: pytest.MonkeyPatch,
+    opened: list[object],
+) -> None:
+    """Each caller asks again and again; a replica sees hardly more connections than callers."""
+    monkeypatch.setattr("cli.ray_node.max_connections", lambda: 350)
+    small = re.sub(r"(?m)^    maxconn .*$", "    maxconn 350", template, count=1)
+
+    def opened_for_callers() -> int:
+        with Running(home, small, tmp_path), ExitStack() as stack:
+            callers = [
+                http.client.HTTPConnection("127.0.0.1", PORT, source_address=(f"127.0.0.{n}", 0))
+                for n in (1, 2, 3)
+                for _ in range(85)
+            ]
+            for caller in callers:
+                stack.callback(caller.close)
+            opened.clear()
+            for _ in range(4):
+                for caller in callers:
+                    caller.request("GET", "/")
+                for caller in callers:
+                    caller.getresponse().read()
+            return len(opened)
+
+    kept = opened_for_callers()
+    assert kept < 255 * 1.2, "as many as were busy at once, and HAProxy's checks"
 
 
 def test_only_the_apis_port_is_open_to_others(

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
+import socket
+import struct
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import uvicorn
 import uvicorn.config
 from ray.serve._private import replica as serve_replica
 from ray.serve.config import HTTPOptions
@@ -17,8 +22,15 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
-from deployments.serve_replica import match_routes_once, serve_directly, speak_lean
+from deployments.serve_replica import (
+    forget_reset_connections,
+    match_routes_once,
+    serve_directly,
+    speak_lean,
+)
 from gateway.lean_protocol import LeanProtocol
 
 
@@ -126,3 +138,43 @@ async def test_the_server_of_a_replica_speaks_lean(monkeypatch: pytest.MonkeyPat
     kind = serve_replica.Replica
     assert "_drain_ongoing_requests" in inspect.getsource(kind._perform_graceful_shutdown)
     assert "start_asgi_http_server(" in inspect.getsource(kind)
+
+
+class _Noted(HttpToolsProtocol):
+    """Remembers the last one, without keeping it."""
+
+    last: weakref.ref[HttpToolsProtocol]
+
+    def connection_made(self, transport: Any) -> None:
+        _Noted.last = weakref.ref(self)
+        super().connection_made(transport)
+
+
+async def _is_held_after_a_reset() -> bool:
+    """Whether a server still has a connection whose other end reset it after an answer."""
+    config = uvicorn.Config(Starlette(routes=[Route("/", _answer)]), timeout_keep_alive=600)
+    config.load()
+    state = ServerState()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: _Noted(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+    )
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        resets = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, resets)
+        writer.close()
+        async with asyncio.timeout(10):
+            while state.connections:
+                await asyncio.sleep(0.01)
+    await asyncio.sleep(0)
+    gc.collect()
+    return _Noted.last() is not None
+
+
+async def test_a_reset_connection_is_let_go_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HttpToolsProtocol, "connection_lost", HttpToolsProtocol.connection_lost)
+    assert await _is_held_after_a_reset(), "the server does it by itself by now"
+    forget_reset_connections()
+    assert not await _is_held_after_a_reset()

@@ -193,6 +193,7 @@ def _told(view: View, key: Key, transfer: Transfer, context: Context) -> Decisio
 
 
 def _start_keys(command: StartTransfer, context: Context, view: View) -> Iterator[Key]:
+    yield transfer_key(context, command.transfer_id)
     yield from line_keys(context, command.from_location_id, command.lines)
     yield from line_keys(context, command.to_location_id, command.lines)
 

@@ -40,5 +40,5 @@ TILL_MODULE = Module(
     records=RECORDS,
     states=STATES,
     restores=RESTORES,
-    creates=frozenset((m.ReturnMade,)),
+    creates=frozenset((m.Sold, m.ReturnMade)),
 )

@@ -6,11 +6,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from typing import Any
+from unittest.mock import patch
 from uuid import UUID
 
 import pytest
 
 from actors.messages import Refused
+from actors.stock import model as stock
 from actors.till import messages as t
 from actors.till import model as m
 from actors.till import sell
@@ -111,6 +114,30 @@ async def test_the_database_keeps_a_card_from_going_below_zero_without_the_rule(
         tenders = (t.Tender(m.Method.GIFT_CARD, due, card_id=card),)
         with pytest.raises(Conflict):
             await trade.shop.do(_with(sale, tenders))
+    assert not await audit(urls)
+
+
+async def test_what_is_made_under_a_fresh_id_is_not_looked_for(
+    urls: Urls, rng: random.Random
+) -> None:
+    """Sales and holds are decided once, from memory alone."""
+    async with running(urls, 1) as cluster:
+        trade = await Trade.open(cluster, rng, registers=1, units=1_000)
+        node = cluster.owner_of_tenant(trade.shop.tenant_id)
+        await trade.shop.do(stock.GetLevels(tuple(trade.goods)))
+        hold = stock.Reserve(uuid7(), (stock.Line(trade.goods[0], 1),), 60_000)
+        asked: list[Any] = []
+
+        async def nothing(loader: Any, keys: Any) -> dict[Any, Any]:
+            asked.extend(keys)
+            return {}
+
+        with patch.object(node.store, "load", nothing), patch.object(node.store, "ask", nothing):
+            for _ in range(3):
+                assert isinstance(await trade.shop.do(trade.sale()), t.SaleMade)
+                again = stock.Reserve(uuid7(), hold.lines, 60_000)
+                assert isinstance(await trade.shop.do(again), stock.Hold)
+        assert not asked
     assert not await audit(urls)
 
 

@@ -30,7 +30,7 @@ MOST_SECONDS = 15.0
 MOST_SECONDS_WITHOUT = {"haproxy": 3.0}
 # Beyond the promise, so that a miss is measured and not cut off.
 PATIENCE_SECONDS = 90.0
-WATCH_SECONDS = 20.0
+WATCH_SECONDS = 12.0
 ANSWER_SECONDS = 2.0
 PAUSE_SECONDS = 0.05
 
@@ -131,7 +131,9 @@ def _strike(copy: Stack, client: Client, kind: str, number: signal.Signals) -> f
     # What it costs may come late: a process that is stopped is missed when it is needed.
     time.sleep(WATCH_SECONDS)
     _wait_until_well(copy, client)
-    return client.longest_seconds()
+    longest = client.longest_seconds()
+    print(f"{kind}, {number.name}: {longest:.1f} s without a yes", flush=True)
+    return longest
 
 
 def _wait_until_well(copy: Stack, client: Client) -> None:

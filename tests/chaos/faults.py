@@ -81,16 +81,17 @@ async def leases(stack: Stack) -> list[dict[str, Any]]:
     """Who owns shards; while the database is away, nobody."""
     try:
         connection = await stack.database()
-    except (OSError, asyncpg.PostgresError):
+        try:
+            rows = await connection.fetch(
+                "SELECT h.name, h.pid, count(*) AS shards, h.lost_at, h.expires_at,"
+                " clock_timestamp() AS now FROM shard_leases l"
+                " JOIN shard_hosts h ON h.id = l.host_id GROUP BY h.id"
+            )
+            return [dict(row) for row in rows]
+        finally:
+            connection.terminate()
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         return []
-    try:
-        rows = await connection.fetch(
-            "SELECT h.name, h.pid, count(*) AS shards, h.lost_at, h.expires_at, clock_timestamp()"
-            " AS now FROM shard_leases l JOIN shard_hosts h ON h.id = l.host_id GROUP BY h.id"
-        )
-        return [dict(row) for row in rows]
-    finally:
-        await connection.close()
 
 
 def stop_host_for_a_moment(stack: Stack, rng: random.Random) -> None:

@@ -159,11 +159,13 @@ def _probe(lines: Sequence[str], door: Door) -> Section:
     return Section("frontend probe", [f"    bind 127.0.0.1:{door.probe_port}", *rules])
 
 
-def stand_in(config: str) -> str:
+def stand_in(config: str, door: Door) -> str:
     """The configuration for a HAProxy that takes the place of a dead one: without its state and
-    its admin socket, by which Serve knows its own."""
+    its admin socket, by which Serve knows its own. Serve may just have written it anew, and
+    nobody has fitted it yet."""
     own = ("stats socket", "stats timeout", "server-state-", "load-server-state-")
-    lines = (line for line in config.splitlines() if not line.strip().startswith(own))
+    whole = fitted(config, door).splitlines()
+    lines = (line for line in whole if not line.strip().startswith(own))
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -184,9 +186,13 @@ def _relieved(config: Path) -> list[str]:
     return ["-sf", pid] if b"stopgap.cfg" in cmdline else []
 
 
+def read_door(path: Path) -> Door:
+    return Door(**json.loads(path.read_text()))
+
+
 def main(arguments: Sequence[str]) -> None:
     """`front_door.py DOOR -db -f CONFIGURATION ...`: DOOR is the file with a Door in JSON."""
-    door = Door(**json.loads(Path(arguments[0]).read_text()))
+    door = read_door(Path(arguments[0]))
     config = Path(arguments[3])
     draft = config.with_suffix(".fitted")
     draft.write_text(fitted(config.read_text(), door))

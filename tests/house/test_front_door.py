@@ -309,8 +309,10 @@ def test_another_stands_in_for_one_that_died(home: Settings, template: str, behi
         # That it hangs is noticed, and then that it is gone.
         _look(stopgap, environment)
         assert first.process.wait(5) == -signal.SIGKILL
+        first.config.write_text(served)  # Serve's manager is being started again, too
         _look(stopgap, environment)
         assert _wait_for(lambda: first.status("/") == 200, seconds=5), "somebody stands in"
+        assert "Fitted to this copy" in (folder / "stopgap.cfg").read_text()
         stand_in = psutil.Process(int((folder / "stopgap.pid").read_text()))
         with Running(home, served, folder, prepared=environment) as second:
             assert _wait_for(lambda: not is_alive(stand_in), seconds=10), "relieved"

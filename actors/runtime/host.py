@@ -243,7 +243,7 @@ class Host:
             now_ms = self._clock.now_ms()
             self._call_due(now_ms)
             works, asking = self._mailbox.take()
-            self._mailbox.pace.begin(self._clock.boot_seconds(), sum(one.weight for one in works))
+            self._mailbox.pace.begin(self._clock.boot_seconds(), works)
             await self._committing.run(self._prepared(works, now_ms))
         except Fenced:
             telemetry.FENCED.labels("all").inc()

@@ -16,8 +16,12 @@ from actors.runtime.wire import Answer, Envelope, Outcome
 MAX_BATCH = 500
 # Of a batch, in aggregates that its commands touch: 500 holds of one line, or one count of 1,000.
 MAX_BATCH_WEIGHT = 2_000
-# Of everything that waits.
-MAX_WAITING = 60_000
+# What a work takes of a batch at least, however light it is: there are no more than MAX_BATCH.
+MIN_WEIGHT = MAX_BATCH_WEIGHT // MAX_BATCH
+# Of everything that waits, in weight: 60,000 light works.
+MAX_WAITING = 60_000 * MIN_WEIGHT
+# Of light works, which are most.
+ONE_TURN = QUANTUM * MIN_WEIGHT
 MAX_REMEMBERED_BYTES = 64_000_000
 MAX_WAIT_SECONDS = 1.0
 
@@ -33,8 +37,9 @@ class Pace:
         # The weight of the batch that runs; None when none does.
         self.running: int | None = None
 
-    def begin(self, now_seconds: float, weight: int) -> None:
-        self._began_seconds, self.running = now_seconds, weight
+    def begin(self, now_seconds: float, works: Iterable[Work]) -> None:
+        self._began_seconds = now_seconds
+        self.running = sum(_share(work.weight) for work in works)
 
     def end(self, now_seconds: float) -> None:
         if self.running:
@@ -56,6 +61,11 @@ class Pace:
         if pace * MAX_WAITING <= MAX_WAIT_SECONDS:
             return MAX_WAITING
         return max(MAX_BATCH_WEIGHT, int(MAX_WAIT_SECONDS / pace))
+
+
+def _share(weight: int) -> int:
+    """What a work takes of a batch."""
+    return max(weight, MIN_WEIGHT)
 
 
 class _Remembered(NamedTuple):
@@ -120,12 +130,12 @@ class Mailbox:
         if work.is_mutation and work.envelope is not None:
             self._open[work.envelope.command_id.int] = work
         self._works[work] = None
-        self._add(work.context.tenant_id, work.weight)
+        self._add(work.context.tenant_id, _share(work.weight))
 
     def weigh(self, work: Work, weight: int) -> None:
         """A work turns out to be of another weight."""
         if work in self._works:
-            self._add(work.context.tenant_id, weight - work.weight)
+            self._add(work.context.tenant_id, _share(weight) - _share(work.weight))
         work.weight = weight
 
     def _add(self, tenant_id: UUID, weight: int) -> None:
@@ -139,7 +149,7 @@ class Mailbox:
         else:
             del self._weights[number]
         self._weight += weight
-        self._one_turn_each += min(after, QUANTUM) - min(before, QUANTUM)
+        self._one_turn_each += min(after, ONE_TURN) - min(before, ONE_TURN)
 
     def put(self, work: Work) -> None:
         """It may be decided."""
@@ -190,7 +200,7 @@ class Mailbox:
             del self._open[envelope.command_id.int]
         if work in self._works:
             del self._works[work]
-            self._add(work.context.tenant_id, -work.weight)
+            self._add(work.context.tenant_id, -_share(work.weight))
 
     def _remember(self, envelope: Envelope, answer: Answer) -> None:
         number = envelope.command_id.int

@@ -49,6 +49,8 @@ class Frames(asyncio.Protocol):
 
     def send(self, body: bytes) -> None:
         """Sends a frame of at most MAX_FRAME_BYTES."""
+        if self._transport.is_closing():
+            return  # `connection_lost` follows, and says to whom it matters
         head = _HEAD.pack(len(body), self._sent)
         self._sent = (self._sent + 1) % _NUMBERS
         self._transport.write(head + body)

@@ -24,6 +24,9 @@ class _End:
         self.reads = asyncio.Event()
         self.reads.set()
 
+    def is_closing(self) -> bool:
+        return False
+
     def get_extra_info(self, name: str) -> Any:
         return None
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from math import inf
@@ -28,6 +29,7 @@ from tests.runtime.streams.frame_proxy import MAX_LATE_SECONDS, FrameProxy
 from tests.runtime.traffic import Traffic
 
 COMMANDS = 50_000 if LONG else 3_000
+MAX_SECONDS = 600 if LONG else 40
 KINDS = ("lost", "repeated", "cut", "came later again")
 CLIENTS = 64
 
@@ -78,7 +80,11 @@ async def _trade(
 
 
 async def _end_when_tried(traffic: Traffic, proxy: FrameProxy) -> None:
-    while len(traffic.shop.answered_at) < COMMANDS or not all(proxy.seen[one] for one in KINDS):
+    """Or when there was time enough, as where a mechanism is off."""
+    until_seconds = time.monotonic() + MAX_SECONDS
+    while time.monotonic() < until_seconds and (
+        len(traffic.shop.answered_at) < COMMANDS or not all(proxy.seen[one] for one in KINDS)
+    ):
         await asyncio.sleep(0.02)
     traffic.end()
 

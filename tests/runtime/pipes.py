@@ -50,14 +50,19 @@ class _Way:
         self._awake = awake
         self._pieces: asyncio.Queue[bytes] = asyncio.Queue()
         self._bytes = 0
+        self._torn = False
 
     def carry(self, source: Frames, cut: Callable[[], None], frame: bytes) -> None:
         faults, rng = self._faults, self._faults.rng
+        if self._torn:
+            return
         if faults.strikes(faults.cut):
             cut()
         elif faults.strikes(self._lose()):
-            # All of it, or the end of it.
-            frame = frame[: rng.choice((0, rng.randrange(len(frame))))]
+            # All of it, so that a later one shows it, or the end of it and all that follows.
+            whole = rng.random() < 0.5
+            frame = b"" if whole else frame[: rng.randrange(len(frame))]
+            self._torn = not whole
             asyncio.get_running_loop().call_later(rng.random() * MAX_UNNOTICED_SECONDS, cut)
         elif faults.strikes(faults.repeat / 4):
             frame += frame

@@ -6,12 +6,14 @@ under the app role and its policies. A list without a row here fails.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import asyncpg
 import httpx2
 import pytest
 import pytest_asyncio
@@ -28,6 +30,7 @@ from gateway.schemas import Page
 from store import paging
 from store.auth import MOST_MEMBERSHIPS
 from store.purchasing import MAX_SUPPLIED_ITEMS
+from store.servers import prepare
 from store.sessions import MOST_LISTED
 from store.users import MOST_ADDRESSES
 from tests.api.harness import Served, serving
@@ -207,8 +210,14 @@ def metered(served: Served) -> Iterator[Meter]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def served(embedded: Settings) -> AsyncIterator[Served]:
-    await fill(embedded.owner_database_url, TENANT, ROWS)
-    settings = embedded.model_copy(update={"rate_limit": "off"})
+    """Over a database of its own: whatever the public may see is what `fill` made."""
+    admin = await asyncpg.connect(embedded.owner_database_url)
+    await admin.execute("CREATE DATABASE lists")
+    await admin.close()
+    url = embedded.owner_database_url.replace("/holdfast?", "/lists?")
+    settings = embedded.model_copy(update={"rate_limit": "off", "database_url": url})
+    await asyncio.to_thread(prepare, url, settings)
+    await fill(url, TENANT, ROWS)
     async with serving(settings, CAPABILITIES) as one:
         yield one
 

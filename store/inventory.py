@@ -269,15 +269,24 @@ LEFT JOIN LATERAL (
   WHERE r.tenant_id = k.tenant AND r.status = 'open' AND r.location_id = k.location
     AND product = k.id) AS h ON true"""
 
-# A hold falls due 30,000 ms after its end: `actors.stock.model.GRACE_MS`.
+# A hold falls due 30,000 ms after its end: `actors.stock.model.GRACE_MS`. A page ends with a whole
+# millisecond and the next one begins with the next, whatever fractions the rows have.
 _LOAD_DUE = """
-SELECT s.shard, (extract(epoch FROM due.expires_at) * 1000)::bigint, due.tenant_id, due.id
-FROM unnest($1::int[], $2::bigint[]) AS s(shard, after_ms), LATERAL (
+SELECT s.shard, floor(extract(epoch FROM due.expires_at) * 1000)::bigint, due.tenant_id, due.id
+FROM (SELECT shard, to_timestamp((after_ms + 1 - 30000) / 1000.0) AS from_time,
+    to_timestamp(($3::bigint + 1 - 30000) / 1000.0) AS to_time
+  FROM unnest($1::int[], $2::bigint[]) AS asked(shard, after_ms)) AS s,
+LATERAL (
+  SELECT date_trunc('milliseconds', min(page.expires_at)) + interval '1 ms' AS time FROM (
+    SELECT expires_at FROM reservations r
+    WHERE r.status = 'open' AND r.shard = s.shard
+      AND r.expires_at >= s.from_time AND r.expires_at < s.to_time
+    ORDER BY r.expires_at OFFSET $4::int - 1 LIMIT 1) AS page) AS full_at,
+LATERAL (
   SELECT expires_at, tenant_id, id FROM reservations r
-  WHERE r.status = 'open' AND r.shard = s.shard
-    AND r.expires_at > to_timestamp((s.after_ms - 30000) / 1000.0)
-    AND r.expires_at <= to_timestamp(($3::bigint - 30000) / 1000.0)
-  ORDER BY r.expires_at FETCH FIRST ($4::int) ROWS WITH TIES) AS due"""
+  WHERE r.status = 'open' AND r.shard = s.shard AND r.expires_at >= s.from_time
+    AND r.expires_at < coalesce(full_at.time, s.to_time)
+  ORDER BY r.expires_at) AS due"""
 
 _WRITE_ITEMS = """
 INSERT INTO stock_items AS i (product_id, tenant_id, discontinued, backorder_limit, sequence,

@@ -8,6 +8,7 @@ from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from actors.families import decode_reply
@@ -144,8 +145,10 @@ async def test_a_mass_of_holds_that_fall_due_keeps_no_neighbour_waiting(urls: Ur
         assert not found.contradictions, found
 
 
+# Hosts write whole milliseconds; a row that an import or a person wrote need not be one.
+@pytest.mark.parametrize("fraction_us", [0, 400, 600])
 async def test_timers_are_read_page_by_page_and_no_further_ahead_than_need_be(
-    urls: Urls, monkeypatch: pytest.MonkeyPatch
+    urls: Urls, monkeypatch: pytest.MonkeyPatch, fraction_us: int
 ) -> None:
     monkeypatch.setattr(ownership, "MAX_READ", 40)
     monkeypatch.setattr(ownership, "MAX_TIMERS", 100)
@@ -171,6 +174,12 @@ async def test_timers_are_read_page_by_page_and_no_further_ahead_than_need_be(
 
         monkeypatch.setattr(cluster.hosts, "_make", watched)
         cluster.kill("h0")
+        owner = await asyncpg.connect(urls.owner)
+        await owner.execute(
+            "UPDATE reservations SET expires_at = expires_at + $1 * interval '1 microsecond'",
+            fraction_us,
+        )
+        await owner.close()
         # 30 s ahead of what is due: not yet near.
         cluster.clock.ahead_ms += EXPIRED_MS - 30_000
         await cluster.settled()

@@ -15,6 +15,8 @@ from store.embedded.server import Server, ServerFailed
 _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 5.0
 _STABLE_AFTER_SECONDS = 30.0
+# Longer than any pause; and of an outage of hours no number would hold all of them.
+_MOST_DOUBLINGS = 16
 _UNREADABLE_AFTER_FAILURES = 3
 
 
@@ -48,8 +50,10 @@ class Backoff:
         if now - self._due_at > self._stable_seconds:
             self.failures = 0
         self.failures += 1
-        pause = _FIRST_PAUSE_SECONDS * 2.0 ** (self.failures - 2) if self.failures > 1 else 0.0
-        pause = min(pause, self._longest_seconds)
+        doublings = min(self.failures - 2, _MOST_DOUBLINGS)
+        pause = min(_FIRST_PAUSE_SECONDS * 2.0**doublings, self._longest_seconds)
+        if self.failures == 1:
+            pause = 0.0
         self._due_at = now + pause
         return pause
 

@@ -123,6 +123,9 @@ def _serve() -> dict[str, str]:
         "RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH": ("deployments.serve_controller:adapt"),
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "gateway.doorstep:middlewares",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
+        # Whom X-Forwarded-For is believed of is for `gateway.address` alone to say: the server
+        # in front of it would take what a caller wrote for the caller's address.
+        "FORWARDED_ALLOW_IPS": "",
         # A dead HAProxy is noticed by its health check alone, after three failures.
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "0.5",
         # On a machine that is short of CPU slow is not dead: to start it again makes it slower.

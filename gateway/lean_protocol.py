@@ -122,10 +122,17 @@ class LeanProtocol(HttpToolsProtocol):
                     await self._write(cycle, answer, context.request_id)
         except ClientDisconnect:
             pass  # Nobody is left to answer.
+        except BaseException:
+            # Also what was cancelled: who asked must not wait for ever, and hears that it is over.
+            self.transport.close()
+            raise
         else:
             if answer is None:
                 await self._leave(cycle, context)
                 return
+        finally:
+            # It leads back to us, and a closed connection would stay until the collector comes.
+            cycle.on_response = _nothing
         entrance.log.record(context, status, time.perf_counter() - started_s)
 
     async def _decided(
@@ -177,6 +184,10 @@ async def _whole_body(cycle: RequestResponseCycle) -> bytes:
         cycle.message_event.clear()
         await cycle.message_event.wait()
     return bytes(cycle.body)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _encoded(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -84,7 +84,7 @@ def plain_sale(raw: bytes) -> s.SaleBody | None:
         return None  # An escape may hide a name.
     try:
         body = _decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     payments = [_payment(written) for written in body.payments]
     if None in payments or not _is_unambiguous(raw, body):

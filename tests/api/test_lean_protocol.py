@@ -4,6 +4,7 @@ not by what becomes of the connection; and nothing is lost on it."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import re
 from collections.abc import AsyncIterator
@@ -301,6 +302,34 @@ async def test_a_request_has_a_deadline(made: Servers, monkeypatch: pytest.Monke
     reply = await one_reply(made.lean, raw[:-1])
     assert reply.status == Unavailable.status
     assert made.taken.under_way == 0
+
+
+async def test_nobody_waits_for_a_request_that_was_cancelled(
+    made: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cancelled(*_: Any) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setitem(made.app.state.entrance.lean, ("POST", PATH), cancelled)
+    async with connection(made.lean) as (reader, writer):
+        writer.write(made.post(PATH, b"{}"))
+        # HAProxy says for us that the outcome is unknown.
+        assert await reader.read() == b""
+    assert made.taken.under_way == 0
+
+
+async def test_a_closed_connection_needs_no_collector(made: Servers) -> None:
+    raw = await made.reserve()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            assert (await one_reply(made.lean, raw)).status == 200
+            await _until(lambda: not made.lean.server_state.connections)
+        kept = [one for one in gc.get_objects() if type(one) is lean_protocol.LeanProtocol]
+    finally:
+        gc.enable()
+    assert kept == []
 
 
 async def test_a_full_server_takes_nothing_this_way(

@@ -162,6 +162,13 @@ def test_backoff_tries_at_once_then_later_and_later(monkeypatch: pytest.MonkeyPa
     assert backoff.due()
 
 
+def test_backoff_gets_over_an_outage_of_days() -> None:
+    backoff = Backoff()
+    pauses = [backoff.failed() for _ in range(20_000)]
+    assert pauses[-1] == max(pauses) == 5.0
+    assert backoff.failures == 20_000
+
+
 def _wait_for(find: object) -> list[psutil.Process]:
     assert callable(find)
     for _ in range(500):

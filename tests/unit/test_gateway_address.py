@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
+import pytest
+import uvicorn
+
+from core.ray_environment import ray_environment
+from core.settings import Settings
 from gateway.address import client_address, is_local, network_of
 
 
@@ -30,6 +35,27 @@ from gateway.address import client_address, is_local, network_of
 )
 def test_client_address(peer: str | None, forwarded_for: str | None, address: str) -> None:
     assert client_address(peer, forwarded_for) == address
+
+
+@pytest.mark.parametrize("told", [b"198.51.100.1, 127.0.0.1", b"198.51.100.1:80", b"garbage"])
+async def test_the_server_of_a_replica_believes_nobody(
+    monkeypatch: pytest.MonkeyPatch, told: bytes
+) -> None:
+    environment = ray_environment(Settings())
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", environment["FORWARDED_ALLOW_IPS"])
+    peers: list[tuple[str, int]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        peers.append(scope["client"])
+
+    config = uvicorn.Config(app, log_config=None)
+    config.load()
+    peer = ("127.0.0.1", 7)
+    served: Any = config.loaded_app
+    await served(
+        {"type": "http", "client": peer, "headers": [(b"x-forwarded-for", told)]}, None, None
+    )
+    assert peers == [peer]
 
 
 @pytest.mark.parametrize(

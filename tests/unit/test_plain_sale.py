@@ -161,3 +161,10 @@ def test_what_is_said_twice_is_left_alone(lines: str) -> None:
         return
     assert "null" in lines
     assert json.loads(raw)
+
+
+def test_what_is_nested_beyond_reading_is_left_alone() -> None:
+    deep = "[" * 8_000 + "]" * 8_000
+    raw = f'{{"registerId":"{ID}","lines":[{{"productId":"{ID}"}}],"payments":'
+    raw += f'[{{"method":"cash","amount":{deep}}}]}}'
+    assert plain_sale(raw.encode()) is None

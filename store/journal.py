@@ -157,11 +157,6 @@ class Line:
                     yield connection
                     check_trusted(connection)
 
-    @property
-    def is_free(self) -> bool:
-        """Whether nobody uses it."""
-        return not self._turn.locked()
-
     def drop(self) -> None:
         """Ends the connection at once."""
         if self.connection is not None:
@@ -175,8 +170,22 @@ class Line:
                 await self.connection.close(timeout=1)
 
 
-def _free(lines: Sequence[Line]) -> Line:
-    return next((line for line in lines if line.is_free), lines[0])
+class Lines:
+    """Several for one purpose, used as one is: whoever waits has the first that is free again."""
+
+    def __init__(self, lines: Sequence[Line]) -> None:
+        self.all, self._free = lines, [*lines]
+        self._turns = asyncio.Semaphore(len(lines))
+
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[asyncpg.Connection]:
+        async with self._turns:
+            line = self._free.pop()
+            try:
+                async with line.use() as connection:
+                    yield connection
+            finally:
+                self._free.append(line)
 
 
 class HostStore:
@@ -196,13 +205,14 @@ class HostStore:
         self._made_on: asyncpg.Connection | None = None
         self._procedures: dict[tuple[Loader, ...], Procedure] = {}
         fetching = (COMMIT_TIMEOUT_SECONDS, FETCH_TIMEOUT_SECONDS)
-        self._loads = [line(*fetching) for _ in range(LOAD_LINES)]
-        self._questions = [line(*fetching) for _ in range(QUESTION_LINES)]
+        self._loads = Lines([line(*fetching) for _ in range(LOAD_LINES)])
+        self._questions = Lines([line(*fetching) for _ in range(QUESTION_LINES)])
 
     @property
     def lines(self) -> list[Line]:
         """All connections."""
-        return [self._commits, self._errands, self._renewals, *self._loads, *self._questions]
+        several = (*self._loads.all, *self._questions.all)
+        return [self._commits, self._errands, self._renewals, *several]
 
     async def register(self) -> list[Incarnation]:
         """Takes a place among the hosts; returns earlier incarnations of this name here."""
@@ -252,17 +262,17 @@ class HostStore:
     async def load(self, loader: Loader, keys: Sequence[Any]) -> Mapping[Any, Any]:
         """Rows of the aggregates that `keys` name, as they are now: perhaps in the middle of a
         commit. Raises Rejected when the statement fails or takes too long."""
-        async with self._fetch(_free(self._loads)) as connection:
+        async with self._fetch(self._loads) as connection:
             return await loader.load(connection, keys)
 
     async def ask(self, loader: Loader, keys: Sequence[Any]) -> Mapping[Any, Any]:
         """As `load`, on connections of their own: questions may take longer than look-ups."""
-        async with self._fetch(_free(self._questions)) as connection:
+        async with self._fetch(self._questions) as connection:
             return await loader.load(connection, keys)
 
     async def known(self, command_ids: Sequence[UUID]) -> dict[UUID, Logged]:
         """Lines of the command log, in one indexed query."""
-        async with self._fetch(_free(self._loads)) as connection:
+        async with self._fetch(self._loads) as connection:
             rows = await connection.fetch(
                 "SELECT id, tenant_id, fingerprint, reply FROM command_log"
                 " WHERE id = ANY($1::uuid[])"
@@ -272,8 +282,8 @@ class HostStore:
         return {row[0]: Logged(*row) for row in rows}
 
     @asynccontextmanager
-    async def _fetch(self, line: Line) -> AsyncIterator[asyncpg.Connection]:
-        async with line.use() as connection:
+    async def _fetch(self, lines: Lines) -> AsyncIterator[asyncpg.Connection]:
+        async with lines.use() as connection:
             try:
                 yield connection
             except asyncpg.PostgresError as error:

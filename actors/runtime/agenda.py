@@ -35,11 +35,18 @@ class Agenda:
     def __len__(self) -> int:
         return self._size
 
+    def take_up(self, shards: Iterable[Shard]) -> None:
+        """Shards whose timers are kept until they are dropped. Nothing is known of them yet."""
+        for shard in shards:
+            self._horizons_ms.setdefault(shard, 0)
+
     def extend(self, shards: Iterable[Shard], horizon_ms: int) -> None:
         """Moves horizons. To be called before the database is asked for what lies within, so
-        that what is decided meanwhile is added twice rather than never."""
+        that what is decided meanwhile is added twice rather than never. Of no use where a shard
+        was dropped while it was asked."""
         for shard in shards:
-            self._horizons_ms[shard] = horizon_ms
+            if shard in self._horizons_ms:
+                self._horizons_ms[shard] = horizon_ms
 
     def horizon_ms(self, shard: Shard) -> int:
         return self._horizons_ms.get(shard, 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from uuid import UUID
 
 from actors.runtime.agenda import Agenda
@@ -107,12 +107,22 @@ class Ownership:
         if take:
             # Something may still have been loaded for them in an earlier tenure.
             self._memory.drop(shard.number for shard in take)
-            await self.look_ahead(dict.fromkeys(take, 0))
+            await self._take_up(take)
             self._tenure.take(take, owned)
             log.info("took shards", shards=len(take), total=len(self._tenure.epochs))
         for name in self._families:
             mine = sum(shard.family == name for shard in self._tenure.epochs)
             telemetry.SHARDS_OWNED.labels(name).set(mine)
+
+    async def _take_up(self, shards: Set[Shard]) -> None:
+        """Begins to keep the timers of shards."""
+        self.agenda.take_up(shards)
+        try:
+            await self.look_ahead(dict.fromkeys(shards, 0))
+        except BaseException:
+            # They are not served yet, so that nobody else would drop them.
+            self.agenda.drop(shards)
+            raise
 
     def _release(self, shards: Iterable[Shard]) -> None:
         """Stops serving shards and forgets them. Needs the turn."""

@@ -14,6 +14,7 @@ BIG, SMALL = uuid4(), uuid4()
 
 def _agenda(*timers: tuple[Shard, int, UUID]) -> Agenda:
     agenda = Agenda()
+    agenda.take_up([SHARD, OTHER])
     agenda.extend([SHARD, OTHER], 10_000)
     agenda.add((shard, Timer(due_ms, tenant, due_ms)) for shard, due_ms, tenant in timers)
     return agenda

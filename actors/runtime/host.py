@@ -179,7 +179,7 @@ class Host:
         family = self._families[envelope.family]
         try:
             command = family.rules.decode(envelope.body)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, ValueError):  # the latter for text that is none
             # A replica of a younger build may know it; so does the host that it comes with.
             log.warning("command not understood", family=family.name, exc_info=True)
             tell(ASK_AGAIN)

@@ -170,6 +170,17 @@ async def test_the_same_key_with_another_body_is_refused(urls: Urls) -> None:
             await shop.send(other)
 
 
+async def test_a_body_that_is_no_text_is_its_callers_alone(urls: Urls) -> None:
+    async with running(urls, 1) as cluster:
+        shop = Shop(cluster)
+        (product,) = await shop.stock(10)
+        good = shop.envelope(m.Reserve(uuid7(), (m.Line(product, 1),), 60_000, "word"))
+        odd = good.body.replace(b"\xa4word", b"\xa4w\xffrd")
+        bad = changed(good, body=odd, command_id=uuid7())
+        answers = await cluster.nodes["h0"].host.submit([bad, good])
+        assert [one.outcome for one in answers] == [Outcome.ASK_AGAIN, Outcome.DONE]
+
+
 async def test_answers_are_forgotten_after_their_deadline(urls: Urls) -> None:
     async with running(urls, 1) as cluster:
         shop = Shop(cluster)

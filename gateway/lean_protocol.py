@@ -146,6 +146,8 @@ class LeanProtocol(HttpToolsProtocol):
         try:
             async with asyncio.timeout(DEADLINE_MS / 1000):
                 await entrance.admit(context, headers)
+                if context.principal.is_anonymous:
+                    return None  # Nobody has to wait for a body to refuse it.
                 with entrance.held.whole(await _whole_body(cycle)) as body:
                     return await handler(context, body)
         except ClientDisconnect:

@@ -94,7 +94,8 @@ class EdgeMiddleware:
                 with self._bounded(receive, headers, context) as body:
                     await body.check()
                     handler = self._entrance.lean.get((context.method, context.path))
-                    if admit and handler is not None and is_plain_json(headers):
+                    is_known = not context.principal.is_anonymous  # else it is refused unread
+                    if admit and handler is not None and is_known and is_plain_json(headers):
                         await self._try_lean(handler, scope, body, reply, context)
                     else:
                         await self._app(scope, body.receive, reply.send)

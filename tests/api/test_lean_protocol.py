@@ -332,6 +332,17 @@ async def test_a_closed_connection_needs_no_collector(made: Servers) -> None:
     assert kept == []
 
 
+@pytest.mark.parametrize("authorization", ["", "Bearer nobody"])
+async def test_a_place_is_not_kept_for_the_body_of_a_stranger(
+    made: Servers, authorization: str
+) -> None:
+    raw = await made.reserve(Authorization=authorization)
+    replies = [comparable(await one_reply(server, raw[:-1])) for server in made.both]
+    assert replies[0] == replies[1]
+    assert replies[0][0] == 401
+    assert made.taken.under_way == 0
+
+
 async def test_a_full_server_takes_nothing_this_way(
     made: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

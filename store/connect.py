@@ -17,8 +17,11 @@ COMMITTING = "pg_temp.commit_"
 _COMMITS = ("commit", f"select {COMMITTING}")
 _WARNING = "01000"
 
+# InternalClientError is what the driver says when the server's farewell has come, and its end of
+# the connection not yet.
+OF_THE_CONNECTION = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 # Whatever fails between us and the server; what else is raised is our own.
-FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+FAILURES = (asyncpg.PostgresError, *OF_THE_CONNECTION)
 
 # Classes of SQLSTATE that blame the data, a constraint or a rival. After any other error the
 # server may have become another one than it was: read-only, for example, after a switch-over.

@@ -216,7 +216,7 @@ def _unavailable_if(passes: Callable[[BaseException], bool]) -> Iterator[None]:
     `passes`, of those that the server itself reports."""
     try:
         yield
-    except (OSError, PoolTimeout, InterfaceError, asyncpg.InterfaceError, TimeoutError) as error:
+    except (PoolTimeout, InterfaceError, *connect.OF_THE_CONNECTION) as error:
         raise Unavailable from error
     except asyncpg.PostgresError as error:
         if passes(error):

@@ -64,6 +64,8 @@ class PostgresProxy:
         self._links: set[Link] = set()
         self.decide: Callable[[], Cut] = lambda: Cut.NONE
         self.commit_seconds = 0.0
+        # What the server says passes, that it has hung up does not.
+        self.hides_the_end = False
         self.cuts = 0
         self.tasks: set[asyncio.Task[None]] = set()
 
@@ -144,7 +146,8 @@ class PostgresProxy:
             await link.flowing.wait()
             link.client.write(data)
             await link.client.drain()
-        link.cut()
+        if not self.hides_the_end:
+            link.cut()
 
 
 @asynccontextmanager

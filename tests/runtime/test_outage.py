@@ -16,9 +16,10 @@ import pytest
 
 from actors.stock import model as m
 from core.errors import Unavailable
+from core.ids import uuid7
 from store.aggregates import AggregateLoader
-from store.journal import OutcomeUnknown
-from store.leases import LEASE_SECONDS
+from store.journal import HostStore, OutcomeUnknown
+from store.leases import LEASE_SECONDS, Incarnation
 from tests.promises import Tally
 from tests.runtime.audit import audit
 from tests.runtime.clients import Shop
@@ -225,3 +226,23 @@ async def test_a_keeper_that_was_stopped_lets_hosts_renew_first(urls: Urls) -> N
         nodes["h1"].thaw()
         await asyncio.sleep(2)
         assert cluster.nodes == nodes, "nobody lost a lease"
+
+
+async def test_a_farewell_whose_end_is_yet_to_come_is_an_outage_and_no_fault_of_ours(
+    urls: Urls,
+) -> None:
+    async with proxied(urls.host) as proxy:
+        proxy.hides_the_end = True
+        store = HostStore(proxy.url(urls.host), Incarnation(uuid7(), "h", "m", 1))
+        try:
+            assert await store.known([uuid7()]) == {}
+            owner = await asyncpg.connect(urls.owner)
+            ended = "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
+            assert await owner.fetchval(f"{ended} WHERE usename = 'holdfast_host'") == 1
+            await owner.close()
+            await asyncio.sleep(0.1)  # until the farewell has passed the proxy
+            with pytest.raises(OutcomeUnknown):
+                await store.known([uuid7()])
+            assert await store.known([uuid7()]) == {}
+        finally:
+            await store.close()

@@ -101,11 +101,11 @@ import pathlib, pytest, time
 
 @pytest.fixture
 def copy():
-    pathlib.Path({folder!r}, "begun").touch()
     yield
     pathlib.Path({folder!r}, "stopped").touch()
 
 def test_it(copy):
+    pathlib.Path({folder!r}, "begun").touch()
     time.sleep(60)
 """
 RUNNER = "import sys; from tests.lanes import run; sys.exit(run({lanes!r}))"

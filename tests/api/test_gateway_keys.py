@@ -112,7 +112,7 @@ async def test_a_lean_route_shares_everything(embedded: Settings) -> None:
     async with serving(embedded, ALL, create={"lean": table, "max_body_bytes": 200}) as served:
         found = await post_keyed(served, "k", path="/api/trial/bare", auth=auth)
         assert found["commandId"] == twin["commandId"]
-        url, kind = "/api/trial/bare", {"Content-Type": "application/json"}
+        url, kind = "/api/trial/bare", {"Content-Type": "application/json", **auth}
         failed = await served.http.post(url, content=b"no", headers=kind)
         problem(failed, 500, "internal_error")
         big = await served.http.post(url, content=b"x" * 201, headers=kind)

@@ -166,7 +166,7 @@ class Line:
     async def close(self) -> None:
         """Ends the connection, with a goodbye if the server listens."""
         if self.connection is not None:
-            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            with suppress(*FAILURES):
                 await self.connection.close(timeout=1)
 
 

@@ -10,6 +10,7 @@ import asyncio
 import os
 import socket
 import struct
+from abc import ABC, abstractmethod
 from typing import Any
 
 from core.telemetry import get_logger
@@ -25,7 +26,7 @@ _PEER = struct.Struct("3i")  # pid, uid, gid
 log = get_logger("runtime.frames")
 
 
-class Frames(asyncio.Protocol):
+class Frames(asyncio.Protocol, ABC):
     """One end of a stream; a subclass says what is done with what is `heard`."""
 
     def __init__(self) -> None:
@@ -43,9 +44,9 @@ class Frames(asyncio.Protocol):
         """Whether the other end has ever said something sound."""
         return self._received > 0
 
+    @abstractmethod
     def heard(self, body: memoryview) -> None:
         """A frame's body. Whatever it raises ends the stream."""
-        raise NotImplementedError
 
     def send(self, body: bytes) -> None:
         """Sends a frame of at most MAX_FRAME_BYTES."""

@@ -12,7 +12,6 @@ import asyncpg
 import pytest
 
 from actors.runtime import mailbox
-from actors.runtime.call import Call
 from actors.runtime.mailbox import Mailbox, Pace
 from actors.runtime.wire import Envelope, Outcome
 from actors.stock import model as m
@@ -99,9 +98,11 @@ async def _neighbour(urls: Urls, culprit: Culprit) -> tuple[Outcome, bool]:
         async with node.host._turn:
             many = node.host.take(asked)
             node.host._call_due(cluster.clock.now_ms())
-            await _queued(node.host._mailbox, many)
+            await _queued(node.host._mailbox)
             one = asyncio.create_task(node.host.submit([small.envelope(_hold(product))]))
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0)  # It is taken in.
+            assert _of(node, small)
+            await _queued(node.host._mailbox)
         (answer,) = await one
         waiting = _of(node, big)
         assert node.alive
@@ -111,7 +112,7 @@ async def _neighbour(urls: Urls, culprit: Culprit) -> tuple[Outcome, bool]:
         return answer.outcome, waiting
 
 
-async def _queued(box: Mailbox, call: Call) -> None:
+async def _queued(box: Mailbox) -> None:
     """Returns when all that was not turned away waits to be decided."""
     async with asyncio.timeout(10):
         while len(box.ready) < len(box):

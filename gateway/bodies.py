@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
-from core.errors import HoldfastError, Unavailable
+from core.errors import HoldfastError, TooManyRequests, Unavailable
 
 # Of all bodies that a replica has in memory at a time; the small ones among them always fit.
 MOST_HELD_BYTES = 64 << 20
-SMALL_BODY_BYTES = 1 << 14
+# HAProxy waits for all of such a body, and gives it to a replica in one go.
+SMALL_BODY_BYTES = 12 << 10
+# Of larger ones that one caller has under way to a replica, which has places for a thousand
+# requests.
+MOST_ARRIVING = 32
 MOST_DRAINED_BYTES = 8 << 20
 MOST_DRAINED_SECONDS = 2.0
 
 
 class Held:
-    """How many bytes of bodies this replica has in memory."""
+    """How many bytes of bodies this replica has in memory, and by caller how many bodies are not
+    there as a whole yet."""
 
-    __slots__ = ("bytes",)
+    __slots__ = ("arriving", "bytes")
 
     def __init__(self) -> None:
         self.bytes = 0
+        self.arriving: Counter[str] = Counter()
 
     @contextmanager
     def whole(self, body: bytes) -> Iterator[bytes]:
@@ -38,9 +45,10 @@ class Held:
 
 class BoundedBody:
     """A request's body up to a size, whether its length is announced or not, or else `refusal`.
-    Used with `with`: what came of it counts among `held` until then."""
+    Used with `with`: what came of it counts among `held` until then, and while more is to come
+    among what `caller` has under way."""
 
-    __slots__ = ("_held", "_left", "_mine", "_receive", "_refusal")
+    __slots__ = ("_caller", "_held", "_is_arriving", "_left", "_mine", "_receive", "_refusal")
 
     def __init__(
         self,
@@ -49,11 +57,14 @@ class BoundedBody:
         most_bytes: int,
         refusal: HoldfastError,
         held: Held,
+        caller: str,
     ) -> None:
         self._receive = receive
         self._left = most_bytes
         self._refusal = refusal
         self._held = held
+        self._caller = caller
+        self._is_arriving = False
         self._mine = 0
         announced = headers.get(b"content-length", "0")
         if len(announced) > 18 or (announced.isdecimal() and int(announced) > most_bytes):
@@ -64,6 +75,19 @@ class BoundedBody:
 
     def __exit__(self, *_: object) -> None:
         self._held.bytes -= self._mine
+        self._arriving(more=False)
+
+    def _arriving(self, *, more: bool) -> None:
+        """Takes or leaves a place. Raises TooManyRequests."""
+        if more == self._is_arriving:
+            return
+        arriving = self._held.arriving
+        if more and arriving[self._caller] >= MOST_ARRIVING:
+            raise TooManyRequests("Too many bodies are on their way.", retry_after_seconds=1)
+        self._is_arriving = more
+        arriving[self._caller] += 1 if more else -1
+        if not arriving[self._caller]:
+            del arriving[self._caller]
 
     async def check(self) -> None:
         """Raises PayloadTooLarge, or what else is said of it, once it is known to be that."""
@@ -84,6 +108,7 @@ class BoundedBody:
                 if message.get("more_body", False):
                     await self._drain()
                 raise self._refusal
+            self._arriving(more=message.get("more_body", False))
         return message
 
     async def _drain(self) -> None:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import FieldError, HoldfastError, PayloadTooLarge, ValidationFailed
 from core.telemetry import LOGGED
-from gateway.bodies import BoundedBody
+from gateway.bodies import SMALL_BODY_BYTES, BoundedBody
 from gateway.context import DEADLINE_MS, RequestContext, attach, context_if_any
 from gateway.doorstep import RETURNS_REQUEST_ID
 from gateway.entrance import (
@@ -30,8 +30,8 @@ from gateway.entrance import (
 )
 
 MAX_BODY_BYTES = 1 << 20
-# Of who has proved nothing: nobody signs in or registers with more.
-MAX_ANONYMOUS_BODY_BYTES = 1 << 16
+# Of who has proved nothing: nobody signs in or registers with more, and nobody waits for it.
+MAX_ANONYMOUS_BODY_BYTES = SMALL_BODY_BYTES
 MAX_PATH_BYTES = 2_048
 MAX_QUERY_BYTES = 8_192
 MAX_PARAMETERS = 100
@@ -129,7 +129,8 @@ class EdgeMiddleware:
             most_bytes = min(most_bytes, MAX_ANONYMOUS_BODY_BYTES)
             refusal = context.denied  # With a token that counts, it might have been taken.
         refusal = refusal or PayloadTooLarge(f"The body may hold at most {most_bytes} bytes.")
-        return BoundedBody(receive, headers, most_bytes, refusal, self._entrance.held)
+        caller, held = context.principal.id, self._entrance.held
+        return BoundedBody(receive, headers, most_bytes, refusal, held, caller)
 
     async def _fail(self, reply: _Reply, context: RequestContext, error: Exception) -> None:
         answer = self._entrance.problem(context, error)

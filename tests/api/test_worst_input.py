@@ -8,13 +8,14 @@ import json
 import sys
 import time
 from collections.abc import AsyncIterator, MutableMapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from core.errors import HoldfastError
+from core.errors import HoldfastError, TooManyRequests
 from core.ids import uuid7
 from core.principal import Role
 from core.settings import Settings
@@ -159,15 +160,35 @@ async def test_bodies_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> N
         async def receive() -> dict[str, Any]:
             return {"type": "http.request", "body": b"x" * size, "more_body": False}
 
-        return BoundedBody(receive, {}, 1 << 20, refusal, held)
+        return BoundedBody(receive, {}, 1 << 20, refusal, held, "ip:x")
 
     with sending(1 << 20) as one, sending(1 << 20) as two, sending(1 << 20) as three:
         await asyncio.gather(one.receive(), two.receive(), three.receive())
         with sending(1 << 20) as four, pytest.raises(HoldfastError):
             await four.receive()
-        with sending(1 << 14) as small:
+        with sending(bodies.SMALL_BODY_BYTES) as small:
             await small.receive()
     assert held.bytes == 0
+
+
+async def test_who_stalls_takes_a_few_places_alone() -> None:
+    held, refusal = Held(), HoldfastError()
+
+    def stalled(caller: str) -> BoundedBody:
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b"x", "more_body": True}
+
+        return BoundedBody(receive, {}, 1 << 20, refusal, held, caller)
+
+    with ExitStack() as stack:
+        for _ in range(bodies.MOST_ARRIVING):
+            await stack.enter_context(stalled("one")).receive()
+        with stalled("one") as beyond, pytest.raises(TooManyRequests):
+            await beyond.receive()
+        with stalled("another") as other:
+            await other.receive()
+            await other.receive()
+    assert (held.bytes, held.arriving) == (0, {})
 
 
 async def test_an_ordinary_basket_is_served(served: Served) -> None:

@@ -28,6 +28,7 @@ from cli.ray_node import prepare
 from cli.stopgap import Stopgap
 from core.ray_environment import haproxy_dir
 from core.settings import Ports, Settings
+from gateway.bodies import SMALL_BODY_BYTES
 from store.embedded.leftovers import is_alive
 from tests.conftest import fresh_settings
 from tests.stack import FIRST_PORT
@@ -43,6 +44,15 @@ class Echo(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         body = json.dumps([[name.lower(), value] for name, value in self.headers.items()]).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        """Answers with how much there was to read."""
+        self.server.asked.append(self.path)  # type: ignore[attr-defined]
+        body = json.dumps(len(self.rfile.read(int(self.headers["Content-Length"])))).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -89,9 +99,15 @@ def opened() -> list[object]:
 
 
 @pytest.fixture
-def behind(opened: list[object]) -> Iterator[None]:
+def asked() -> list[str]:
+    """The paths to which something was sent that reached what is behind."""
+    return []
+
+
+@pytest.fixture
+def behind(opened: list[object], asked: list[str]) -> Iterator[None]:
     server = Server(("127.0.0.1", BEHIND), Echo)
-    server.opened = opened
+    server.opened, server.asked = opened, asked
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield
     server.shutdown()
@@ -101,6 +117,7 @@ def behind(opened: list[object]) -> Iterator[None]:
 class Server(ThreadingHTTPServer):
     request_queue_size = 512
     opened: list[object]
+    asked: list[str]
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self.opened.append(client_address)
@@ -220,6 +237,37 @@ def test_who_trickles_takes_a_share_and_not_for_long(
         finally:
             for one in trickling:
                 one.close()
+
+
+def test_a_body_that_stalls_reaches_nobody(
+    home: Settings,
+    template: str,
+    tmp_path: Path,
+    behind: None,
+    asked: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cli.ray_node._HEAD_TIMEOUT_SECONDS", 1)
+    post = b"POST /%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n%b\r\n%b"
+    with Running(home, template, tmp_path):
+        late = _raw(post % (b"stalls", SMALL_BODY_BYTES, b"", b"x" * 10))
+        assert late.startswith(b"HTTP/1.1 408 ")
+        assert b'"body_too_late"' in late
+        almost = b"x" * (SMALL_BODY_BYTES - 1)
+        head = b"Authorization: Bearer " + b"t" * 1_500 + b"\r\n"
+        assert b" 408 " in _raw(post % (b"stalls", SMALL_BODY_BYTES, head, almost))
+        assert asked == []
+        whole = post % (b"whole", SMALL_BODY_BYTES, head, almost + b"x")
+        assert _raw(whole).endswith(b"%d" % SMALL_BODY_BYTES)
+        # What no buffer holds is passed on as it comes, and may take its time.
+        with socket.create_connection(("127.0.0.1", PORT), timeout=5) as connection:
+            expects = b"Expect: 100-continue\r\n"
+            connection.sendall(post % (b"large", 40_000, expects, b"x" * 30_000))
+            assert _wait_for(lambda: asked == ["/whole", "/large"])
+            time.sleep(1.2)
+            connection.sendall(b"x" * 10_000)
+            with connection.makefile("rb") as answer:
+                assert answer.read().endswith(b"40000")
 
 
 def test_connections_to_replicas_are_kept_under_many_callers(

@@ -11,13 +11,19 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count, repeat
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import msgspec
 
 from store.connect import COMMITTING
 
-FENCED, STALE = "HF001", "HF002"
+FENCED, STALE, KNOWN = "HF001", "HF002", "HF003"
 FIRST_BLOB = 7  # among the function's parameters
+
+# Of a line of the command log: in the week in which ids are remembered. Days to come are left out,
+# but for tomorrow, should the server's clock have been set back since.
+REMEMBERED = """created_on
+  BETWEEN (now() AT TIME ZONE 'UTC')::date - 7 AND (now() AT TIME ZONE 'UTC')::date + 1"""
 
 # FOR KEY SHARE would not block the UPDATE that moves an epoch; FOR SHARE does.
 PROOF = f"""
@@ -28,6 +34,18 @@ PROOF = f"""
   GET DIAGNOSTICS found_rows = ROW_COUNT;
   IF found_rows <> cardinality($1) THEN RAISE EXCEPTION 'fenced' USING ERRCODE = '{FENCED}'; END IF;
 """
+
+# Of commands that may have been decided before, those that were. After the proof, so that nobody
+# else can be about to decide one of them.
+ASK = f"""
+  IF {{ids}} IS NOT NULL THEN
+    SELECT string_agg(id::text, ',') INTO found_ids FROM command_log
+      WHERE id = ANY({{ids}}::uuid[]) AND {REMEMBERED};
+    IF found_ids IS NOT NULL THEN
+      RAISE EXCEPTION 'known' USING ERRCODE = '{KNOWN}', DETAIL = found_ids;
+    END IF;
+  END IF;
+"""  # noqa: S608
 
 # What a host finds by its keys, it finds by an index: a plan that was made while a table was
 # empty, such as that of tomorrow's command log, is kept, and must be right when it is full.
@@ -121,6 +139,7 @@ class Procedure:
         tables = [table for part in self._parts for table in part.values()]
         texts, blobs = count(1), count()
         bodies = [table.body(place, texts, blobs) for place, table in enumerate(tables, 1)]
+        ask = ASK.format(ids=f"($6)[{next(texts)}]")
         kinds = ["text[]", "int[]", "bigint[]", "uuid", "int[]", "text[]"]
         kinds += ["bytea[]"] * next(blobs)
         places = ", ".join(f"${place}" for place, _ in enumerate(kinds, 1))
@@ -130,11 +149,15 @@ class Procedure:
         self.definition = (
             f"CREATE FUNCTION {COMMITTING}{number}({', '.join(kinds)}) RETURNS void"
             " LANGUAGE plpgsql AS $body$\n#variable_conflict use_column\n"
-            f"DECLARE found_rows bigint;\nBEGIN{PROOF}{''.join(bodies)}\nEND $body$"
+            f"DECLARE found_rows bigint; found_ids text;\n"
+            f"BEGIN{PROOF}{ask}{''.join(bodies)}\nEND $body$"
         )
 
-    def arguments(self, batch: Sequence[Mapping[str, Sequence[tuple[Any, ...]]]]) -> list[Any]:
-        """How many rows each table gets, all columns that travel as text, and each of bytes.
+    def arguments(
+        self, batch: Sequence[Mapping[str, Sequence[tuple[Any, ...]]]], unsure: Sequence[UUID]
+    ) -> list[Any]:
+        """How many rows each table gets, all columns that travel as text with the ids of which the
+        log is asked behind them, and each column of bytes.
         Raises KeyError for rows of a table that nobody registered, ValueError or TypeError for
         such as cannot be sent."""
         counts: list[int] = []
@@ -147,4 +170,5 @@ class Procedure:
                 some = rows.get(name, ())
                 counts.append(len(some))
                 table.take(some, texts, blobs)
+        texts.append(array_of_scalars(unsure) if unsure else None)
         return [counts, texts, *blobs]

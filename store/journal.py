@@ -20,13 +20,14 @@ from collections.abc import (
 from contextlib import asynccontextmanager, contextmanager, suppress
 from enum import Enum, auto
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import asyncpg
 
-from store import leases
-from store.batches import FENCED, PLANS, STALE, Procedure, Write
+from store import command_log, leases
+from store.batches import FENCED, KNOWN, PLANS, STALE, Procedure, Write
+from store.command_log import LOG, Logged
 from store.connect import (
     CONNECT_TIMEOUT_SECONDS,
     FAILURES,
@@ -50,6 +51,14 @@ class Fenced(Exception):
     """The host no longer owns what it would write: it must forget everything and leave."""
 
 
+class Known(Exception):
+    """These commands were decided before; nothing was written."""
+
+    def __init__(self, command_ids: Iterable[UUID]) -> None:
+        super().__init__()
+        self.command_ids = frozenset(command_ids)
+
+
 class Why(Enum):
     """Why something is refused for good. DATA: the database refuses the data (SQLSTATE class 22
     or 23). BROKEN: the statement itself fails, or takes too long. STALE: a row was not as the
@@ -71,25 +80,6 @@ class Rejected(Exception):
 
 class OutcomeUnknown(Exception):
     """The connection was lost or the commit failed otherwise: it may or may not have happened."""
-
-
-class Logged(NamedTuple):
-    """One line of the command log. `reply` is opaque to the store."""
-
-    command_id: UUID
-    tenant_id: UUID
-    fingerprint: bytes
-    reply: bytes
-
-
-# Written after all else of a batch.
-LOG = {
-    "command_log": Write(
-        """
-INSERT INTO command_log (id, tenant_id, fingerprint, reply)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::bytea[])"""
-    )
-}
 
 
 class Loader(Protocol):
@@ -271,15 +261,9 @@ class HostStore:
             return await loader.load(connection, keys)
 
     async def known(self, command_ids: Sequence[UUID]) -> dict[UUID, Logged]:
-        """Lines of the command log, in one indexed query."""
+        """See `command_log.read`."""
         async with self._fetch(self._loads) as connection:
-            rows = await connection.fetch(
-                "SELECT id, tenant_id, fingerprint, reply FROM command_log"
-                " WHERE id = ANY($1::uuid[])"
-                " AND created_on >= (now() AT TIME ZONE 'UTC')::date - 7",
-                command_ids,
-            )
-        return {row[0]: Logged(*row) for row in rows}
+            return await command_log.read(connection, command_ids)
 
     @asynccontextmanager
     async def _fetch(self, lines: Lines) -> AsyncIterator[asyncpg.Connection]:
@@ -296,15 +280,18 @@ class HostStore:
         epochs: Mapping[Shard, int],
         writes: Sequence[tuple[Loader, Any]],
         log: Sequence[Logged],
+        unsure: Sequence[UUID] = (),
     ) -> None:
-        """One transaction: prove the epochs, write every family's rows and the command log.
+        """One transaction: prove the epochs, ask the command log for those commands that may have
+        been decided before, write every family's rows and the command log.
 
-        Raises Fenced, Rejected or OutcomeUnknown; after Fenced and Rejected nothing is written.
+        Raises Fenced, Known, Rejected or OutcomeUnknown; only after the last of them something may
+        be written.
         """
         for last in (False,) * (MAX_TRIES - 1) + (True,):
             try:
                 async with self._commits.use() as connection:
-                    await self._commit(connection, epochs, writes, log)
+                    await self._commit(connection, epochs, writes, log, unsure)
                 return
             except OutcomeUnknown as error:
                 # After a clean roll-back the outcome is known: it did not happen.
@@ -317,6 +304,7 @@ class HostStore:
         epochs: Mapping[Shard, int],
         writes: Sequence[tuple[Loader, Any]],
         log: Sequence[Logged],
+        unsure: Sequence[UUID],
     ) -> None:
         try:
             with dropped_when_late(connection):
@@ -327,7 +315,9 @@ class HostStore:
                     [shard.number for shard in epochs],
                     list(epochs.values()),
                     self.host.id,
-                    *procedure.arguments([*(rows for _, rows in writes), {"command_log": log}]),
+                    *procedure.arguments(
+                        [*(rows for _, rows in writes), {"command_log": log}], unsure
+                    ),
                 )
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
             if error.table_name == "command_log" and error.constraint_name is None:
@@ -338,6 +328,8 @@ class HostStore:
         except asyncpg.PostgresError as error:
             if error.sqlstate == FENCED:
                 raise Fenced from error
+            if error.sqlstate == KNOWN:
+                raise Known(map(UUID, error.detail.split(","))) from error
             if error.sqlstate == STALE:
                 raise Rejected(str(error), Why.STALE) from error
             if _is_of_the_statement(error) and not connection.is_closed():

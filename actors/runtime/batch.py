@@ -22,7 +22,7 @@ from actors.runtime.wire import (
     encode,
 )
 from core.telemetry import get_logger
-from store.journal import Logged
+from store.command_log import Logged
 from store.leases import Shard
 
 log = get_logger("runtime.batch")
@@ -40,7 +40,8 @@ class Work(msgspec.Struct, eq=False):
     """One command on its way: a caller's (with its envelope), or a shard's own timer (without).
 
     `context` is that of its arrival until its batch begins. `epoch` is the tenure in which it was
-    taken in: in another one it is not decided. `look_up`: the command log has to be asked first.
+    taken in: in another one it is not decided. `unsure`: it may have been decided before, so that
+    its answer is told only after the command log has been asked. `look_up`: it has to be asked now.
     `lane` is where it waits: reads, which strangers may ask for, apart from what their tenant
     does. `lacks` are the aggregates that memory lacked when it was admitted, `questions` what it
     asks the store when its turn comes, `asked` the answers, and `beyond` what its rule asked for
@@ -54,6 +55,7 @@ class Work(msgspec.Struct, eq=False):
     epoch: int
     envelope: Envelope | None = None
     listeners: list[Tell] = []
+    unsure: bool = False
     look_up: bool = False
     answered: bool = False
     weight: int = 0

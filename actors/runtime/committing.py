@@ -3,12 +3,13 @@ whoever is to blame is looked for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from actors.runtime.agenda import Agenda
-from actors.runtime.batch import Decided, Work, decide_batch, in_halves
+from actors.runtime.batch import Decided, Verdict, Work, decide_batch, in_halves
+from actors.runtime.doubts import Doubts
 from actors.runtime.family import Families
 from actors.runtime.fetching import Fetching
 from actors.runtime.mailbox import Mailbox
@@ -19,11 +20,11 @@ from actors.runtime.wire import ASK_AGAIN, Answer, Outcome
 from core import telemetry
 from core.clock import Clock
 from core.telemetry import get_logger
-from store.journal import Fenced, Rejected, Why
+from store.journal import Fenced, Known, Rejected, Why
 
 # Of deciding, before a batch is committed: what is left is decided in the next one.
 MAX_DECIDE_SECONDS = 0.05
-# A tenant whose data was refused is decided apart from the others for so long.
+# A tenant that had its neighbours decided twice is decided apart from them for so long.
 SUSPICION_SECONDS = 10.0
 # Of looking for culprits, once one was found: what is left is decided in the next batch.
 MAX_SEARCH_SECONDS = 0.05
@@ -70,10 +71,11 @@ class Committing:
         self._agenda = agenda
         self._fetching = fetching
         self._suspects: dict[UUID, float] = {}
+        self._doubts = Doubts(store, fetching, self.tell)
 
     async def run(self, works: list[Work]) -> None:
-        """Decides, commits, answers. Tenants whose data was refused lately come after the others,
-        so that these need not be decided again."""
+        """Decides, commits, answers. Tenants whose data was refused lately, or who repeated what
+        was done, come after the others, so that these need not be decided again."""
         now = self._clock.boot_seconds()
         if self._suspects:
             self._suspects = {one: until for one, until in self._suspects.items() if until > now}
@@ -96,13 +98,19 @@ class Committing:
         if decided.writes:
             try:
                 await self._write(decided)
+            except Known as error:
+                await self._without(error.command_ids, works, view, search)
+                return
             except Rejected as error:
                 await self._again(decided, view, error, search)
                 search.left += decided.rest
                 return
             view.keep()
             self._agenda.add(decided.timers)
-        self.answer(decided)
+            self.tell(decided.verdicts)
+        else:
+            self.tell([verdict for verdict in decided.verdicts if not verdict.work.unsure])
+            self._doubts.put([verdict for verdict in decided.verdicts if verdict.work.unsure])
         for work in decided.aside:
             self._fetching.admit(work)
         search.left += decided.rest
@@ -120,11 +128,26 @@ class Committing:
             raise Rejected(repr(error), Why.BROKEN) from error
         epochs = {shard: self._tenure.epochs[shard] for shard in decided.shards}
         started = self._clock.boot_seconds()
-        await self._store.commit(epochs, writes, decided.log)
+        unsure = [one.work.context.command_id for one in decided.verdicts if one.work.unsure]
+        await self._store.commit(epochs, writes, decided.log, unsure)
         seconds = self._clock.boot_seconds() - started
         for name in decided.changes:
             telemetry.COMMIT_SECONDS.labels(name).observe(seconds)
             telemetry.BATCH_SIZE.labels(name).observe(len(decided.verdicts))
+
+    async def _without(
+        self, known: Collection[UUID], works: Sequence[Work], view: Working, search: _Search
+    ) -> None:
+        """What was done before is answered as it was then; the others are decided once more."""
+        others: list[Work] = []
+        for work in works:
+            if work.unsure and work.context.command_id in known:
+                self._suspect(work)
+                self._fetching.look_up(work)
+            else:
+                others.append(work)
+        if others:
+            await self._commit(others, view.fork(), search)
 
     async def _again(
         self, decided: Decided, view: Working, error: Rejected, search: _Search
@@ -145,7 +168,7 @@ class Committing:
         (work,) = works
         search.found = True
         log.warning("data rejected", command=work.label, why=error.why.name, reason=str(error))
-        self._suspects[work.context.tenant_id] = self._clock.boot_seconds() + SUSPICION_SECONDS
+        self._suspect(work)
         if error.why is Why.STALE:
             # What memory holds of it is not what the database does: it is asked again.
             self._memory.drop([work.shard.number])
@@ -153,15 +176,23 @@ class Committing:
                 # At once: what comes after it must not see it as still held.
                 self._fetching.admit(work)
                 return
-        self._mailbox.answer(work, REJECTED[error.why])
+        verdict = Verdict(work, REJECTED[error.why], False)
+        if work.unsure:
+            # Perhaps the log was not asked: rows that cannot be sent have reached nobody.
+            self._doubts.put([verdict])
+        else:
+            self.tell([verdict])
 
-    def answer(self, decided: Decided) -> None:
+    def _suspect(self, work: Work) -> None:
+        self._suspects[work.context.tenant_id] = self._clock.boot_seconds() + SUSPICION_SECONDS
+
+    def tell(self, verdicts: Sequence[Verdict]) -> None:
         """Tells the callers."""
         # What was written is true whoever owns the shard by now; all else is only as good as
         # the lease under which it was looked at.
         valid = self._tenure.valid
         alike: dict[tuple[type, Outcome, bool], list[Work]] = {}
-        for work, answer, written in decided.verdicts:
+        for work, answer, written in verdicts:
             told = answer if valid or written else ASK_AGAIN
             self._mailbox.answer(work, told)
             refused = not written and told.outcome is Outcome.DONE and work.is_mutation
@@ -169,3 +200,6 @@ class Committing:
         for (_, outcome, refused), works in alike.items():
             name = "REFUSED" if refused else outcome.name
             telemetry.COMMANDS.labels(works[0].family.name, works[0].label, name).inc(len(works))
+
+    def stop(self) -> None:
+        self._doubts.stop()

@@ -17,7 +17,8 @@ from actors.runtime.queue import FairQueue
 from actors.runtime.wire import Answer, Outcome, decode_logged
 from core.clock import Clock
 from core.telemetry import get_logger
-from store.journal import Logged, OutcomeUnknown, Rejected
+from store.command_log import Logged
+from store.journal import OutcomeUnknown, Rejected
 
 MAX_FETCHES = 3
 MAX_FETCH = 500
@@ -69,6 +70,8 @@ class Fetching:
             return
         work.questions = missing
         work.lacks = [key for key in missing if not key.ephemeral]
+        if missing:
+            work.look_up |= work.unsure  # rather now than after what may take long, or fail
         if work.is_to_fetch:
             if work.envelope is None:
                 self._mailbox.ready.hold(work)
@@ -77,11 +80,19 @@ class Fetching:
         else:
             self._mailbox.put(work)
 
+    def look_up(self, work: Work) -> None:
+        """Has a command answered as it was before; decided, if it was not."""
+        work.look_up = True
+        self.admit(work)
+
     def _missing(self, work: Work) -> list[Key]:
         """What the work needs and memory lacks. A rule that fails here ends its own command."""
         try:
             weight, missing = work.needs(self._memory)
         except Exception:
+            if work.unsure:
+                work.look_up, work.keys = True, []  # asked once more when it is known to be new
+                return []
             log.exception("rule failed", command=work.label)
             self._mailbox.answer(work, BROKEN)
             return []
@@ -126,7 +137,7 @@ class Fetching:
             del fetch.works[work]
             if work.envelope is None:
                 self._mailbox.ready.release(work)
-            if work.answered or work.is_to_fetch:
+            if work.answered or work.is_to_fetch or not work.keys:
                 self.admit(work)
             else:
                 self._mailbox.put(work)
@@ -202,7 +213,7 @@ class Fetching:
         async with self._turns:
             logged = await self._store.known(list(asked))
         for command_id, work in asked.items():
-            work.look_up = False
+            work.look_up = work.unsure = False
             if (line := logged.get(command_id)) is not None:
                 self._mailbox.answer(work, _as_logged(line, work.fingerprint))
 

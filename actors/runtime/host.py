@@ -105,6 +105,7 @@ class Host:
 
     async def stop(self) -> None:
         self._fetching.stop()
+        self._committing.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -193,7 +194,7 @@ class Host:
             telemetry.MAILBOX_REFUSED.labels(envelope.family, "full").inc()
             tell(Answer(Outcome.BUSY))
             return
-        work.look_up = not envelope.read and self._may_be_known(envelope, shard)
+        work.unsure = not envelope.read and self._may_be_known(envelope, shard)
         self._mailbox.open(work)
         self._fetching.admit(work)
 
@@ -222,7 +223,7 @@ class Host:
         if missing:
             return False
         view = Working(self._memory)
-        self._committing.answer(decide_batch([work], view, self._tenure.epochs))
+        self._committing.tell(decide_batch([work], view, self._tenure.epochs).verdicts)
         return work.answered
 
     # --- the work loop ---------------------------------------------------------------------

@@ -9,7 +9,8 @@ from uuid import UUID
 from actors.runtime.directory import Owner
 from actors.runtime.stream import Stream, Told
 from actors.runtime.wire import Answer, Envelope
-from store.journal import Loader, Logged
+from store.command_log import Logged
+from store.journal import Loader
 from store.leases import Incarnation, Lease, Shard
 
 
@@ -45,6 +46,7 @@ class Store(Protocol):
         epochs: Mapping[Shard, int],
         writes: Sequence[tuple[Loader, Any]],
         log: Sequence[Logged],
+        unsure: Sequence[UUID] = (),
     ) -> None: ...
 
 

@@ -22,7 +22,7 @@ from bench.shards import host_store, take_all
 from core.clock import SystemClock
 from core.ids import uuid7
 from core.settings import Settings, get_settings
-from store.journal import Logged
+from store.command_log import Logged
 from store.leases import Lease, Shard
 
 MAX_BATCH = 500

@@ -65,6 +65,7 @@ def log_unread(patch: pytest.MonkeyPatch) -> None:
         return {}
 
     patch.setattr(HostStore, "known", known)
+    patch.setattr(batches, "ASK", "")
 
 
 def memory_of_answers_off(patch: pytest.MonkeyPatch) -> None:
@@ -77,7 +78,7 @@ def answers_first(patch: pytest.MonkeyPatch) -> None:
     write = Committing._write
 
     async def hasty(self: Committing, decided: Any) -> None:
-        self.answer(decided)
+        self.tell(decided.verdicts)
         await asyncio.sleep(0.05)
         await write(self, decided)
 

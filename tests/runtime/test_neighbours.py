@@ -96,7 +96,7 @@ def _slow(node: Node, name: str) -> Iterator[asyncio.Event]:
     ("name", "command"),
     [
         ("load", lambda product, now_ms: m.AddStock(uuid7(), 1)),
-        ("known", lambda product, now_ms: m.AddStock(product, 1)),
+        ("known", lambda product, now_ms: m.Reserve(uuid7(), (m.Line(product, 1_000),), 60_000)),
         ("ask", lambda product, now_ms: m.Count((m.CountLine(product, 5, now_ms - 60_000),))),
         ("ask", lambda product, now_ms: m.ReleaseOldest(product, 1)),
     ],
@@ -314,10 +314,10 @@ async def test_a_rule_that_breaks_ends_its_own_command_alone(urls: Urls, step: s
 async def test_rows_that_cannot_be_sent_end_their_own_command_alone(urls: Urls) -> None:
     plain = Procedure.arguments
 
-    def breaks(self: Any, batch: Any) -> Any:
+    def breaks(self: Any, batch: Any, *others: Any) -> Any:
         if "a bug" in str(batch):
             raise AttributeError("a row of another shape")
-        return plain(self, batch)
+        return plain(self, batch, *others)
 
     async with running(urls, 1) as cluster:
         shop, _, node = await _shops(cluster)

@@ -10,7 +10,8 @@ from typing import Any
 from uuid import UUID
 
 from actors.composite import Rows
-from store.journal import Fenced, Logged, OutcomeUnknown, Rejected
+from store.command_log import Logged
+from store.journal import Fenced, Known, OutcomeUnknown, Rejected
 from store.leases import LEASE_SECONDS, Incarnation, Lease, Shard
 from tests.sim.tables import Tables, places
 
@@ -133,12 +134,14 @@ class SimDatabase:
         epochs: Mapping[Shard, int],
         rows: Sequence[Rows],
         log: Sequence[Logged],
+        unsure: Sequence[UUID],
         pause: Callable[[], Awaitable[None]],
     ) -> None:
         """All of it in one call, whether or not its caller lives to hear the answer; `pause` is
         what the server takes for each part."""
         self.prove(session, epochs)
         try:
+            self._ask(session, unsure)
             await pause()
             self.check(session)
             await self._write(session, rows, log)
@@ -159,6 +162,11 @@ class SimDatabase:
         for shard in epochs:
             self.leases[shard].shared_by.add(session.number)
             session.locks.add(shard)
+
+    def _ask(self, session: Session, unsure: Sequence[UUID]) -> None:
+        if known := [command_id for command_id in unsure if command_id in self.log]:
+            self._release(session)
+            raise Known(known)
 
     async def _write(self, session: Session, rows: Sequence[Rows], log: Sequence[Logged]) -> None:
         transaction = Transaction(list(rows), list(log))

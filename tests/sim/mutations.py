@@ -47,6 +47,7 @@ def log_unread(patch: pytest.MonkeyPatch) -> None:
         return {}
 
     patch.setattr(SimStore, "known", known)
+    patch.setattr(SimDatabase, "_ask", _nothing)
 
 
 def memory_kept(patch: pytest.MonkeyPatch) -> None:

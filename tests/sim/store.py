@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from actors.stock import model as m
-from store.journal import Fenced, Logged, OutcomeUnknown, Rejected
+from store.command_log import Logged
+from store.journal import Fenced, Known, OutcomeUnknown, Rejected
 from store.leases import Incarnation, Lease, Shard
 from store.wishes import Wishes
 from tests.sim.database import Session, SimDatabase
@@ -89,7 +90,7 @@ class SimStore:
         """What the server still does for a client that is gone."""
         rng = self._weather.rng
         await asyncio.sleep(rng.choice((0.001, 0.03, 0.3, 1.0)))
-        with suppress(OutcomeUnknown, Fenced, Rejected):
+        with suppress(OutcomeUnknown, Fenced, Known, Rejected):
             if late is not None:
                 self._database.check(session)
                 result = late(session)
@@ -200,11 +201,12 @@ class SimStore:
         epochs: Mapping[Shard, int],
         writes: Sequence[tuple[Any, Any]],
         log: Sequence[Logged],
+        unsure: Sequence[UUID] = (),
     ) -> None:
         rows = [row for _, row in writes]
 
         def work(session: Session) -> Awaitable[None]:
-            return self._database.commit(session, epochs, rows, log, self._weather.travel)
+            return self._database.commit(session, epochs, rows, log, unsure, self._weather.travel)
 
         await self._once(self._commits, work)
 

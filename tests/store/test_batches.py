@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,8 @@ from core.settings import Settings
 from store import journal
 from store.aggregates import AggregateLoader, Tables
 from store.batches import Procedure, Write, array_of_scalars
-from store.journal import HostStore, Logged, OutcomeUnknown, Rejected, Why
+from store.command_log import Logged
+from store.journal import HostStore, Known, OutcomeUnknown, Rejected, Why
 from store.leases import Incarnation
 
 ODD_TEXT = [
@@ -139,6 +141,29 @@ async def test_of_what_is_refused_nothing_is_written(
     assert not await host.known([said.command_id])
     assert host.lines[0].connection is held, "it is not to blame"
     await host.commit({}, [(THINGS, {"things": [(there, "second", 4)]})], [said])
+
+
+async def test_what_was_decided_before_stops_a_commit_of_the_unsure(
+    host: HostStore, connection: asyncpg.Connection
+) -> None:
+    """On whatever day of the week that was; tomorrow's, too, if the server's clock was set back."""
+    today = await connection.fetchval("SELECT (now() AT TIME ZONE 'UTC')::date")
+    days = (-8, -7, 0, 1)
+    lines = {day: line() for day in days}
+    await host.commit({}, [], list(lines.values()))
+    for day in days:
+        at = today + timedelta(days=day)
+        await connection.execute("SELECT make_command_log_day($1)", at)
+        moved = "UPDATE command_log SET created_on = $1 WHERE id = $2"
+        await connection.execute(moved, at, lines[day].command_id)
+    new, row = line(), (uuid7(), "new", 1)
+    unsure = [new.command_id, *(one.command_id for one in lines.values())]
+    with pytest.raises(Known) as known:
+        await host.commit({}, [(THINGS, {"things": [row]})], [new], unsure)
+    assert known.value.command_ids == {lines[day].command_id for day in days[1:]}
+    assert not await connection.fetch("SELECT * FROM things")
+    await host.commit({}, [(THINGS, {"things": [row]})], [new], [new.command_id])
+    assert lines[-8].command_id not in await host.known(unsure)
 
 
 async def test_rows_of_a_table_that_nobody_knows_are_a_fault_of_ours(host: HostStore) -> None:

@@ -14,9 +14,10 @@ from core.ids import uuid7
 from core.request import RequestKey
 from core.settings import Settings
 from store import engine, outbox
+from store.command_log import Logged
 from store.commands import Recorded, once
 from store.engine import PUBLIC, Database, Scope
-from store.journal import HostStore, Line, Logged, OutcomeUnknown
+from store.journal import HostStore, Line, OutcomeUnknown
 from store.keeping import KeeperStore
 from store.leases import Incarnation
 

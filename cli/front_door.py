@@ -21,6 +21,7 @@ CHECK_TIMEOUT_SECONDS = 10
 RESERVED_CONNECTIONS = 50
 # One address may take the third part of the places.
 ADDRESSES = 3
+METHODS = "GET HEAD POST PUT PATCH DELETE OPTIONS TRACE"
 
 # Connections to replicas are kept while there are files for them. By default HAProxy closes those
 # that are idle once it uses a fourth: with 2,000 callers it made one for every other request.
@@ -115,7 +116,9 @@ def _front(lines: Sequence[str], door: Door) -> list[str]:
         "    stick-table type ipv6 size 100k expire 1m store conn_cur",
         "    tcp-request connection track-sc0 src,ipmask(32,64)",
         f"    tcp-request connection reject if {{ sc0_conn_cur gt {places // ADDRESSES} }}",
-        "    http-request deny deny_status 405 if METH_CONNECT",
+        # What a replica's parser does not know, and upgrades, it would answer in plain text.
+        f"    http-request deny deny_status 405 unless {{ method {METHODS} }}",
+        "    http-request del-header Upgrade",
         "    http-request deny deny_status 400 unless { path_beg / }",
         # A replica sees no request before its body is there, or as much of it as a buffer holds:
         # who stalls takes a place here, of which there are many, and none of the few in there.

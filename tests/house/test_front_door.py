@@ -195,6 +195,22 @@ def test_one_forwarded_for_arrives_whatever_a_caller_says(
         assert [value for name, value in asked if name == "x-forwarded-for"] == ["127.0.0.1"]
 
 
+def test_no_upgrade_reaches_a_replica(
+    home: Settings, template: str, tmp_path: Path, behind: None
+) -> None:
+    """It would be answered there in plain text."""
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    with Running(home, template, tmp_path) as haproxy:
+        status, _, asked = haproxy.ask("GET", "/", upgrade)
+        assert status == 200
+        assert "upgrade" not in dict(asked)
+
+
 def test_its_own_answers_are_problems(home: Settings, template: str, tmp_path: Path) -> None:
     with Running(home, template, tmp_path, health=503) as haproxy:
         # Nobody is behind it here.
@@ -205,6 +221,7 @@ def test_its_own_answers_are_problems(home: Settings, template: str, tmp_path: P
         tunnel = _raw(b"CONNECT example.com:443 HTTP/1.1\r\nConnection: close\r\n\r\n")
         assert tunnel.startswith(b"HTTP/1.1 405 ")
         assert b'"method_not_allowed"' in tunnel
+        assert haproxy.ask("BREW", "/")[2]["code"] == "method_not_allowed"
         status, headers, problem = haproxy.ask("GET", "*")
         assert (status, problem["code"]) == (400, "bad_request")
     unknown = template.replace("path_beg /", "path_beg /x").replace(

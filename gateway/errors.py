@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+import msgspec
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
@@ -25,6 +26,7 @@ MOST_ROW_ERRORS = 10
 MAX_SHOWN_NAME = 64
 MAX_SHOWN_PATH = 250
 MAX_SHOWN_TEXT = 500
+_to_json = msgspec.json.Encoder(enc_hook=str).encode
 _SECTIONS = frozenset({"body", "query", "path", "header", "cookie"})
 
 _BY_STATUS: dict[int, type[HoldfastError]] = {
@@ -137,7 +139,7 @@ def document(error: HoldfastError, request_id: str) -> dict[str, Any]:
 
 def render(error: HoldfastError, request_id: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
     """Headers and body of the problem document."""
-    body = json.dumps(document(error, request_id), default=str).encode()
+    body = _encoded(document(error, request_id))
     headers = [
         (b"content-type", PROBLEM_JSON.encode()),
         (b"content-length", str(len(body)).encode()),
@@ -151,6 +153,14 @@ def render(error: HoldfastError, request_id: str) -> tuple[list[tuple[bytes, byt
     if error.status == 413:
         headers.append((b"connection", b"close"))  # rather than read the rest of it
     return headers, body
+
+
+def _encoded(found: dict[str, Any]) -> bytes:
+    try:
+        return _to_json(found)
+    except (OverflowError, ValueError):
+        # What a client wrote may be half a character, or a number without end.
+        return json.dumps(found, default=str).encode()
 
 
 async def handle(request: Request, error: Exception) -> Response:

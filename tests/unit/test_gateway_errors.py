@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 
 import pytest
 from starlette.exceptions import HTTPException
@@ -47,6 +48,17 @@ def test_an_unknown_error_says_nothing_of_itself() -> None:
 def test_a_retry_is_timed() -> None:
     headers, _ = render(Unavailable(retry_after_seconds=7), "r-1")
     assert dict(headers)[b"retry-after"] == b"7"
+
+
+@pytest.mark.parametrize("odd", ["half a pair: \ud800", 2**70, Decimal("1.50"), None])
+def test_whatever_was_wrong_can_be_told(odd: object) -> None:
+    """What a client wrote may be no text, or a number that no machine has."""
+    error = Conflict(f"There is {odd!r}.", extra={"given": odd})
+    error.errors = [FieldError(str(odd), "is odd")]
+    _, body = render(error, "r-1")
+    told = json.loads(body)
+    assert told["given"] == (str(odd) if isinstance(odd, Decimal) else odd)
+    assert told["errors"] == [{"field": str(odd), "message": "is odd"}]
 
 
 def test_extra_facts_cannot_hide_what_it_is() -> None:

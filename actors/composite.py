@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar, Union
 
 import msgspec
+from msgspec.structs import replace
 
 from actors.messages import TURNED_DOWN, Refused, TurnDown
 from actors.runtime.family import Change, Context, Decision, Key, Timer, View
@@ -36,7 +37,8 @@ class Module:
       `Refused`, which all share.
     - `events`: for each type of event `evolve(state, event)`, whose state has a `sequence`.
     - `records`: for types of event of which every single one is written down (a ledger's line).
-    - `states`: for each kind of key, the rows that a batch leaves behind, once per aggregate.
+    - `states`: for each kind of key, the rows that a batch leaves behind, once per aggregate; the
+      change's `before` is what was there before the batch.
     - `timers`: for types of event after which something falls due.
     - `creates`: types of event that begin an aggregate under a fresh id.
     - `sizes`: for kinds of key whose states may be large, their bytes in memory, about.
@@ -113,14 +115,18 @@ class CompositeRules:
         """Rows of all changes of one transaction: what happened in its order, states net."""
         rows: Rows = defaultdict(list)
         records = self._records
+        first: dict[Key, Change] = {}
         last: dict[Key, Change] = {}
         for change in changes:
+            first.setdefault(change.key, change)
             last[change.key] = change
             record = records.get(type(change.event))
             if record is not None:
                 record(change, rows)
         for key, change in last.items():
-            self._states[key.kind](change, rows)
+            before = first[key].before
+            whole = change if change.before is before else replace(change, before=before)
+            self._states[key.kind](whole, rows)
         return rows
 
     def timers(self, change: Change) -> Iterable[Timer]:

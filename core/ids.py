@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import msgspec
 from uuid_utils.compat import uuid7
 
-__all__ = ["UUID", "uuid7"]
+__all__ = ["UUID", "text_of", "uuid7"]
+
+
+def text_of(number: UUID) -> str:
+    """As `str`, in a fifth of the time."""
+    text: str = msgspec.to_builtins(number)
+    return text

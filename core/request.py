@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from uuid import UUID, uuid5
+
+import msgspec
+from msgspec.structs import replace
 
 from core.ids import uuid7
 
 
-@dataclass(frozen=True, slots=True)
-class RequestKey:
+class RequestKey(msgspec.Struct, frozen=True):
     """Identity, fingerprint and time limits of one mutation.
 
     `command_id` = hash(tenant, principal, method, route, key); the same key of the same caller

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import Header, Request
 
-from core.ids import uuid7
+from core.ids import text_of, uuid7
 from core.request import RequestKey, command_id
 from gateway.context import RequestContext, context_of
 
@@ -48,7 +48,7 @@ def key_of(context: RequestContext, body: bytes, idempotency_key: str | None) ->
         identity = uuid7()  # Nobody can name it again.
     else:
         principal = context.principal
-        tenant = str(principal.tenant_id) if principal.tenant_id else ""
+        tenant = text_of(principal.tenant_id) if principal.tenant_id else ""
         named = (tenant, principal.id, context.method, context.template, idempotency_key)
         identity = command_id(*named)
     what = b"%b\0%b\0%b" % (body, context.path.encode(), context.query)

@@ -298,32 +298,46 @@ ON CONFLICT (product_id) DO UPDATE SET discontinued = excluded.discontinued,
   updated_at = excluded.updated_at, parent = excluded.parent
 WHERE i.sequence < excluded.sequence AND i.tenant_id = excluded.tenant_id"""
 
-_WRITE_LEVELS = """
-INSERT INTO stock_levels AS s (product_id, location_id, tenant_id, on_hand, reserved, incoming,
-  low_stock_threshold, low, floor, counted_at, sequence, updated_at)
-SELECT a, b, c, d, e, f, g, h, i, to_timestamp(j / 1000.0), k, to_timestamp(l / 1000.0)
+_LEVELS = """
 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[],
   $7::int[], $8::bool[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[])
-  AS r(a, b, c, d, e, f, g, h, i, j, k, l)
-ON CONFLICT (product_id, location_id) DO UPDATE SET on_hand = excluded.on_hand,
-  reserved = excluded.reserved, incoming = excluded.incoming,
-  low_stock_threshold = excluded.low_stock_threshold, low = excluded.low, floor = excluded.floor,
-  counted_at = excluded.counted_at, sequence = excluded.sequence,
-  updated_at = excluded.updated_at
-WHERE s.sequence < excluded.sequence AND s.tenant_id = excluded.tenant_id"""
+  AS r(product_id, location_id, tenant_id, on_hand, reserved, incoming, low_stock_threshold, low,
+    floor, counted_at, sequence, updated_at)"""
 
-_WRITE_RESERVATIONS = """
-INSERT INTO reservations AS t (id, tenant_id, shard, location_id, status, product_ids, quantities,
-  reference, created_by, created_at, expires_at, sequence)
-SELECT a, b, c, d, e, f::uuid[], g::int[], h, i, to_timestamp(j / 1000.0),
-  to_timestamp(k / 1000.0), l
+_WRITE_LEVELS = f"""
+INSERT INTO stock_levels (product_id, location_id, tenant_id, on_hand, reserved, incoming,
+  low_stock_threshold, low, floor, counted_at, sequence, updated_at)
+SELECT product_id, location_id, tenant_id, on_hand, reserved, incoming, low_stock_threshold, low,
+  floor, to_timestamp(counted_at / 1000.0), sequence, to_timestamp(updated_at / 1000.0) {_LEVELS}
+ON CONFLICT DO NOTHING"""
+
+# What is there is nearly always what is written: an upsert costs a look-up and a lock more.
+_MOVE_LEVELS = f"""
+UPDATE stock_levels AS t SET on_hand = r.on_hand, reserved = r.reserved, incoming = r.incoming,
+  low_stock_threshold = r.low_stock_threshold, low = r.low, floor = r.floor,
+  counted_at = to_timestamp(r.counted_at / 1000.0), sequence = r.sequence,
+  updated_at = to_timestamp(r.updated_at / 1000.0) {_LEVELS}
+WHERE t.product_id = r.product_id AND t.location_id = r.location_id
+  AND t.tenant_id = r.tenant_id AND t.sequence < r.sequence"""  # noqa: S608
+
+_RESERVATIONS = """
 FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::uuid[], $5::text[], $6::text[], $7::text[],
   $8::text[], $9::text[], $10::bigint[], $11::bigint[], $12::bigint[])
-  AS r(a, b, c, d, e, f, g, h, i, j, k, l)
-ON CONFLICT (id) DO UPDATE SET status = excluded.status, product_ids = excluded.product_ids,
-  quantities = excluded.quantities, expires_at = excluded.expires_at,
-  sequence = excluded.sequence
-WHERE t.sequence < excluded.sequence AND t.tenant_id = excluded.tenant_id"""
+  AS r(id, tenant_id, shard, location_id, status, product_ids, quantities, reference, created_by,
+    created_at, expires_at, sequence)"""
+
+_WRITE_RESERVATIONS = f"""
+INSERT INTO reservations (id, tenant_id, shard, location_id, status, product_ids, quantities,
+  reference, created_by, created_at, expires_at, sequence)
+SELECT id, tenant_id, shard, location_id, status, product_ids::uuid[], quantities::int[],
+  reference, created_by, to_timestamp(created_at / 1000.0), to_timestamp(expires_at / 1000.0),
+  sequence {_RESERVATIONS}"""
+
+_CHANGE_RESERVATIONS = f"""
+UPDATE reservations AS t SET status = r.status, product_ids = r.product_ids::uuid[],
+  quantities = r.quantities::int[], expires_at = to_timestamp(r.expires_at / 1000.0),
+  sequence = r.sequence {_RESERVATIONS}
+WHERE t.id = r.id AND t.tenant_id = r.tenant_id AND t.sequence < r.sequence"""  # noqa: S608
 
 _WRITE_MOVEMENTS = """
 INSERT INTO stock_movements (product_id, location_id, sequence, tenant_id, kind, on_hand_delta,
@@ -348,7 +362,9 @@ TABLES = Tables(
     writes={
         "stock_items": Write(_WRITE_ITEMS),
         "stock_levels": Write(_WRITE_LEVELS),
+        "stock_levels moved": Write(_MOVE_LEVELS),
         "reservations": Write(_WRITE_RESERVATIONS, _reservation),
+        "reservations changed": Write(_CHANGE_RESERVATIONS, _reservation),
         "stock_movements": Write(_WRITE_MOVEMENTS),
     },
     due={"reservation": _LOAD_DUE},

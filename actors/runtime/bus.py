@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass
 from uuid import UUID
 
 import msgspec
@@ -25,8 +24,7 @@ READ_TIMEOUT_MS = 10_000
 _NO_COMMAND = UUID(int=0)
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(msgspec.Struct, frozen=True):
     """A host's answer: the family's own encoding, and receipts of order."""
 
     reply: bytes

@@ -13,14 +13,10 @@ from uuid import UUID
 
 import msgspec
 
+from core.ids import text_of
+
 if TYPE_CHECKING:
     from store.journal import Loader
-
-
-def text_of(number: UUID) -> str:
-    """As `str`, in a fifth of the time."""
-    text: str = msgspec.to_builtins(number)
-    return text
 
 
 class Key(msgspec.Struct, frozen=True, cache_hash=True, gc=False):

@@ -11,6 +11,7 @@ from actors.composite import Rows
 from actors.runtime.family import Change, Timer
 from actors.stock import model as m
 from actors.stock.levels import location_of
+from core.ids import text_of
 
 _to_json = msgspec.json.Encoder().encode
 
@@ -93,7 +94,7 @@ def _oversold(change: Change, rows: Rows) -> None:
 def level(change: Change, rows: Rows) -> None:
     """The level that a batch leaves behind, and the event that tells of it."""
     stock: m.Stock = change.after
-    rows["stock_levels"].append(
+    rows["stock_levels" if change.before is None else "stock_levels moved"].append(
         (
             change.key.id,
             location_of(change.key),
@@ -129,7 +130,7 @@ def item(change: Change, rows: Rows) -> None:
 
 def reservation(change: Change, rows: Rows) -> None:
     held: m.Reservation = change.after
-    rows["reservations"].append(
+    rows["reservations" if change.before is None else "reservations changed"].append(
         (
             change.key.id,
             change.key.tenant_id,
@@ -156,8 +157,8 @@ def expiry(change: Change) -> Timer:
 def _event(change: Change, kind: str) -> tuple[Any, ...]:
     stock: m.Stock = change.after
     data = {
-        "productId": str(change.key.id),
-        "locationId": str(location_of(change.key)),
+        "productId": change.key.id,
+        "locationId": location_of(change.key),
         "onHand": stock.on_hand,
         "reserved": stock.reserved,
         "available": stock.available,
@@ -168,7 +169,7 @@ def _event(change: Change, kind: str) -> tuple[Any, ...]:
     return (
         change.key.tenant_id,
         kind,
-        str(change.key.id),
+        text_of(change.key.id),
         change.context.now_ms,
         _to_json(data).decode(),
     )

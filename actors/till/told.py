@@ -9,6 +9,7 @@ import msgspec
 
 from actors.composite import Rows
 from actors.runtime.family import Change
+from core.ids import text_of
 
 _to_json = msgspec.json.Encoder().encode
 
@@ -18,7 +19,7 @@ def tell(change: Change, rows: Rows, kind: str, data: Mapping[str, Any]) -> None
         (
             change.key.tenant_id,
             kind,
-            str(change.key.id),
+            text_of(change.key.id),
             change.context.now_ms,
             _to_json(data).decode(),
         )

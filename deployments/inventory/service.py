@@ -30,7 +30,7 @@ from core.errors import (
     TransferClosed,
     ValidationFailed,
 )
-from core.ids import uuid7
+from core.ids import text_of, uuid7
 from core.principal import Principal
 from core.request import RequestKey
 from deployments import desk
@@ -266,7 +266,7 @@ def _expect(reply: Reply, expected: type[R]) -> R:
 def _shortages(shortages: Iterable[Shortage]) -> list[dict[str, Any]]:
     return [
         {
-            "productId": str(shortage.product_id),
+            "productId": text_of(shortage.product_id),
             "requested": shortage.requested,
             "available": shortage.available,
         }

@@ -21,8 +21,8 @@ _METADATA = all_tables()
 _MODULES = (inventory.TABLES, transfers.TABLES, pos_writing.TABLES, purchasing.TABLES)
 _INSERT = re.compile(r"\s*INSERT INTO (\w+)(?: AS \w+)? \(([^)]+)\)")
 _CONFLICT = re.compile(r"ON CONFLICT \([^)]+\) DO UPDATE SET (.+?)(?: WHERE | RETURNING |$)", re.S)
-_UPDATE = re.compile(r"\s*UPDATE (\w+) AS t SET (.+?) FROM .+ AS r\(([^)]+)\)\s+WHERE", re.S)
-_ASSIGNED = re.compile(r"(\w+) = (?:excluded|r)\.")
+_UPDATE = re.compile(r"\s*UPDATE (\w+) AS t SET (.+?)\s+FROM .+ AS r\(([^)]+)\)\s+WHERE", re.S)
+_ASSIGNED = re.compile(r"(\w+) = (?:to_timestamp\()?(?:excluded|r)\.")
 
 # What holds for a row whoever writes it.
 _CHECKS: Mapping[str, Callable[[Row], bool]] = {

@@ -71,7 +71,7 @@ class StockBench:
             changes.append(Change(key, event, before, self.states[key], context))
         self.ledger += changes
         rows = commerce.project(changes)
-        for row in rows["stock_levels"]:
+        for row in [*rows["stock_levels"], *rows["stock_levels moved"]]:
             assert row[4] >= 0, "reserved_not_negative"
             assert row[5] >= 0, "incoming_not_negative"
             assert row[3] - row[4] >= row[8], "available_above_floor"

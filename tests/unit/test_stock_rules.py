@@ -157,12 +157,26 @@ def test_low_stock_is_told_once_per_crossing() -> None:
     assert len(low) == 2
 
 
+def test_what_a_batch_both_begins_and_changes_is_new() -> None:
+    made = StockBench()
+    product = uuid7()
+    made.run(m.AddStock(product, 5))
+    hold = reserve(made, m.Line(product, 1))
+    made.run(m.Release(hold.reservation_id))
+    rows = made.rows()
+    assert [row[0] for row in rows["stock_levels"]] == [product]
+    assert [row[0] for row in rows["reservations"]] == [hold.reservation_id]
+    assert not rows["stock_levels moved"]
+    assert not rows["reservations changed"]
+
+
 def test_a_batch_writes_net_levels_and_every_movement() -> None:
     made = bench()
     hold = reserve(made, m.Line(TEA, 2), m.Line(CUP, 1))
     made.run(m.Confirm(hold.reservation_id))
     rows = commerce.project(made.ledger)
-    assert len(rows["stock_levels"]) == 2
+    assert not rows["stock_levels"], "they were there before"
+    assert len(rows["stock_levels moved"]) == 2
     assert len(rows["reservations"]) == 1
     assert len(rows["stock_movements"]) == 4
     assert sorted(row[2] for row in rows["stock_movements"]) == [2, 2, 3, 3]

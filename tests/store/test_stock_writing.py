@@ -1,0 +1,88 @@
+"""Levels and holds: new ones are inserted, others changed, and neither over what was not read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from actors.families import FAMILIES
+from core.ids import uuid7
+from core.settings import Settings
+from store.journal import HostStore, Rejected, Why
+from store.leases import Incarnation
+
+_LOADER = FAMILIES["commerce"].loader
+_MS = 1_700_000_000_000
+TENANT, PRODUCT, HOLD = uuid7(), uuid7(), uuid7()
+
+
+def level(on_hand: int, sequence: int, tenant_id: UUID = TENANT) -> tuple[Any, ...]:
+    return (PRODUCT, TENANT, tenant_id, on_hand, 0, 0, 5, False, 0, None, sequence, _MS)
+
+
+def hold(status: str, sequence: int, tenant_id: UUID = TENANT) -> tuple[Any, ...]:
+    lines = [PRODUCT], [sequence]
+    return (HOLD, tenant_id, 0, TENANT, status, *lines, None, "x", _MS, _MS, sequence)
+
+
+@pytest.fixture
+async def host(embedded: Settings) -> AsyncIterator[HostStore]:
+    store = HostStore(embedded.host_database_url, Incarnation(uuid7(), "h", "m", 1))
+    yield store
+    await store.close()
+    owner = await asyncpg.connect(embedded.owner_database_url)
+    await owner.execute("DELETE FROM stock_levels WHERE product_id = $1", PRODUCT)
+    await owner.execute("DELETE FROM reservations WHERE id = $1", HOLD)
+    await owner.close()
+
+
+async def write(host: HostStore, rows: Mapping[str, tuple[Any, ...]]) -> None:
+    await host.commit({}, [(_LOADER, {name: [row] for name, row in rows.items()})], [])
+
+
+async def test_what_is_there_is_changed(host: HostStore, embedded: Settings) -> None:
+    await write(host, {"stock_levels": level(10, 1), "reservations": hold("open", 1)})
+    changed = {"stock_levels moved": level(9, 3), "reservations changed": hold("expired", 2)}
+    await write(host, changed)
+    owner = await asyncpg.connect(embedded.owner_database_url)
+    read = "SELECT on_hand, sequence FROM stock_levels WHERE product_id = $1"
+    assert tuple(await owner.fetchrow(read, PRODUCT)) == (9, 3)
+    read = "SELECT status, quantities, sequence FROM reservations WHERE id = $1"
+    assert tuple(await owner.fetchrow(read, HOLD)) == ("expired", [2], 2)
+    await owner.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "why"),
+    [
+        ("stock_levels", level(8, 9), Why.STALE),
+        ("stock_levels moved", level(8, 2), Why.STALE),
+        ("stock_levels moved", level(8, 9, uuid7()), Why.STALE),
+        ("reservations", hold("open", 9), Why.DATA),
+        ("reservations changed", hold("open", 2), Why.STALE),
+        ("reservations changed", hold("open", 9, uuid7()), Why.STALE),
+    ],
+)
+async def test_nothing_is_written_over_what_was_not_read(
+    host: HostStore, name: str, row: tuple[Any, ...], why: Why
+) -> None:
+    await write(host, {"stock_levels": level(10, 2), "reservations": hold("open", 2)})
+    with pytest.raises(Rejected) as refused:
+        await write(host, {name: row})
+    assert refused.value.why is why
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [{"stock_levels moved": level(8, 2)}, {"reservations changed": hold("expired", 2)}],
+)
+async def test_what_is_not_there_is_not_changed(
+    host: HostStore, rows: dict[str, tuple[Any, ...]]
+) -> None:
+    with pytest.raises(Rejected) as refused:
+        await write(host, rows)
+    assert refused.value.why is Why.STALE

@@ -2,32 +2,41 @@
 
 Divides CHAOS_MINUTES (60) over the promises, runs the tests of each in its share of them, and
 prints a row per promise: how many rounds there was time for, what was tried, and what was broken.
-What several runs found adds up: each writes its lines beside CHAOS_TALLY (`chaos-tally.jsonl`),
-`--add FILE...` prints the table of files, and CHAOS_SEED replays an order of faults.
+Each test runs once at least, however small the share is: together these first rounds take some
+FIRST_ROUNDS_MINUTES. What several runs found adds up: each writes its lines beside CHAOS_TALLY
+(`chaos-tally.jsonl`), `--add FILE...` prints the table of files, and CHAOS_SEED replays an order of
+faults. Arguments that are numbers choose promises.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.promises import MUTANTS
+
 ROOT = Path(__file__).parents[2]
-# What starts and stops around a promise's tests takes time that no promise is given.
+# On two cores that do nothing else.
+FIRST_ROUNDS_MINUTES = 15
+# A first round may take longer than its share; one that takes so much longer hangs.
 GRACE_SECONDS = 900.0
+STOP_SECONDS = 60.0
 
 
 class Promise(NamedTuple):
     """`share` of the time, in parts. `tests` are files, folders or single tests; among them those
-    whose names say caught, noticed or without switch a mechanism off, and fail if nobody would
-    miss it. Without tests it is NOT RUN, for the reason in `figure`."""
+    whose names say caught or noticed switch a mechanism off, and fail if nobody would miss it.
+    Without tests it is NOT RUN, for the reason in `figure`."""
 
     number: int
     text: str
@@ -144,13 +153,16 @@ DRIFT = 18
 
 @dataclass
 class Row:
-    """What became of a promise, over all lines of its tests."""
+    """What became of a promise, over all lines of its tests. `repeats`: of each group of tests,
+    how many rounds of all of them there was time for."""
 
     promise: Promise
     rounds: int = 0
     violations: int = 0
     skipped: int = 0
     figures: Counter[str] = field(default_factory=Counter)
+    repeats: Counter[str] = field(default_factory=Counter)
+    first_seconds: float = 0.0
 
     @property
     def verdict(self) -> str:
@@ -159,15 +171,19 @@ class Row:
         return "PASS" if self.rounds else "NOT RUN"
 
     def count(self, line: Mapping[str, Any]) -> None:
-        if line["outcome"] == "skipped":
+        if line["outcome"] == "ended":
+            self.repeats[line["test"]] += line["rounds"]
+            self.first_seconds += line["first_seconds"]
+        elif line["outcome"] == "skipped":
             self.skipped += 1
-            return
-        if line["outcome"] != "passed":
+        elif line["outcome"] != "passed":
             self.violations += 1
-            return
-        figures: dict[str, int] = line["figures"]
-        self.rounds += next(iter(figures.values()), 1)
-        self.figures.update(figures)
+        else:
+            figures: dict[str, int] = line["figures"]
+            self.figures.update(figures)
+            # That a mechanism is missed where it is off says nothing of where it is on.
+            if MUTANTS not in figures:
+                self.rounds += next(iter(figures.values()), 1)
 
 
 def of_test(test: str) -> Promise | None:
@@ -194,56 +210,101 @@ def rows(lines: Iterable[Mapping[str, Any]]) -> list[Row]:
 
 
 def table(found: Sequence[Row]) -> str:
-    """One row per promise."""
+    """One row per promise, and what else there is to say of all of them."""
     said = []
     for row in found:
         promise = row.promise
-        counted = ", ".join(f"{number:,} {name}" for name, number in row.figures.items())
+        counted = ", ".join(
+            f"{number:,} {name.replace('_', ' ')}" for name, number in row.figures.items()
+        )
         figure = f"{promise.figure}: {counted}" if counted else promise.figure
         cells = (promise.number, promise.text, f"{row.rounds:,}", figure, row.violations)
         said.append(f"| {' | '.join(map(str, cells))} | {row.verdict} |")
     head = "| # | promise | rounds | figure | violations | |\n|---|---|---|---|---|---|"
-    return "\n".join((head, *said))
+    return "\n".join((head, *said, "", *_beside(found)))
+
+
+def _beside(found: Sequence[Row]) -> Iterator[str]:
+    off = sum(row.figures[MUTANTS] for row in found)
+    yield f"{off} mechanisms were switched off and missed."
+    minutes = sum(row.first_seconds for row in found) / 60
+    once = [str(row.promise.number) for row in found if 1 in row.repeats.values()]
+    yield f"First rounds took {minutes:.0f} minutes. One round only: {', '.join(once) or 'none'}."
 
 
 def read(paths: Iterable[Path]) -> list[dict[str, Any]]:
     return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
 
 
-def run(minutes: float, tally: Path) -> int:
+class Group(NamedTuple):
+    """Tests of one promise that run in one pytest, since they share their servers."""
+
+    promise: Promise
+    tests: tuple[str, ...]
+    share: float
+
+
+def groups(promises: Iterable[Promise]) -> list[Group]:
+    """By folder; each with its part of the promise's share."""
+    return [
+        Group(promise, (tests := tuple(some)), promise.share * len(tests) / len(promise.tests))
+        for promise in promises
+        for _, some in groupby(promise.tests, lambda test: Path(test).parts[1])
+    ]
+
+
+def run(minutes: float, tally: Path, promises: Sequence[Promise] = PROMISES) -> int:
     """Runs everything; ends with 1 when a promise was broken. What one promise's tests overrun,
     since each runs once at least, all others give."""
     began = time.monotonic()
-    parts = [(promise, test) for promise in PROMISES for test in promise.tests]
-    shares = [promise.share / len(promise.tests) for promise, _ in parts]
-    for place, (promise, test) in enumerate(parts):
+    parts = groups(promises)
+    print(f"{minutes:.0f} minutes; the first rounds of all take some {FIRST_ROUNDS_MINUTES}.")
+    for place, group in enumerate(parts):
         left = max(0.0, began + minutes * 60 - time.monotonic())
-        seconds = left * shares[place] / sum(shares[place:])
-        print(f"--- {promise.number}: {promise.text}: {test}, {seconds:.0f} s", flush=True)
-        _run_test(test, seconds, tally)
+        seconds = left * group.share / sum(one.share for one in parts[place:])
+        what = f"{group.promise.number}: {group.promise.text}: {', '.join(group.tests)}"
+        print(f"--- {what}, {seconds:.0f} s", flush=True)
+        since = time.monotonic()
+        _run_group(group, max(seconds, 1.0), tally)
+        print(f"--- took {time.monotonic() - since:.0f} s", flush=True)
     found = rows(read([tally])) if tally.exists() else rows(())
     print(table(found))
     print(f"{(time.monotonic() - began) / 60:.0f} minutes; lines in {tally}")
     return int(any(row.violations for row in found))
 
 
-def _run_test(test: str, seconds: float, tally: Path) -> None:
-    """One file at a time, so that what one file's servers suffer is no other's."""
+def _run_group(group: Group, seconds: float, tally: Path) -> None:
     environment = os.environ | {
         "HOLDFAST_CHAOS": "rounds",
         "HOLDFAST_ROUND_SECONDS": str(seconds),
         "HOLDFAST_TALLY": str(tally),
     }
-    command = (sys.executable, "-m", "pytest", "-q", "--tb=short", test)
+    command = (sys.executable, "-m", "pytest", "-q", "--tb=short", *group.tests)
     process = subprocess.Popen(command, cwd=ROOT, env=environment)
     try:
-        process.wait(seconds + GRACE_SECONDS)
+        status = process.wait(seconds + GRACE_SECONDS)
+        outcome = f"ended with {status}" if status not in _TOLD else ""
     except subprocess.TimeoutExpired:
-        process.terminate()
-        process.wait()
-        line = {"test": test, "outcome": "did not end", "figures": {}, "seconds": seconds}
+        outcome = "did not end"
+        _stop(process)
+    if outcome:
+        line = {"test": group.tests[0], "outcome": outcome, "figures": {}, "seconds": seconds}
         with tally.open("a") as lines:
             lines.write(json.dumps(line) + "\n")
+
+
+# Exit statuses after which the lines say all: everything passed, or something failed.
+_TOLD = (0, 1)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """As Ctrl-C does: it stops what it has started, if it still can."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -253,7 +314,8 @@ def main(arguments: Sequence[str]) -> int:
         return int(any(row.violations for row in found))
     tally = Path(os.environ.get("CHAOS_TALLY", "chaos-tally.jsonl")).resolve()
     tally.unlink(missing_ok=True)
-    return run(float(os.environ.get("CHAOS_MINUTES", "60")), tally)
+    chosen = [one for one in PROMISES if str(one.number) in arguments] or PROMISES
+    return run(float(os.environ.get("CHAOS_MINUTES", "60")), tally, chosen)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.chaos import table
+from tests.promises import Share
 
 ZOMBIE, LIVES = "tests/runtime/test_zombie.py::test_a_zombie", "tests/sim/test_sim.py::test_lives"
 ROUNDS = """
@@ -20,6 +24,20 @@ def test_a_round(tally, tmp_path_factory):
         log.write("x")
     tally(kills=2, commands=5)
     assert len(Path(__file__).with_name("log").read_text()) < 4
+"""
+
+SHARED = """
+import time
+
+def test_rest(share):
+    for _ in share.of(iter(int, 1), 1):
+        time.sleep(0.1)
+
+def test_short():
+    time.sleep(0.01)
+
+def test_a_loss_is_caught():
+    pass
 """
 
 
@@ -60,15 +78,50 @@ def test_every_test_of_the_table_is_there() -> None:
         assert f"def {name}" in (table.ROOT / file).read_text() if name else True, place
 
 
-def test_a_test_runs_again_until_the_time_is_over(tmp_path: Path) -> None:
-    (tmp_path / "test_rounds.py").write_text(ROUNDS)
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    tally = tmp_path / "tally.jsonl"
-    told = {"HOLDFAST_ROUND_SECONDS": "0.3", "HOLDFAST_TALLY": str(tally)}
-    run = [sys.executable, "-m", "pytest", "-q", "-p", "tests.promises", str(tmp_path)]
+def test_a_mutant_that_is_caught_is_no_round() -> None:
+    found = row(14, line(LIVES, mutants_caught=1))
+    assert (found.verdict, found.figures["mutants_caught"]) == ("NOT RUN", 1)
+    assert "1 mechanisms were switched off" in table.table([found])
+
+
+def test_every_test_is_in_a_group_and_every_share_is_given() -> None:
+    made = table.groups(table.PROMISES)
+    assert sum(one.share for one in made) == pytest.approx(sum(p.share for p in table.PROMISES))
+    tests = [test for one in made for test in one.tests]
+    assert tests == [test for promise in table.PROMISES for test in promise.tests]
+
+
+def test_a_share_gives_the_least_and_then_what_there_is_time_for() -> None:
+    assert list(Share().of("abc", 1)) == ["a", "b", "c"]
+    assert list(Share(time.monotonic()).of("abc", 2)) == ["a", "b"]
+
+
+def rounds(folder: Path, source: str, seconds: float) -> tuple[int, list[dict[str, Any]]]:
+    """The exit status, and the tally's lines."""
+    (folder / "test_rounds.py").write_text(source)
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    tally = folder / "tally.jsonl"
+    told = {"HOLDFAST_ROUND_SECONDS": str(seconds), "HOLDFAST_TALLY": str(tally)}
+    run = [sys.executable, "-m", "pytest", "-q", "-p", "tests.promises", str(folder)]
     ended = subprocess.run(run, cwd=table.ROOT, env=os.environ | told, capture_output=True)
     lines = [json.loads(one) for one in tally.read_text().splitlines()]
-    assert ended.returncode == 1, ended.stdout.decode()
+    assert lines, ended.stdout.decode()
+    return ended.returncode, lines
+
+
+def test_a_mutant_runs_once_and_who_uses_the_rest_of_the_time_comes_last(tmp_path: Path) -> None:
+    status, lines = rounds(tmp_path, SHARED, 0.4)
+    ran = [one["test"].rpartition("::")[2] for one in lines[:-1]]
+    assert status == 0
+    # What used up the time once does not fit in again.
+    assert ran == ["test_a_loss_is_caught", "test_short", "test_rest"]
+    assert (lines[-1]["outcome"], lines[-1]["rounds"]) == ("ended", 1)
+    assert lines[0]["figures"] == {"mutants_caught": 1}
+
+
+def test_a_test_runs_again_until_the_time_is_over(tmp_path: Path) -> None:
+    status, lines = rounds(tmp_path, ROUNDS, 0.3)
+    assert status == 1
     # The fourth time the file is too long, and so is every time after.
     assert [one["outcome"] for one in lines[:4]] == ["passed"] * 3 + ["failed"]
     assert lines[0]["figures"] == {"kills": 2, "commands": 5}

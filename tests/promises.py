@@ -106,11 +106,14 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     if not seconds or session.testsfailed or session.config.option.collectonly:
         return None
     began = time.monotonic()
-    share = session.config.stash[_SHARE] = Share(began + seconds)
     once = [item for item in session.items if switches_off(item)]
     again = [item for item in session.items if item not in once]
     again.sort(key=lambda item: "share" in getattr(item, "fixturenames", ()))
-    took = {item: _run(session, item) for item in [*once, *again]}
+    for item in once:
+        _run(session, item)
+    # What runs once, however short the time is, leaves all of it to the rounds.
+    share = session.config.stash[_SHARE] = Share(time.monotonic() + seconds)
+    took = {item: _run(session, item) for item in again}
     rounds, first_seconds = 1, time.monotonic() - began
     # An item that does not fit into what is left is not begun.
     while fitting := [item for item in again if took[item] < share.left_seconds]:

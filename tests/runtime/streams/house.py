@@ -76,6 +76,7 @@ class House:
         self.incarnation = uuid4()
         self.host = Echo()
         self.lines: list[Line] = []
+        self._writers: list[asyncio.StreamWriter] = []
 
     async def line(self) -> Line:
         self.lines.append(await Line().connect(self.settings, self.incarnation))
@@ -83,9 +84,18 @@ class House:
 
     async def plain(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Somebody who speaks as he likes."""
-        return await asyncio.open_unix_connection(
+        reader, writer = await asyncio.open_unix_connection(
             sockets.socket_path(self.settings, self.incarnation)
         )
+        self._writers.append(writer)
+        return reader, writer
+
+    def hang_up(self) -> None:
+        """A loop does not close as long as the two ends of a stream are open in it."""
+        for line in self.lines:
+            line.stream.drop("the test is over")
+        for writer in self._writers:
+            writer.transport.abort()
 
 
 @asynccontextmanager
@@ -95,8 +105,7 @@ async def house_of(settings: Settings) -> AsyncIterator[House]:
     try:
         yield house
     finally:
-        for line in house.lines:
-            line.stream.drop("the test is over")
+        house.hang_up()
         server.close()
         await asyncio.sleep(0)
         shutil.rmtree(settings.run_dir)

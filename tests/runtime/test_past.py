@@ -1,7 +1,7 @@
 """Promise 17: the past still loads. `tests/data/day.dump.xz` is a database that an earlier commit
 made (1f5ed83, of 2026-11-28), with a shop's day in it: its invoices and its flash sale at the
 tills, split tenders, gift cards, returns, purchase orders and transfers half done, a count, open
-holds. It migrates, everything in it loads, and trade goes on."""
+holds. It migrates, everything in it loads, trade goes on, and the API shows all of it."""
 
 from __future__ import annotations
 
@@ -28,9 +28,13 @@ from actors.stock import model as m
 from actors.stock import transfers as tr
 from actors.till import messages as t
 from core.ids import uuid7
+from core.principal import Role
 from core.settings import Settings
+from deployments.capabilities import CAPABILITIES
 from store import migrate
 from store.embedded.postgres import _BINARIES
+from tests.api.cases import ROUTES
+from tests.api.harness import serving
 from tests.promises import Tally
 from tests.runtime import till_trade
 from tests.runtime.audit import audit, contradictions
@@ -116,6 +120,47 @@ async def test_a_day_of_an_earlier_build_migrates_and_trade_goes_on(
     assert not await till_trade.audit(past)
     print(f"{found}; {dict(sold)}")
     tally(days=1, replies=len(then.replies), levels=len(then.levels), audits=1)
+
+
+# What the API lists, and what it must be: every row of a table, but for the locations those of
+# the tenant alone.
+_LISTS = {
+    "/api/products": "products",
+    "/api/pos/sales": "pos_sales",
+    "/api/inventory/purchase-orders": "purchase_orders",
+    "/api/inventory/transfers": "stock_transfers",
+}
+
+
+async def test_the_api_shows_a_day_of_an_earlier_build(
+    past: Urls, embedded: Settings, tally: Tally
+) -> None:
+    owner = await asyncpg.connect(past.owner)
+    tenant = await owner.fetchval("SELECT tenant_id FROM pos_registers LIMIT 1")
+    there = {
+        path: await owner.fetchval(f"SELECT count(*) FROM {table} WHERE tenant_id = $1", tenant)
+        for path, table in _LISTS.items()
+    }
+    sales = await owner.fetch("SELECT id, total_minor FROM pos_sales WHERE tenant_id = $1", tenant)
+    user = await owner.fetchval("SELECT user_id FROM memberships WHERE tenant_id = $1", tenant)
+    await owner.close()
+    await asyncio.to_thread(migrate.upgrade, past.owner)
+    settings = embedded.model_copy(update={"database_url": past.owner, "rate_limit": "off"})
+    async with serving(settings, CAPABILITIES) as served:
+        token = served.resources.edge.tokens.issue(user, Role.OWNER, tenant, uuid7())
+        served.http.headers["Authorization"] = f"Bearer {token}"
+        for method, path in ROUTES:
+            if method == "GET" and "{" not in path:
+                answer = await served.http.get(path)
+                assert answer.status_code < 500, f"{path}: {answer.text}"
+        for path, total in there.items():
+            listed = (await served.http.get(path)).json()
+            assert total
+            assert listed["pagination"]["total"] == total, path
+        for sale, total_minor in sales:
+            shown = (await served.http.get(f"/api/pos/sales/{sale}")).json()["data"]
+            assert round(shown["total"] * 100) == total_minor
+    tally(days=1, lists=len(there), sales=len(sales))
 
 
 def _parse(reply: bytes) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from cli.demo.run import Options, run_demo
 from tests.chaos.faults import SHORT
+from tests.promises import Tally
 from tests.provider_audit import audit_charges
 from tests.stack import Stack
 
@@ -26,7 +27,9 @@ PAUSE_SECONDS = 1.5
 
 
 @pytest.mark.timeout(400)
-async def test_the_demo_balances_all_the_same(victim: Stack, figures: list[str]) -> None:
+async def test_the_demo_balances_all_the_same(
+    victim: Stack, figures: list[str], tally: Tally
+) -> None:
     await asyncio.to_thread(victim.wait_ready)
     options = Options(url=victim.url, settings=victim.settings).quick()
     options = replace(options, rounds=16, most_seconds=300)
@@ -50,3 +53,4 @@ async def test_the_demo_balances_all_the_same(victim: Stack, figures: list[str])
     charges = await audit_charges(victim)
     assert charges >= report.proof.card_sales
     assert struck >= 3
+    tally(kills=struck, receipts=receipts)

@@ -14,6 +14,7 @@ from tests.chaos.audit import audit
 from tests.chaos.client import Answer, Client, Unknown
 from tests.chaos.load import Command, said
 from tests.chaos.world import Business, make_businesses
+from tests.promises import Tally
 from tests.stack import Stack
 
 REQUESTS, UNITS, CLIENTS = 10_000, 100, 64
@@ -76,7 +77,9 @@ class Sale:
 
 
 @pytest.mark.timeout(300)
-async def test_ten_thousand_requests_for_a_hundred_units(victim: Stack, figures: list[str]) -> None:
+async def test_ten_thousand_requests_for_a_hundred_units(
+    victim: Stack, figures: list[str], tally: Tally
+) -> None:
     [business] = await make_businesses(victim, 1)
     product = business.scarce[0]
     client = Client(victim.settings.port, business.token)
@@ -118,3 +121,4 @@ async def test_ten_thousand_requests_for_a_hundred_units(victim: Stack, figures:
     # The setup's own adjustment is nobody's here.
     found.stray[:] = [text for text in found.stray if "adjusted" not in text]
     assert found.is_clean, str(found)
+    tally(sales=1, buyers=REQUESTS, audits=1)

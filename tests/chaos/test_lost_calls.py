@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos.storm import storm
-from tests.promises import Tally
+from tests.promises import Share, Tally
 from tests.stack import FIRST_PORT, Stack, running_stack
 
 # In percent of the calls of each process.
@@ -23,7 +23,7 @@ LOSSES = {
     "resp_failure_prob": 2,
     "in_flight_failure_prob": 1,
 }
-SECONDS = 20.0
+LEAST_SECONDS, MOST_SECONDS = 20.0, 600.0
 _RETRIES = re.compile(r"^holdfast_command_retries_total\{[^}]*\} ([\d.e+]+)$", re.MULTILINE)
 
 pytestmark = pytest.mark.skipif(
@@ -48,10 +48,13 @@ async def _retries(stack: Stack) -> float:
 
 
 @pytest.mark.timeout(900)
-async def test_lost_calls_are_harmless(lossy: Stack, figures: list[str], tally: Tally) -> None:
+async def test_lost_calls_are_harmless(
+    lossy: Stack, figures: list[str], tally: Tally, share: Share
+) -> None:
     before = await _retries(lossy)
+    seconds = min(max(LEAST_SECONDS, share.left_seconds), MOST_SECONDS)
     aftermath = await storm(
-        lossy, [], random.SystemRandom().randrange(10**6), least_seconds=SECONDS
+        lossy, [], random.SystemRandom().randrange(10**6), least_seconds=seconds
     )
     retries = int(await _retries(lossy) - before)
     figures += aftermath.figures()

@@ -11,6 +11,7 @@ import pytest
 
 from actors.stock import model as m
 from actors.stock import reservations
+from tests.promises import Tally
 from tests.runtime import sabotage
 from tests.runtime.audit import Findings, audit
 from tests.runtime.clients import Request, Shop
@@ -45,13 +46,16 @@ async def _chaos(urls: Urls, rng: random.Random, seconds: float) -> tuple[Findin
         return await audit(urls, shop.log), kills
 
 
-async def test_acked_is_durable_and_happened_once(urls: Urls, rng: random.Random) -> None:
+async def test_acked_is_durable_and_happened_once(
+    urls: Urls, rng: random.Random, tally: Tally
+) -> None:
     found, kills = await _chaos(urls, rng, SECONDS)
     print(f"{kills} kills: {found}")
     assert kills >= SECONDS / KILL_EVERY_SECONDS / 2
     # Something was answered between the kills; how much is the speed of the machine.
     assert found.acked > kills
     assert found.clean, found
+    tally(kills=kills, commands=found.asked, audits=1)
 
 
 @pytest.mark.parametrize("off", [sabotage.answers_first, sabotage.memory_of_answers_off])
@@ -115,7 +119,9 @@ async def _flash_sale(urls: Urls, rng: random.Random, buyers: int, kills: int) -
 
 
 @pytest.mark.parametrize("kills", [0, 2])
-async def test_exactly_what_there_is_is_sold(urls: Urls, rng: random.Random, kills: int) -> None:
+async def test_exactly_what_there_is_is_sold(
+    urls: Urls, rng: random.Random, kills: int, tally: Tally
+) -> None:
     sale = await _flash_sale(urls, rng, BUYERS, kills)
     print(f"{BUYERS} buyers for {UNITS} units, {kills} kills: {sale}")
     assert sale.found.clean, sale
@@ -123,6 +129,7 @@ async def test_exactly_what_there_is_is_sold(urls: Urls, rng: random.Random, kil
     assert sale.level.reserved == UNITS
     assert sale.yes <= UNITS
     assert sale.no > BUYERS * 0.9
+    tally(sales=1, buyers=BUYERS)
 
 
 async def test_overselling_is_caught_without_the_rule(

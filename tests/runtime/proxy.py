@@ -6,7 +6,7 @@ import asyncio
 import re
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from enum import Enum
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 _SOCKET = ".s.PGSQL.5432"
 _CHUNK = 65_536
 _REQUEST = 1 << 24
-_LATE_SECONDS = 0.3
+_LATE_SECONDS, _LATEST_SECONDS = 0.3, 2.0
 # Messages of the protocol: what prepares a statement that commits, and the end of a request.
 _PREPARES = re.compile(rb"P.{4}(\w+)\0SELECT pg_temp\.commit_", re.DOTALL)
 _SYNC = b"S\0\0\0\4"
@@ -26,7 +26,7 @@ class Cut(Enum):
     NONE = "passes"
     BEFORE = "is lost, and so is the connection"
     AFTER = "is executed, but its answer is lost, and so is the connection"
-    LATE = "is executed some time after the connection was lost to the client"
+    LATE = "is executed after the connection was lost to the client, which has gone on since"
 
 
 class Link:
@@ -67,6 +67,7 @@ class PostgresProxy:
         # What the server says passes, that it has hung up does not.
         self.hides_the_end = False
         self.cuts = 0
+        self._batches = 0
         self.tasks: set[asyncio.Task[None]] = set()
 
     def url(self, plain: str) -> str:
@@ -127,6 +128,7 @@ class PostgresProxy:
                 if data.startswith(b"B") and not data.endswith(_SYNC):
                     data += await reader.readuntil(_SYNC)
                 await asyncio.sleep(self.commit_seconds)
+                self._batches += data.startswith(b"B")
                 cut = self.decide()
                 self.cuts += cut is not Cut.NONE
                 if cut is Cut.BEFORE:
@@ -134,12 +136,22 @@ class PostgresProxy:
                 link.swallow = cut is not Cut.NONE
                 if cut is Cut.LATE:
                     link.client.transport.abort()
-                    await asyncio.sleep(_LATE_SECONDS)
+                    await self._late()
             link.server.write(data)
             await link.server.drain()
             if link.swallow:
                 return  # the answer ends the link
         link.cut()
+
+    async def _late(self) -> None:
+        """Until whoever was cut off has committed something else, however slow the machine is; not
+        for ever, since it need not."""
+        batches = self._batches
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LATEST_SECONDS):
+                await asyncio.sleep(_LATE_SECONDS)
+                while self._batches == batches:
+                    await asyncio.sleep(0.01)
 
     async def _downstream(self, answers: asyncio.StreamReader, link: Link) -> None:
         while (data := await answers.read(_CHUNK)) and not link.swallow:

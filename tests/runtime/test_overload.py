@@ -28,11 +28,12 @@ ARRIVALS_PER_SECOND = 1_600
 
 @dataclass
 class Overload:
-    """Answers by outcome: how long each took. And the slowest batch, which on a busy machine is
-    slower than its commit."""
+    """Answers by outcome: how long each took. And what is the machine's: the slowest batch, which
+    may be slower than its commit, and how much later than due this process had its turn."""
 
     seconds: dict[Outcome, list[float]] = field(default_factory=dict)
     slowest_batch_seconds: float = 0.0
+    worst_lag_seconds: float = 0.0
     depth: int = 0
 
     @property
@@ -50,7 +51,10 @@ class Overload:
             f" p99 {self.p99(outcome):.3f} s"
             for outcome, times in self.seconds.items()
         ]
-        rest = f"slowest batch {self.slowest_batch_seconds:.2f} s, at most {self.depth} waiting"
+        rest = (
+            f"slowest batch {self.slowest_batch_seconds:.2f} s, worst lag"
+            f" {self.worst_lag_seconds:.3f} s, at most {self.depth} waiting"
+        )
         return "; ".join([*parts, rest])
 
 
@@ -86,7 +90,10 @@ async def _overload(urls: Urls, seconds: float) -> Overload:
         while (passed := time.monotonic() - began) < seconds:
             while len(asking) < ARRIVALS_PER_SECOND * passed:
                 asking.append(asyncio.create_task(_ask(cluster, shop.tenant_id, product)))
+            resting = time.monotonic()
             await asyncio.sleep(0.005)
+            lag = time.monotonic() - resting - 0.005
+            seen.worst_lag_seconds = max(seen.worst_lag_seconds, lag)
             if pace.running:
                 so_far = node.clock.boot_seconds() - pace._began_seconds
                 seen.slowest_batch_seconds = max(seen.slowest_batch_seconds, so_far)
@@ -112,7 +119,8 @@ async def _overload_of_an_owner(urls: Urls, seconds: float) -> Overload:
 async def test_a_slow_disk_sheds_load(urls: Urls) -> None:
     seen = await _overload_of_an_owner(urls, 4)
     print(seen)
-    assert seen.p99(Outcome.BUSY) < 0.05 * PATIENCE
+    # To be refused takes a few turns.
+    assert seen.p99(Outcome.BUSY) < 0.05 * PATIENCE + 3 * seen.worst_lag_seconds
     assert seen.p99(Outcome.DONE) < seen.longest_wait_seconds * PATIENCE
     # However slow the machine: no more is taken in than so many batches.
     assert seen.depth <= mailbox.MAX_BATCH * (mailbox.MAX_WAIT_SECONDS / COMMIT_SECONDS + 0.5)

@@ -67,6 +67,8 @@ class PostgresProxy:
         # What the server says passes, that it has hung up does not.
         self.hides_the_end = False
         self.cuts = 0
+        # Of commits that were executed, and whose answer nobody heard.
+        self.swallowed = 0
         self._batches = 0
         self.tasks: set[asyncio.Task[None]] = set()
 
@@ -158,6 +160,7 @@ class PostgresProxy:
             await link.flowing.wait()
             link.client.write(data)
             await link.client.drain()
+        self.swallowed += link.swallow
         if not self.hides_the_end:
             link.cut()
 

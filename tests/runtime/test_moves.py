@@ -19,6 +19,7 @@ from core.errors import Unavailable
 from core.ids import uuid7
 from store.journal import OutcomeUnknown
 from store.leases import Shard
+from tests.runtime import sabotage
 from tests.runtime.audit import audit
 from tests.runtime.clients import Shop
 from tests.runtime.conftest import PATIENCE
@@ -160,10 +161,7 @@ async def test_a_move_in_doubt_makes_no_zombie(urls: Urls) -> None:
 async def test_a_move_in_doubt_is_caught_without_new_epochs(
     urls: Urls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def release_only(*arguments: object) -> None:
-        return
-
-    monkeypatch.setattr("actors.runtime.ownership.Ownership.start_over", release_only)
+    sabotage.recovery_epochs_off(monkeypatch)
     replies, _ = await _doubtful_move(urls)
     assert _stale(replies)
 

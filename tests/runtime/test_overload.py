@@ -119,9 +119,10 @@ async def _overload_of_an_owner(urls: Urls, seconds: float) -> Overload:
 async def test_a_slow_disk_sheds_load(urls: Urls) -> None:
     seen = await _overload_of_an_owner(urls, 4)
     print(seen)
-    # To be refused takes a few turns.
-    assert seen.p99(Outcome.BUSY) < 0.05 * PATIENCE + 3 * seen.worst_lag_seconds
-    assert seen.p99(Outcome.DONE) < seen.longest_wait_seconds * PATIENCE
+    # To be answered takes a few turns.
+    lag_seconds = 3 * seen.worst_lag_seconds
+    assert seen.p99(Outcome.BUSY) < 0.05 * PATIENCE + lag_seconds
+    assert seen.p99(Outcome.DONE) < seen.longest_wait_seconds * PATIENCE + lag_seconds
     # However slow the machine: no more is taken in than so many batches.
     assert seen.depth <= mailbox.MAX_BATCH * (mailbox.MAX_WAIT_SECONDS / COMMIT_SECONDS + 0.5)
 

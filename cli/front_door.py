@@ -176,21 +176,48 @@ def stand_in(config: str, door: Door) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def stopgap_pid_file(config: Path) -> Path:
-    """Where the pid of such a one lies."""
-    return config.with_name("stopgap.pid")
+def outgoing_file(folder: Path) -> Path:
+    """Where the pids lie of those that serve until another HAProxy can, parted by spaces."""
+    return folder / "outgoing.pids"
 
 
-def _relieved(config: Path) -> list[str]:
-    """Arguments with which HAProxy takes over from the one that stood in, if there is one."""
-    path = stopgap_pid_file(config)
+def _outgoing(folder: Path) -> list[str]:
     try:
-        pid = path.read_text()
-        path.unlink()
-        cmdline = Path(f"/proc/{pid}/cmdline").read_bytes()
+        pids = outgoing_file(folder).read_text().split()
     except OSError:
         return []
-    return ["-sf", pid] if b"stopgap.cfg" in cmdline else []
+    return [pid for pid in pids if _is_haproxy(pid, folder)]
+
+
+def _is_haproxy(pid: str, folder: Path) -> bool:
+    try:
+        return os.fsencode(folder) in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def _answers_all(config: str) -> bool:
+    """Whether Serve has said where all of the API is answered."""
+    lines = [line.split() for line in config.splitlines()]
+    is_whole = any(words[-2:] == ["path", "/"] for words in lines)
+    return is_whole and any(words[:1] == ["server"] for words in lines)
+
+
+def waiting(config: str) -> str:
+    """The configuration for a HAProxy that cannot answer anything yet, while another one does: it
+    listens to Serve alone."""
+    lines = config.splitlines(keepends=True)
+    return "".join(line for line in lines if line.split()[:1] != ["bind"])
+
+
+def relieving(arguments: Sequence[str], outgoing: Sequence[str]) -> list[str]:
+    """HAProxy's arguments, with which it also takes over from `outgoing`."""
+    if not outgoing:
+        return list(arguments)
+    if "-sf" not in arguments:
+        return [*arguments, "-sf", *outgoing]
+    behind = arguments.index("-sf") + 1
+    return [*arguments[:behind], *outgoing, *arguments[behind:]]
 
 
 def read_door(path: Path) -> Door:
@@ -199,13 +226,21 @@ def read_door(path: Path) -> Door:
 
 def main(arguments: Sequence[str]) -> None:
     """`front_door.py DOOR -db -f CONFIGURATION ...`: DOOR is the file with a Door in JSON."""
-    door = read_door(Path(arguments[0]))
-    config = Path(arguments[3])
+    path, *arguments = arguments
+    door, folder = read_door(Path(path)), Path(path).parent
+    config = Path(arguments[2])
+    ours = fitted(config.read_text(), door)
     draft = config.with_suffix(".fitted")
-    draft.write_text(fitted(config.read_text(), door))
+    draft.write_text(ours)
     draft.replace(config)
-    command = [door.binary, *arguments[1:], *_relieved(config)]
-    os.execv(door.binary, command)  # noqa: S606 - HAProxy, and no shell
+    outgoing = _outgoing(folder)
+    if outgoing and not _answers_all(ours):
+        arguments[2] = str(config.with_name("waiting.cfg"))
+        Path(arguments[2]).write_text(waiting(ours))
+    else:
+        arguments = relieving(arguments, outgoing)
+        outgoing_file(folder).unlink(missing_ok=True)
+    os.execv(door.binary, [door.binary, *arguments])  # noqa: S606 - HAProxy, and no shell
 
 
 if __name__ == "__main__":

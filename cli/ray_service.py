@@ -1,9 +1,9 @@
 """Keeps Ray, Serve and the application running. Each tick returns soon.
 
 Ray's own supervision heals most of what dies: Serve restarts replicas, its controller and
-HAProxy, the keeper restarts hosts. What it does not survive on one machine is the death of the
-GCS, of the raylet or of its agents: then everything of Ray's is ended and started anew, which
-loses nothing, since memory is a cache of Postgres.
+HAProxy, the keeper restarts hosts, and we the GCS. What Ray does not survive is the death of the
+raylet: then a new Ray is started, and what served goes on until that one does. Nothing is lost by
+it, since memory is a cache of Postgres.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from cli import ray_node
 from cli.journal import Journal
 from cli.ray_daemons import Daemon, Daemons, IncompleteNode
 from cli.services import Backoff
+from cli.sleepers import Sleepers
 from cli.stopgap import Stopgap
+from cli.survivors import Survivors
 from core.settings import Settings
-from store.embedded.leftovers import end_tagged, tagged
+from store.embedded.leftovers import tagged
 
 # Generous, for machines that are short of CPU: what is merely slow must not be begun anew.
 _START_TIMEOUT_SECONDS = 240.0
@@ -57,6 +59,8 @@ class RayService:
         self._journal = journal
         self._may_deploy = may_deploy
         self._stopgap = Stopgap(settings, journal)
+        self.survivors = Survivors(settings, journal)
+        self._sleepers = Sleepers()
         # What serves for long enough says so itself: a start alone may take minutes.
         self._backoff = Backoff(_LONGEST_PAUSE_SECONDS, stable_seconds=math.inf)
         self._gcs_backoff = Backoff()
@@ -83,7 +87,11 @@ class RayService:
     def end(self) -> None:
         """Kills everything of Ray's. Hard, because it is quick and nothing is lost by it: what
         was not committed was not acknowledged."""
-        end_tagged(self._settings, "ray")
+        self.survivors.end()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._sleepers.release()
         if self._child:
             self._child.wait(1)
             self._give_word()
@@ -94,23 +102,31 @@ class RayService:
         self.phase = phase
         self._since = time.monotonic()
 
-    def _fail(self, why: str, **fields: object) -> None:
+    def _fail(self, why: str, *, alone: bool = False, **fields: object) -> None:
+        """Begins anew. `alone`: Ray itself is dead, what it serves need not be."""
+        outlived = alone and self.phase is Phase.SERVING and self.survivors.part()
         self._failed_at = self._failed_at or time.monotonic()
         pause = self._backoff.failed()
         when = f" in {pause:.0f} s" if pause >= 1 else ""
+        where = " beside what serves" if outlived else ""
         row = f" That was failure {n} in a row." if (n := self._backoff.failures) > 2 else ""
         self._journal.say(
-            f"{why}; starting Ray again{when}.{row}",
+            f"{why}; starting Ray again{when}{where}.{row}",
             "ray_failed",
             why=why,
             failures=self._backoff.failures,
             pause_seconds=pause,
+            outlived=outlived,
             **fields,
         )
-        self.end()
+        if outlived:
+            self._forget()
+        else:
+            self.end()
 
     def _start(self) -> None:
         self._environment = ray_node.prepare(self._settings)
+        self.survivors.introduce()
         self._child = self._spawn([sys.executable, "-m", "cli.ray_start"], "ray")
         self._journal.note("ray_starting")
         self._enter(Phase.STARTING)
@@ -118,6 +134,8 @@ class RayService:
     def _check_started(self) -> None:
         if self._daemons is None:
             self._find_daemons()
+        else:
+            self._sleepers.hold(self._daemons.raylet.process)
         if self._child and self._child.stdin and self._may_deploy():
             self._give_word()
         if not self._child_done("Ray did not start", _START_TIMEOUT_SECONDS):
@@ -128,7 +146,7 @@ class RayService:
         self._journal.note("deployed", seconds=self._elapsed())
         if self._failed_at:
             seconds = round(time.monotonic() - self._failed_at, 1)
-            self._journal.say(f"Serving again after {seconds} s.", "recovered", seconds=seconds)
+            self._journal.say(f"Ray is back after {seconds} s.", "recovered", seconds=seconds)
             self._failed_at = 0.0
         self._healthy_at = time.monotonic()
         self._enter(Phase.SERVING)
@@ -154,7 +172,7 @@ class RayService:
         if self._daemons is None:
             return
         if not self._daemons.raylet.is_alive():
-            self._fail("Ray lost the raylet")
+            self._fail("Ray lost the raylet", alone=True)
         elif not self._daemons.gcs.is_alive():
             self._revive_gcs(self._daemons.gcs)
         elif self._daemons.dashboard and not self._daemons.dashboard.is_alive():
@@ -165,7 +183,7 @@ class RayService:
         if self._gcs_backoff.due():
             self._gcs_backoff.failed()
             if self.phase is not Phase.SERVING or self._gcs_backoff.failures > _GCS_TRIES:
-                self._fail("Ray lost the GCS")
+                self._fail("Ray lost the GCS", alone=True)
                 return
             pid = gcs.revive(self._environment)
             self._journal.say("Ray's GCS ended; starting it again.", "gcs", pid=pid)
@@ -189,6 +207,7 @@ class RayService:
 
     def _check_serving(self) -> None:
         self._stopgap.tick(self._environment)
+        self.survivors.tick()
         now = time.monotonic()
         if now - self._probed_at < _PROBE_EVERY_SECONDS:
             return

@@ -24,11 +24,11 @@ OBJECT_STORE_BYTES = 150_000_000
 # Actors ask for fractions, so this counts slots, not cores: it must hold the hosts and replicas
 # of a small machine too.
 MIN_CPUS = 4
-_FOR_EVER = "sleep 2147483647"
+SLEEPER = "sleep 2147483647"
 # What the raylet's agents are called by those who see them run, with a dashboard and without.
-AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent", _FOR_EVER)
+AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent", SLEEPER)
 _AGENTS = ("--dashboard_agent_command", "--runtime_env_agent_command")
-_NOTHING = f'sh -c "exec {_FOR_EVER}"'
+_NOTHING = f'sh -c "exec {SLEEPER}"'
 
 
 def ray_dir(settings: Settings) -> Path:

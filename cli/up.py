@@ -111,7 +111,7 @@ class Supervisor:
 
     def _database_is_prepared(self) -> bool:
         """Whether the application may start: the schema is current, and on a database of our
-        own no lease is left, because each process of the Ray before is gone."""
+        own no lease is left where each process of the Ray before is gone."""
         if self._postgres and not self._postgres.is_ready():
             return False
         url = self._settings.owner_database_url
@@ -122,7 +122,7 @@ class Supervisor:
                     self._journal.say(told, "database", told=told)
                 self._migrated = True
                 self._journal.note("migrated", seconds=round(time.monotonic() - began, 2))
-            if self._postgres:
+            if self._postgres and not self._ray.survivors:
                 leases.expire_all(url)
         except Exception:
             if self._postgres and not self._postgres.is_ready():

@@ -32,7 +32,7 @@ from actors.runtime.memory import Memory, Working
 from actors.runtime.ownership import Ownership
 from actors.runtime.ports import Store
 from actors.runtime.tenure import Tenure
-from actors.runtime.upkeep import every, is_running
+from actors.runtime.upkeep import end_processes, every
 from actors.runtime.wire import ASK_AGAIN, Answer, Envelope, Outcome
 from core import telemetry
 from core.clock import Clock
@@ -91,9 +91,9 @@ class Host:
 
     async def start(self) -> None:
         """Registers, and begins to serve whatever shards it is given."""
-        gone = [one.id for one in await self._store.register() if not is_running(one)]
+        gone = await end_processes(await self._store.register())
         # Their processes are proved to be gone, so nobody need wait for their leases to end.
-        await self._store.expire(gone)
+        await self._store.expire([one.id for one in gone])
         await self._renew()
         self._tasks = [
             asyncio.create_task(self._serve()),

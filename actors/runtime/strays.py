@@ -3,11 +3,7 @@ nothing inside the process can end."""
 
 from __future__ import annotations
 
-import os
-import signal
-from contextlib import suppress
-
-from actors.runtime.upkeep import is_running
+from actors.runtime.upkeep import end_process, is_running
 from store import leases
 from store.leases import Incarnation
 
@@ -23,8 +19,4 @@ def end_strays(url: str, machine: str) -> list[Incarnation]:
     running = [one for one in lost if is_running(one)]
     if gone := [one.id for one in lost if one not in running]:
         leases.bury(url, gone)
-    ended = [one for one in running if one.birth and one.pid != os.getpid()]
-    for one in ended:
-        with suppress(ProcessLookupError):
-            os.kill(one.pid, signal.SIGKILL)
-    return ended
+    return [one for one in running if end_process(one)]

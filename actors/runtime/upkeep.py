@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-from collections.abc import Awaitable, Callable
+import signal
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +15,9 @@ import psutil
 from core.telemetry import get_logger
 from store.journal import OutcomeUnknown
 from store.leases import Incarnation
+
+_ENDED_LOOKS = 50
+_POLL_SECONDS = 0.02
 
 log = get_logger("runtime.upkeep")
 
@@ -62,3 +66,24 @@ def is_running(other: Incarnation) -> bool:
         return other.birth in (0, birth_of(other.pid))
     except (psutil.NoSuchProcess, ProcessLookupError):
         return False
+
+
+def end_process(other: Incarnation) -> bool:
+    """Kills another process of this machine, if it still is the one that was told of; whether it
+    was told to. By pid and birth: where the birth is not known, nobody is killed."""
+    if not other.birth or not is_running(other):
+        return False
+    with suppress(ProcessLookupError):
+        os.kill(other.pid, signal.SIGKILL)
+    return True
+
+
+async def end_processes(others: Sequence[Incarnation]) -> list[Incarnation]:
+    """Kills processes of this machine whose name was taken: they may do no more than wait for their
+    lease to end, and others would wait with them. Returns those that are gone."""
+    ended = [one for one in others if end_process(one)]
+    for _ in range(_ENDED_LOOKS):
+        if not any(map(is_running, ended)):
+            break
+        await asyncio.sleep(_POLL_SECONDS)
+    return [one for one in others if not is_running(one)]

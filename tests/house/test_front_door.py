@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,10 +22,10 @@ import psutil
 import pytest
 
 from cli import front_door
-from cli.front_door import Door, fitted
+from cli.front_door import Door, fitted, outgoing_file
 from cli.journal import Journal
 from cli.ray_node import prepare
-from cli.stopgap import Stopgap
+from cli.stopgap import Stopgap, _pid
 from core.ray_environment import haproxy_dir
 from core.settings import Ports, Settings
 from gateway.bodies import SMALL_BODY_BYTES
@@ -138,12 +138,13 @@ class Running:
         *,
         health: int = 200,
         prepared: dict[str, str] | None = None,
+        more: Sequence[str] = (),
     ) -> None:
         self._health = health
         program = (prepared or prepare(settings))["RAY_SERVE_HAPROXY_BINARY_PATH"]
         self.config = folder / "haproxy.cfg"
         self.config.write_text(template)
-        self.process = subprocess.Popen([program, "-db", "-f", self.config, "-dR"])
+        self.process = subprocess.Popen([program, "-db", "-f", self.config, "-dR", *more])
 
     def __enter__(self) -> Running:
         deadline = time.monotonic() + 10
@@ -378,12 +379,43 @@ def test_another_stands_in_for_one_that_died(home: Settings, template: str, behi
         _look(stopgap, environment)
         assert _wait_for(lambda: first.status("/") == 200, seconds=5), "somebody stands in"
         assert "Fitted to this copy" in (folder / "stopgap.cfg").read_text()
-        stand_in = psutil.Process(int((folder / "stopgap.pid").read_text()))
+        stand_in = psutil.Process(int(outgoing_file(haproxy_dir(home)).read_text()))
         with Running(home, served, folder, prepared=environment) as second:
             assert _wait_for(lambda: not is_alive(stand_in), seconds=10), "relieved"
             _look(stopgap, environment)
             assert second.status("/") == 200
-            assert not (folder / "stopgap.pid").exists()
+            assert not outgoing_file(haproxy_dir(home)).exists()
+
+
+def test_a_door_is_taken_over_once_there_is_somebody_to_answer(
+    home: Settings, template: str, tmp_path: Path, behind: None
+) -> None:
+    """Another Ray is started beside replicas and a HAProxy that outlived theirs."""
+    environment = prepare(home)
+    whole = haproxy_dir(home)
+    written = str(Path(re.findall("stats socket (\\S+)", template)[0]).parent)
+    old, young = whole / "old", whole / "young"
+    served = {folder: template.replace(written, str(folder)) for folder in (old, young)}
+    for folder in served:
+        folder.mkdir()
+    with Running(home, served[old], old, prepared=environment) as first:
+        outgoing_file(whole).write_text(str(first.process.pid))
+        # As Serve writes it before it knows of a replica.
+        unknown = "".join(
+            line
+            for line in served[young].splitlines(keepends=True)
+            if line.split()[:1] != ["server"]
+        )
+        with Running(home, unknown, young, prepared=environment) as second:
+            assert _wait_for(lambda: (young / "admin.sock").exists())
+            assert _wait_for(lambda: _pid(young / "admin.sock") == second.process.pid)
+            assert first.process.poll() is None
+            assert first.status("/") == 200
+            relieving = ("-sf", str(second.process.pid))
+            with Running(home, served[young], young, prepared=environment, more=relieving) as third:
+                assert first.process.wait(10) is not None, "relieved"
+                assert second.process.wait(10) is not None, "relieved, as Serve says"
+                assert third.status("/") == 200
 
 
 def _look(stopgap: Stopgap, environment: dict[str, str]) -> None:

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from cli.ray_daemons import Daemons
+from cli.ray_start import SLEEPER
 from store.embedded.leftovers import is_alive, tagged
 from tests.house.conftest import PORT
 from tests.stack import Stack
@@ -74,6 +75,35 @@ def test_without_the_gcs_the_others_go_on(copies: tuple[Stack, Stack]) -> None:
     host.kill()
     _wait(copy, lambda: len(copy.hosts()) == 2 and host not in copy.hosts() and copy.is_ready())
     assert all(is_alive(one) for one in others - {host})
+
+
+def test_what_serves_outlives_the_raylet(copies: tuple[Stack, Stack]) -> None:
+    """Nobody hears a no for long while another Ray is started; then all are the new one's."""
+    _, copy = copies
+    _wait(copy, lambda: copy.is_ready() and not copy.processes("cli.ray_start"))
+    serving = {*copy.hosts(), *copy.replicas(), *copy.haproxies()[-1:]}
+    _daemons(copy).raylet.process.kill()
+    _wait(copy, lambda: bool(copy.processes("cli.ray_start")))
+    assert all(map(is_alive, serving))
+    assert copy.is_ready()
+    assert copy.processes("cli.ray_start"), "ready before another Ray is"
+    _wait(copy, lambda: not any(map(is_alive, serving)) and copy.is_ready())
+
+
+def test_the_raylet_outlives_what_sleeps_in_its_agents_place(copies: tuple[Stack, Stack]) -> None:
+    _, copy = copies
+    _wait(copy, lambda: copy.is_ready() and not copy.processes("cli.ray_start"))
+    raylet = _daemons(copy).raylet.process
+    sleepers = [one for one in copy.processes(SLEEPER) if one.name() == "sleep"]
+    assert len(sleepers) == 2
+    for one in sleepers:
+        one.kill()
+    with pytest.raises(psutil.TimeoutExpired):
+        raylet.wait(1)  # it would have ended at once
+    host = copy.hosts()[0]
+    host.kill()
+    _wait(copy, lambda: len(copy.hosts()) == 2 and host not in copy.hosts() and copy.is_ready())
+    assert is_alive(raylet)
 
 
 def _wait(copy: Stack, until: Callable[[], bool]) -> None:

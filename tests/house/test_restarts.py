@@ -37,7 +37,7 @@ def test_a_ray_that_dies_at_each_start_is_started_ever_more_seldom(
 
     monkeypatch.setattr(time, "monotonic", lambda: now)
     monkeypatch.setattr("cli.ray_service.ray_node.prepare", lambda _: {})
-    monkeypatch.setattr("cli.ray_service.end_tagged", lambda *_: 0)
+    monkeypatch.setattr("cli.survivors.end_tagged", lambda *_: 0)
     monkeypatch.setattr("cli.ray_service.tagged", lambda *_: [])
     monkeypatch.setattr(RayService, "_spawn", spawn)
     ray = RayService(home, Journal(home.home_path / "logs"), may_deploy=lambda: True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import time
 
 import asyncpg
 
-from actors.runtime.upkeep import birth_of, is_running
+from actors.runtime.upkeep import birth_of, is_running, machine_id
 from actors.stock import model as m
 from core.ids import uuid7
 from store import leases
@@ -39,6 +40,31 @@ async def test_who_takes_a_name_ends_whoever_had_it(urls: Urls) -> None:
         assert time.monotonic() - began < (LEASE_SECONDS + 3) * PATIENCE
         assert old.left, "it was told that it is over"
         assert (await audit(urls, shop.log)).clean
+
+
+def _process() -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+
+
+async def test_who_takes_a_name_on_the_same_machine_waits_for_nobody(urls: Urls) -> None:
+    """A Ray died, what it served goes on, and a new one starts its hosts beside them."""
+    machine = machine_id()
+    async with running(urls, 1, streams=False) as cluster:
+        with _process() as child:
+            before = Incarnation(uuid7(), "h0", machine, child.pid, "", birth_of(child.pid))
+            old = HostStore(urls.host, before)
+            await old.register()
+            cluster.machine = machine
+            cluster.hosts.former.append(cluster.nodes["h0"])
+            cluster.nodes["h0"] = young = cluster._make("h0")
+            await young.started()
+            assert not is_running(before)
+            assert child.wait(PATIENCE) == -signal.SIGKILL
+        owner = await asyncpg.connect(urls.owner)
+        asked = "SELECT expires_at <= clock_timestamp() FROM shard_hosts WHERE id = $1"
+        assert await owner.fetchval(asked, before.id), "nobody need wait for its lease"
+        await owner.close()
+        await old.close()
 
 
 async def test_a_name_is_not_taken_back(urls: Urls) -> None:
@@ -100,7 +126,7 @@ async def test_a_superseded_host_without_shards_is_told_of_too(urls: Urls) -> No
 
 
 def test_a_pid_that_was_given_to_another_is_not_the_host() -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+    with _process() as child:
         birth = birth_of(child.pid)
         assert birth == birth_of(child.pid) != birth_of(os.getppid())
         host = Incarnation(uuid7(), "h0", "here", child.pid, "", birth)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
+import time
 
 from cli import ray_node
 from cli.home import running_supervisor
+from cli.restarts import restarts
 from core.build import build_id
 from core.settings import Settings
 from store import servers
 
 _TIMEOUT_SECONDS = 420.0
+_LOOK_EVERY_SECONDS = 0.5
+_COMMAND = (sys.executable, "-m", "deployments.launch")
 
 
 class NotDeployed(RuntimeError):
@@ -24,20 +29,42 @@ def deploy(settings: Settings) -> str:
     raises."""
     if running_supervisor(settings) is None:
         raise NotDeployed(f"nothing runs in {settings.home_path}: start it with `holdfast up`")
+    _check_ray(settings)
     servers.prepare(settings.owner_database_url, settings)
-    command = [sys.executable, "-m", "deployments.launch"]
-    try:
-        launch = subprocess.run(
-            command,
+    with tempfile.TemporaryFile() as errors:
+        launch = subprocess.Popen(
+            _COMMAND,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
             env=ray_node.environment(settings),
-            timeout=_TIMEOUT_SECONDS,
-            check=False,
         )
-    except subprocess.TimeoutExpired as error:
-        raise NotDeployed(f"not done in {_TIMEOUT_SECONDS:.0f} s") from error
-    if launch.returncode:
-        raise NotDeployed(launch.stderr.strip().rpartition("\n")[2])
+        try:
+            code = _wait(launch, settings)
+        finally:
+            launch.kill()
+            launch.wait()
+        if code:
+            errors.seek(0)
+            raise NotDeployed(errors.read().decode(errors="replace").strip().rpartition("\n")[2])
     return f"Build {build_id()} serves, and nothing is left of another one."
+
+
+def _wait(launch: subprocess.Popen[bytes], settings: Settings) -> int:
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            return launch.wait(_LOOK_EVERY_SECONDS)
+        except subprocess.TimeoutExpired:
+            # Of a Ray that is lost it would hear nothing for minutes.
+            _check_ray(settings)
+    raise NotDeployed(f"not done in {_TIMEOUT_SECONDS:.0f} s")
+
+
+def _check_ray(settings: Settings) -> None:
+    seen = restarts(settings.home_path)
+    if seen is not None and not seen.is_up:
+        why = (
+            f"{seen.under_way}; Ray is being started again" if seen.under_way else "Ray is starting"
+        )
+        raise NotDeployed(f"{why}: deploy again when `holdfast doctor` finds that it is up")

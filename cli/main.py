@@ -34,11 +34,13 @@ def up() -> None:
     from cli.port_check import PortsBusy
     from cli.up import UnusableHost
     from cli.up import up as run
+    from store.migrate import DatabaseIsYounger, MigrationBlocked
     from store.servers import UnusableServer
 
+    unusable = (DatabaseIsYounger, MigrationBlocked, UnusableHost, UnusableServer)
     try:
         run(get_settings())
-    except (HomeBusy, PortsBusy, UnusableHost, UnusableServer, PermissionError) as error:
+    except (HomeBusy, PortsBusy, PermissionError, *unusable) as error:
         raise _fail(error) from error
 
 
@@ -62,12 +64,12 @@ def deploy() -> None:
     """
     from cli.deploy import NotDeployed
     from cli.deploy import deploy as run
-    from store.migrate import MigrationBlocked
+    from store.migrate import DatabaseIsYounger, MigrationBlocked
     from store.servers import UnusableServer
 
     try:
         typer.echo(run(get_settings()))
-    except (MigrationBlocked, NotDeployed, UnusableServer) as error:
+    except (DatabaseIsYounger, MigrationBlocked, NotDeployed, UnusableServer) as error:
         raise _fail(error) from error
 
 
@@ -105,14 +107,14 @@ def migrate_command(
             raise _fail(f"models and migrations differ:\n{listed}")
         typer.echo("Models and migrations agree.")
         return
-    from store.migrate import MigrationBlocked
+    from store.migrate import DatabaseIsYounger, MigrationBlocked
     from store.servers import UnusableServer, prepare
 
     settings = get_settings()
     try:
         for told in prepare(settings.owner_database_url, settings):
             typer.echo(told)
-    except (MigrationBlocked, UnusableServer) as error:
+    except (DatabaseIsYounger, MigrationBlocked, UnusableServer) as error:
         raise _fail(error) from error
     typer.echo("The schema is current.")
 

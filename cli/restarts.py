@@ -10,16 +10,22 @@ from typing import Any, NamedTuple
 
 _TAIL_BYTES = 256 * 1024
 _WINDOW = timedelta(hours=1)
+# What the supervisor notes when it starts one process again, or tries to.
+_SERVERS = frozenset(
+    ("Postgres_died", "Postgres_failed", "Valkey_died", "Valkey_failed", "gcs", "dashboard")
+)
 
 
 class Restarts(NamedTuple):
     """Of the past hour. `under_way`: why Ray is being started again right now, if it is;
-    `failures`: how many of its starts in a row have not lasted."""
+    `failures`: how many of its starts in a row have not lasted; `is_up`: whether the last start,
+    the very first perhaps, is done."""
 
     ray: int
     servers: int
     under_way: str | None
     failures: int
+    is_up: bool
 
 
 def restarts(home: Path) -> Restarts | None:
@@ -30,9 +36,10 @@ def restarts(home: Path) -> Restarts | None:
     since = (datetime.now(UTC) - _WINDOW).isoformat()
     ray = servers = failures = 0
     under_way: str | None = None
-    stopped = False
+    stopped, is_up = False, True  # the log may have been cut
     for note in _notes(log):
         event = note["event"]
+        is_up = is_up and event not in ("ray_starting", "ray_failed")
         stopped = event == "stopped" or (stopped and event == "stopping")
         is_recent = note["timestamp"] >= since
         if event == "ray_failed":
@@ -40,9 +47,10 @@ def restarts(home: Path) -> Restarts | None:
             under_way, failures = note["why"], note.get("failures", 1)
         elif event in ("deployed", "ready"):
             under_way = None
-        elif event.endswith(("_died", "_failed")):
+            is_up = True
+        elif event in _SERVERS:
             servers += is_recent
-    return None if stopped else Restarts(ray, servers, under_way, failures)
+    return None if stopped else Restarts(ray, servers, under_way, failures, is_up)
 
 
 def _notes(log: Path) -> Iterator[dict[str, Any]]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from importlib import import_module
 from typing import Any
+
+# A little less than whoever deploys waits.
+_TIMEOUT_SECONDS = 150.0
 
 _proxies: Any = import_module("ray.serve._private.proxy_state")
 _applications: Any = import_module("ray.serve._private.application_state")
@@ -13,6 +17,7 @@ def adapt() -> None:
     """Called by the controller when it starts (`RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH`)."""
     _without_fallback_proxy()
     _serve_while_building()
+    _go_back_after_failures()
 
 
 def _without_fallback_proxy() -> None:
@@ -36,3 +41,36 @@ def _serve_while_building() -> None:
             self._ingress_deployment_name = before
 
     state._set_target_state = keep_ingress
+
+
+def _go_back_after_failures() -> None:
+    """After a deploy that failed Serve leaves those replicas of the new build that came up beside
+    those of the old one that it has not replaced yet. Ours goes back to what served, and says that
+    the deploy failed until there is another one. So it does with one that does not end.
+    """
+    state, status = _applications.ApplicationState, _applications.ApplicationStatus
+    set_target_state, update_status = state._set_target_state, state._update_status
+    state._served = state._failure = None
+    state._began_at = 0.0
+
+    def begin(self: Any, *arguments: Any, **options: Any) -> None:
+        self._failure, self._began_at = None, time.monotonic()
+        set_target_state(self, *arguments, **options)
+
+    def update(self: Any, found: Any, message: str = "") -> None:
+        is_new = self._served is not None and self._target_state is not self._served
+        late = found == status.DEPLOYING and time.monotonic() - self._began_at > _TIMEOUT_SECONDS
+        if is_new and late:
+            found, message = status.DEPLOY_FAILED, f"not running in {_TIMEOUT_SECONDS:.0f} s"
+        if found == status.RUNNING and self._failure is None:
+            self._served = self._target_state
+        elif found == status.DEPLOY_FAILED and is_new:
+            self._failure = message or "it failed"
+            self._target_state = self._served
+            infos = self._served.deployment_infos.items()
+            self._ingress_deployment_name = next(name for name, one in infos if one.ingress)
+        if self._failure is not None:
+            found, message = status.DEPLOY_FAILED, self._failure
+        update_status(self, found, message)
+
+    state._set_target_state, state._update_status = begin, update

@@ -16,6 +16,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, NullPool, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -37,6 +38,10 @@ class MigrationBlocked(RuntimeError):
     """Something held a lock that a migration needs for as long as we were patient."""
 
 
+class DatabaseIsYounger(RuntimeError):
+    """A younger build has migrated the database, in ways that this one does not know."""
+
+
 def all_tables() -> MetaData:
     """The MetaData with every capability's tables on it."""
     for module in pkgutil.iter_modules(store.__path__):
@@ -50,7 +55,8 @@ def upgrade(url: str, revision: str = "head") -> None:
     run twice, from two machines at once, and while others write: who waits for a lock makes all
     wait that come after, so a migration gives up after a tenth of a second, and tries again.
 
-    Blocks, so call it outside any event loop. Raises MigrationBlocked after five minutes."""
+    Blocks, so call it outside any event loop. Raises MigrationBlocked after five minutes, and
+    DatabaseIsYounger where the database knows a migration that we do not."""
     asyncio.run(_with_connection(url, partial(_upgrade, revision)))
 
 
@@ -75,11 +81,23 @@ def _upgrade(revision: str, connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
+    _check_age(connection, config)
     patient_until = time.monotonic() + _PATIENCE_SECONDS
     while not _try_upgrade(connection, config, revision):
         if time.monotonic() > patient_until:
             raise MigrationBlocked(_who_blocks(connection))
         time.sleep(_PAUSE_SECONDS)
+
+
+def _check_age(connection: Connection, config: Config) -> None:
+    known = {one.revision for one in ScriptDirectory.from_config(config).walk_revisions()}
+    found = MigrationContext.configure(connection).get_current_heads()
+    connection.rollback()
+    if unknown := ", ".join(sorted(set(found) - known)):
+        raise DatabaseIsYounger(
+            f"the database is at migration {unknown}, which this build does not know: it belongs"
+            " to a younger build"
+        )
 
 
 def _try_upgrade(connection: Connection, config: Config, revision: str) -> bool:

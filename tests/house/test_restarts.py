@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from cli import deploy as deploying
 from cli.doctor import _supervisor
 from cli.journal import Journal
 from cli.ray_service import RayService
@@ -69,7 +73,10 @@ def test_doctor_tells_of_restarts(tmp_path: Path) -> None:
     assert _supervisor(home) == []
     _write(home.home_path, ("ray_failed", {"why": "Ray lost the raylet"}), ("deployed", {}))
     assert _supervisor(home)[0].verdict == "well"
-    _write(home.home_path, *[("Postgres_died", {})] * 4)
+    _write(home.home_path, *[("tick_failed", {}), ("suspended", {}), ("stopgap", {})] * 4)
+    assert _supervisor(home)[0].verdict == "well", "nothing of that is a restart"
+    assert "servers 0 times" in _supervisor(home)[0].said
+    _write(home.home_path, *[("Postgres_died", {}), ("gcs", {})] * 2)
     assert _supervisor(home)[0].verdict == "wrong"
     _write(home.home_path, ("stopping", {}), ("stopped", {}))
     assert _supervisor(home) == []
@@ -84,3 +91,53 @@ def test_what_was_long_ago_is_over(tmp_path: Path) -> None:
     assert "Ray again 0 times, servers 0 times" in finding.said
     _write(home.home_path, failed, ago=timedelta(hours=2))
     assert _supervisor(home)[0].verdict == "wrong", "it has not come back since"
+
+
+def test_a_ray_that_starts_is_not_up(tmp_path: Path) -> None:
+    home = fresh_settings(tmp_path / "home").home_path
+    for event, is_up in (
+        ("ray_starting", False),
+        ("ray_started", False),
+        ("deployed", True),
+        ("tick_failed", True),
+        ("ray_failed", False),
+        ("ray_starting", False),
+        ("deployed", True),
+    ):
+        _write(home, (event, {"why": "Ray lost the raylet"}))
+        found = restarts(home)
+        assert found
+        assert found.is_up is is_up, event
+
+
+def test_a_deploy_ends_with_the_ray_that_it_was_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so, and leaves nothing that waits for a Ray that is gone."""
+    home = fresh_settings(tmp_path / "home")
+    started = tmp_path / "started"
+    code = f"import os, time; open({str(started)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    monkeypatch.setattr(deploying, "_COMMAND", (sys.executable, "-c", code))
+    monkeypatch.setattr(deploying, "running_supervisor", lambda _: object())
+    monkeypatch.setattr(deploying.servers, "prepare", lambda *_: [])
+    with pytest.raises(deploying.NotDeployed, match="not done"):
+        monkeypatch.setattr(deploying, "_TIMEOUT_SECONDS", 0.0)
+        deploying.deploy(home)
+    monkeypatch.setattr(deploying, "_TIMEOUT_SECONDS", 30.0)
+    _write(home.home_path, ("ray_starting", {}))
+    with pytest.raises(deploying.NotDeployed, match="Ray is starting: deploy again"):
+        deploying.deploy(home)
+    _write(home.home_path, ("deployed", {}))
+    started.unlink(missing_ok=True)
+
+    def lose() -> None:
+        while not started.exists() or not started.read_text():
+            time.sleep(0.01)
+        _write(home.home_path, ("ray_failed", {"why": "Ray lost the raylet"}))
+
+    thread = threading.Thread(target=lose)
+    thread.start()
+    with pytest.raises(deploying.NotDeployed, match="Ray lost the raylet; Ray is being started"):
+        deploying.deploy(home)
+    thread.join()
+    assert not psutil.pid_exists(int(started.read_text()))

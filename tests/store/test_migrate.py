@@ -73,6 +73,16 @@ async def test_a_migration_that_never_gets_its_locks_says_who_has_them(
         await forgotten.close()
 
 
+async def test_an_older_build_says_that_the_database_is_younger(embedded: Settings) -> None:
+    async with fresh(embedded, "migrated_later") as url:
+        await asyncio.to_thread(migrate.upgrade, url)
+        owner = await asyncpg.connect(url)
+        await owner.execute("UPDATE alembic_version SET version_num = '9999_of_a_younger_build'")
+        with pytest.raises(migrate.DatabaseIsYounger, match="9999_of_a_younger_build"):
+            await asyncio.to_thread(migrate.upgrade, url)
+        await owner.close()
+
+
 async def test_two_machines_migrate_at_once(embedded: Settings) -> None:
     async with fresh(embedded, "migrated_by_two") as url:
         await asyncio.gather(*(asyncio.to_thread(migrate.upgrade, url) for _ in range(2)))

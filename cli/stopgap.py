@@ -18,7 +18,7 @@ from core.ray_environment import haproxy_dir
 from core.settings import Settings
 from store.embedded.leftovers import signal_process, wait_gone
 
-_LOOK_EVERY_SECONDS = 0.25
+_LOOK_EVERY_SECONDS = 0.5
 _ANSWER_SECONDS = 1.5
 _KILLED_SECONDS = 1.0
 

@@ -93,7 +93,6 @@ QUIET = {
     "RAY_core_worker_internal_heartbeat_ms": "5000",
     "RAY_free_objects_period_milliseconds": "10000",
     "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "10000",
-    "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.25",
 }
 
 
@@ -130,8 +129,9 @@ def _serve() -> dict[str, str]:
         # Whom X-Forwarded-For is believed of is for `gateway.address` alone to say: the server
         # in front of it would take what a caller wrote for the caller's address.
         "FORWARDED_ALLOW_IPS": "",
-        # A dead HAProxy is noticed by its health check alone, after three failures.
-        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "0.5",
+        # A dead HAProxy is noticed by its health check alone, after three failures; another one
+        # stands in meanwhile.
+        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
         # On a machine that is short of CPU slow is not dead: to start it again makes it slower.
         "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "10",
         "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30",

@@ -27,6 +27,7 @@ from deployments.serve_replica import (
     match_routes_once,
     serve_directly,
     speak_lean,
+    tick_seldom,
 )
 from gateway.app import create_app
 
@@ -39,6 +40,7 @@ def prepare() -> None:
     """Has Serve run this process our way. To be called before Serve opens its ports."""
     listen_on_own_address()
     forget_reset_connections()
+    tick_seldom()
     match_routes_once()
     serve_directly(LEAN_ROUTES)
     speak_lean()

@@ -6,6 +6,9 @@ import time
 from importlib import import_module
 from typing import Any
 
+# Of the controller's loop: while something is being started or replaced, and otherwise.
+BUSY_PACE_SECONDS = 0.1
+CALM_PACE_SECONDS = 1.0
 # A little less than whoever deploys waits.
 _TIMEOUT_SECONDS = 150.0
 
@@ -18,6 +21,7 @@ def adapt() -> None:
     _without_fallback_proxy()
     _serve_while_building()
     _go_back_after_failures()
+    _rest_while_all_is_well()
 
 
 def _without_fallback_proxy() -> None:
@@ -74,3 +78,20 @@ def _go_back_after_failures() -> None:
         update_status(self, found, message)
 
     state._set_target_state, state._update_status = begin, update
+
+
+def _rest_while_all_is_well() -> None:
+    """The controller looks at everything ten times a second, which an idle machine feels. While all
+    applications run there is nothing to do but to look after replicas, every other second."""
+    controller: Any = import_module("ray.serve._private.controller")
+    manager, status = _applications.ApplicationStateManager, _applications.ApplicationStatus
+    settled = (status.RUNNING, status.DEPLOY_FAILED)
+    update = manager.update
+
+    def pace(self: Any) -> None:
+        update(self)
+        found = [one.status for one in self._application_states.values()]
+        is_calm = bool(found) and all(one in settled for one in found)
+        controller.CONTROL_LOOP_INTERVAL_S = CALM_PACE_SECONDS if is_calm else BUSY_PACE_SECONDS
+
+    manager.update = pace

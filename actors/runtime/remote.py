@@ -33,6 +33,9 @@ HOST_CPUS = 0.05
 MAX_CALLS = 10_000
 CALL_TIMEOUT_SECONDS = 60.0
 KEEPER_CALL_TIMEOUT_SECONDS = 3.0
+# A call costs both sides most of a millisecond, so those that only look are seldom.
+PING_SECONDS = 1.0
+SIGN_SECONDS = 5.0
 # Longer than Ray takes to start a host on a machine that is short of CPU.
 NO_SIGN_SECONDS = 30.0
 
@@ -190,6 +193,7 @@ class RayHosts:
         self._build = build
         self._handles: dict[str, Handle] = {}
         self._pings: dict[str, asyncio.Task[Any]] = {}
+        self._pinged_seconds: dict[str, float] = {}
         self._signs: dict[str, asyncio.Task[Any]] = {}
         self._signs_asked_seconds: dict[str, float] = {}
 
@@ -204,9 +208,12 @@ class RayHosts:
             if ping is not None and ping.exception() is not None:
                 log.warning("host did not answer", host=name, reason=repr(ping.exception()))
                 self._handles.pop(name, None)
+            elif ping is not None and time.monotonic() < self._pinged_seconds[name] + PING_SECONDS:
+                continue
             if name not in self._handles:
                 self._handles[name] = await asyncio.to_thread(_create, name, self._build)
             self._pings[name] = asyncio.create_task(_call(self._handles[name], "start"))
+            self._pinged_seconds[name] = time.monotonic()
 
     async def _end_if_hung(self, name: str) -> None:
         """Has Ray kill, wherever it runs, a host that gives no sign of life. On this machine it is
@@ -220,7 +227,10 @@ class RayHosts:
             # Without this flag Ray would not start it again.
             await asyncio.to_thread(ray.kill, self._handles[name], no_restart=False)
         elif sign is not None and not sign.cancelled():
-            sign.exception()  # Ray knows that it is dead, and sees to it.
+            is_fresh = now - self._signs_asked_seconds[name] < SIGN_SECONDS
+            # With an exception Ray knows that it is dead, and sees to it.
+            if sign.exception() is None and is_fresh:
+                return
         if name in self._handles:
             self._signs[name] = asyncio.create_task(_call(self._handles[name], "turns"))
             self._signs_asked_seconds[name] = now

@@ -47,7 +47,8 @@ class Watchdog:
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
         self._turns += 1
-        loop.call_later(self._look_seconds / 2, self._turn, loop)
+        # A look may fall between two turns; the next one does not.
+        loop.call_later(self._look_seconds, self._turn, loop)
 
     def _watch(self) -> None:
         seen = self._turns

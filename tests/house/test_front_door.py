@@ -419,7 +419,7 @@ def test_a_door_is_taken_over_once_there_is_somebody_to_answer(
 
 
 def _look(stopgap: Stopgap, environment: dict[str, str]) -> None:
-    time.sleep(0.3)  # it does not look more often
+    time.sleep(0.55)  # it does not look more often
     stopgap.tick(environment)
 
 

@@ -30,6 +30,7 @@ from deployments.serve_replica import (
     match_routes_once,
     serve_directly,
     speak_lean,
+    tick_seldom,
 )
 from gateway.lean_protocol import LeanProtocol
 
@@ -178,3 +179,24 @@ async def test_a_reset_connection_is_let_go_of(monkeypatch: pytest.MonkeyPatch) 
     assert await _is_held_after_a_reset(), "the server does it by itself by now"
     forget_reset_connections()
     assert not await _is_held_after_a_reset()
+
+
+async def test_the_server_looks_around_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uvicorn.Server, "main_loop", uvicorn.Server.main_loop)
+    tick_seldom()
+    slept: list[float] = []
+    ticks: list[int] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    async def on_tick(number: int) -> bool:
+        ticks.append(number)
+        return len(ticks) == 3
+
+    monkeypatch.setattr("deployments.serve_replica.asyncio.sleep", sleep)
+    server = uvicorn.Server(uvicorn.Config(lambda: None))
+    monkeypatch.setattr(server, "on_tick", on_tick)
+    await server.main_loop()
+    assert slept == [1.0, 1.0]
+    assert all(number % 10 == 0 for number in ticks), "the date is written anew with each"

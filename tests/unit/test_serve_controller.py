@@ -1,4 +1,5 @@
-"""After a deploy that failed what served before serves alone."""
+"""What Serve's controller does otherwise with us: it goes back after a deploy that failed, and rests
+while all is well."""
 
 from __future__ import annotations
 
@@ -78,3 +79,24 @@ def test_what_breaks_later_is_no_failed_deploy(state: Any) -> None:
     state._update_status(Status.UNHEALTHY, "a replica died")
     assert state._target_state is served
     assert state._status == Status.UNHEALTHY
+
+
+def test_the_controller_rests_while_all_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    controller: Any = import_module("ray.serve._private.controller")
+    kind = _applications.ApplicationStateManager
+    monkeypatch.setattr(kind, "update", lambda self: None)
+    monkeypatch.setattr(controller, "CONTROL_LOOP_INTERVAL_S", None)
+    serve_controller._rest_while_all_is_well()
+    manager = kind.__new__(kind)
+    for statuses, pace in (
+        ([], serve_controller.BUSY_PACE_SECONDS),
+        ([Status.RUNNING, Status.RUNNING], serve_controller.CALM_PACE_SECONDS),
+        ([Status.RUNNING, Status.DEPLOYING], serve_controller.BUSY_PACE_SECONDS),
+        ([Status.UNHEALTHY], serve_controller.BUSY_PACE_SECONDS),
+        ([Status.DEPLOY_FAILED], serve_controller.CALM_PACE_SECONDS),
+    ):
+        manager._application_states = {
+            str(number): SimpleNamespace(status=status) for number, status in enumerate(statuses)
+        }
+        manager.update()
+        assert pace == controller.CONTROL_LOOP_INTERVAL_S, statuses

@@ -1,5 +1,5 @@
-"""What Serve's controller does otherwise with us: it goes back after a deploy that failed, and rests
-while all is well."""
+"""What Serve's controller does otherwise with us: it goes back after a deploy that failed, and
+rests while all is well."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ PARTS = (
     ("bin/haproxy", "HAProxy", "the door"),
     ("gcs_server", "GCS", "Ray's memory: actors by name"),
     ("raylet/raylet", "raylet", "starts workers, and anew when they die"),
-    (AGENTS[-1], "in Ray's agents' place", "the raylet ends without them; they do nothing"),
+    (AGENTS[-1], "in Ray's agents' place", "the raylet wants some; they do nothing"),
     ("dashboard", "Ray's dashboard", "only where HOLDFAST_RAY_DASHBOARD asks for it"),
     ("multiprocessing", "Ray's dashboard", "only where HOLDFAST_RAY_DASHBOARD asks for it"),
     ("valkey", "Valkey", "limits, events, figures"),

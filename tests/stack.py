@@ -27,6 +27,7 @@ import asyncpg
 import httpx2
 import psutil
 
+from cli.ray_start import SLEEPER
 from core.clock import SystemClock
 from core.ids import uuid7
 from core.principal import Role
@@ -130,6 +131,10 @@ class Stack:
         """The postmaster; with a `title` such as `postgres: holdfast_host` a kind of backend."""
         folder = self.settings.home_path / "postgres"
         return [one for one in inside(folder) if title in _command(one)]
+
+    def sleepers(self) -> list[psutil.Process]:
+        """What sleeps in the place of the raylet's agents; its own command line names it too."""
+        return [one for one in self.processes(SLEEPER) if one.name() == "sleep"]
 
     def valkey(self) -> list[psutil.Process]:
         return inside(self.settings.home_path / "valkey")

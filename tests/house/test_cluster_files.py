@@ -120,6 +120,8 @@ def test_nodes_of_a_cluster_run_in_the_same_environment(
         "RAY_num_workers_soft_limit",
         "RAY_raylet_client_connect_timeout_milliseconds",
         "RAY_raylet_client_num_connect_attempts",
+        "RAY_raylet_death_check_interval_milliseconds",
+        "RAY_gcs_rpc_server_reconnect_timeout_s",
     }
     assert of_a_cluster.items() <= alone.items()
     monkeypatch.setenv("RAY_AUTH_TOKEN", "given to all")

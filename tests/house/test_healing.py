@@ -12,7 +12,6 @@ import psutil
 import pytest
 
 from cli.ray_daemons import Daemons
-from cli.ray_start import SLEEPER
 from store.embedded.leftovers import is_alive, tagged
 from tests.house.conftest import PORT
 from tests.stack import Stack
@@ -94,7 +93,7 @@ def test_the_raylet_outlives_what_sleeps_in_its_agents_place(copies: tuple[Stack
     _, copy = copies
     _wait(copy, lambda: copy.is_ready() and not copy.processes("cli.ray_start"))
     raylet = _daemons(copy).raylet.process
-    sleepers = [one for one in copy.processes(SLEEPER) if one.name() == "sleep"]
+    sleepers = copy.sleepers()
     assert len(sleepers) == 2
     for one in sleepers:
         one.kill()

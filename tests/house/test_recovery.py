@@ -18,7 +18,6 @@ import httpx2
 import psutil
 import pytest
 
-from cli.ray_start import SLEEPER
 from store.embedded.leftovers import is_alive, signal_process
 from tests.api.shop import open_shop
 from tests.house.conftest import PORT
@@ -45,8 +44,7 @@ KINDS: dict[str, Find] = {
     "controller": lambda copy: copy.processes("ray::ServeController"),
     "gcs": lambda copy: copy.processes("/gcs/gcs_server"),
     "raylet": lambda copy: copy.processes("/raylet/raylet"),
-    # What sleeps in its place; the raylet's own command line names it too.
-    "agent": lambda copy: [one for one in copy.processes(SLEEPER) if one.name() == "sleep"],
+    "agent": lambda copy: copy.sleepers(),
     "valkey": lambda copy: copy.valkey(),
     "postgres": lambda copy: copy.postgres()[:1],
 }

@@ -92,9 +92,10 @@ async def sales(tx: AsyncConnection, filters: SaleFilters, span: Span) -> Part[R
         (c.location_id, filters.location_id),
     ]
     conditions = [column == value for column, value in compared if value is not None]
+    # Of those that were not uploaded there is no index: they are most.
+    has_index = 1 if conditions or filters.offline else 0
     if filters.offline is not None:
         conditions.append(c.client_sale_id.is_not(None) == filters.offline)
-    has_index = 1 if conditions and filters.offline is not False else 0
     query = select(pos_sales)
     if filters.since is not None:
         query = query.where(c.created_at >= filters.since)

@@ -26,6 +26,7 @@ from actors.runtime.call import Call
 from actors.runtime.committing import Committing
 from actors.runtime.family import Families, Timer, sizes_of
 from actors.runtime.fetching import Fetching
+from actors.runtime.intake import Intake
 from actors.runtime.lease import Aside, Renewal, here
 from actors.runtime.mailbox import Mailbox
 from actors.runtime.memory import Memory, Working
@@ -87,6 +88,7 @@ class Host:
             self._agenda,
             self._fetching,
         )
+        self._intake = Intake(self._take_in, clock)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -161,10 +163,8 @@ class Host:
         self, envelopes: Sequence[Envelope], tell: Callable[[int, Answer], None], first: int = 0
     ) -> None:
         """As `take`, for who is told each answer by the number of its envelope, counted from
-        `first`."""
-        now_ms, now_seconds = self._clock.now_ms(), self._clock.boot_seconds()
-        for number, envelope in enumerate(envelopes, first):
-            self._take_in(envelope, now_ms, now_seconds, partial(tell, number))
+        `first`. Of many not all are taken in at once."""
+        self._intake.put(envelopes, tell, first)
 
     def _take_in(self, envelope: Envelope, now_ms: int, now_seconds: float, tell: Tell) -> None:
         shard = Shard(envelope.family, envelope.shard)

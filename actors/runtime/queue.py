@@ -17,6 +17,9 @@ _NONE: deque[Work] = deque()
 QUANTUM = 32
 # What weighs more than this part of a batch is heavy: it shares one with no other that is.
 HEAVY = 8
+# Of a batch that it shares, a lane takes this part at most: those who have little wait for all
+# of it.
+SHARE = 2
 
 
 @dataclass(slots=True, eq=False)
@@ -30,6 +33,8 @@ class _Lane:
     due: deque[Work] = field(default_factory=deque)
     waiting: deque[Work] = field(default_factory=deque)
     credit: int = 0
+    # Of the batch that is being taken, or was taken last.
+    taken: int = 0
     holds: int = 0
     late: bool = False
 
@@ -132,19 +137,26 @@ class FairQueue:
         returned apart, a list for each such lane, and the lane is held."""
         taken: list[Work] = []
         stopped: list[list[Work]] = []
-        heavy = weight // HEAVY
+        # What a work takes of a batch at least: there are no more than `number`.
+        least, heavy = -(-weight // number), weight // HEAVY
         ready = [(name, lane) for name, lane in self._lanes.items() if lane.front()]
-        while ready and len(taken) < number and weight > 0:
+        share = weight if len(ready) < 2 else weight // SHARE
+        for _, lane in ready:
+            lane.taken = 0
+        while ready and weight > 0:
             before = len(taken)
             for name, lane in ready:
-                if len(taken) >= number or weight <= 0:
+                if weight <= 0:
                     break  # who has not had a turn is first in the next batch
                 self._lanes.move_to_end(name)
                 lane.credit += QUANTUM
-                weight -= self._take_from(lane, taken, number, weight, stops)
+                most = min(weight, share - lane.taken)
+                spent = self._take_from(lane, taken, most, least, stops)
+                lane.taken += spent
+                weight -= spent
                 if (front := lane.front()) and stops(front[0]):
                     stopped.append(self._stop(lane, number, stops))
-            ready = [(name, lane) for name, lane in ready if lane.front()]
+            ready = [one for one in ready if one[1].front() and one[1].taken < share]
             if taken and len(taken) == before and all(_weight(lane) > heavy for _, lane in ready):
                 break  # whoever is light need not wait for what is left
         for name, lane in list(self._lanes.items()):
@@ -155,20 +167,21 @@ class FairQueue:
         self,
         lane: _Lane,
         taken: list[Work],
-        number: int,
-        weight: int,
+        most: int,
+        least: int,
         stops: Callable[[Work], bool],
     ) -> int:
-        """Takes what the lane's credit pays for; returns what that weighs."""
+        """Takes what the lane's credit pays for, `most` of the batch if one of its works takes
+        `least`; returns how much that is."""
         spent = 0
-        while (front := lane.front()) and len(taken) < number and spent < weight:
+        while (front := lane.front()) and spent < most:
             work = front[0]
             if stops(work) or work.weight > lane.credit:
                 break
             front.popleft()
             self._number -= 1
             lane.credit -= work.weight
-            spent += work.weight
+            spent += max(work.weight, least)
             taken.append(work)
         return spent
 

@@ -12,7 +12,8 @@ import asyncpg
 import pytest
 
 from actors.runtime import mailbox
-from actors.runtime.mailbox import Mailbox, Pace
+from actors.runtime.host import Host
+from actors.runtime.mailbox import Pace
 from actors.runtime.wire import Envelope, Outcome
 from actors.stock import model as m
 from core.ids import uuid7
@@ -98,11 +99,11 @@ async def _neighbour(urls: Urls, culprit: Culprit) -> tuple[Outcome, bool]:
         async with node.host._turn:
             many = node.host.take(asked)
             node.host._call_due(cluster.clock.now_ms())
-            await _queued(node.host._mailbox)
+            await _queued(node.host)
             one = asyncio.create_task(node.host.submit([small.envelope(_hold(product))]))
             await asyncio.sleep(0)  # It is taken in.
             assert _of(node, small)
-            await _queued(node.host._mailbox)
+            await _queued(node.host)
         (answer,) = await one
         waiting = _of(node, big)
         assert node.alive
@@ -112,10 +113,11 @@ async def _neighbour(urls: Urls, culprit: Culprit) -> tuple[Outcome, bool]:
         return answer.outcome, waiting
 
 
-async def _queued(box: Mailbox) -> None:
+async def _queued(host: Host) -> None:
     """Returns when all that was not turned away waits to be decided."""
+    box = host._mailbox
     async with asyncio.timeout(10):
-        while len(box.ready) < len(box):
+        while not host._intake.is_idle or len(box.ready) < len(box):
             await asyncio.sleep(0.01)
 
 

@@ -41,6 +41,15 @@ def test_who_comes_last_with_little_need_not_wait_for_who_has_much() -> None:
     assert one in taken
 
 
+def test_whoever_has_much_takes_half_of_a_batch_that_others_share() -> None:
+    many, one = [_work(BIG, 2) for _ in range(1_000)], _work(SMALL, 2)
+    taken, _ = _queue(*many, one).take(500, 2_000)
+    assert (len(taken), one in taken) == (251, True)
+    taken, _ = _queue(*many, *(_work(SMALL, 2) for _ in range(1_000))).take(500, 2_000)
+    assert len(taken) == 500
+    assert len(_queue(*many).take(500, 2_000)[0]) == 500, "alone it has all of it"
+
+
 def test_a_light_work_does_not_share_its_batch_with_a_heavy_one() -> None:
     heavy, light = [_work(BIG, 2_000) for _ in range(5)], _work(SMALL, 3)
     queue = _queue(*heavy, light)

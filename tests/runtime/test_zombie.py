@@ -37,7 +37,7 @@ CREATE FUNCTION wait_in_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
   END IF;
   RETURN NULL;
 END $$;
-CREATE TRIGGER waits BEFORE INSERT ON reservations EXECUTE FUNCTION wait_in_commit();
+CREATE TRIGGER waits BEFORE INSERT OR UPDATE ON reservations EXECUTE FUNCTION wait_in_commit();
 SELECT pg_advisory_lock(1)"""
 _WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 

@@ -74,6 +74,12 @@ def memory_of_answers_off(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Mailbox, "known", lambda *arguments: False)
 
 
+def repeats_unknown(patch: pytest.MonkeyPatch) -> None:
+    """Nobody remembers: neither the host nor the log, which is asked where the host forgot."""
+    memory_of_answers_off(patch)
+    log_unread(patch)
+
+
 def answers_first(patch: pytest.MonkeyPatch) -> None:
     """Answers, and then commits."""
     write = Committing._write

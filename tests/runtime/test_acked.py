@@ -58,7 +58,7 @@ async def test_acked_is_durable_and_happened_once(
     tally(kills=kills, commands=found.asked, audits=1)
 
 
-@pytest.mark.parametrize("off", [sabotage.answers_first, sabotage.memory_of_answers_off])
+@pytest.mark.parametrize("off", [sabotage.answers_first, sabotage.repeats_unknown])
 async def test_a_loss_or_a_double_is_caught_without(
     urls: Urls, rng: random.Random, off: Sabotage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

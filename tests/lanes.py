@@ -52,6 +52,11 @@ QUICK: dict[str, tuple[str, ...]] = {
 OUTCOMES = ("failed", "passed", "skipped", "xfailed", "xpassed", "warning", "error")
 NOTHING_COLLECTED = 5
 INTERRUPTED = 130
+# Thrice what the slowest lane needs. One test has five minutes, by pytest's own clock; this is for
+# what is none, such as a session that does not end.
+MOST_SECONDS = 1_500.0
+# To stop what it has started.
+FAREWELL_SECONDS = 60.0
 _LOOK_AGAIN_SECONDS = 0.1
 _CLOSING = re.compile(r"^(?:=+ )?(?P<counts>\d+ \w+(?:, \d+ \w+)*) in [\d.]+s\b", re.MULTILINE)
 _COLOR = re.compile(r"\x1b\[[\d;]*m")
@@ -66,12 +71,23 @@ class Lane:
     output: Path
     began: float = field(default_factory=time.monotonic)
     ended: float | None = None
+    told: list[signal.Signals] = field(default_factory=list)
 
     def is_over(self) -> bool:
         if self.process.poll() is None:
+            self._end_if_it_hangs()
             return False
         self.ended = self.ended or time.monotonic()
         return True
+
+    def _end_if_it_hangs(self) -> None:
+        """By a Ctrl-C, at which pytest says where it is and stops what it has started; if that
+        does not help by an abort, at which its faulthandler says where each thread is."""
+        late = self.seconds - MOST_SECONDS
+        for number, after in ((signal.SIGINT, 0.0), (signal.SIGABRT, FAREWELL_SECONDS)):
+            if late > after and number not in self.told:
+                self.told.append(number)
+                self.process.send_signal(number)
 
     @property
     def seconds(self) -> float:
@@ -79,6 +95,16 @@ class Lane:
 
     def text(self) -> str:
         return _COLOR.sub("", self.output.read_text(errors="replace"))
+
+    def figures(self) -> str:
+        """A line about a lane that is over."""
+        said = counts(self.text())
+        figures = ", ".join(f"{said[what]} {what}" for what in OUTCOMES if said[what])
+        return (
+            f"lane {self.name}: {figures or 'no closing line'} in {self.seconds:.0f} s,"
+            f" exit status {self.process.returncode}"
+            + (", ended because it hung" if self.told else "")
+        )
 
 
 def counts(text: str) -> Counter[str]:
@@ -126,7 +152,7 @@ def run(lanes: Mapping[str, Sequence[str]], options: Sequence[str] = ()) -> int:
         running: list[Lane] = []
         with _signals_passed_on(running) as interrupted:
             for name in lanes:
-                running.append(_start(name, (*lanes[name], *options), Path(folder)))
+                running.append(start(name, (*lanes[name], *options), Path(folder)))
             for lane in running:
                 _follow(lane, running)
         total: Counter[str] = Counter()
@@ -137,18 +163,14 @@ def run(lanes: Mapping[str, Sequence[str]], options: Sequence[str] = ()) -> int:
             for line in failures(text):
                 print(line)
         for lane in running:
-            said = counts(lane.text())
-            figures = ", ".join(f"{said[what]} {what}" for what in OUTCOMES if said[what])
-            print(
-                f"lane {lane.name}: {figures or 'no closing line'} in {lane.seconds:.0f} s,"
-                f" exit status {lane.process.returncode}"
-            )
+            print(lane.figures())
     status = INTERRUPTED if interrupted else status_of(one.process.returncode for one in running)
     print(closing_line(total, time.monotonic() - began), flush=True)
     return status
 
 
-def _start(name: str, arguments: Sequence[str], folder: Path) -> Lane:
+def start(name: str, arguments: Sequence[str], folder: Path) -> Lane:
+    """What the lane prints goes to a file in `folder`."""
     output = folder / name
     color = ["--color=yes"] if sys.stdout.isatty() else []
     with output.open("wb") as file:

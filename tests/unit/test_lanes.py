@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tests.lanes import (
     counts,
     failures,
     run,
+    start,
     status_of,
 )
 
@@ -124,15 +126,58 @@ def test_a_ctrl_c_ends_every_lane_in_order(tmp_path: Path) -> None:
         text=True,
         cwd=ROOT,
     )
-    deadline = time.monotonic() + 60
-    while not all((tmp_path / name / "begun").exists() for name in lanes):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    _wait(lambda: all((tmp_path / name / "begun").exists() for name in lanes))
     runner.send_signal(signal.SIGINT)
     said, _ = runner.communicate(timeout=60)
     assert runner.returncode == 130
     assert said.count("KeyboardInterrupt") >= 2
     assert all((tmp_path / name / "stopped").exists() for name in lanes), "fixtures were ended"
+
+
+DEAF = """
+import pathlib, signal, time
+
+def test_it():
+    signal.signal(signal.SIGINT, lambda *_: None)
+    pathlib.Path({folder!r}, "begun").touch()
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "farewell_seconds", "status", "says_where"),
+    [
+        (WAITS, 60, 2, "test_hangs.py:11: KeyboardInterrupt"),
+        (DEAF, 1, -signal.SIGABRT, 'test_hangs.py", line 7 in'),
+    ],
+)
+def test_a_lane_that_hangs_is_ended_and_says_where(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    farewell_seconds: float,
+    status: int,
+    says_where: str,
+) -> None:
+    """At a Ctrl-C; or at an abort, where it does not hear that."""
+    file = tmp_path / "test_hangs.py"
+    file.write_text(text.format(folder=str(tmp_path)))
+    lane = start("hangs", (str(file), "-c", "/dev/null", "-p", "no:cacheprovider"), tmp_path)
+    _wait(lambda: (tmp_path / "begun").exists())
+    assert not lane.is_over()
+    monkeypatch.setattr("tests.lanes.MOST_SECONDS", 0.0)
+    monkeypatch.setattr("tests.lanes.FAREWELL_SECONDS", lane.seconds + farewell_seconds)
+    _wait(lane.is_over)
+    assert lane.process.returncode == status
+    assert says_where in lane.text()
+    assert lane.figures().endswith("ended because it hung")
+
+
+def _wait(until: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not until():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 WHERE = """

@@ -12,8 +12,9 @@ import httpx2
 from core.settings import Settings
 from deployments.pos.card_sales import CardSales, CardWorker
 from deployments.pos.provider import CardProvider, Charge, Sandbox
+from tests.api.harness import Served
 from tests.api.shop import done
-from tests.api.till_kit import TillShop, till_shop
+from tests.api.till_kit import TillShop, new_till_shop, till_served
 
 PRICE = 7.0
 
@@ -30,10 +31,22 @@ class Broken(Sandbox):
 
 
 @asynccontextmanager
+async def new_card_shop(served: Served) -> AsyncIterator[TillShop]:
+    resources: Any = served.resources
+    whole, resources.cards = (
+        resources.cards,
+        saga(resources, Broken(resources.db, slow_seconds=0.1)),
+    )
+    try:
+        yield await new_till_shop(served)
+    finally:
+        resources.cards = whole
+
+
+@asynccontextmanager
 async def card_shop(settings: Settings, **rest: Any) -> AsyncIterator[TillShop]:
-    async with till_shop(settings, **rest) as opened:
-        resources: Any = opened.served.resources
-        resources.cards = saga(resources, Broken(resources.db, slow_seconds=0.1))
+    """In an application of its own. `rest` goes to `serving`."""
+    async with till_served(settings, **rest) as served, new_card_shop(served) as opened:
         yield opened
 
 

@@ -7,9 +7,13 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from core.principal import Role
+from core.settings import Settings
+from tests.api.harness import Served
 from tests.api.shop import Shop, open_shop
+from tests.api.till_kit import till_served
 from tests.stack import FIRST_PORT, Layout, Stack, running_stack
 
 PORTS: dict[Layout, int] = {"single": FIRST_PORT, "split": FIRST_PORT + 60}
@@ -71,6 +75,14 @@ def untouched_hold(stack: Stack) -> tuple[str, dict[str, Any]]:
             return stack.token(Role.OWNER, opened.tenant, opened.owner.id), hold
 
     return asyncio.run(make())
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def till(embedded: Settings) -> AsyncIterator[Served]:
+    """Every capability in this process, with shard hosts: started once for a module, whose tests
+    each open a business of their own."""
+    async with till_served(embedded) as served:
+        yield served
 
 
 @pytest.fixture

@@ -7,22 +7,37 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from core.errors import Unavailable
 from core.principal import Role
 from core.settings import Settings
 from deployments.pos.card_sales import MAX_REFUND_ATTEMPTS
 from deployments.pos.provider import RefundRefused, Sandbox
-from tests.api.card_kit import PRICE, audit, card_shop, dying, is_cut, kept, pay, saga, settle
+from tests.api.card_kit import (
+    PRICE,
+    audit,
+    card_shop,
+    dying,
+    is_cut,
+    kept,
+    new_card_shop,
+    pay,
+    saga,
+    settle,
+)
+from tests.api.harness import Served
 from tests.api.shop import done, problem
 from tests.api.till_kit import TillShop
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CASH = [{"method": "cash", "amount": PRICE}]
 
 
-@pytest.fixture
-async def shop(embedded: Settings) -> AsyncIterator[TillShop]:
-    async with card_shop(embedded) as opened:
+@pytest_asyncio.fixture(loop_scope="module")
+async def shop(till: Served) -> AsyncIterator[TillShop]:
+    async with new_card_shop(till) as opened:
         yield opened
 
 
@@ -44,22 +59,23 @@ async def test_no_sale_in_a_later_shift(shop: TillShop) -> None:
     assert (await kept(shop), await shop.available(tea)) == (0, 2)
 
 
-async def test_no_sale_after_its_hold(shop: TillShop) -> None:
-    tea = await shop.product(PRICE, 3)
-    began = await pay(shop, tea, "tok_unknown", key="k")
-    resources: Any = shop.served.resources
-    whole = resources.cards
-    resources.cards = saga(resources, Sandbox(resources.db))
-    # A quarter of an hour is over, at the worker's and at the owner's.
-    cluster = await resources.bus.cluster()
-    cluster.clock.ahead_ms = 16 * 60_000
-    resources.cards._clock = cluster.clock
-    await settle(shop)
-    resources.cards = whole
-    ended = done(await shop.owner.get(began.headers["location"]))
-    assert (ended["status"], ended["problem"]) == ("refunded", "sale_too_late")
-    problem(await pay(shop, tea, "tok_unknown", key="k"), 409, "sale_not_completed")
-    assert await audit(shop, tea, 3) == (0, 0)
+async def test_no_sale_after_its_hold(embedded: Settings) -> None:
+    async with card_shop(embedded) as shop:
+        tea = await shop.product(PRICE, 3)
+        began = await pay(shop, tea, "tok_unknown", key="k")
+        resources: Any = shop.served.resources
+        whole = resources.cards
+        resources.cards = saga(resources, Sandbox(resources.db))
+        # A quarter of an hour is over, at the worker's and at the owner's.
+        cluster = await resources.bus.cluster()
+        cluster.clock.ahead_ms = 16 * 60_000
+        resources.cards._clock = cluster.clock
+        await settle(shop)
+        resources.cards = whole
+        ended = done(await shop.owner.get(began.headers["location"]))
+        assert (ended["status"], ended["problem"]) == ("refunded", "sale_too_late")
+        problem(await pay(shop, tea, "tok_unknown", key="k"), 409, "sale_not_completed")
+        assert await audit(shop, tea, 3) == (0, 0)
 
 
 async def test_called_off_at_the_till(shop: TillShop) -> None:

@@ -7,17 +7,29 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
-from core.settings import Settings
 from deployments.pos.provider import Sandbox
-from tests.api.card_kit import PRICE, audit, card_shop, cut_after_each_step, kept, pay, saga, settle
+from tests.api.card_kit import (
+    PRICE,
+    audit,
+    cut_after_each_step,
+    kept,
+    new_card_shop,
+    pay,
+    saga,
+    settle,
+)
+from tests.api.harness import Served
 from tests.api.shop import done, problem
 from tests.api.till_kit import TillShop
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest.fixture
-async def shop(embedded: Settings) -> AsyncIterator[TillShop]:
-    async with card_shop(embedded) as opened:
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def shop(till: Served) -> AsyncIterator[TillShop]:
+    async with new_card_shop(till) as opened:
         yield opened
 
 

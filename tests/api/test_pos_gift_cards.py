@@ -7,21 +7,24 @@ from typing import Any
 
 import httpx2
 import pytest
+import pytest_asyncio
 
 from core.principal import Role
-from core.settings import Settings
 from gateway.throttle import GIFT_CARD_GUESSES, Throttle
-from tests.api.card_kit import audit, card_shop, kept, settle
+from tests.api.card_kit import audit, kept, new_card_shop, settle
+from tests.api.harness import Served
 from tests.api.shop import done, problem
 from tests.api.till_kit import Clerk, TillShop
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 BALANCE = "/api/pos/gift-cards/balance"
 PLASTIC = "ABCD-EFGH-JKMN-PQRS"
 
 
-@pytest.fixture
-async def shop(embedded: Settings) -> AsyncIterator[TillShop]:
-    async with card_shop(embedded) as opened:
+@pytest_asyncio.fixture(loop_scope="module")
+async def shop(till: Served) -> AsyncIterator[TillShop]:
+    async with new_card_shop(till) as opened:
         yield opened
 
 
@@ -176,10 +179,12 @@ async def test_a_code_is_not_put_aside(shop: TillShop) -> None:
     done(await shop.owner.post("/api/pos/parked-sales", parked))
 
 
-async def test_nobody_finds_a_card_by_trying(shop: TillShop) -> None:
+async def test_nobody_finds_a_card_by_trying(
+    shop: TillShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By none of the ways that tell whether there is one; whoever knows theirs is not held up."""
     served = shop.served.resources
-    served.edge.throttle = Throttle(served.redis, served.clock)
+    monkeypatch.setattr(served.edge, "throttle", Throttle(served.redis, served.clock))
     done(await sell(shop, gift(50, code=PLASTIC)))
     thief, cashier = shop.clerk(Role.CASHIER), shop.clerk(Role.CASHIER)
     tea = await shop.product(10, 300)

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import httpx2
 import pytest
+import pytest_asyncio
 
 from actors.till import sell
 from core.principal import Role
-from core.settings import Settings
 from store.business import open_business
 from store.engine import Scope
+from tests.api.harness import Served
 from tests.api.offline_kit import ROUTE, ago, close, offline, refused, upload
 from tests.api.shop import done, problem
-from tests.api.till_kit import TillShop, till_shop
+from tests.api.till_kit import TillShop, new_till_shop
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.fixture
-async def shop(embedded: Settings) -> AsyncIterator[TillShop]:
-    async with till_shop(embedded) as opened:
-        yield opened
+@pytest_asyncio.fixture(loop_scope="module")
+async def shop(till: Served) -> TillShop:
+    return await new_till_shop(till)
 
 
 async def test_what_was_charged_is_recorded_as_it_was(shop: TillShop) -> None:

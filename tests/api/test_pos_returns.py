@@ -6,24 +6,25 @@ import asyncio
 import base64
 import hashlib
 import re
-from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from core.principal import Role
-from core.settings import Settings
+from tests.api.harness import Served
 from tests.api.shop import done, problem
-from tests.api.till_kit import TillShop, till_shop
+from tests.api.till_kit import TillShop, new_till_shop
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CASH = {"method": "cash", "amount": 20}
 WHY = {"reason": "wrong tea"}
 BALANCE, DISABLE = "/api/pos/gift-cards/balance", "/api/pos/gift-cards/disable"
 
 
-@pytest.fixture
-async def shop(embedded: Settings) -> AsyncIterator[TillShop]:
-    async with till_shop(embedded) as opened:
-        yield opened
+@pytest_asyncio.fixture(loop_scope="module")
+async def shop(till: Served) -> TillShop:
+    return await new_till_shop(till)
 
 
 async def test_what_comes_back_is_never_more_than_was_sold_or_paid(shop: TillShop) -> None:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import pytest_asyncio
 
 from core.principal import Role
-from core.settings import Settings
+from tests.api.harness import Served
 from tests.api.shop import done, problem
-from tests.api.till_kit import TillShop, till_shop
+from tests.api.till_kit import TillShop, new_till_shop
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.fixture
-async def shop(embedded: Settings) -> AsyncIterator[TillShop]:
-    async with till_shop(embedded) as opened:
-        yield opened
+@pytest_asyncio.fixture(loop_scope="module")
+async def shop(till: Served) -> TillShop:
+    return await new_till_shop(till)
 
 
 async def test_a_sale_moves_stock_drawer_and_number_together(shop: TillShop) -> None:

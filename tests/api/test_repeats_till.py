@@ -10,18 +10,22 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import pytest_asyncio
 
 from core.settings import Settings
 from gateway import keys
-from tests.api.card_kit import PRICE, audit, card_shop, kept, pay
+from tests.api.card_kit import PRICE, audit, card_shop, kept, new_card_shop, pay
+from tests.api.harness import Served
 from tests.api.shop import done, problem
 from tests.api.till_kit import TillShop
 from tests.runtime.kit import SteerableClock
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest.fixture
-async def shop(embedded: Settings) -> AsyncIterator[TillShop]:
-    async with card_shop(embedded) as opened:
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def shop(till: Served) -> AsyncIterator[TillShop]:
+    async with new_card_shop(till) as opened:
         yield opened
 
 
@@ -90,7 +94,9 @@ async def test_after_the_card_that_was_sold_has_expired(embedded: Settings, meth
 
 
 @pytest.mark.parametrize("is_kept", [True, False], ids=["added", "replaced"])
-async def test_after_the_signing_key_was_rotated(shop: TillShop, is_kept: bool) -> None:
+async def test_after_the_signing_key_was_rotated(
+    shop: TillShop, is_kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The code is the one on the paper, or it is not told at all."""
     tea = await shop.product(2.5)
     body = {"registerId": shop.register, "refundTo": "store_credit"}
@@ -122,8 +128,9 @@ async def test_after_the_signing_key_was_rotated(shop: TillShop, is_kept: bool) 
     new = keys._by_id(keys._read(folder))
     try:
         # The tokens of this test's people are good until they end.
-        shop.served.resources.edge.tokens._keys = _Trusting(old)
-        ring._keys = new if is_kept else {name: key for name, key in new.items() if name not in old}
+        monkeypatch.setattr(shop.served.resources.edge.tokens, "_keys", _Trusting(old))
+        found = new if is_kept else {name: key for name, key in new.items() if name not in old}
+        monkeypatch.setattr(ring, "_keys", found)
         assert await codes() == (first if is_kept else [None] * 3)
     finally:
         added.unlink()

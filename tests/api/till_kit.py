@@ -135,15 +135,26 @@ class TillShop:
 
 
 @asynccontextmanager
-async def till_shop(settings: Settings, **rest: Any) -> AsyncIterator[TillShop]:
-    """A new business, whose currency is the euro, with a register and an open shift. `rest` goes
-    to `serving`."""
+async def till_served(settings: Settings, **rest: Any) -> AsyncIterator[Served]:
+    """Every capability, without rate limits. `rest` goes to `serving`."""
     unlimited = settings.model_copy(update={"rate_limit": "off"})
     async with serving(unlimited, CAPABILITIES, **rest) as served:
-        tenant = uuid7()
-        async with served.resources.db.transaction(Scope(tenant)) as tx:
-            await open_business(tx, tenant, "Shop", "EUR", "Europe/Berlin")
-        shop = TillShop(served, tenant, Clerk(uuid7(), served.http, {}))
-        shop.owner = shop.clerk(Role.OWNER)
-        shop.register = await shop.open_register()
-        yield shop
+        yield served
+
+
+async def new_till_shop(served: Served) -> TillShop:
+    """A new business, whose currency is the euro, with a register and an open shift."""
+    tenant = uuid7()
+    async with served.resources.db.transaction(Scope(tenant)) as tx:
+        await open_business(tx, tenant, "Shop", "EUR", "Europe/Berlin")
+    shop = TillShop(served, tenant, Clerk(uuid7(), served.http, {}))
+    shop.owner = shop.clerk(Role.OWNER)
+    shop.register = await shop.open_register()
+    return shop
+
+
+@asynccontextmanager
+async def till_shop(settings: Settings, **rest: Any) -> AsyncIterator[TillShop]:
+    """A new business in an application of its own. `rest` goes to `serving`."""
+    async with till_served(settings, **rest) as served:
+        yield await new_till_shop(served)

@@ -6,7 +6,9 @@ be named here, with the reason why nobody's business is in it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -92,16 +94,17 @@ SPECIAL: dict[tuple[str, str], Any] = {
 
 @pytest.fixture
 async def owner(embedded: Settings) -> AsyncIterator[asyncpg.Connection]:
-    async for connection in connected(embedded.owner_database_url):
+    async with connected(embedded.owner_database_url) as connection:
         yield connection
 
 
 @pytest.fixture
 async def app(embedded: Settings) -> AsyncIterator[asyncpg.Connection]:
-    async for connection in connected(embedded.app_database_url):
+    async with connected(embedded.app_database_url) as connection:
         yield connection
 
 
+@asynccontextmanager
 async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(url)
     try:
@@ -110,31 +113,40 @@ async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
         await connection.close()
 
 
-@pytest.fixture
-async def tenants(owner: asyncpg.Connection) -> tuple[UUID, UUID]:
-    """Two businesses with a row of each in every walled table."""
+@pytest.fixture(scope="module")
+def tenants(embedded: Settings) -> tuple[UUID, UUID]:
+    """Two businesses with a row of each in every walled table, which every test leaves there."""
+    return asyncio.run(_two_tenants(embedded))
+
+
+async def _two_tenants(embedded: Settings) -> tuple[UUID, UUID]:
     made = uuid4(), uuid4()
-    for tenant in made:
-        user = uuid4()
-        await insert(owner, "users", id=user, email=f"{user}@shop.test")
-        await insert(owner, "businesses", id=tenant)
-        for table in all_tables().sorted_tables:
-            name = table.name
-            if name not in WALLED:
-                continue
-            # Each thing has its tenant's id, so that what refers to it finds it.
-            known = {"tenant_id": tenant, "created_by": user, "user_id": user, "id": tenant}
-            known["location_id"] = tenant  # the main location
-            known |= {column.name: tenant for column in table.c if refers_to_walled(column)}
-            if name == "product_variants":
-                del known["id"]  # its ids and those of products are one space
-            given = {
-                column: value
-                for column, value in known.items()
-                if column in table.c and isinstance(table.c[column].type, types.Uuid)
-            }
-            await insert(owner, name, **given)
+    async with connected(embedded.owner_database_url) as owner:
+        for tenant in made:
+            await _a_row_in_each(owner, tenant)
     return made
+
+
+async def _a_row_in_each(owner: asyncpg.Connection, tenant: UUID) -> None:
+    user = uuid4()
+    await insert(owner, "users", id=user, email=f"{user}@shop.test")
+    await insert(owner, "businesses", id=tenant)
+    for table in all_tables().sorted_tables:
+        name = table.name
+        if name not in WALLED:
+            continue
+        # Each thing has its tenant's id, so that what refers to it finds it.
+        known = {"tenant_id": tenant, "created_by": user, "user_id": user, "id": tenant}
+        known["location_id"] = tenant  # the main location
+        known |= {column.name: tenant for column in table.c if refers_to_walled(column)}
+        if name == "product_variants":
+            del known["id"]  # its ids and those of products are one space
+        given = {
+            column: value
+            for column, value in known.items()
+            if column in table.c and isinstance(table.c[column].type, types.Uuid)
+        }
+        await insert(owner, name, **given)
 
 
 def refers_to_walled(column: Column[Any]) -> bool:
@@ -271,10 +283,13 @@ async def test_nobody_writes_into_another_tenant(
     # Giving a row away is refused whatever rights there are; taking away finds only one's own.
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await app.execute(f"UPDATE {name} SET tenant_id = $1", theirs)
+    transaction = app.transaction()
+    await transaction.start()
     if await may(app, "DELETE", name):
         await app.execute(f"DELETE FROM {name}")
     await act_as(app, theirs)
     assert await app.fetchval(f"SELECT count(*) FROM {name}") >= 1
+    await transaction.rollback()
 
 
 @pytest.mark.parametrize("name", AGGREGATES)

@@ -6,16 +6,20 @@ import asyncio
 import copy
 import json
 from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import httpx2
 import pytest
+import pytest_asyncio
 
 from core.principal import Role
 from tests.api.case import Call, RouteId
 from tests.api.cases import CASES, WITH_BODY, url
-from tests.api.shop import Shop, everything_of, problem
+from tests.api.shop import Shop, everything_of, open_shop, problem
 from tests.stack import Stack
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 AT_ONCE = 16
 # What takes a password or a mailed link's token, ends the session that asks, or changes nothing.
@@ -76,13 +80,34 @@ class Bad(NamedTuple):
     field: str | None
 
 
-@pytest.fixture
-async def untouched(shop: Shop) -> AsyncIterator[Shop]:
-    """A shop about which nothing may have changed when the test ends."""
-    await shop.reserve(await shop.product(5), 2)
-    before = await everything_of(shop), await people(shop)
-    yield shop
-    assert (await everything_of(shop), await people(shop)) == before
+@dataclass
+class Witness:
+    """A shop, and all that there was of it when it was last looked at."""
+
+    shop: Shop
+    seen: Any = None
+
+    async def look(self) -> Any:
+        self.seen = await everything_of(self.shop), await people(self.shop)
+        return self.seen
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def witness(stack: Stack) -> AsyncIterator[Witness]:
+    async with open_shop(stack) as shop:
+        await shop.reserve(await shop.product(5), 2, ttlSeconds=3_600)
+        witness = Witness(shop)
+        await witness.look()
+        yield witness
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def untouched(witness: Witness) -> AsyncIterator[Shop]:
+    """A shop about which nothing may have changed when the test ends: the same one for all, since
+    nothing changes."""
+    before = witness.seen
+    yield witness.shop
+    assert await witness.look() == before
 
 
 async def people(shop: Shop) -> list[Any]:

@@ -25,11 +25,13 @@ from core.principal import Role
 from gateway.openapi import describe
 from tests.api.cases import routes
 from tests.api.shop import Shop
+from tests.runtime.conftest import LONG
 from tests.stack import Stack
 
 # All operations together, per layout; each gets its share, and says so if it was too little.
 BUDGET_SECONDS = 60.0
-EXAMPLES = 25
+# Other ones in each run, and in each layout.
+EXAMPLES = 50 if LONG else 10
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

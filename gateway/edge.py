@@ -38,6 +38,7 @@ class Edge:
         *,
         process: str,
         limits: Limits | None = None,
+        passwords: Passwords | None = None,
     ) -> None:
         limited = settings.rate_limit == "on"
         self.settings = settings
@@ -48,7 +49,7 @@ class Edge:
         self.limiter = RateLimiter(redis, clock, enabled=limited, limits=limits)
         self.throttle = Throttle(redis, clock, enabled=limited)
         self.turns = Turns()
-        self.passwords = Passwords()
+        self.passwords = passwords or Passwords()
         self.space = Space(settings)
         self.metrics = MetricsPublisher(redis, process)
         self._revocations = RevocationWatcher(db, self.tokens, clock)

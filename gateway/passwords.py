@@ -42,8 +42,8 @@ def weakness(password: str) -> str | None:
 class Passwords:
     """argon2id with the parameters that OWASP recommends (19 MiB, two passes, one lane)."""
 
-    def __init__(self) -> None:
-        self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+    def __init__(self, passes: int = 2, memory_kib: int = 19_456) -> None:
+        self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="argon2")
         self._waiting = 0
         # What an unknown account's password is compared with, so that it takes as long.

@@ -154,6 +154,7 @@ def running_stack(
     layout: Layout = "single",
     port: int = FIRST_PORT,
     rate_limit: str = "off",
+    replicas: int = 2,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Stack]:
     """Starts a copy, waits until it is ready, and stops it when the block ends. Its processes
@@ -164,6 +165,7 @@ def running_stack(
             "port": port,
             "layout": layout,
             "rate_limit": rate_limit,
+            "replicas": replicas,
             "access_token_ttl_seconds": TOKEN_TTL_SECONDS,
             "database_url": None,
             "redis_url": None,
@@ -204,6 +206,7 @@ def copy_environment(settings: Settings) -> dict[str, str]:
         "HOLDFAST_PORT": str(settings.port),
         "HOLDFAST_LAYOUT": settings.layout,
         "HOLDFAST_RATE_LIMIT": settings.rate_limit,
+        "HOLDFAST_REPLICAS": str(settings.replicas),
         "HOLDFAST_ACCESS_TOKEN_TTL_SECONDS": str(settings.access_token_ttl_seconds),
         "HOLDFAST_CORS_ORIGINS": CORS_ORIGIN,
     }

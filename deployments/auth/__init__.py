@@ -1,5 +1,1 @@
 """Who people are, which business they act for, and the keys that machines use."""
-
-from deployments.auth.routes import capability
-
-__all__ = ["capability"]

@@ -1,5 +1,1 @@
 """Products: what a business sells, open to everyone's eyes and to its own managers' hands."""
-
-from deployments.catalog.routes import capability
-
-__all__ = ["capability"]

@@ -17,6 +17,9 @@ from tests.api.till_kit import till_served
 from tests.stack import FIRST_PORT, Layout, Stack, running_stack
 
 PORTS: dict[Layout, int] = {"single": FIRST_PORT, "split": FIRST_PORT + 60}
+# Two of one application are told apart by nobody in the single layout; what the split one adds is
+# that there are two applications.
+REPLICAS: dict[Layout, int] = {"single": 2, "split": 1}
 # What has an application of its own in the split layout; all else is served there as it is in
 # the single one.
 APART = "/api/inventory"
@@ -60,7 +63,8 @@ def stack(
     tests so that all of one layout come together."""
     layout: Layout = request.param
     home = tmp_path_factory.mktemp(f"stack-{layout}")
-    with running_stack(home, layout=layout, port=PORTS[layout]) as running:
+    replicas = REPLICAS[layout]
+    with running_stack(home, layout=layout, port=PORTS[layout], replicas=replicas) as running:
         yield running
 
 

@@ -14,7 +14,8 @@ from fastapi import FastAPI
 from actors.runtime.bus import Decided
 from core.clock import Clock, SystemClock
 from core.settings import Settings
-from deployments import auth, meta
+from deployments import meta
+from deployments.auth.routes import capability as auth
 from deployments.business.places import Places
 from deployments.inventory.owners import ProductOwners
 from deployments.pos.card_sales import CardSales
@@ -23,12 +24,13 @@ from deployments.pos.provider import Sandbox
 from gateway.app import create_app
 from gateway.capability import Capability
 from gateway.edge import Edge
+from gateway.passwords import Passwords
 from gateway.rate_limit import Limits
 from store.engine import Database, open_transactions
 from store.redis import Redis
 from tests.runtime.kit import Cluster, Urls
 
-BASE = (meta.capability, auth.capability)
+BASE = (meta.capability, auth)
 
 
 class LazyBus:
@@ -72,6 +74,8 @@ class InProcess:
     redis_url: str | None = None
     process: str = "replica-test"
     clock: Clock = field(default_factory=SystemClock)
+    # Who comes in by a password costs more than all else that a test asks; here it is cheap.
+    passwords: Passwords = field(default_factory=lambda: Passwords(passes=1, memory_kib=64))
 
     def __post_init__(self) -> None:
         self.db = Database(self.settings.app_database_url)
@@ -82,7 +86,13 @@ class InProcess:
         self.bus = LazyBus(self.settings)
         self.cards = CardSales(self.db, self.bus, Sandbox(self.db), self.clock)  # type: ignore[arg-type]
         self.edge = Edge(
-            self.settings, self.db, self.redis, self.clock, process=self.process, limits=self.limits
+            self.settings,
+            self.db,
+            self.redis,
+            self.clock,
+            process=self.process,
+            limits=self.limits,
+            passwords=self.passwords,
         )
 
     async def start(self) -> None:

@@ -16,6 +16,7 @@ from core.errors import Conflict
 from core.settings import Settings
 from deployments.auth import service
 from gateway import keys
+from gateway.passwords import Passwords
 from gateway.throttle import LOGIN_PER_ACCOUNT
 from store.engine import Database, Scope
 from tests.api.harness import Served, serving
@@ -141,23 +142,42 @@ async def test_only_the_command_line_makes_administrators(served: Served) -> Non
 
 async def test_nobody_learns_who_has_an_account(served: Served) -> None:
     email = new_address()
-    await register(served.http, email=email)
-    wrong = await login(served.http, email, "wrong password")
-    unknown = await login(served.http, new_address(), "wrong password")
-    assert wrong.status_code == unknown.status_code == 401
-    kept = ("type", "title", "detail", "code", "errors")
-    assert {k: wrong.json()[k] for k in kept} == {k: unknown.json()[k] for k in kept}
-    assert wrong.json()["code"] == "invalid_credentials"
+    async with serving(served.resources.settings, passwords=Passwords()) as real:
+        await register(real.http, email=email)
+        wrong = await login(real.http, email, "wrong password")
+        unknown = await login(real.http, new_address(), "wrong password")
+        assert wrong.status_code == unknown.status_code == 401
+        kept = ("type", "title", "detail", "code", "errors")
+        assert {k: wrong.json()[k] for k in kept} == {k: unknown.json()[k] for k in kept}
+        assert wrong.json()["code"] == "invalid_credentials"
 
-    async def seconds(address: str) -> float:
-        began = time.perf_counter()
-        await login(served.http, address, "wrong password")
-        return time.perf_counter() - began
+        async def seconds(address: str) -> float:
+            began = time.perf_counter()
+            await login(real.http, address, "wrong password")
+            return time.perf_counter() - began
 
-    known_s = [await seconds(email) for _ in range(7)]
-    unknown_s = [await seconds(new_address()) for _ in range(7)]
+        known_s = [await seconds(email) for _ in range(7)]
+        unknown_s = [await seconds(new_address()) for _ in range(7)]
     # Without a hash to compare, an unknown address would be answered in a tenth of the time.
     assert statistics.median(unknown_s) > statistics.median(known_s) / 3
+
+
+async def test_a_password_that_was_kept_cheaply_costs_as_much_as_any_from_the_next_sign_in_on(
+    served: Served,
+) -> None:
+    email = new_address()
+    await register(served.http, email=email)
+    kept = text("SELECT password_hash FROM users WHERE email = :email")
+
+    async def parameters() -> str:
+        async with served.resources.db.transaction(Scope()) as tx:
+            return str(await tx.scalar(kept, {"email": email})).split("$")[3]
+
+    assert await parameters() == "m=64,t=1,p=1"
+    async with serving(served.resources.settings, passwords=Passwords()) as real:
+        assert (await login(real.http, email)).status_code == 200
+        assert await parameters() == "m=19456,t=2,p=1"
+        assert (await login(real.http, email)).status_code == 200
 
 
 async def test_guessing_is_slowed_down_per_account_and_address(embedded: Settings) -> None:

@@ -21,8 +21,9 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.settings import Settings
-from deployments import auth, catalog
+from deployments.auth.routes import capability as auth
 from deployments.business.routes import capability as business
+from deployments.catalog.routes import capability as catalog
 from tests.api.catalog_kit import Kit, running_kit
 
 SAMPLE = Path(__file__).parents[2] / "cli" / "data" / "online_retail_sample.csv"
@@ -112,7 +113,7 @@ class Site:
 @pytest.fixture
 async def site(embedded: Settings, tmp_path: Path) -> AsyncIterator[Site]:
     async with running_kit(embedded) as kit:
-        slow = Slow(kit.app([auth.capability, catalog.capability, business]))
+        slow = Slow(kit.app([auth, catalog, business]))
         listener = socket.create_server(("127.0.0.1", 0))
         config = uvicorn.Config(slow, lifespan="off", log_config=None, access_log=False)
         server = uvicorn.Server(config)

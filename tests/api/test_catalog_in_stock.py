@@ -10,8 +10,8 @@ import pytest
 
 from core.principal import Role
 from core.settings import Settings
-from deployments import catalog
 from deployments.business import routes as business
+from deployments.catalog.routes import capability as catalog
 from deployments.inventory.routes import capability as inventory
 from tests.api.catalog_kit import caller, running_kit
 from tests.api.test_catalog_parents import Desk
@@ -20,7 +20,7 @@ from tests.api.test_catalog_parents import Desk
 @pytest.fixture
 async def desk(embedded: Settings) -> AsyncIterator[Desk]:
     async with running_kit(embedded) as kit:
-        app = kit.app((catalog.capability, inventory, business.capability))
+        app = kit.app((catalog, inventory, business.capability))
         tenant = await kit.business()
         async with caller(kit, app, Role.OWNER, tenant).http as http:
             yield Desk(kit, http, tenant)

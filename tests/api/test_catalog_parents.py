@@ -14,8 +14,8 @@ import pytest
 
 from core.principal import Role
 from core.settings import Settings
-from deployments import catalog
-from deployments.catalog import parents
+from deployments.catalog import parents, variants
+from deployments.catalog.routes import capability as catalog
 from deployments.inventory.routes import capability as inventory
 from store.commands import Recorded
 from store.engine import Scope
@@ -64,7 +64,7 @@ class Desk:
 @pytest.fixture
 async def desk(embedded: Settings) -> AsyncIterator[Desk]:
     async with running_kit(embedded) as kit:
-        app = kit.app((catalog.capability, inventory))
+        app = kit.app((catalog, inventory))
         tenant = await kit.business()
         async with caller(kit, app, Role.OWNER, tenant).http as http:
             yield Desk(kit, http, tenant)
@@ -131,7 +131,7 @@ async def test_a_variant_that_was_not_written_leaves_no_trace(
         raise RuntimeError("killed")
 
     with monkeypatch.context() as patched:
-        patched.setattr(catalog.variants.catalog_variants, "add", dies)
+        patched.setattr(variants.catalog_variants, "add", dies)
         assert (await desk.vary(product)).status_code == 500
     refused(await desk.add(product, 2), "choose_variant")
     assert (await desk.add(product, 2)).is_success
@@ -149,7 +149,7 @@ async def test_a_repeat_of_a_try_that_failed_looks_again(
         raise RuntimeError("killed")
 
     with monkeypatch.context() as patched:
-        patched.setattr(catalog.variants.catalog_variants, "add", dies)
+        patched.setattr(variants.catalog_variants, "add", dies)
         assert (await desk.http.post(address, json=SMALL, headers=headers)).status_code == 500
     refused(await desk.add(product), "choose_variant")
     assert (await desk.add(product)).is_success

@@ -12,9 +12,9 @@ import pytest
 
 from core.principal import Role
 from core.settings import Settings
-from deployments import catalog
 from deployments.business import routes as business
 from deployments.business import service
+from deployments.catalog.routes import capability as catalog
 from deployments.inventory.routes import capability as inventory
 from deployments.pos import routes as pos
 from tests.api.catalog_kit import caller, running_kit
@@ -24,7 +24,7 @@ from tests.api.test_catalog_parents import Desk, refused
 @pytest.fixture
 async def desk(embedded: Settings) -> AsyncIterator[Desk]:
     async with running_kit(embedded) as kit:
-        app = kit.app((catalog.capability, inventory, business.capability, pos.capability))
+        app = kit.app((catalog, inventory, business.capability, pos.capability))
         tenant = await kit.business()
         async with caller(kit, app, Role.OWNER, tenant).http as http:
             yield Desk(kit, http, tenant)

@@ -15,7 +15,8 @@ from tests.runtime.conftest import LONG
 from tests.sim import mutations
 from tests.sim.life import live
 
-SEEDS = 10_000 if LONG else 120
+# Others in each run.
+SEEDS = 10_000 if LONG else 60
 # How many lives it takes at most until a mechanism is missed.
 LIVES_UNTIL_CAUGHT = 3_000 if LONG else 200
 # Missed in every few lives; the other only now and then, which takes longer than a short run has.

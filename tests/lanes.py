@@ -24,28 +24,41 @@ from types import FrameType
 
 ROOT = Path(__file__).parents[1]
 PYTEST = (sys.executable, "-m", "pytest")
-# One kills and times whole copies; two take the API in a layout each, two without any copy.
+# One kills and times whole copies; two take the API in a layout each, two without any copy; two
+# the runtime. They are cut so that none takes much longer than the others.
 IN_PROCESS = ("-m", "not stack and not split")
-AT_THE_TILL = tuple(
-    str(path.relative_to(ROOT))
-    for words in ("pos", "repeats", "lean", "purchasing")
-    for path in sorted(ROOT.glob(f"tests/api/test_{words}*.py"))
-)
+
+
+def _files(folder: str, words: Sequence[str]) -> tuple[str, ...]:
+    """Tests in a folder whose names begin with one of these words."""
+    found = (path for word in words for path in sorted(ROOT.glob(f"{folder}/test_{word}*.py")))
+    return tuple(str(path.relative_to(ROOT)) for path in found)
+
+
+def _without(paths: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"--ignore={path}" for path in paths)
+
+
+AT_THE_TILL = _files("tests/api", ("pos", "repeats", "lean", "purchasing"))
+# What stays away for seconds there, or moves: half of the runtime's time, and little of its work.
+_OF_ABSENCE = "clocks incarnations keeping outage rotation stuck unknown unloaded zombie"
+AWAY = _files("tests/runtime", _OF_ABSENCE.split())
 LANES: dict[str, tuple[str, ...]] = {
     "copies": ("tests/house", "tests/chaos"),
     "single": ("tests/api", "-m", "stack and not split"),
     "split": ("tests/api", "-m", "split"),
     "till": (*AT_THE_TILL, *IN_PROCESS),
-    "process": ("tests/api", *IN_PROCESS, *(f"--ignore={path}" for path in AT_THE_TILL)),
-    "hosts": ("tests/runtime", "tests/sim"),
+    "process": ("tests/api", *IN_PROCESS, *_without(AT_THE_TILL)),
+    "hosts": ("tests/runtime", *_without(AWAY)),
+    "away": AWAY,
+    # Whatever is in none of them, so that a new folder is not forgotten: simulation, store, units.
+    "rest": ("tests", *_without(("tests/house", "tests/chaos", "tests/api", "tests/runtime"))),
 }
-FOLDERS = ("house", "chaos", "api", "runtime", "sim")
-# Whatever is in none of them, so that a new folder is not forgotten: store, units.
-LANES["rest"] = ("tests", *(f"--ignore=tests/{folder}" for folder in FOLDERS))
 # What needs no whole copy.
 QUICK: dict[str, tuple[str, ...]] = {
     "units": ("tests/unit", "tests/store"),
-    "api": ("tests/api", "-m", "not stack"),
+    "till": LANES["till"],
+    "process": LANES["process"],
 }
 # In the order in which a closing line of pytest's has them; what a lane leaves to another, which
 # is "deselected", is nobody's loss.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from importlib.metadata import version
 
 import httpx2
@@ -35,7 +36,7 @@ METRICS = {
     "holdfast_shards_owned",
 }
 OUTCOMES = {("AddStock", "DONE"), ("Reserve", "DONE"), ("Reserve", "REFUSED")}
-PUBLISHED_WITHIN_SECONDS = 20
+PUBLISHED_WITHIN_SECONDS = 60
 
 
 async def test_it_is_alive_and_ready(stack: Stack) -> None:
@@ -49,36 +50,44 @@ async def test_it_is_alive_and_ready(stack: Stack) -> None:
 
 
 async def test_metrics_are_those_of_all_processes(shop: Shop) -> None:
-    product = await shop.product(1)
-    for _ in range(20):
-        await shop.owner.post("/api/inventory/reserve", {"productId": product, "quantity": 1})
-    layout = ["api"] if shop.stack.layout == "single" else ["api", "inventory"]
-    async with asyncio.timeout(PUBLISHED_WITHIN_SECONDS):
-        while True:
-            answer = await shop.owner.get("/metrics")
-            assert answer.headers["content-type"].startswith("text/plain; version=")
-            families = {f.name: f for f in text_string_to_metric_families(answer.text)}
-            processes = {s.labels["process"] for f in families.values() for s in f.samples}
-            hosts = [name for name in processes if name.startswith("shard-host-")]
-            replicas = [name.split("-")[1] for name in processes if name.startswith("replica-")]
-            commands = families.get("holdfast_commands")
-            told = [sample.labels for sample in commands.samples] if commands else []
-            owned = families.get("holdfast_shards_owned")
-            shards = sum(sample.value for sample in owned.samples) if owned else 0
-            if (
-                families.keys() >= METRICS
-                and {(labels["command"], labels["outcome"]) for labels in told} >= OUTCOMES
-                and len(hosts) == shop.stack.settings.hosts
-                and "keeper" in processes
-                and sorted(replicas) == sorted(layout * shop.stack.settings.replicas)
-                # Right after a start some are on their way from one host to the other.
-                and shards == shop.stack.settings.shards
-            ):
-                break
-            await asyncio.sleep(0.2)
+    deadline = time.monotonic() + PUBLISHED_WITHIN_SECONDS
+    lacking: list[str] = ["everything"]
+    while lacking:
+        assert time.monotonic() < deadline, lacking
+        # Each time anew: what a process has counted ends with it, and a busy machine's hosts may.
+        product = await shop.product(1)
+        for _ in range(5):
+            await shop.owner.post("/api/inventory/reserve", {"productId": product, "quantity": 1})
+        await asyncio.sleep(0.2)
+        answer = await shop.owner.get("/metrics")
+        assert answer.headers["content-type"].startswith("text/plain; version=")
+        lacking = _lacking(answer.text, shop.stack)
     # One TYPE per family, and the labels of a route, never of an id.
     assert answer.text.count("# TYPE holdfast_http_requests_total ") == 1
     assert product not in answer.text
+
+
+def _lacking(text: str, stack: Stack) -> list[str]:
+    """What metrics do not tell yet: right after a start, or after a process came anew, some of it
+    is on its way."""
+    families = {f.name: f for f in text_string_to_metric_families(text)}
+    processes = {s.labels["process"] for f in families.values() for s in f.samples}
+    hosts = [name for name in processes if name.startswith("shard-host-")]
+    replicas = [name.split("-")[1] for name in processes if name.startswith("replica-")]
+    commands = families.get("holdfast_commands")
+    told = [sample.labels for sample in commands.samples] if commands else []
+    owned = families.get("holdfast_shards_owned")
+    shards = sum(sample.value for sample in owned.samples) if owned else 0
+    layout = ["api"] if stack.layout == "single" else ["api", "inventory"]
+    found = {
+        f"figures: {sorted(families)}": families.keys() >= METRICS,
+        f"outcomes: {told}": {(one["command"], one["outcome"]) for one in told} >= OUTCOMES,
+        f"processes: {sorted(processes)}": len(hosts) == stack.settings.hosts
+        and "keeper" in processes
+        and sorted(replicas) == sorted(layout * stack.settings.replicas),
+        f"shards: {shards}": shards == stack.settings.shards,
+    }
+    return [what for what, is_there in found.items() if not is_there]
 
 
 async def test_the_documentation_needs_nothing_from_elsewhere(stack: Stack) -> None:

@@ -14,6 +14,7 @@ from actors.runtime.lane import Lane
 from actors.runtime.ports import HostLost, Transport
 from actors.runtime.wire import Answer, Envelope, Outcome
 from core.clock import SystemClock
+from tests.waiting import until
 
 Tell = Callable[[int, Answer], None]
 
@@ -63,11 +64,12 @@ async def test_who_sends_again_at_once_is_not_forgotten() -> None:
     clients = []
     for commands in (2, *[1] * (CALLS_IN_FLIGHT - 1)):
         clients.append(asyncio.create_task(client(commands)))
-        await asyncio.sleep(0.01)  # each in a call of its own
+        # Each in a call of its own.
+        await until(lambda: len(transport.calls) == len(clients))
     assert len(transport.calls) == CALLS_IN_FLIGHT
     transport.answer_all()
-    await asyncio.sleep(0.01)
-    assert transport.calls, "the next command was not sent, and nobody will send it"
+    # Or nobody will ever send the next command.
+    await until(lambda: bool(transport.calls))
     transport.answer_all()
     await asyncio.wait_for(asyncio.gather(*clients), 1)
 
@@ -88,7 +90,7 @@ async def test_each_command_is_answered_when_it_is_decided() -> None:
     transport = HeldTransport()
     lane = _lane(transport)
     slow, quick = lane.send(ENVELOPE), lane.send(ENVELOPE)
-    await asyncio.sleep(0.01)
+    await until(lambda: bool(transport.calls))
     ((_, tell, _),) = transport.calls
     tell(1, Answer(Outcome.DONE))
     assert (await asyncio.wait_for(quick, 1)).outcome is Outcome.DONE
@@ -107,7 +109,7 @@ async def test_calls_without_an_answer_do_not_occupy_the_lane() -> None:
                 await asyncio.sleep(0.005)
     transport.answer_all()
     again = lane.send(ENVELOPE)
-    await asyncio.sleep(0.01)
+    await until(lambda: bool(transport.calls))
     transport.answer_all()
     assert (await asyncio.wait_for(again, 1)).outcome is Outcome.DONE
     assert (lane._calling._in_flight, len(lane._calling._calls)) == (0, 0)
@@ -117,7 +119,7 @@ async def test_a_lane_that_closes_tells_everyone_to_ask_again() -> None:
     transport = HeldTransport()
     lane = _lane(transport)
     waiting = [lane.send(ENVELOPE) for _ in range(5)]
-    await asyncio.sleep(0.01)
+    await until(lambda: bool(transport.calls))
     lane.close()
     told = await asyncio.wait_for(asyncio.gather(*waiting, lane.send(ENVELOPE)), 1)
     assert {one.outcome for one in told} == {Outcome.ASK_AGAIN}

@@ -21,6 +21,7 @@ from tests.runtime.audit import audit
 from tests.runtime.clients import Shop
 from tests.runtime.kit import Cluster, Node, SteerableClock, Urls, running
 from tests.runtime.test_holds import EXPIRED_MS, TTL_MS, _pass, _until_free
+from tests.waiting import until
 
 
 def _clock() -> SteerableClock:
@@ -77,8 +78,9 @@ async def test_what_is_stale_when_it_is_due_is_decided_before_what_comes_later(u
         with patch.object(node.store, "commit", refuses):
             async with node.host._turn:
                 await _pass(cluster.clock, EXPIRED_MS + 1)
+                before = len(node.host._mailbox)
                 rival = asyncio.create_task(shop.do(_hold(product)))
-                await asyncio.sleep(0.05)
+                await until(lambda: len(node.host._mailbox) > before)
             assert isinstance(await rival, m.Hold)
 
 

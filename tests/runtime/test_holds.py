@@ -16,6 +16,7 @@ from tests.runtime import sabotage
 from tests.runtime.audit import audit, contradictions
 from tests.runtime.clients import Shop
 from tests.runtime.kit import SteerableClock, Urls, running
+from tests.waiting import until
 
 TTL_MS = 60_000
 EXPIRED_MS = TTL_MS + m.GRACE_MS
@@ -127,7 +128,7 @@ async def test_a_confirm_in_time_is_honoured_across_a_failover(urls: Urls) -> No
         async with node.host._turn:
             confirm = asyncio.create_task(shop.do(m.Confirm(hold.reservation_id)))
             rival = asyncio.create_task(shop.do(m.Reserve(uuid7(), (m.Line(product, 1),), 1_000)))
-            await asyncio.sleep(0.05)
+            await until(lambda: len(node.host._mailbox) == 2)
             cluster.kill("h0")
             cluster.clock.ahead_ms += 20_000
         assert (await confirm).status is m.Status.CONFIRMED

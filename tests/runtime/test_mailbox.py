@@ -15,6 +15,7 @@ from core.ids import uuid7
 from tests.runtime.audit import audit
 from tests.runtime.clients import Request, Shop
 from tests.runtime.kit import Node, Urls, running
+from tests.waiting import until
 
 
 async def _ask(node: Node, envelope: Envelope) -> Answer:
@@ -66,7 +67,7 @@ async def test_a_caller_who_hangs_up_changes_nothing(urls: Urls) -> None:
             stay = [asyncio.create_task(shop.send(shop.reserve(product))) for _ in range(20)]
             reserve = m.Reserve(uuid7(), (m.Line(product, 1),), 60_000)
             whole_call = asyncio.create_task(node.host.submit([shop.envelope(reserve)]))
-            await asyncio.sleep(0.05)
+            await until(lambda: len(node.host._mailbox) == 41)
             for task in (*gone, whole_call):
                 task.cancel()
             await asyncio.sleep(0)
@@ -90,8 +91,7 @@ async def test_a_repeat_hears_the_same(urls: Urls) -> None:
             first, twin, other = (
                 asyncio.create_task(_ask(node, one)) for one in (envelope, envelope, other_body)
             )
-            await asyncio.sleep(0.02)
-            assert other.done()
+            await until(other.done)
             assert not first.done()
         answer = await first
         assert await twin == answer

@@ -26,6 +26,7 @@ from tests.runtime.batches import in_one_batch
 from tests.runtime.clients import Request, Shop
 from tests.runtime.kit import Cluster, Node, Urls, running
 from tests.runtime.poison import NEGATIVE, POISONED
+from tests.waiting import until
 
 LINES = 200
 
@@ -58,7 +59,7 @@ async def _answered_before_a_light_one(urls: Urls) -> int:
                     await asyncio.sleep(0.01)
             light = m.Reserve(uuid7(), (m.Line(product, 1),), 60_000)
             one = asyncio.create_task(node.host.submit([small.envelope(light)]))
-            await asyncio.sleep(0.05)
+            await until(lambda: len(node.host._mailbox.ready) > len(heavy))
         assert (await one)[0].outcome is Outcome.DONE
         answered = len(heavy) - many.left
         assert {answer.outcome for answer in await many.all()} == {Outcome.DONE}
@@ -113,7 +114,7 @@ async def test_what_is_fetched_for_one_keeps_no_other_waiting(
         with _slow(node, name) as go:
             asked = command(hot, cluster.clock.now_ms())
             waits = asyncio.create_task(node.host.submit([big.envelope(asked, look_up=True)]))
-            await asyncio.sleep(0.05)
+            await until(lambda: len(node.host._mailbox) == 1)
             # It cannot have come before this tenure began, so it need not be looked up.
             new = small.envelope(reserve, arrived_ms=cluster.clock.now_ms() + 10_000)
             (told,) = await asyncio.wait_for(node.host.submit([new]), 10)
@@ -184,8 +185,8 @@ async def test_who_has_gone_on_is_not_told_that_it_came_too_late(urls: Urls) -> 
         with patch.object(node.store, "load", fails), _slow(node, "commit") as go:
             hold = small.envelope(_hold(product), look_up=True, deadline_ms=now_ms + 500)
             call = node.host.take([big.envelope(m.AddStock(uuid7(), 1)), hold])
+            await until(node.host._turn.locked)  # its commit is under way
             await asyncio.sleep(0.7)
-            assert node.host._turn.locked(), "its commit is under way"
             lost.set()
             await asyncio.sleep(0.05)
             go.set()
@@ -231,7 +232,9 @@ async def test_nothing_of_a_tenant_changes_between_an_answer_and_what_rests_on_i
             count = asyncio.create_task(
                 node.host.submit([shop.envelope(m.Count((m.CountLine(product, 7, before_ms),)))])
             )
-            await asyncio.sleep(0.05)
+            # It is there, and no longer ready: what it asks for is being looked up.
+            box = node.host._mailbox
+            await until(lambda: len(box) == 1 and not len(box.ready))
             sale = m.Adjust((m.Adjustment(product, -2),), "other")
             moved = asyncio.create_task(node.host.submit([shop.envelope(sale)]))
             await asyncio.sleep(0.05)
@@ -265,7 +268,7 @@ async def _commits_for_a_culprit(urls: Urls, neighbours: int) -> tuple[int, int]
                 envelopes.insert(neighbours // 2, bad.envelope(poison))
                 async with node.host._turn:
                     told = asyncio.create_task(node.host.submit(envelopes))
-                    await asyncio.sleep(0.05)
+                    await until(lambda: len(node.host._mailbox.ready) == neighbours + 1)
                 outcomes = [answer.outcome for answer in await told]
                 assert outcomes.count(Outcome.REJECTED) == 1
                 assert outcomes.count(Outcome.DONE) == neighbours

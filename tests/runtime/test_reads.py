@@ -15,6 +15,7 @@ from actors.stock import model as m
 from core.ids import uuid7
 from tests.runtime.clients import Shop
 from tests.runtime.kit import Node, Urls, running
+from tests.waiting import until
 
 
 async def _level(node: Node, shop: Shop, product: Any) -> m.Level:
@@ -95,14 +96,14 @@ async def test_what_a_slow_load_read_before_a_write_is_never_shown_after_it(urls
         node.host._memory.drop()
         with patch.object(node.store, "load", slow):
             before = asyncio.create_task(_level(node, shop, product))
-            await asyncio.sleep(0.1)
+            await until(lambda: loads == 1)
             await shop.do(m.AddStock(product, 5))
             assert loads == 2
             node.host._memory.drop()
             # Of another lane than the first read, so that both are fetched at once.
             hold = m.Reserve(uuid7(), (m.Line(product, 12),), 60_000)
             held = asyncio.create_task(node.host.submit([shop.envelope(hold)]))
-            await asyncio.sleep(0.1)
+            await until(lambda: loads == 3)
             gates[0].set()
             await asyncio.sleep(0.1)
             gates[1].set()

@@ -27,6 +27,12 @@ FAILURES = (asyncpg.PostgresError, *OF_THE_CONNECTION)
 # server may have become another one than it was: read-only, for example, after a switch-over.
 _BLAMELESS = ("22", "23", "40")
 
+# Classes of SQLSTATE that tell of the server or the connection rather than of the statement:
+# connection, invalid transaction state (as on a standby), authorisation, roll-back, resources,
+# prerequisites, operator's intervention, system.
+_OF_THE_SERVER = ("08", "25", "28", "40", "53", "55", "57", "58")
+_CANCELLED = "57014"  # as after its time was over
+
 
 async def connect(
     url: str,
@@ -104,6 +110,25 @@ def spares_the_connection(error: BaseException) -> bool:
     return sqlstate(error)[:2] in _BLAMELESS
 
 
+def is_of_the_statement(error: asyncpg.PostgresError) -> bool:
+    """Whether the statement is to blame, also for having taken too long."""
+    state = sqlstate(error)
+    return state == _CANCELLED or (state[:2] not in _OF_THE_SERVER and bool(state))
+
+
+def is_for_a_missing_day(error: BaseException | None) -> bool:
+    """Whether the command log has no partition for this day, which the keeper is to make: that is
+    nobody's bad data, whatever its SQLSTATE says."""
+    reported = (
+        error if isinstance(error, asyncpg.PostgresError) else getattr(error, "__cause__", None)
+    )
+    return (
+        isinstance(reported, asyncpg.CheckViolationError)
+        and reported.table_name == "command_log"
+        and reported.constraint_name is None
+    )
+
+
 @contextmanager
 def dropped_on_doubt(connection: asyncpg.Connection) -> Iterator[None]:
     """Ends the connection when a failure puts it in doubt: it did not answer in time, or the
@@ -113,4 +138,15 @@ def dropped_on_doubt(connection: asyncpg.Connection) -> Iterator[None]:
     except FAILURES as error:
         if not spares_the_connection(error):
             connection.terminate()
+        raise
+
+
+@contextmanager
+def dropped_when_late(connection: asyncpg.Connection) -> Iterator[None]:
+    """Ends a connection that did not answer in time: a roll-back, or the next command, would
+    wait for the same silence once more."""
+    try:
+        yield
+    except TimeoutError:
+        connection.terminate()
         raise

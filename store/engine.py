@@ -21,6 +21,7 @@ from core.errors import Unavailable
 from store import connect
 from store.circuit import Circuit
 from store.lookups import LookupPool
+from store.shares import Shares
 
 # What the rooms above pass between the store's functions, without knowing what it is.
 Transaction = AsyncConnection
@@ -89,6 +90,7 @@ class Database:
         self._circuit = Circuit(self._probe)
         self._lookups = LookupPool(partial(self._connect, commits=False))
         self._engine = self._pool(pool_size, _POOL_TIMEOUT_SECONDS, STATEMENT_TIMEOUT_MS)
+        self._shares = Shares(pool_size, _POOL_TIMEOUT_SECONDS)
         self._public = self._pool(
             PUBLIC_POOL_SIZE, PUBLIC_POOL_TIMEOUT_SECONDS, PUBLIC_STATEMENT_TIMEOUT_MS
         )
@@ -135,12 +137,16 @@ class Database:
         That of the public audience has a connection among those that are for it alone.
 
         Raises Unavailable when the database cannot be reached, takes no writes or gave way to a
-        rival, and when the connection is lost, also around COMMIT: the outcome is then unknown,
-        and a repeat with the same key settles it.
+        rival, when the tenant has too many open already, and when the connection is lost, also
+        around COMMIT: the outcome is then unknown, and a repeat with the same key settles it.
         """
         engine = self._public if scope.audience == "public" else self._engine
-        with _counted(), _unavailable_if(_passes_or_forbids_writes):
-            async with self._circuit.guarded(), engine.connect() as connection:
+        with _counted(), _unavailable_if(_passes_when_it_writes):
+            async with (
+                self._circuit.guarded(),
+                self._shares.of(None if engine is self._public else scope.tenant_id),
+                engine.connect() as connection,
+            ):
                 try:
                     transaction = await connection.begin()
                     await connection.execute(
@@ -232,8 +238,12 @@ def _passes(error: BaseException) -> bool:
     return connect.sqlstate(error)[:2] in _PASSING
 
 
-def _passes_or_forbids_writes(error: BaseException) -> bool:
-    return _passes(error) or connect.sqlstate(error) == _READ_ONLY
+def _passes_when_it_writes(error: BaseException) -> bool:
+    return (
+        _passes(error)
+        or connect.sqlstate(error) == _READ_ONLY
+        or connect.is_for_a_missing_day(error)
+    )
 
 
 def _is_in_doubt(error: BaseException) -> bool:

@@ -34,6 +34,9 @@ from store.connect import (
     check_trusted,
     connect,
     dropped_on_doubt,
+    dropped_when_late,
+    is_for_a_missing_day,
+    is_of_the_statement,
 )
 from store.leases import Incarnation, Lease, Shard
 
@@ -43,6 +46,9 @@ FETCH_TIMEOUT_SECONDS = 2
 LOAD_LINES, QUESTION_LINES = 3, 2
 # A transaction that the database itself ended, as after a deadlock, is tried again.
 MAX_TRIES = 4
+# How long a commit waits for rows that somebody else holds: longer than any transaction of ours
+# that writes what hosts write, also on a busy machine.
+LOCK_TIMEOUT_MS = 1_000
 # Short, so that after one that got no answer there is time to try again within the lease.
 RENEWAL_TIMEOUT_SECONDS = 2
 
@@ -62,11 +68,12 @@ class Known(Exception):
 class Why(Enum):
     """Why something is refused for good. DATA: the database refuses the data (SQLSTATE class 22
     or 23). BROKEN: the statement itself fails, or takes too long. STALE: a row was not as the
-    host remembers it."""
+    host remembers it. LOCKED: somebody else holds a row for longer than was waited for."""
 
     DATA = auto()
     BROKEN = auto()
     STALE = auto()
+    LOCKED = auto()
 
 
 class Rejected(Exception):
@@ -194,6 +201,7 @@ class HostStore:
         self._renewals = line(RENEWAL_TIMEOUT_SECONDS)
         self._made_on: asyncpg.Connection | None = None
         self._procedures: dict[tuple[Loader, ...], Procedure] = {}
+        self._lock_timeout_ms = 0
         fetching = (COMMIT_TIMEOUT_SECONDS, FETCH_TIMEOUT_SECONDS)
         self._loads = Lines([line(*fetching) for _ in range(LOAD_LINES)])
         self._questions = Lines([line(*fetching) for _ in range(QUESTION_LINES)])
@@ -271,7 +279,7 @@ class HostStore:
             try:
                 yield connection
             except asyncpg.PostgresError as error:
-                if _is_of_the_statement(error):
+                if is_of_the_statement(error):
                     raise Rejected(str(error), Why.BROKEN) from error
                 raise
 
@@ -281,6 +289,7 @@ class HostStore:
         writes: Sequence[tuple[Loader, Any]],
         log: Sequence[Logged],
         unsure: Sequence[UUID] = (),
+        lock_timeout_ms: int = LOCK_TIMEOUT_MS,
     ) -> None:
         """One transaction: prove the epochs, ask the command log for those commands that may have
         been decided before, write every family's rows and the command log.
@@ -291,6 +300,7 @@ class HostStore:
         for last in (False,) * (MAX_TRIES - 1) + (True,):
             try:
                 async with self._commits.use() as connection:
+                    await self._wait_for_locks(connection, lock_timeout_ms)
                     await self._commit(connection, epochs, writes, log, unsure)
                 return
             except OutcomeUnknown as error:
@@ -320,8 +330,8 @@ class HostStore:
                     ),
                 )
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
-            if error.table_name == "command_log" and error.constraint_name is None:
-                raise OutcomeUnknown from error  # this day's partition is yet to be made
+            if is_for_a_missing_day(error):
+                raise OutcomeUnknown from error
             raise Rejected(str(error), Why.DATA) from error
         except UnicodeEncodeError as error:
             raise Rejected(repr(error), Why.DATA) from error
@@ -332,7 +342,9 @@ class HostStore:
                 raise Known(map(UUID, error.detail.split(","))) from error
             if error.sqlstate == STALE:
                 raise Rejected(str(error), Why.STALE) from error
-            if _is_of_the_statement(error) and not connection.is_closed():
+            if isinstance(error, asyncpg.LockNotAvailableError):
+                raise Rejected(str(error), Why.LOCKED) from error
+            if is_of_the_statement(error) and not connection.is_closed():
                 raise Rejected(str(error), Why.BROKEN) from error
             raise
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -341,12 +353,19 @@ class HostStore:
                 raise OutcomeUnknown from error
             raise Rejected(repr(error), Why.BROKEN) from error
 
+    async def _wait_for_locks(self, connection: asyncpg.Connection, timeout_ms: int) -> None:
+        """From now on so long at most. It changes seldom, so that it travels with no batch. A
+        recovery, on a connection that has committed nothing yet, waits however long it takes."""
+        if self._made_on is not connection:
+            self._made_on, self._procedures, self._lock_timeout_ms = connection, {}, 0
+        if timeout_ms != self._lock_timeout_ms:
+            await connection.execute(f"SET lock_timeout = {timeout_ms:d}")
+            self._lock_timeout_ms = timeout_ms
+
     async def _procedure(
         self, connection: asyncpg.Connection, loaders: Sequence[Loader]
     ) -> Procedure:
         """What writes the tables of these and the log, made if the connection has it not yet."""
-        if self._made_on is not connection:
-            self._made_on, self._procedures = connection, {}
         made = self._procedures.get(tuple(loaders))
         if made is None:
             parts = [*(loader.writes for loader in loaders), LOG]
@@ -360,17 +379,6 @@ class HostStore:
             await line.close()
 
 
-# Classes of SQLSTATE that tell of the server or the connection rather than of the statement:
-# connection, invalid transaction state (as on a standby), authorisation, roll-back, resources,
-# prerequisites, operator's intervention, system.
-_OF_THE_SERVER = ("08", "25", "28", "40", "53", "55", "57", "58")
-
-
-def _is_of_the_statement(error: asyncpg.PostgresError) -> bool:
-    state = error.sqlstate or ""
-    return state == "57014" or (state[:2] not in _OF_THE_SERVER and bool(state))
-
-
 @contextmanager
 def unknown_when_lost() -> Iterator[None]:
     """Turns every failure of connection or server into OutcomeUnknown."""
@@ -378,14 +386,3 @@ def unknown_when_lost() -> Iterator[None]:
         yield
     except FAILURES as error:
         raise OutcomeUnknown from error
-
-
-@contextmanager
-def dropped_when_late(connection: asyncpg.Connection) -> Iterator[None]:
-    """Ends a connection that did not answer in time: a roll-back, or the next command, would
-    wait for the same silence once more."""
-    try:
-        yield
-    except TimeoutError:
-        connection.terminate()
-        raise

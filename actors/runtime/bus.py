@@ -146,6 +146,6 @@ def _settle(answer: Answer) -> Decided:
         case Outcome.BROKEN:
             raise CommandFailed
         case Outcome.BUSY:
-            raise Unavailable("Too many commands are waiting for this business.")
+            raise Unavailable("Commands of this business cannot be taken at the moment.")
         case _:
             raise Unavailable

@@ -12,6 +12,7 @@ from actors.runtime.batch import Decided, Verdict, Work, decide_batch, in_halves
 from actors.runtime.doubts import Doubts
 from actors.runtime.family import Families
 from actors.runtime.fetching import Fetching
+from actors.runtime.locked import Locked
 from actors.runtime.mailbox import Mailbox
 from actors.runtime.memory import Memory, Working
 from actors.runtime.ports import Store
@@ -20,7 +21,7 @@ from actors.runtime.wire import ASK_AGAIN, Answer, Outcome
 from core import telemetry
 from core.clock import Clock
 from core.telemetry import get_logger
-from store.journal import Fenced, Known, Rejected, Why
+from store.journal import LOCK_TIMEOUT_MS, Fenced, Known, Rejected, Why
 
 # Of deciding, before a batch is committed: what is left is decided in the next one.
 MAX_DECIDE_SECONDS = 0.05
@@ -28,6 +29,8 @@ MAX_DECIDE_SECONDS = 0.05
 SUSPICION_SECONDS = 10.0
 # Of looking for culprits, once one was found: what is left is decided in the next batch.
 MAX_SEARCH_SECONDS = 0.05
+# Of a commit's wait for rows, once somebody was found to hold some for longer.
+BRIEF_LOCK_TIMEOUT_MS = 100
 
 REJECTED = {
     Why.DATA: Answer(Outcome.REJECTED),
@@ -40,10 +43,11 @@ log = get_logger("runtime.committing")
 
 @dataclass(slots=True)
 class _Search:
-    """For those whose data is refused, in one batch: until when, whether one was `found`, and who
-    is `left` for the next batch."""
+    """For those whose data is refused, in one batch: until when, whether one was `found`, whether
+    rows are `locked`, and who is `left` for the next batch."""
 
     until_seconds: float
+    locked: bool
     found: bool = False
     left: list[Work] = field(default_factory=list)
 
@@ -72,6 +76,7 @@ class Committing:
         self._fetching = fetching
         self._suspects: dict[UUID, float] = {}
         self._doubts = Doubts(store, fetching, self.tell)
+        self.locked = Locked(mailbox, clock)
 
     async def run(self, works: list[Work]) -> None:
         """Decides, commits, answers. Tenants whose data was refused lately, or who repeated what
@@ -83,7 +88,7 @@ class Committing:
         if self._suspects:
             suspected = [work for work in works if work.context.tenant_id in self._suspects]
             works = [work for work in works if work.context.tenant_id not in self._suspects]
-        search = _Search(now + MAX_SEARCH_SECONDS)
+        search = _Search(now + MAX_SEARCH_SECONDS, self.locked.is_any())
         for part in (works, suspected):
             if part:
                 await self._commit(part, Working(self._memory), search)
@@ -97,7 +102,7 @@ class Committing:
         )
         if decided.writes:
             try:
-                await self._write(decided)
+                await self._write(decided, search.locked)
             except Known as error:
                 await self._without(error.command_ids, works, view, search)
                 return
@@ -106,7 +111,7 @@ class Committing:
                 search.left += decided.rest
                 return
             view.keep()
-            self._agenda.add(decided.timers)
+            self._agenda.begin(decided.timers, self._clock.now_ms())
             self.tell(decided.verdicts)
         else:
             self.tell([verdict for verdict in decided.verdicts if not verdict.work.unsure])
@@ -115,7 +120,7 @@ class Committing:
             self._fetching.admit(work)
         search.left += decided.rest
 
-    async def _write(self, decided: Decided) -> None:
+    async def _write(self, decided: Decided, briefly: bool) -> None:
         if not self._tenure.valid:
             raise Fenced
         try:
@@ -129,7 +134,8 @@ class Committing:
         epochs = {shard: self._tenure.epochs[shard] for shard in decided.shards}
         started = self._clock.boot_seconds()
         unsure = [one.work.context.command_id for one in decided.verdicts if one.work.unsure]
-        await self._store.commit(epochs, writes, decided.log, unsure)
+        timeout_ms = BRIEF_LOCK_TIMEOUT_MS if briefly else LOCK_TIMEOUT_MS
+        await self._store.commit(epochs, writes, decided.log, unsure, timeout_ms)
         seconds = self._clock.boot_seconds() - started
         for name in decided.changes:
             telemetry.COMMIT_SECONDS.labels(name).observe(seconds)
@@ -156,8 +162,14 @@ class Committing:
         until the culprit is alone. Where there are many, the others do not wait for all; and
         nobody overtakes those of its lane that are left."""
         works = [*(verdict.work for verdict in decided.verdicts), *decided.aside]
+        if error.why is Why.LOCKED:
+            search.locked = True
+            if len({work.context.tenant_id for work in works}) == 1:
+                self._blame_for_locks(works, error, search)
+                return
         if len(works) > 1:
             for half in in_halves(works):
+                half = self.locked.refuse(half, search.left)
                 lanes = {work.lane for work in search.left}
                 lanes |= {work.lane for work in half if self._mailbox.ready.is_behind(work.lane)}
                 late = search.found and self._clock.boot_seconds() > search.until_seconds
@@ -166,8 +178,8 @@ class Committing:
                     await self._commit(now, view.fork(), search)
             return
         (work,) = works
-        search.found = True
         log.warning("data rejected", command=work.label, why=error.why.name, reason=str(error))
+        search.found = True
         self._suspect(work)
         if error.why is Why.STALE:
             # What memory holds of it is not what the database does: it is asked again.
@@ -182,6 +194,16 @@ class Committing:
             self._doubts.put([verdict])
         else:
             self.tell([verdict])
+
+    def _blame_for_locks(self, works: list[Work], error: Rejected, search: _Search) -> None:
+        """All of a tenant: what it asks for next most likely needs the same rows."""
+        culprit = next(work for work in works if work.envelope is None or work.is_mutation)
+        tenant_id = culprit.context.tenant_id
+        log.warning("rows are locked", tenant_id=str(tenant_id), reason=str(error))
+        search.found = True
+        self._suspect(culprit)
+        self.locked.blame(culprit)
+        self.locked.refuse(works, search.left)
 
     def _suspect(self, work: Work) -> None:
         self._suspects[work.context.tenant_id] = self._clock.boot_seconds() + SUSPICION_SECONDS

@@ -34,7 +34,7 @@ from actors.runtime.ownership import Ownership
 from actors.runtime.ports import Store
 from actors.runtime.tenure import Tenure
 from actors.runtime.upkeep import end_processes, every
-from actors.runtime.wire import ASK_AGAIN, Answer, Envelope, Outcome
+from actors.runtime.wire import ASK_AGAIN, BUSY, Answer, Envelope, Outcome
 from core import telemetry
 from core.clock import Clock
 from core.telemetry import get_logger
@@ -141,7 +141,8 @@ class Host:
         await self._ownership.look_around()
 
     async def _sweep(self) -> None:
-        """Returns what nobody touches, and draws horizons forward."""
+        """Lets go of old answers, and draws horizons forward."""
+        self._mailbox.forget(self._clock.now_ms())
         if self._agenda.is_due(self._clock.now_ms()):
             self._mailbox.nudge()
         await self._ownership.look_further()
@@ -190,9 +191,13 @@ class Host:
         work = Work(family, shard, command, context, self._tenure.epochs[shard], envelope, [tell])
         if envelope.read and self._read_now(work):
             return
+        if not envelope.read and self._committing.locked.pauses(envelope.tenant_id):
+            telemetry.MAILBOX_REFUSED.labels(envelope.family, "locked").inc()
+            tell(BUSY)
+            return
         if self._mailbox.is_full(envelope.tenant_id, now_seconds):
             telemetry.MAILBOX_REFUSED.labels(envelope.family, "full").inc()
-            tell(Answer(Outcome.BUSY))
+            tell(BUSY)
             return
         work.unsure = not envelope.read and self._may_be_known(envelope, shard)
         self._mailbox.open(work)
@@ -233,19 +238,20 @@ class Host:
             await self._mailbox.wait()
             async with self._turn:
                 await self._process()
-            self._mailbox.forget(self._clock.now_ms())
 
     async def _process(self) -> None:
         if self._ownership.in_doubt:
             await self._start_over("hand-over in doubt")
             return
         asking: list[list[Work]] = []
+        done = False
         try:
             now_ms = self._clock.now_ms()
             self._call_due(now_ms)
             works, asking = self._mailbox.take()
             self._mailbox.pace.begin(self._clock.boot_seconds(), works)
             await self._committing.run(self._prepared(works, now_ms))
+            done = True
         except Fenced:
             telemetry.FENCED.labels("all").inc()
             await self._start_over("fenced")
@@ -256,7 +262,7 @@ class Host:
             log.exception("batch failed")
             await self._start_over(repr(error))
         finally:
-            self._mailbox.pace.end(self._clock.boot_seconds())
+            self._mailbox.pace.end(self._clock.boot_seconds(), done=done)
             for lane_front in asking:
                 self._fetching.ask(lane_front)
             ready = self._mailbox.ready

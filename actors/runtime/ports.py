@@ -47,6 +47,7 @@ class Store(Protocol):
         writes: Sequence[tuple[Loader, Any]],
         log: Sequence[Logged],
         unsure: Sequence[UUID] = (),
+        lock_timeout_ms: int = ...,
     ) -> None: ...
 
 

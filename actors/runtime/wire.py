@@ -22,7 +22,7 @@ class Outcome(IntEnum):
 
     DONE = 0  # decided: yes or a refusal; the reply says which
     ASK_AGAIN = 1  # not here, not now, or unknown: repeat with the same id
-    BUSY = 2  # refused unseen: the mailbox is full
+    BUSY = 2  # refused: the mailbox is full, or what it needs is not to be had now
     TOO_LATE = 3  # refused unseen: its deadline has passed
     MISMATCH = 4  # the id was used with another body
     REJECTED = 5  # the database refuses the data of this very command
@@ -79,6 +79,7 @@ def tell_all(told: Told, tell: Callable[[int, Answer], None]) -> None:
 
 
 ASK_AGAIN = Answer(Outcome.ASK_AGAIN)
+BUSY = Answer(Outcome.BUSY)
 
 
 class LoggedReply(msgspec.Struct, array_like=True, frozen=True):

@@ -18,7 +18,7 @@ from actors.stock import model as m
 from core.errors import HoldfastError, Unavailable
 from core.ids import uuid7
 from core.request import RequestKey
-from tests.runtime.kit import SHARDS, Cluster
+from tests.runtime.kit import SHARDS, Cluster, Node
 
 DEADLINE_MS = 30_000
 
@@ -159,3 +159,13 @@ class Shop:
 
     def reserve(self, product: UUID, quantity: int = 1, ttl_ms: int = 600_000) -> Request:
         return Request(m.Reserve(uuid7(), (m.Line(product, quantity),), ttl_ms))
+
+
+async def two_shops(cluster: Cluster) -> tuple[Shop, Shop, Node]:
+    """Two tenants of one host, and the host."""
+    one, other = Shop(cluster), Shop(cluster)
+    await one.stock(1)
+    node = cluster.owner_of_tenant(one.tenant_id)
+    while cluster.owner_of_tenant(other.tenant_id) is not node:
+        other = Shop(cluster)
+    return one, other, node

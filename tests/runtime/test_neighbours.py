@@ -23,22 +23,12 @@ from store.batches import Procedure
 from store.journal import HostStore, OutcomeUnknown, Rejected, Why
 from tests.runtime.audit import audit
 from tests.runtime.batches import in_one_batch
-from tests.runtime.clients import Request, Shop
-from tests.runtime.kit import Cluster, Node, Urls, running
+from tests.runtime.clients import Request, two_shops
+from tests.runtime.kit import Node, Urls, running
 from tests.runtime.poison import NEGATIVE, POISONED
 from tests.waiting import until
 
 LINES = 200
-
-
-async def _shops(cluster: Cluster) -> tuple[Shop, Shop, Node]:
-    """Two tenants of one host, and the host."""
-    one, other = Shop(cluster), Shop(cluster)
-    await one.stock(1)
-    node = cluster.owner_of_tenant(one.tenant_id)
-    while cluster.owner_of_tenant(other.tenant_id) is not node:
-        other = Shop(cluster)
-    return one, other, node
 
 
 def _heavy() -> m.Adjust:
@@ -49,7 +39,7 @@ def _heavy() -> m.Adjust:
 async def _answered_before_a_light_one(urls: Urls) -> int:
     """How many heavy commands of a neighbour, who came first, are answered before a light one."""
     async with running(urls, 1) as cluster:
-        big, small, node = await _shops(cluster)
+        big, small, node = await two_shops(cluster)
         (product,) = await small.stock(10)
         heavy = [big.envelope(_heavy()) for _ in range(8)]
         async with node.host._turn:
@@ -106,7 +96,7 @@ async def test_what_is_fetched_for_one_keeps_no_other_waiting(
     urls: Urls, name: str, command: Any
 ) -> None:
     async with running(urls, 1) as cluster:
-        big, small, node = await _shops(cluster)
+        big, small, node = await two_shops(cluster)
         (hot,), (product,) = await big.stock(100), await small.stock(100)
         await small.do(m.Reserve(uuid7(), (m.Line(product, 1),), 60_000))
         await big.do(m.Reserve(uuid7(), (m.Line(hot, 1),), 60_000))
@@ -128,7 +118,7 @@ async def test_what_is_fetched_for_one_keeps_no_other_waiting(
 async def test_what_is_fetched_together_is_waited_for_apart(urls: Urls) -> None:
     """One fetch carries both; who needs nothing slow goes on, and so does what it asks next."""
     async with running(urls, 1) as cluster:
-        big, small, node = await _shops(cluster)
+        big, small, node = await two_shops(cluster)
         (product,) = await small.stock(100)
         with _slow(node, "load") as go:
             slow = big.envelope(m.AddStock(uuid7(), 1))
@@ -145,7 +135,7 @@ async def test_what_is_fetched_together_is_waited_for_apart(urls: Urls) -> None:
 
 async def test_who_is_refused_a_load_holds_up_no_other(urls: Urls) -> None:
     async with running(urls, 1) as cluster:
-        big, small, node = await _shops(cluster)
+        big, small, node = await two_shops(cluster)
         (product,) = await small.stock(100)
         node.host._memory.drop()
         plain, go = node.store.load, asyncio.Event()
@@ -171,7 +161,7 @@ async def test_who_has_gone_on_is_not_told_that_it_came_too_late(urls: Urls) -> 
     """What it was fetched with fails while it is being committed: it would happen, and a repeat
     that believed otherwise would be decided once more."""
     async with running(urls, 1) as cluster:
-        big, small, node = await _shops(cluster)
+        big, small, node = await two_shops(cluster)
         (product,) = await small.stock(100)
         now_ms, lost = cluster.clock.now_ms(), asyncio.Event()
         plain = node.store.load
@@ -196,7 +186,7 @@ async def test_who_has_gone_on_is_not_told_that_it_came_too_late(urls: Urls) -> 
 
 async def test_no_question_is_put_for_who_is_late(urls: Urls) -> None:
     async with running(urls, 1) as cluster:
-        shop, _, node = await _shops(cluster)
+        shop, _, node = await two_shops(cluster)
         (product,) = await shop.stock(10)
         now_ms, asked, plain = cluster.clock.now_ms(), 0, node.store.ask
 
@@ -224,7 +214,7 @@ async def test_nothing_of_a_tenant_changes_between_an_answer_and_what_rests_on_i
     """A count is decided on what the store says has moved since; goods that leave meanwhile
     would be counted as there."""
     async with running(urls, 1) as cluster:
-        shop, _, node = await _shops(cluster)
+        shop, _, node = await two_shops(cluster)
         (product,) = await shop.stock(10)
         before_ms = cluster.clock.now_ms()
         await asyncio.sleep(0.01)
@@ -251,7 +241,7 @@ async def _commits_for_a_culprit(urls: Urls, neighbours: int) -> tuple[int, int]
     """How many transactions a batch with one culprit among its neighbours takes, and the same
     batch once more."""
     async with running(urls, 1, families=POISONED) as cluster:
-        good, bad, node = await _shops(cluster)
+        good, bad, node = await two_shops(cluster)
         (product,), (theirs,) = await good.stock(10_000), await bad.stock(100)
         plain, counts, commits = node.store.commit, [], 0
 
@@ -298,7 +288,7 @@ async def test_a_rule_that_breaks_ends_its_own_command_alone(urls: Urls, step: s
         return plain(self, subject, *rest)
 
     async with running(urls, 1, families=POISONED) as cluster:
-        shop, _, node = await _shops(cluster)
+        shop, _, node = await two_shops(cluster)
         (product,) = await shop.stock(100)
         epochs = node.host.epochs
         requests = [shop.reserve(product) for _ in range(10)]
@@ -323,7 +313,7 @@ async def test_rows_that_cannot_be_sent_end_their_own_command_alone(urls: Urls) 
         return plain(self, batch, *others)
 
     async with running(urls, 1) as cluster:
-        shop, _, node = await _shops(cluster)
+        shop, _, node = await two_shops(cluster)
         (product,) = await shop.stock(100)
         epochs = node.host.epochs
         requests = [shop.reserve(product) for _ in range(6)]
@@ -338,7 +328,7 @@ async def test_rows_that_cannot_be_sent_end_their_own_command_alone(urls: Urls) 
 async def test_a_row_that_is_not_as_remembered_is_never_written_over(urls: Urls) -> None:
     """Whatever made memory and database differ: the host reads again, and decides on what is."""
     async with running(urls, 1) as cluster:
-        shop, _, node = await _shops(cluster)
+        shop, _, node = await two_shops(cluster)
         (product,) = await shop.stock(10)
         connection = await asyncpg.connect(urls.owner)
         await connection.execute(
@@ -367,7 +357,7 @@ CREATE TRIGGER deadlocks BEFORE INSERT ON reservations EXECUTE FUNCTION deadlock
 
 async def test_a_transaction_that_the_database_ends_is_tried_again(urls: Urls) -> None:
     async with running(urls, 1) as cluster:
-        shop, _, node = await _shops(cluster)
+        shop, _, node = await two_shops(cluster)
         (product,) = await shop.stock(10)
         epochs = node.host.epochs
         owner = await asyncpg.connect(urls.owner)

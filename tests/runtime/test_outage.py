@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -126,16 +124,13 @@ async def told_in_time(shop: Shop, product: UUID) -> None:
 # --- a database that takes its time ------------------------------------------------------------
 
 
-@asynccontextmanager
-async def _levels_locked(urls: Urls) -> AsyncIterator[None]:
-    """No batch can be written meanwhile, but leases can be renewed."""
-    owner = await asyncpg.connect(urls.owner)
-    try:
-        async with owner.transaction():
-            await owner.execute("LOCK TABLE stock_levels IN EXCLUSIVE MODE")
-            yield
-    finally:
-        await owner.close()
+# No batch is written sooner, but leases can be renewed.
+_SLOW = f"""
+CREATE FUNCTION take_time() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  PERFORM pg_sleep({STALL_SECONDS});
+  RETURN NULL;
+END $$;
+CREATE TRIGGER slow BEFORE INSERT ON reservations EXECUTE FUNCTION take_time()"""
 
 
 async def test_a_lease_is_renewed_while_a_batch_takes_its_time(urls: Urls) -> None:
@@ -143,10 +138,12 @@ async def test_a_lease_is_renewed_while_a_batch_takes_its_time(urls: Urls) -> No
         shop = Shop(cluster)
         (product,) = await shop.stock(10)
         nodes = dict(cluster.nodes)
-        async with _levels_locked(urls):
-            sale = asyncio.create_task(shop.send(shop.reserve(product)))
-            await asyncio.sleep(STALL_SECONDS)
-        assert isinstance(await sale, m.Hold)
+        owner = await asyncpg.connect(urls.owner)
+        await owner.execute(_SLOW)
+        await owner.close()
+        began = time.monotonic()
+        assert isinstance(await shop.send(shop.reserve(product)), m.Hold)
+        assert time.monotonic() - began >= STALL_SECONDS
         assert cluster.nodes == nodes, "nobody lost a lease"
 
 

@@ -31,7 +31,7 @@ Stop = Callable[[Urls, Node], Awaitable[asyncio.Event]]
 
 # The server itself writes and commits once it has proved the epochs: here it waits in between.
 _WAITS = """
-CREATE FUNCTION wait_in_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+CREATE FUNCTION wait_in_commit() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0 AS $$ BEGIN
   IF current_setting('application_name') = '{name}' THEN
     PERFORM pg_advisory_xact_lock(1);
   END IF;

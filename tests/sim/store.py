@@ -202,6 +202,7 @@ class SimStore:
         writes: Sequence[tuple[Any, Any]],
         log: Sequence[Logged],
         unsure: Sequence[UUID] = (),
+        lock_timeout_ms: int = 0,
     ) -> None:
         rows = [row for _, row in writes]
 

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from uuid import UUID
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from core.errors import Conflict, IdempotencyMismatch
+from core.errors import Conflict, IdempotencyMismatch, Unavailable
 from core.ids import uuid7
 from core.request import RequestKey
 from core.settings import Settings
@@ -116,3 +117,26 @@ async def test_a_shopper_s_mutation_is_logged_under_the_user(db: Database) -> No
         async with db.transaction(Scope(user_id=user_id)) as tx:
             assert await once(tx, user_id, request, work) == Recorded(200, b"")
     assert ran == 1
+
+
+async def test_who_comes_before_the_day_was_made_is_asked_to_come_again(
+    db: Database, embedded: Settings
+) -> None:
+    """As after weeks without a keeper; he makes it as soon as he is back."""
+    owner, request = await asyncpg.connect(embedded.owner_database_url), key()
+    try:
+        today = await owner.fetchval(
+            "SELECT 'command_log_p' || to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD')"
+        )
+        await owner.execute(f"ALTER TABLE command_log DETACH PARTITION {today}")
+        try:
+            with pytest.raises(Unavailable):
+                await sign_up(db, request)
+            assert await effects(db, request) == 0
+        finally:
+            await owner.execute(f"DROP TABLE {today}")
+            await owner.execute("SELECT rotate_command_log()")
+    finally:
+        await owner.close()
+    await sign_up(db, request)
+    assert await effects(db, request) == 1

@@ -17,6 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from core.errors import Unavailable
+from core.ids import uuid7
 from core.settings import Settings
 from store import circuit, engine
 from store.embedded import postgres
@@ -107,6 +108,34 @@ async def test_a_forgotten_lock_is_not_waited_for_without_end(
     finally:
         await forgetful.close()
     await run(db, "SELECT 1 FROM users")
+
+
+async def test_rows_that_somebody_holds_keep_one_tenants_connections(embedded: Settings) -> None:
+    """However many of its requests wait for them, others have half of the connections."""
+    held, db = Scope(tenant_id=uuid7()), Database(embedded.app_database_url, pool_size=2)
+    waiting: list[asyncio.Task[None]] = []
+    arrived = asyncio.Event()
+
+    async def wait() -> None:
+        async with db.transaction(held) as tx:
+            arrived.set()
+            await tx.execute(text("SELECT pg_advisory_xact_lock(4711)"))
+
+    forgetful = await asyncpg.connect(embedded.owner_database_url)
+    try:
+        async with forgetful.transaction():
+            await forgetful.execute("SELECT pg_advisory_xact_lock(4711)")
+            waiting = [asyncio.create_task(wait()) for _ in range(4)]
+            await arrived.wait()
+            async with asyncio.timeout(engine.LOCK_TIMEOUT_MS / 1000 / 2):
+                async with db.transaction(Scope(tenant_id=uuid7())) as tx:
+                    await tx.execute(_PID)
+            assert not any(task.done() for task in waiting)
+        await asyncio.gather(*waiting)
+        assert not db._shares._turns, "who has none open is not remembered"
+    finally:
+        await forgetful.close()
+        await db.close()
 
 
 async def test_a_server_without_room_is_told_in_time_and_found_again(

@@ -5,6 +5,7 @@ routes; neither decides anything of this by itself.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import lru_cache
@@ -122,6 +123,13 @@ class Entrance:
             self.log.failure(context, error)
         headers, body = render(known, context.request_id)
         return Answer(known.status, body, [one for one in headers if one[0] != b"content-length"])
+
+
+def is_cancelled() -> bool:
+    """Whether the running request itself is being cancelled. Otherwise a CancelledError comes from
+    something that it waited for together with others."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def pick(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:

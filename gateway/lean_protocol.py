@@ -21,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from core.errors import Unavailable
 from core.telemetry import LOGGED
 from gateway.bodies import SMALL_BODY_BYTES
 from gateway.context import DEADLINE_MS, RequestContext, attach
@@ -31,6 +32,7 @@ from gateway.entrance import (
     Entrance,
     LeanHandler,
     RawHeaders,
+    is_cancelled,
     is_plain_json,
     pick,
 )
@@ -152,6 +154,10 @@ class LeanProtocol(HttpToolsProtocol):
                     return await handler(context, body)
         except ClientDisconnect:
             raise
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            return entrance.problem(context, Unavailable())
         except Exception as error:  # the one place where nothing may escape
             return entrance.problem(context, error)
 

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core.errors import FieldError, HoldfastError, PayloadTooLarge, ValidationFailed
+from core.errors import (
+    FieldError,
+    HoldfastError,
+    PayloadTooLarge,
+    Unavailable,
+    ValidationFailed,
+)
 from core.telemetry import LOGGED
 from gateway.bodies import SMALL_BODY_BYTES, BoundedBody
 from gateway.context import DEADLINE_MS, RequestContext, attach, context_if_any
@@ -25,6 +32,7 @@ from gateway.entrance import (
     Entrance,
     LeanHandler,
     RawHeaders,
+    is_cancelled,
     is_plain_json,
     pick,
 )
@@ -35,6 +43,7 @@ MAX_ANONYMOUS_BODY_BYTES = SMALL_BODY_BYTES
 MAX_PATH_BYTES = 2_048
 MAX_QUERY_BYTES = 8_192
 MAX_PARAMETERS = 100
+MOST_FAREWELL_SECONDS = 1.0
 
 
 class EdgeMiddleware:
@@ -101,6 +110,11 @@ class EdgeMiddleware:
                         await self._app(scope, body.receive, reply.send)
         except ClientDisconnect:
             pass  # Nobody is left to answer.
+        except asyncio.CancelledError:
+            if is_cancelled():
+                await self._leave(reply, context)
+                raise
+            await self._fail(reply, context, Unavailable())
         except Exception as error:  # the one place where nothing may escape
             await self._fail(reply, context, error)
 
@@ -131,6 +145,16 @@ class EdgeMiddleware:
         refusal = refusal or PayloadTooLarge(f"The body may hold at most {most_bytes} bytes.")
         caller, held = context.principal.id, self._entrance.held
         return BoundedBody(receive, headers, most_bytes, refusal, held, caller)
+
+    async def _leave(self, reply: _Reply, context: RequestContext) -> None:
+        """Nobody is there any more, or the server leaves: then whoever waits may ask again. Counted
+        as gone, whichever it was."""
+        if not reply.status:
+            reply.deadline = None
+            with suppress(OSError):
+                async with asyncio.timeout(MOST_FAREWELL_SECONDS):
+                    await reply.answer(self._entrance.problem(context, Unavailable()))
+            reply.status = 0
 
     async def _fail(self, reply: _Reply, context: RequestContext, error: Exception) -> None:
         answer = self._entrance.problem(context, error)

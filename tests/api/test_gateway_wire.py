@@ -13,6 +13,8 @@ import pytest_asyncio
 import uvicorn
 
 from core.settings import Settings
+from core.telemetry import REQUESTS
+from gateway.entrance import CLIENT_GONE
 from tests.api import trial
 from tests.api.harness import BASE, serving
 
@@ -107,6 +109,17 @@ async def test_whoever_hangs_up_while_waiting_disturbs_nobody(port: int) -> None
             await writer.drain()
             writer.transport.abort()
     await alive(port)
+
+
+async def test_a_request_that_is_cancelled_is_told_to_come_again(port: int) -> None:
+    """As all that are under way when a server has to leave; whoever hung up hears nothing."""
+    async with connection(port) as (reader, writer):
+        writer.write(b"GET /api/trial/cancelled HTTP/1.1\r\nHost: a\r\n\r\n")
+        status, headers, _ = await answer(reader)
+    assert status == 503
+    assert headers[b"content-type"] == b"application/problem+json"
+    gone = REQUESTS.labels("GET", "/api/trial/cancelled", str(CLIENT_GONE))
+    assert gone._value.get() == 1
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import gc
 import random
 import re
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -304,15 +305,22 @@ async def test_a_request_has_a_deadline(made: Servers, monkeypatch: pytest.Monke
     assert made.taken.under_way == 0
 
 
-async def test_nobody_waits_for_a_request_that_was_cancelled(
+async def test_nobody_waits_for_what_was_cancelled(
     made: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def cancelled(*_: Any) -> None:
+    async def cancelled(*_: Any, shared: bool) -> None:
+        if not shared:
+            asyncio.current_task().cancel()  # type: ignore[union-attr]
+            await asyncio.sleep(0)
         raise asyncio.CancelledError
 
-    monkeypatch.setitem(made.app.state.entrance.lean, ("POST", PATH), cancelled)
+    route, raw = ("POST", PATH), made.post(PATH, b"{}")
+    monkeypatch.setitem(made.app.state.entrance.lean, route, partial(cancelled, shared=True))
+    for server in made.both:
+        assert (await one_reply(server, raw)).status == Unavailable.status
+    monkeypatch.setitem(made.app.state.entrance.lean, route, partial(cancelled, shared=False))
     async with connection(made.lean) as (reader, writer):
-        writer.write(made.post(PATH, b"{}"))
+        writer.write(raw)
         # HAProxy says for us that the outcome is unknown.
         assert await reader.read() == b""
     assert made.taken.under_way == 0

@@ -118,6 +118,15 @@ async def slow(_: Anyone) -> Envelope[int]:
     return Envelope(data=0)
 
 
+@router.get("/cancelled")
+async def cancelled(_: Anyone) -> Envelope[int]:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(0)
+    return Envelope(data=0)
+
+
 @router.get("/logged")
 async def logged(_: Anyone, request: Request) -> Envelope[dict[str, Any]]:
     logged = LOGGED.get()

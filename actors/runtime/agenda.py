@@ -12,6 +12,9 @@ from store.leases import Shard
 
 # Of one tenant at once, however many others have something due.
 LEAST_SHARE = 32
+# How many timers are kept that fall due later than soon.
+MAX_TIMERS = 100_000
+NEAR_MS = 10_000
 
 _Whose = tuple[Shard, UUID]
 
@@ -55,11 +58,27 @@ class Agenda:
         """Those whose horizon is nearer than `until_ms`."""
         return [shard for shard in shards if self._horizons_ms.get(shard, 0) < until_ms]
 
+    @property
+    def is_full(self) -> bool:
+        """Whether only what falls due soon is taken in."""
+        return self._size >= MAX_TIMERS
+
     def add(self, timers: Iterable[tuple[Shard, Timer]]) -> None:
-        """Those that fall due within the horizon."""
+        """Those of what was read that fall due within the horizon."""
         for shard, timer in timers:
             if timer.due_ms <= self._horizons_ms.get(shard, 0):
                 self._push(shard, timer)
+
+    def begin(self, timers: Iterable[tuple[Shard, Timer]], now_ms: int) -> None:
+        """The same of new ones. When there are too many the horizon draws near: the database has
+        them, too."""
+        near_ms = now_ms + NEAR_MS
+        for shard, timer in timers:
+            if timer.due_ms <= self._horizons_ms.get(shard, 0):
+                if self.is_full and timer.due_ms > near_ms:
+                    self._horizons_ms[shard] = near_ms
+                else:
+                    self._push(shard, timer)
 
     def put_back(self, shard: Shard, timer: Timer) -> None:
         """One that was taken out and could not be decided, to be due again: nobody else knows of

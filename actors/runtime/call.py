@@ -7,8 +7,10 @@ from itertools import count
 
 from actors.runtime.wire import Answer, Told, encode
 
-# Of calls that are not answered yet; whoever asked for more than that is gone.
+# Of calls that are not answered yet, and how long they are kept for whoever asks for the rest:
+# after that, a caller that lives has given up.
 MAX_OPEN_CALLS = 10_000
+MAX_UNASKED_SECONDS = 60.0
 
 
 class Call:
@@ -47,22 +49,32 @@ class Calls:
     once."""
 
     def __init__(self) -> None:
-        self._open: dict[int, Call] = {}
+        self._open: dict[int, tuple[Call, asyncio.TimerHandle]] = {}
         self._numbers = count(1)
+
+    def __len__(self) -> int:
+        return len(self._open)
 
     async def first(self, call: Call) -> bytes:
         """The answers that are there first, and under which number `more` gives the others."""
         return await self._told(call, next(self._numbers))
 
     async def more(self, number: int) -> bytes:
-        """Answers that have come since. Raises KeyError for a call of another process."""
-        return await self._told(self._open.pop(number), number)
+        """Answers that have come since. Raises KeyError for a call of another process, and for one
+        that was given up."""
+        return await self._told(self._take(number), number)
 
     async def _told(self, call: Call, number: int) -> bytes:
         answers = await call.some()
         if not call.left:
             return encode(Told(0, answers))
-        self._open[number] = call
+        timer = asyncio.get_running_loop().call_later(MAX_UNASKED_SECONDS, self._take, number)
+        self._open[number] = call, timer
         while len(self._open) > MAX_OPEN_CALLS:
-            del self._open[next(iter(self._open))]
+            self._take(next(iter(self._open)))
         return encode(Told(number, answers))
+
+    def _take(self, number: int) -> Call:
+        call, timer = self._open.pop(number)
+        timer.cancel()
+        return call

@@ -41,8 +41,10 @@ class Pace:
         self._began_seconds = now_seconds
         self.running = sum(_share(work.weight) for work in works)
 
-    def end(self, now_seconds: float) -> None:
-        if self.running:
+    def end(self, now_seconds: float, *, done: bool = True) -> None:
+        """One that was not `done` took as long as something was broken: that says nothing of those
+        that come after it."""
+        if self.running and done:
             self._seconds_per_weight = (self._seconds_per_weight + self._so_far(now_seconds)) / 2
         self.running = None
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from uuid import UUID
 
-from actors.runtime.agenda import Agenda
+from actors.runtime.agenda import NEAR_MS, Agenda
 from actors.runtime.family import Families, Family, Timer
 from actors.runtime.mailbox import Mailbox
 from actors.runtime.memory import Memory
@@ -20,11 +20,8 @@ from store.journal import OutcomeUnknown
 from store.leases import Shard
 
 RECOVERY_PAUSE_SECONDS = 0.2
-# Timers that are read at once, and how many may be known ahead of time before a horizon is drawn
-# no further than need be.
+# Timers that are read at once.
 MAX_READ = 2_000
-MAX_TIMERS = 100_000
-NEAR_MS = 10_000
 
 log = get_logger("runtime.ownership")
 
@@ -153,6 +150,9 @@ class Ownership:
                     self.in_doubt = True
                     self._mailbox.nudge()
                     raise
+                # The successor may have been lost meanwhile: then they are still here.
+                self._departing.difference_update(shards)
+                await self._adopt()
         finally:
             self._departing.difference_update(shards)
 
@@ -164,7 +164,7 @@ class Ownership:
     async def look_further(self) -> None:
         """Draws horizons forward that have come near."""
         half_ms = min(family.timers_ahead_ms for family in self._families.values()) // 2
-        ahead_ms = half_ms if len(self.agenda) < MAX_TIMERS else NEAR_MS
+        ahead_ms = NEAR_MS if self.agenda.is_full else half_ms
         if behind := self.agenda.behind(self._tenure.epochs, self._clock.now_ms() + ahead_ms):
             await self.look_ahead({shard: self.agenda.horizon_ms(shard) for shard in behind})
 
@@ -172,12 +172,18 @@ class Ownership:
         """Asks the database what falls due soon in these shards, later than a time for each."""
         async with self._reading:
             for name, family in self._families.items():
-                mine = {shard: ms for shard, ms in after_ms.items() if shard.family == name}
-                until_ms = self._clock.now_ms() + family.timers_ahead_ms
+                # Horizons may have drawn near since they were looked at.
+                mine = {
+                    shard: min(ms, self.agenda.horizon_ms(shard))
+                    for shard, ms in after_ms.items()
+                    if shard.family == name
+                }
+                near_ms = self._clock.now_ms() + NEAR_MS
+                far_ms = self._clock.now_ms() + family.timers_ahead_ms
+                until_ms = near_ms if self.agenda.is_full else far_ms
                 while mine:
                     mine = await self._read_timers(family, mine, until_ms)
-                    if len(self.agenda) >= MAX_TIMERS:
-                        near_ms = self._clock.now_ms() + NEAR_MS
+                    if self.agenda.is_full:
                         mine = {shard: ms for shard, ms in mine.items() if ms < near_ms}
 
     async def _read_timers(
@@ -192,7 +198,7 @@ class Ownership:
             rows = await self._store.due(family.loader, numbers, until_ms, at_most)
         except BaseException:
             for shard, ms in after_ms.items():
-                self.agenda.extend([shard], ms)
+                self.agenda.extend([shard], min(ms, self.agenda.horizon_ms(shard)))
             raise
         timers: dict[Shard, list[Timer]] = {}
         for number, row in rows:
@@ -200,7 +206,10 @@ class Ownership:
         more = {}
         for shard, found in timers.items():
             if len(found) >= at_most:
-                more[shard] = sorted(timer.due_ms for timer in found)[at_most - 1]
-                self.agenda.extend([shard], more[shard])
+                read_ms = sorted(timer.due_ms for timer in found)[at_most - 1]
+                self.agenda.extend([shard], min(read_ms, self.agenda.horizon_ms(shard)))
             self.agenda.add((shard, timer) for timer in found)
+            # Perhaps it was drawn near meanwhile, or the shard has gone.
+            if len(found) >= at_most and (horizon_ms := self.agenda.horizon_ms(shard)):
+                more[shard] = horizon_ms
         return more

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from actors.families import decode_reply
-from actors.runtime import batch, committing, ownership
+from actors.runtime import agenda, batch, committing, ownership
 from actors.runtime.wire import Outcome
 from actors.stock import model as m
 from core.ids import uuid7
@@ -153,7 +153,7 @@ async def test_timers_are_read_page_by_page_and_no_further_ahead_than_need_be(
     urls: Urls, monkeypatch: pytest.MonkeyPatch, fraction_us: int
 ) -> None:
     monkeypatch.setattr(ownership, "MAX_READ", 40)
-    monkeypatch.setattr(ownership, "MAX_TIMERS", 100)
+    monkeypatch.setattr(agenda, "MAX_TIMERS", 100)
     async with running(urls, 1, clock=_clock()) as cluster:
         shop, node = Shop(cluster), cluster.nodes["h0"]
         (product,) = await shop.stock(400)

@@ -190,7 +190,7 @@ async def test_answers_are_forgotten_after_their_deadline(urls: Urls) -> None:
         for _ in range(3):
             requests = [shop.reserve(product) for _ in range(100)]
             await asyncio.gather(*(shop.insist(one, deadline_ms=800) for one in requests))
-            await asyncio.sleep(0.9)
-        await shop.insist(shop.reserve(product), deadline_ms=800)
-        assert len(box._remembered) < 5
+        async with asyncio.timeout(10):
+            while box._remembered:  # nobody need ask for anything
+                await asyncio.sleep(0.05)
         assert not box._open

@@ -100,6 +100,17 @@ async def _until_shares_are(cluster: Cluster, shares: list[int]) -> None:
             await asyncio.sleep(0.05)
 
 
+async def test_what_cannot_be_given_is_served_on_at_once(urls: Urls) -> None:
+    """Who was to have it is gone: nobody waits until the host looks around."""
+    async with running(urls, 1) as cluster:
+        shop, host = Shop(cluster), cluster.nodes["h0"].host
+        (product,) = await shop.stock(1)
+        before = host.epochs
+        await host.hand_over([_shard(shop)], uuid7())
+        assert host.epochs == before
+        assert (await shop.level(product)).on_hand == 1
+
+
 async def _doubtful_move(urls: Urls) -> tuple[list[m.AnyReply], list[str]]:
     """Again where the machine kept a host from renewing its lease: nobody replaces it here."""
     for _ in range(TRIES):

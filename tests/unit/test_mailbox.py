@@ -87,3 +87,14 @@ def test_no_more_is_taken_in_than_is_served_in_time(weight: int) -> None:
         _open(box, BIG, weight)
         taken += 1
     assert taken / in_a_batch * seconds == pytest.approx(MAX_WAIT_SECONDS, rel=0.05)
+
+
+def test_an_outage_says_nothing_of_the_batches_after_it() -> None:
+    pace = Pace()
+    pace.begin(0, [_work(BIG, 1)] * MAX_BATCH)
+    pace.end(0.02)
+    before = pace.bound(1)
+    pace.begin(1, [_work(BIG, 1)] * MAX_BATCH)
+    assert pace.bound(9) < before, "as long as it lasts, who comes would wait for too long"
+    pace.end(9, done=False)
+    assert pace.bound(9) == before

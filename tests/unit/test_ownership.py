@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from actors.runtime import ownership
+from actors.runtime import agenda, ownership
 from actors.runtime.family import Family, Timer
 from actors.runtime.mailbox import Mailbox
 from actors.runtime.memory import Memory
@@ -109,3 +110,83 @@ async def test_a_shard_that_could_not_be_taken_up_leaves_no_timers() -> None:
     store.broken = False
     await owner.sync()
     assert _of(owner) == {KEPT, GIVEN}
+
+
+class Rows:
+    """Of one shard all that falls due, as the database has it."""
+
+    def __init__(self) -> None:
+        self.due_ms: list[int] = []
+
+    async def owned(self) -> dict[Shard, Lease]:
+        return {KEPT: Lease(1, 0)}
+
+    async def due(
+        self, loader: Any, after_ms: Mapping[int, int], until_ms: int, at_most: int
+    ) -> list[tuple[int, int]]:
+        ((number, ms),) = after_ms.items()
+        found = sorted(one for one in self.due_ms if ms < one <= until_ms)
+        await asyncio.sleep(0)
+        last = found[at_most - 1] if len(found) >= at_most else until_ms
+        return [(number, one) for one in found if one <= last]
+
+
+async def _most_kept(seconds: int) -> int:
+    """Timers begin in bursts, for up to a minute each, also in the middle of a reading. Each falls
+    due, none before its time; so many are in memory at most."""
+    store, clock, rng = Rows(), Clock(), random.Random(7)
+    owner = _ownership(store, clock)
+    await owner.sync()
+    most, taken, begun_ms = 0, set[int](), clock.now_ms()
+    for _ in range(seconds):
+        for _ in range(5):
+            reading = asyncio.create_task(owner.look_further())
+            for _ in range(rng.randrange(40)):
+                await asyncio.sleep(0)
+            now_ms = clock.now_ms()
+            number = 150 if rng.random() < 0.01 else rng.randrange(2)
+            dues_ms = [now_ms + rng.randrange(100, 60_000) for _ in range(number)]
+            store.due_ms += dues_ms
+            owner.agenda.begin(((KEPT, Timer(ms, TENANT, None)) for ms in dues_ms), now_ms)
+            await reading
+            most = max(most, len(owner.agenda))
+            clock.ahead_ms += 200
+        found = owner.agenda.take(clock.now_ms(), {}, 10_000, lambda tenant_id: False)
+        taken |= {timer.due_ms for _, timer in found}
+        assert taken >= {ms for ms in store.due_ms if ms <= begun_ms + clock.ahead_ms - 1_000}
+    return most
+
+
+async def test_more_timers_than_are_kept_come_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    unbounded = await _most_kept(300)
+    monkeypatch.setattr(agenda, "MAX_TIMERS", 100)
+    bounded = await _most_kept(300)
+    assert bounded < unbounded / 2, "only what falls due soon is kept"
+
+
+async def test_a_horizon_that_draws_near_while_it_is_drawn_forward_overlooks_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(agenda, "MAX_TIMERS", 100)
+    store, clock = Rows(), Clock()
+    owner = _ownership(store, clock)
+    await owner.sync()
+    clock.ahead_ms += 31_000
+    now_ms = clock.now_ms()
+    store.due_ms += [now_ms + seconds * 1_000 for seconds in (40, 41, 42)]
+    reading = asyncio.create_task(owner.look_further())
+    while owner.agenda.horizon_ms(KEPT) < now_ms + 50_000:
+        await asyncio.sleep(0)
+    begun_ms = [now_ms + 1_000 + number for number in range(100)] + [now_ms + 35_000]
+    store.due_ms += begun_ms
+    owner.agenda.begin(((KEPT, Timer(ms, TENANT, None)) for ms in begun_ms), now_ms)
+    await reading
+    taken: list[int] = []
+    for _ in range(43):
+        clock.ahead_ms += 1_000
+        found = owner.agenda.take(clock.now_ms(), {}, 500, lambda tenant_id: False)
+        taken += [timer.due_ms for _, timer in found]
+        await owner.look_further()
+    assert sorted({*taken}) == sorted(store.due_ms)

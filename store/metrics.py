@@ -15,7 +15,7 @@ from typing import cast
 from prometheus_client import CollectorRegistry, generate_latest
 
 from core.telemetry import REGISTRY
-from store.redis import Redis, RedisUnavailable, unavailable_on_failure
+from store.redis import Redis, RedisUnavailable
 
 INTERVAL_SECONDS = 2.0
 TTL_SECONDS = 10
@@ -58,8 +58,8 @@ class MetricsPublisher:
     async def publish(self) -> None:
         """One round. Raises RedisUnavailable."""
         text = generate_latest(self._registry)
-        with unavailable_on_failure():
-            pipeline = self._redis.client.pipeline(transaction=False)
+        with self._redis.asked() as client:
+            pipeline = client.pipeline(transaction=False)
             pipeline.set(f"{_PREFIX}:{self.process}", text, ex=TTL_SECONDS)
             pipeline.zadd(_PREFIX, {self.process: time.time()})
             await pipeline.execute()
@@ -83,9 +83,9 @@ async def exposition(
 
 async def _published(redis: Redis) -> dict[str, bytes]:
     oldest = time.time() - TTL_SECONDS
-    with unavailable_on_failure():
-        await redis.client.zremrangebyscore(_PREFIX, "-inf", oldest)
-        members = cast(list[bytes], await redis.client.zrevrange(_PREFIX, 0, MOST_PROCESSES - 1))
+    with redis.asked() as client:
+        await client.zremrangebyscore(_PREFIX, "-inf", oldest)
+        members = cast(list[bytes], await client.zrevrange(_PREFIX, 0, MOST_PROCESSES - 1))
     names = [member.decode() for member in members]
     texts = await redis.get_many([f"{_PREFIX}:{name}" for name in names])
     return {name: text for name, text in zip(names, texts, strict=True) if text is not None}

@@ -6,9 +6,10 @@ callers go on without it.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import cast
 
 import redis.asyncio as aioredis
@@ -19,32 +20,26 @@ from redis.exceptions import ConnectionError, RedisError  # noqa: A004
 TIMEOUT_SECONDS = 0.5
 PAUSE_SECONDS = 1.0
 MAX_CONNECTIONS = 16
+MOST_CLOSING_SECONDS = 5.0
 
 
 class RedisUnavailable(Exception):
     """Redis cannot be asked right now."""
 
 
-@contextmanager
-def unavailable_on_failure() -> Iterator[None]:
-    """Turns whatever the client raises into `RedisUnavailable`."""
-    try:
-        yield
-    except (RedisError, OSError, TimeoutError) as error:
-        raise RedisUnavailable(str(error)) from error
-
-
 class Redis:
     """A bounded pool of connections with short timeouts. Keys and members are text, values bytes.
 
     After a failure it is not asked again for PAUSE_SECONDS: while it is stalled, only one request
-    a second pays for finding out. `client` is for the modules of `store/`, which wrap it in
-    `unavailable_on_failure`.
+    a second pays for finding out. Nobody asks any more once it is closed.
     """
 
     def __init__(self, url: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._paused_until = 0.0
-        self.client = aioredis.Redis.from_url(
+        self._inside = 0
+        self._closed = False
+        self._idle = asyncio.Event()
+        self._client = aioredis.Redis.from_url(
             url,
             socket_timeout=timeout_seconds,
             socket_connect_timeout=timeout_seconds,
@@ -54,25 +49,40 @@ class Redis:
         )
 
     @contextmanager
-    def _guarded(self) -> Iterator[None]:
+    def asked(self) -> Iterator[aioredis.Redis]:
+        """The client, for modules of `store/`; whatever it raises becomes RedisUnavailable."""
+        if self._closed:
+            raise RedisUnavailable("it is closed")
+        self._inside += 1
+        try:
+            yield self._client
+        except (RedisError, OSError, TimeoutError) as error:
+            raise RedisUnavailable(str(error)) from error
+        finally:
+            self._inside -= 1
+            if not self._inside:
+                self._idle.set()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[aioredis.Redis]:
         if time.monotonic() < self._paused_until:
             raise RedisUnavailable("it was away a moment ago")
         try:
-            with unavailable_on_failure():
-                yield
+            with self.asked() as client:
+                yield client
         except RedisUnavailable:
             self._paused_until = time.monotonic() + PAUSE_SECONDS
             raise
 
     async def ping(self) -> None:
-        with self._guarded():
-            await self.client.ping()
+        with self._guarded() as client:
+            await client.ping()
 
     async def add(self, amounts: Mapping[str, int], *, ttl_seconds: int) -> dict[str, int]:
         """Adds to counters, in one round trip; they vanish `ttl_seconds` after the last time.
         Returns their new values."""
-        with self._guarded():
-            pipeline = self.client.pipeline(transaction=False)
+        with self._guarded() as client:
+            pipeline = client.pipeline(transaction=False)
             for key, amount in amounts.items():
                 pipeline.incrby(key, amount)
                 pipeline.expire(key, ttl_seconds)
@@ -82,17 +92,25 @@ class Redis:
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         if not keys:
             return []
-        with self._guarded():
-            return cast(list[bytes | None], await self.client.mget(list(keys)))
+        with self._guarded() as client:
+            return cast(list[bytes | None], await client.mget(list(keys)))
 
     async def set(self, key: str, value: bytes, *, ttl_seconds: int) -> None:
-        with self._guarded():
-            await self.client.set(key, value, ex=ttl_seconds)
+        with self._guarded() as client:
+            await client.set(key, value, ex=ttl_seconds)
 
     async def delete(self, *keys: str) -> None:
-        with self._guarded():
-            await self.client.delete(*keys)
+        with self._guarded() as client:
+            await client.delete(*keys)
 
     async def close(self) -> None:
-        with unavailable_on_failure():
-            await self.client.aclose()
+        """Ends its connections, once nobody uses one: whose connection is ended under their hands
+        asks once more, over a new one, which nobody would ever end."""
+        self._closed = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MOST_CLOSING_SECONDS):
+                while self._inside:
+                    self._idle.clear()
+                    await self._idle.wait()
+        with suppress(RedisError, OSError, TimeoutError):
+            await self._client.aclose()

@@ -12,10 +12,10 @@ from typing import Any
 
 import asyncpg
 import psutil
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from store.embedded.leftovers import is_alive, signal_process
-from store.redis import Redis
 from tests.stack import Stack
 
 STOPPED_SECONDS = 7.0  # longer than a lease
@@ -116,7 +116,7 @@ def flush_valkey(stack: Stack, rng: random.Random) -> None:
     """FLUSHALL: a running server that has forgotten everything."""
 
     async def flush() -> None:
-        client = Redis(stack.settings.effective_redis_url).client
+        client = Redis.from_url(stack.settings.effective_redis_url)
         try:
             await client.flushall()
         finally:

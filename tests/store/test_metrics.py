@@ -20,7 +20,7 @@ from tests.waiting import eventually
 @pytest.fixture
 async def redis(embedded: Settings) -> AsyncIterator[Redis]:
     client = Redis(embedded.effective_redis_url)
-    await client.client.flushall()
+    await client._client.flushall()
     yield client
     await client.close()
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -72,3 +74,23 @@ async def test_it_is_found_again_after_a_restart(
     finally:
         await client.close()
         server.stop(5)
+
+
+async def test_it_leaves_no_connection_behind_whoever_asks_while_it_closes(
+    embedded: Settings,
+) -> None:
+    for _ in range(10):
+        redis = Redis(embedded.effective_redis_url)
+        users = [asyncio.create_task(_ask_until_it_is_away(redis)) for _ in range(10)]
+        while not (pool := redis._client.connection_pool)._in_use_connections:
+            await asyncio.sleep(0)
+        await redis.close()
+        await asyncio.gather(*users)
+        left = (*pool._available_connections, *pool._in_use_connections)
+        assert not any(connection.is_connected for connection in left)
+
+
+async def _ask_until_it_is_away(redis: Redis) -> None:
+    with suppress(RedisUnavailable):
+        while True:
+            await redis.set("k", b"x" * 10_000, ttl_seconds=60)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -22,6 +24,7 @@ T = TypeVar("T")
 
 ANYWHERE = "anywhere"
 _POLL_SECONDS = 0.2
+LOAD_SECONDS = 0.5
 
 AsJson = Annotated[bool, typer.Option("--json", help="For machines")]
 Wait = Annotated[
@@ -35,7 +38,8 @@ class Impossible(Exception):
 
 @app.command("list")
 def show(as_json: AsJson = False) -> None:
-    """Show hosts and shards: family, shard, host, build, machine, process, epoch, lease."""
+    """Show hosts and shards: family, shard, host, build, machine, process, epoch, lease; and how
+    much of a core each host of this machine uses at the moment."""
 
     async def work(database: Any) -> tuple[Sequence[HostState], Sequence[Held]]:
         from store import wishes
@@ -43,11 +47,12 @@ def show(as_json: AsJson = False) -> None:
         return await wishes.hosts(database), await wishes.held(database)
 
     hosts, shards = _run(work)
+    loads = _loads(hosts)
     if as_json:
-        found = {"hosts": _plain(hosts), "shards": _plain(shards)}
-        typer.echo(json.dumps(found, default=_json))
+        plain = [one | {"cpu_percent": loads.get(one["pid"])} for one in _plain(hosts)]
+        typer.echo(json.dumps({"hosts": plain, "shards": _plain(shards)}, default=_json))
     else:
-        typer.echo("\n".join([*_hosts_table(hosts), "", *_shards_table(shards)]))
+        typer.echo("\n".join([*_hosts_table(hosts, loads), "", *_shards_table(shards)]))
 
 
 @app.command()
@@ -184,12 +189,42 @@ def _json(value: Any) -> str:
     raise TypeError(type(value))
 
 
-def _hosts_table(hosts: Sequence[HostState]) -> list[str]:
+def _loads(hosts: Sequence[HostState]) -> dict[int, float]:
+    """Percent of a core by process id, over LOAD_SECONDS, of those that run on this machine."""
+    import psutil
+
+    from actors.runtime.upkeep import machine_id
+
+    here = [one.pid for one in hosts if one.machine == machine_id()]
+    processes = []
+    for pid in here:
+        with suppress(psutil.Error):
+            process = psutil.Process(pid)
+            process.cpu_percent()
+            processes.append(process)
+    if processes:
+        time.sleep(LOAD_SECONDS)
+    loads = {}
+    for process in processes:
+        with suppress(psutil.Error):
+            loads[process.pid] = process.cpu_percent()
+    return loads
+
+
+def _hosts_table(hosts: Sequence[HostState], loads: Mapping[int, float]) -> list[str]:
     rows = [
-        (one.name, one.build, one.machine, one.pid, one.shards, "drained" if one.is_drained else "")
+        (
+            one.name,
+            one.build,
+            one.machine,
+            one.pid,
+            one.shards,
+            f"{loads[one.pid]:.0f} %" if one.pid in loads else "",
+            "drained" if one.is_drained else "",
+        )
         for one in hosts
     ]
-    return _table(("HOST", "BUILD", "MACHINE", "PID", "SHARDS", ""), rows)
+    return _table(("HOST", "BUILD", "MACHINE", "PID", "SHARDS", "CPU", ""), rows)
 
 
 def _shards_table(shards: Sequence[Held]) -> list[str]:

@@ -1,4 +1,5 @@
-"""Fixtures of the API suite: a running copy in each layout, and a business of its own per test."""
+"""Fixtures of the API suite: a running copy in each layout, and a business of its own per test; and
+the application in this process."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ import pytest_asyncio
 
 from core.principal import Role
 from core.settings import Settings
-from tests.api.harness import Served
+from tests.api.harness import BASE, Served, serving
+from tests.api.people import Session, session
 from tests.api.shop import Shop, open_shop
 from tests.api.till_kit import till_served
 from tests.stack import FIRST_PORT, Layout, Stack, running_stack
@@ -66,6 +68,20 @@ def stack(
     replicas = REPLICAS[layout]
     with running_stack(home, layout=layout, port=PORTS[layout], replicas=replicas) as running:
         yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def served(request: pytest.FixtureRequest, embedded: Settings) -> AsyncIterator[Served]:
+    """An application in this process, without rate limits: the module's `ALL`, if it has one."""
+    settings = embedded.model_copy(update={"rate_limit": "off"})
+    async with serving(settings, getattr(request.module, "ALL", BASE)) as one:
+        yield one
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def owner(served: Served) -> Session:
+    """Of a new business."""
+    return await session(served.http, role="vendor", businessName="Ada Teas")
 
 
 @pytest.fixture(scope="package")

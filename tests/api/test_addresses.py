@@ -3,11 +3,9 @@ has an account."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
 import pytest
-import pytest_asyncio
 from sqlalchemy import text
 
 from core.settings import Settings
@@ -23,12 +21,6 @@ from tests.api.people import Session, login, new_address, register, session
 from tests.clock import StandingClock
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def served(embedded: Settings) -> AsyncIterator[Served]:
-    async with serving(embedded.model_copy(update={"rate_limit": "off"}), ALL) as one:
-        yield one
 
 
 async def requested(served: Served, user_id: str) -> list[Waiting]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from collections.abc import AsyncIterator
 
 import jwt
 import pytest
-import pytest_asyncio
 from sqlalchemy import text
 
 from core.errors import Conflict
@@ -35,13 +33,6 @@ from tests.api.people import (
 from tests.clock import StandingClock
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def served(embedded: Settings) -> AsyncIterator[Served]:
-    settings = embedded.model_copy(update={"rate_limit": "off"})
-    async with serving(settings) as one:
-        yield one
 
 
 # Signing up -----------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ import pytest
 import pytest_asyncio
 
 from core.ids import uuid7
-from core.settings import Settings
 from store import access_keys, sessions
 from tests.api.cases import ROUTES
 from tests.api.harness import Served, serving
@@ -46,12 +45,6 @@ ABOUT_ACCESS = [
     for route, placed in ROUTES.items()
     if placed.capability in ("auth", "users") and placed.access and not placed.access.is_public
 ]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def served(embedded: Settings) -> AsyncIterator[Served]:
-    async with serving(embedded.model_copy(update={"rate_limit": "off"}), ALL) as one:
-        yield one
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

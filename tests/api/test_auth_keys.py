@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -22,13 +21,6 @@ from tests.api.people import Session, bearer, me, session, turned_away
 from tests.clock import StandingClock
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def served(embedded: Settings) -> AsyncIterator[Served]:
-    settings = embedded.model_copy(update={"rate_limit": "off"})
-    async with serving(settings, ALL) as one:
-        yield one
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +13,6 @@ from sqlalchemy import text
 from core.errors import NotFound
 from core.ids import uuid7
 from core.principal import Role
-from core.settings import Settings
 from deployments.business.routes import capability as business
 from deployments.catalog.routes import capability as catalog
 from deployments.inventory.routes import capability as inventory
@@ -25,12 +23,6 @@ from tests.api.people import Session, bearer, login, me, refresh, session, turne
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 URL = "/api/business"
 ALL = (*BASE, business, catalog, inventory)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def served(embedded: Settings) -> AsyncIterator[Served]:
-    async with serving(embedded.model_copy(update={"rate_limit": "off"}), ALL) as one:
-        yield one
 
 
 @pytest_asyncio.fixture(loop_scope="module")

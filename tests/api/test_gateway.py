@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-import pytest_asyncio
 
 from core.ids import uuid7
 from core.principal import Role
@@ -20,13 +19,6 @@ from tests.api.gateway_kit import ALL, BASKET, PRODUCT, bearer, fields, problem
 from tests.api.harness import Served, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def served(embedded: Settings) -> AsyncIterator[Served]:
-    settings = embedded.model_copy(update={"rate_limit": "off"})
-    async with serving(settings, ALL) as one:
-        yield one
 
 
 # What every answer has ------------------------------------------------------------------------

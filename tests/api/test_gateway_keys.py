@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 import pytest
-import pytest_asyncio
 
 from core.ids import uuid7
 from core.principal import Role
@@ -21,13 +19,6 @@ from tests.api.gateway_kit import ALL, BASKET, bearer, fields, problem
 from tests.api.harness import Served, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def served(embedded: Settings) -> AsyncIterator[Served]:
-    settings = embedded.model_copy(update={"rate_limit": "off"})
-    async with serving(settings, ALL) as one:
-        yield one
 
 
 async def post_keyed(

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pytest
-import pytest_asyncio
 
 from core.settings import Settings
 from gateway.links import parse
@@ -29,17 +27,6 @@ from tests.api.people import Session, login, new_address, session
 from tests.clock import StandingClock
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def served(embedded: Settings) -> AsyncIterator[Served]:
-    async with serving(embedded.model_copy(update={"rate_limit": "off"}), ALL) as one:
-        yield one
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def owner(served: Served) -> Session:
-    return await session(served.http, role="vendor", businessName="Ada Teas")
 
 
 async def test_a_newcomer_joins_by_the_link(served: Served, owner: Session) -> None:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pytest
-import pytest_asyncio
 
 from core.ids import uuid7
 from core.principal import Role
-from core.settings import Settings
 from tests.api.harness import Served, serving
 from tests.api.members_kit import (
     ALL,
@@ -28,17 +25,6 @@ from tests.api.members_kit import (
 from tests.api.people import PASSWORD, Session, me, new_address, refresh, register, session
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def served(embedded: Settings) -> AsyncIterator[Served]:
-    async with serving(embedded.model_copy(update={"rate_limit": "off"}), ALL) as one:
-        yield one
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def owner(served: Served) -> Session:
-    return await session(served.http, role="vendor", businessName="Ada Teas")
 
 
 async def test_a_business_named_at_sign_in_is_looked_for_not_believed(

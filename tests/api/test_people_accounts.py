@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -39,12 +38,6 @@ from tests.clock import StandingClock
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 NEW = "battery staple"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def served(embedded: Settings) -> AsyncIterator[Served]:
-    async with serving(embedded.model_copy(update={"rate_limit": "off"})) as one:
-        yield one
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +13,6 @@ from sqlalchemy import text
 
 from core.ids import uuid7
 from core.principal import Role
-from core.settings import Settings
 from deployments.auth import service as accounts
 from deployments.users.routes import capability as users
 from store.engine import Scope
@@ -35,12 +33,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 URL = "/api/users"
 ALL = (*BASE, users)
 HOME = {"street": "1 High St", "city": "Leeds", "state": "W", "zip": "LS1", "country": "GB"}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def served(embedded: Settings) -> AsyncIterator[Served]:
-    async with serving(embedded.model_copy(update={"rate_limit": "off"}), ALL) as one:
-        yield one
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -1,14 +1,18 @@
-"""Two running copies that the tests of this folder share, because a start takes seconds."""
+"""Two running copies that the tests of this folder share, because a start takes seconds; and a home
+where nothing runs."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
-from core.settings import Ports
+from core.settings import Ports, Settings
+from tests.conftest import fresh_settings
 from tests.stack import FIRST_PORT, Stack, running_stack
 
 PORT = FIRST_PORT + 400
@@ -37,3 +41,11 @@ def copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, St
 
         one, two = pool.map(start, range(2))
         yield one, two
+
+
+@pytest.fixture
+def home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
+    """Settings of a copy of the test's own, at its module's `PORT`."""
+    settings = fresh_settings(tmp_path / "home", port=request.module.PORT)
+    yield settings
+    shutil.rmtree(settings.run_dir, ignore_errors=True)

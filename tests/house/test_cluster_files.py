@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +24,6 @@ from tests.stack import FIRST_PORT
 
 ROOT = Path(__file__).parents[2]
 PORT = FIRST_PORT + 800
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Settings]:
-    settings = fresh_settings(tmp_path / "home", port=PORT)
-    yield settings
-    shutil.rmtree(settings.run_dir, ignore_errors=True)
 
 
 @pytest.fixture

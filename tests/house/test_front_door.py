@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -30,7 +29,6 @@ from core.ray_environment import haproxy_dir
 from core.settings import Ports, Settings
 from gateway.bodies import SMALL_BODY_BYTES
 from store.embedded.leftovers import is_alive
-from tests.conftest import fresh_settings
 from tests.stack import FIRST_PORT
 
 PORT = FIRST_PORT + 880
@@ -83,13 +81,6 @@ api._generate_config_file_internal()
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
     return (folder / "haproxy.cfg").read_text()
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Settings]:
-    settings = fresh_settings(tmp_path / "home", port=PORT)
-    yield settings
-    shutil.rmtree(settings.run_dir, ignore_errors=True)
 
 
 @pytest.fixture

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 import socket
 import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -31,13 +29,6 @@ from tests.conftest import fresh_settings
 from tests.stack import FIRST_PORT
 
 PORT = FIRST_PORT + 800
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Settings]:
-    settings = fresh_settings(tmp_path / "home", port=PORT)
-    yield settings
-    shutil.rmtree(settings.run_dir, ignore_errors=True)
 
 
 def test_a_home_has_one_supervisor(home: Settings) -> None:

@@ -14,6 +14,7 @@ from bench import goods, tills
 Scenario = Literal["hot", "spread", "sold out", "sale hot", "sale spread"]
 SCENARIOS: tuple[Scenario, ...] = get_args(Scenario)
 SALES: frozenset[Scenario] = frozenset({"sale hot", "sale spread"})
+SPREAD: frozenset[Scenario] = frozenset({"spread", "sale spread"})
 
 _SCRIPT = Path(__file__).with_name("load.lua")
 _RESERVE, _SELL = "/api/inventory/reserve", "/api/pos/sales"

@@ -94,6 +94,9 @@ def _defaults(lines: Sequence[str], door: Door) -> list[str]:
     """Serve has one page for 502, 503 and 504, in plain text; ours say what to do."""
     return [
         *(line for line in lines if not line.lstrip().startswith("errorfile ")),
+        # A connection of HTTP/2 brings a hundred requests at a time, each with a buffer and none
+        # with a place: places are counted by connections.
+        "    option disable-h2-upgrade",
         f"    timeout http-request {door.head_timeout_seconds}s",
         f"    timeout check {CHECK_TIMEOUT_SECONDS}s",
         *(f"    errorfile {status} {path}" for status, path in door.pages.items()),

@@ -203,6 +203,16 @@ def test_no_upgrade_reaches_a_replica(
         assert "upgrade" not in dict(asked)
 
 
+def test_a_connection_brings_one_request_at_a_time(
+    home: Settings, template: str, tmp_path: Path, behind: None
+) -> None:
+    """HTTP/2, which a hundred share one with, is not spoken, whoever begins with it unasked."""
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+    with Running(home, template, tmp_path):
+        for port in (PORT, PORT + 15):
+            assert _raw(preface, port=port).startswith(b"HTTP/1.1 400 ")
+
+
 def test_its_own_answers_are_problems(home: Settings, template: str, tmp_path: Path) -> None:
     with Running(home, template, tmp_path, health=503) as haproxy:
         # Nobody is behind it here.
@@ -425,8 +435,8 @@ def _binds(template: str, door: Door) -> set[str]:
     return {words[1] for words in lines if words[:1] == ["bind"]}
 
 
-def _raw(request: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", PORT), timeout=5) as connection:
+def _raw(request: bytes, *, port: int = PORT) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         connection.sendall(request)
         with connection.makefile("rb") as answer:
             return answer.read()

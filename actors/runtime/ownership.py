@@ -91,9 +91,15 @@ class Ownership:
         self.in_doubt = False
 
     async def sync(self) -> None:
-        """Finds out what it owns now. Called once a second, and when the keeper says so."""
-        async with self.turn:
-            await self._adopt()
+        """Finds out what it owns now. Called once a second, and when the keeper says so. The turn
+        is taken where that has changed alone: who reads timers may have the connection for as long
+        as somebody holds their table, and no command need wait for it."""
+        if any(self._tenure.differs(await self._store.owned())):
+            async with self.turn:
+                await self._adopt()
+        for name in self._families:
+            mine = sum(shard.family == name for shard in self._tenure.epochs)
+            telemetry.SHARDS_OWNED.labels(name).set(mine)
 
     async def _adopt(self) -> None:
         """Drops what was lost, takes up what was given; the agenda first, so that no hold that
@@ -107,9 +113,6 @@ class Ownership:
             await self._take_up(take)
             self._tenure.take(take, owned)
             log.info("took shards", shards=len(take), total=len(self._tenure.epochs))
-        for name in self._families:
-            mine = sum(shard.family == name for shard in self._tenure.epochs)
-            telemetry.SHARDS_OWNED.labels(name).set(mine)
 
     async def _take_up(self, shards: Set[Shard]) -> None:
         """Begins to keep the timers of shards."""

@@ -10,8 +10,9 @@ import sys
 import time
 
 import asyncpg
+import pytest
 
-from actors.runtime.upkeep import birth_of, is_running, machine_id
+from actors.runtime.upkeep import birth_of, end_processes, is_running, machine_id
 from actors.stock import model as m
 from core.ids import uuid7
 from store import leases
@@ -137,3 +138,24 @@ def test_a_pid_that_was_given_to_another_is_not_the_host() -> None:
         while is_running(host):  # a zombie, until its parent asks for it
             time.sleep(0.01)
     assert not is_running(host)
+
+
+async def test_whoever_may_not_be_ended_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy of another user's, on the same database: a host begins all the same, and ends those
+    that it may."""
+
+    def kill(pid: int, sign: int) -> None:
+        if pid == theirs.pid:
+            raise PermissionError(pid)
+        plain(pid, sign)
+
+    plain = os.kill
+    monkeypatch.setattr(os, "kill", kill)
+    with _process() as theirs, _process() as ours:
+        hosts = [
+            Incarnation(uuid7(), "h0", "here", one.pid, "", birth_of(one.pid))
+            for one in (theirs, ours)
+        ]
+        assert await end_processes(hosts) == hosts[1:]
+        monkeypatch.undo()
+        theirs.kill()

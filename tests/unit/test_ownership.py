@@ -40,9 +40,12 @@ class Store:
         self.leases = {KEPT: Lease(1, 0), GIVEN: Lease(1, 0)}
         self.gate = asyncio.Event()
         self.asked = asyncio.Event()
-        self.broken = False
+        self.broken = self.silent = False
 
     async def owned(self) -> dict[Shard, Lease]:
+        if self.silent:
+            self.asked.set()
+            await self.gate.wait()
         return dict(self.leases)
 
     async def hand_over(self, epochs: Mapping[Shard, int], *_: Any) -> None:
@@ -190,3 +193,21 @@ async def test_a_horizon_that_draws_near_while_it_is_drawn_forward_overlooks_not
         taken += [timer.due_ms for _, timer in found]
         await owner.look_further()
     assert sorted({*taken}) == sorted(store.due_ms)
+
+
+async def test_who_asks_what_it_owns_keeps_no_batch_waiting() -> None:
+    """The connection may be with who reads timers, for as long as somebody holds their table."""
+    store = Store()
+    owner = _ownership(store, Clock())
+    store.gate.set()
+    await owner.sync()
+    store.gate.clear()
+    store.asked.clear()
+    store.silent = True
+    looking = asyncio.create_task(owner.sync())
+    await store.asked.wait()
+    assert not owner.turn.locked()
+    del store.leases[GIVEN]
+    store.gate.set()
+    await looking
+    assert _of(owner) == {KEPT}

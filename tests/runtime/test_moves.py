@@ -173,7 +173,11 @@ async def test_a_move_in_doubt_is_caught_without_new_epochs(
     urls: Urls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sabotage.recovery_epochs_off(monkeypatch)
-    replies, _ = await _doubtful_move(urls)
+    for _ in range(TRIES):
+        replies, _ = await _doubtful_move(urls)
+        # Who was late with its lease answers nothing.
+        if replies:
+            break
     assert _stale(replies)
 
 

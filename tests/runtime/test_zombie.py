@@ -26,6 +26,8 @@ from tests.runtime.kit import SHARDS, Cluster, Node, SteerableClock, Urls, runni
 from tests.runtime.sabotage import Sabotage
 
 ROUNDS = 40 if LONG else 1
+# Until it is where it is to be stopped.
+STOP_SECONDS = 30
 
 Stop = Callable[[Urls, Node], Awaitable[asyncio.Event]]
 
@@ -178,7 +180,7 @@ async def _round(urls: Urls, stop: Stop) -> Harm:
         if stop is between_batches:
             batch.clear()
         in_batch = asyncio.create_task(_told(cluster, "h0", batch))
-        await asyncio.wait_for(stopped.wait(), 5)
+        await asyncio.wait_for(stopped.wait(), STOP_SECONDS)
         calls = [
             shop.envelope(m.GetLevels((empty,))),
             shop.envelope(m.Reserve(uuid7(), (m.Line(empty, 1),), 60_000)),

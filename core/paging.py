@@ -12,6 +12,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from core.errors import FieldError, ValidationFailed
+from core.moments import is_kept
 
 # What is counted, and how far pages go by number. Beyond it a cursor leads on.
 MOST_COUNTED = 10_000
@@ -102,7 +103,7 @@ def _typed(value: Any, kind: type) -> Any:
         return UUID(value)
     if kind is datetime:
         moment = datetime.fromisoformat(value)
-        if moment.tzinfo is None:
+        if moment.tzinfo is None or not is_kept(moment):
             raise ValueError(value)
         return moment
     if kind is not str or "\0" in value:

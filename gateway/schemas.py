@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema
 
+from core.moments import EARLIEST, LATEST, is_kept
 from core.money import MAX_AMOUNT_MINOR
 from core.paging import MOST_COUNTED, Part, Span
 
@@ -162,8 +163,14 @@ def _text(value: Any) -> Any:
     raise ValueError("must be an RFC 3339 date and time, such as 2026-11-20T09:30:00Z")
 
 
+def _kept(moment: datetime) -> datetime:
+    if not is_kept(moment):
+        raise ValueError(f"must lie between {EARLIEST:%Y-%m-%dT%XZ} and {LATEST:%Y-%m-%dT%XZ}")
+    return moment
+
+
 # A point in time with its offset; never a bare number, which pydantic would take for seconds.
-Moment = Annotated[AwareDatetime, BeforeValidator(_text)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_text), AfterValidator(_kept)]
 
 
 def _number(value: Any) -> Any:

@@ -67,6 +67,17 @@ async def test_cards_and_goods_are_one_sale(shop: TillShop) -> None:
     assert first["code"] not in receipt.text
 
 
+async def test_a_card_that_never_ends_is_one_whose_end_can_be_told(shop: TillShop) -> None:
+    """What is refused took no money; what is taken is answered, each time."""
+    refused = await sell(shop, gift(25, expiresAt="9999-12-31T23:59:59.9999999Z"), key="k")
+    assert problem(refused, 400)["errors"][0]["field"] == "lines[0].giftCard.expiresAt"
+    assert (await shop.report())["giftCardsSold"] == 0
+    lines = gift(25, expiresAt="9999-12-31T23:59:59Z")
+    sale = done(await sell(shop, lines, key="l"))
+    assert sale["giftCards"][0]["expiresAt"] == "9999-12-31T23:59:59Z"
+    assert done(await sell(shop, lines, key="l")) == sale
+
+
 async def test_no_discount_touches_a_card(shop: TillShop) -> None:
     tea = await shop.product(10, 3)
     lines = {"productId": tea}, gift(30)

@@ -60,8 +60,10 @@ def test_what_the_database_does_not_take_as_text_is_refused(value: Any) -> None:
         Cursor.decode(encoded("name", 1, 1, True, value), "name", [str])
 
 
-@pytest.mark.parametrize("value", ["2026-11-28T07:05:01", "yesterday", 1])
-def test_a_moment_has_its_zone(value: Any) -> None:
+@pytest.mark.parametrize(
+    "value", ["2026-11-28T07:05:01", "yesterday", 1, "9999-12-31T23:59:59.999999-14:00"]
+)
+def test_a_moment_has_its_zone_and_can_be_stored(value: Any) -> None:
     with pytest.raises(ValidationFailed):
         Cursor.decode(encoded("at", 1, 1, True, value), "at", [datetime])
 

@@ -67,7 +67,7 @@ async def _ask(cluster: Cluster, tenant_id: UUID, product: UUID) -> tuple[Outcom
     try:
         decided = await cluster.bus.send(COMMERCE, tenant_id, "shop", body, key)
     except Unavailable as error:
-        assert "waiting" in error.detail, "it is refused because the mailbox is full"
+        assert "of this business" in error.detail, "it is refused because the mailbox is full"
         return Outcome.BUSY, time.monotonic() - began
     assert isinstance(decode_reply(decided.reply), m.Hold)
     return Outcome.DONE, time.monotonic() - began

@@ -3,6 +3,7 @@ it works where there is no internet, and its policy lets nothing in from elsewhe
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from functools import cache
@@ -53,13 +54,16 @@ _START = """SwaggerUIBundle({
 
 
 def documentation(routes: Sequence[BaseRoute]) -> list[Route]:
-    """Routes that show what `routes` are. The document is made on first use and then kept."""
+    """Routes that show what `routes` are. The document is made on first use and then kept; that
+    takes a second of a processor, so a thread does it, once, while the replica serves others."""
     made: list[bytes] = []
+    making = asyncio.Lock()
 
     async def openapi(request: Request) -> Response:
         _charge(request, "/openapi.json")
-        if not made:
-            made.append(json.dumps(describe(routes)).encode())
+        async with making:
+            if not made:
+                made.append(await asyncio.to_thread(_document, routes))
         return Response(made[0], media_type="application/json")
 
     return [
@@ -67,6 +71,10 @@ def documentation(routes: Sequence[BaseRoute]) -> list[Route]:
         Route("/docs", _page, include_in_schema=False),
         Route("/docs/{name}", _asset, include_in_schema=False),
     ]
+
+
+def _document(routes: Sequence[BaseRoute]) -> bytes:
+    return json.dumps(describe(routes)).encode()
 
 
 def _charge(request: Request, template: str) -> None:

@@ -38,6 +38,7 @@ PING_SECONDS = 1.0
 SIGN_SECONDS = 5.0
 # Longer than Ray takes to start a host on a machine that is short of CPU.
 NO_SIGN_SECONDS = 30.0
+AFTER_FAILED_START_SECONDS = 1.0
 
 _NAMES = "shard-host-"
 
@@ -71,9 +72,19 @@ class HostActor:
     async def start(self) -> int:
         """Starts the host if that has not happened; returns its process id."""
         if self._starting is None:
-            self._starting = asyncio.create_task(self._start())
+            self._starting = asyncio.create_task(self._start_or_leave())
         await asyncio.shield(self._starting)
         return os.getpid()
+
+    async def _start_or_leave(self) -> None:
+        """Another process may succeed where this one would fail for ever: one that began while a
+        build was being installed has loaded modules of both."""
+        try:
+            await self._start()
+        except Exception:
+            log.exception("host cannot start; another process tries")
+            await asyncio.sleep(AFTER_FAILED_START_SECONDS)
+            leave()
 
     async def _start(self) -> None:
         # Imported here so that the actor's class stays small to ship.

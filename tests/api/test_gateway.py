@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import UUID
 
+import httpx2
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
 
 from core.ids import uuid7
 from core.principal import Role
 from core.settings import Settings
 from core.telemetry import REGISTRY
-from gateway import middleware
+from gateway import docs, middleware
 from gateway.errors import PROBLEM_JSON
 from tests.api.gateway_kit import ALL, BASKET, PRODUCT, bearer, fields, problem
 from tests.api.harness import Served, serving
@@ -309,6 +314,31 @@ async def test_the_openapi_document_is_true_to_the_routes(served: Served) -> Non
             for status, response in operation["responses"].items():
                 if int(status) >= 400:
                     assert list(response["content"]) == [PROBLEM_JSON]
+
+
+async def test_others_are_served_while_the_openapi_document_is_made(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, others_were_served, made = threading.Event(), threading.Event(), 0
+
+    def slowly(routes: Sequence[BaseRoute]) -> dict[str, Any]:
+        nonlocal made
+        made += 1
+        begun.set()
+        return {"others": others_were_served.wait(5)}
+
+    monkeypatch.setattr(docs, "describe", slowly)
+    app = Starlette(routes=docs.documentation([]))
+    monkeypatch.setattr(docs, "_charge", lambda request, template: None)
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app), base_url="http://holdfast"
+    ) as http:
+        both = [asyncio.create_task(http.get("/openapi.json")) for _ in range(2)]
+        await asyncio.to_thread(begun.wait, 5)
+        assert (await served.http.get("/health")).status_code == 200
+        others_were_served.set()
+        assert [(await one).json() for one in both] == [{"others": True}] * 2
+    assert made == 1
 
 
 async def test_the_documentation_needs_no_other_server(served: Served) -> None:

@@ -25,7 +25,7 @@ from store.journal import LOCK_TIMEOUT_MS, Fenced, Known, Rejected, Why
 
 # Of deciding, before a batch is committed: what is left is decided in the next one.
 MAX_DECIDE_SECONDS = 0.05
-# A tenant that had its neighbours decided twice is decided apart from them for so long.
+# A tenant whose data was refused is decided apart from the others for so long.
 SUSPICION_SECONDS = 10.0
 # Of looking for culprits, once one was found: what is left is decided in the next batch.
 MAX_SEARCH_SECONDS = 0.05
@@ -79,8 +79,8 @@ class Committing:
         self.locked = Locked(mailbox, clock)
 
     async def run(self, works: list[Work]) -> None:
-        """Decides, commits, answers. Tenants whose data was refused lately, or who repeated what
-        was done, come after the others, so that these need not be decided again."""
+        """Decides, commits, answers. Tenants whose data was refused lately come after the others,
+        so that these need not be decided again."""
         now = self._clock.boot_seconds()
         if self._suspects:
             self._suspects = {one: until for one, until in self._suspects.items() if until > now}
@@ -148,7 +148,6 @@ class Committing:
         others: list[Work] = []
         for work in works:
             if work.unsure and work.context.command_id in known:
-                self._suspect(work)
                 self._fetching.look_up(work)
             else:
                 others.append(work)

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from actors.runtime.batch import Lane, Work, in_halves
 from actors.runtime.family import Family, Key
@@ -28,6 +29,8 @@ MAX_ROUNDS = 16
 PAUSE_SECONDS = 0.1
 # How long a shard's own work keeps its lane waiting for what it needs.
 DUE_PATIENCE_MS = 5_000
+# Whose command was a repeat may repeat others: for so long all of its commands are looked up first.
+REPEATING_MS = 10_000
 
 BROKEN = Answer(Outcome.BROKEN)
 
@@ -60,6 +63,8 @@ class Fetching:
         self._turns = asyncio.Semaphore(MAX_FETCHES)
         self._fetches: set[asyncio.Task[None] | None] = set()
         self._asking: set[asyncio.Task[None]] = set()
+        # Tenants, and until when (ms).
+        self._repeating: dict[UUID, int] = {}
 
     def admit(self, work: Work) -> None:
         """Sends a work where it belongs: to be decided, or first to have something fetched. Due
@@ -70,8 +75,8 @@ class Fetching:
             return
         work.questions = missing
         work.lacks = [key for key in missing if not key.ephemeral]
-        if missing:
-            work.look_up |= work.unsure  # rather now than after what may take long, or fail
+        if work.unsure and (missing or self._repeats(work)):
+            work.look_up = True  # rather now than after what may take long, or fail
         if work.is_to_fetch:
             if work.envelope is None:
                 self._mailbox.ready.hold(work)
@@ -81,9 +86,18 @@ class Fetching:
             self._mailbox.put(work)
 
     def look_up(self, work: Work) -> None:
-        """Has a command answered as it was before; decided, if it was not."""
+        """Has a command answered as it was before; decided, if it was not. From now on its tenant
+        pays for its own repeats: no neighbour is decided twice for them."""
+        now_ms = self._clock.now_ms()
+        self._repeating = {one: until for one, until in self._repeating.items() if until > now_ms}
+        self._repeating[work.context.tenant_id] = now_ms + REPEATING_MS
         work.look_up = True
         self.admit(work)
+
+    def _repeats(self, work: Work) -> bool:
+        if not self._repeating:
+            return False
+        return self._repeating.get(work.context.tenant_id, 0) > self._clock.now_ms()
 
     def _missing(self, work: Work) -> list[Key]:
         """What the work needs and memory lacks. A rule that fails here ends its own command."""

@@ -68,6 +68,31 @@ async def test_a_repeat_among_new_commands_hears_the_first_answer(urls: Urls) ->
         assert (await audit(urls, [*shop.log, *other.log])).clean
 
 
+async def test_who_repeats_pays_for_it_alone(urls: Urls) -> None:
+    """The first repeat has its neighbours decided twice; those that follow are looked up ahead."""
+    async with running(urls, 1) as cluster:
+        shop, other = Shop(cluster), Shop(cluster)
+        (product,), (theirs,) = await shop.stock(10), await other.stock(10)
+        node = cluster.nodes["h0"]
+        done = [_hold(shop, product), _hold(shop, product)]
+        first = await node.host.submit(done)
+        commits = []
+        plain = node.store.commit
+
+        async def commit(*arguments: Any) -> None:
+            commits.append(arguments)
+            await plain(*arguments)
+
+        with patch.object(node.store, "commit", commit):
+            for again, answer, expected in zip(done, first, (2, 1), strict=True):
+                node.host._mailbox._remembered.clear()
+                commits.clear()
+                answers = await node.host.submit([again, _hold(other, theirs)])
+                assert answers[0] == answer
+                assert _replies(answers) == [m.Hold] * 2
+                assert len(commits) == expected
+
+
 async def test_who_is_sold_out_is_asked_about_once_a_batch(urls: Urls) -> None:
     """And whose unit was the last hears so again, not that there is none."""
     async with running(urls, 1) as cluster:

@@ -24,7 +24,7 @@ from types import FrameType
 
 ROOT = Path(__file__).parents[1]
 PYTEST = (sys.executable, "-m", "pytest")
-# One kills and times whole copies; two take the API in a layout each, two without any copy; two
+# Two kill and time whole copies; two take the API in a layout each, two without any copy; two
 # the runtime. They are cut so that none takes much longer than the others.
 IN_PROCESS = ("-m", "not stack and not split")
 
@@ -44,7 +44,8 @@ AT_THE_TILL = _files("tests/api", ("pos", "repeats", "lean", "purchasing"))
 _OF_ABSENCE = "clocks incarnations keeping outage rotation stuck unknown unloaded zombie"
 AWAY = _files("tests/runtime", _OF_ABSENCE.split())
 LANES: dict[str, tuple[str, ...]] = {
-    "copies": ("tests/house", "tests/chaos"),
+    "copies": ("tests/house",),
+    "chaos": ("tests/chaos",),
     "single": ("tests/api", "-m", "stack and not split"),
     "split": ("tests/api", "-m", "split"),
     "till": (*AT_THE_TILL, *IN_PROCESS),

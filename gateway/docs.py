@@ -56,15 +56,16 @@ _START = """SwaggerUIBundle({
 def documentation(routes: Sequence[BaseRoute]) -> list[Route]:
     """Routes that show what `routes` are. The document is made on first use and then kept; that
     takes a second of a processor, so a thread does it, once, while the replica serves others."""
-    made: list[bytes] = []
-    making = asyncio.Lock()
+
+    @cache
+    def making() -> asyncio.Task[bytes]:
+        return asyncio.create_task(asyncio.to_thread(_document, routes))
 
     async def openapi(request: Request) -> Response:
         _charge(request, "/openapi.json")
-        async with making:
-            if not made:
-                made.append(await asyncio.to_thread(_document, routes))
-        return Response(made[0], media_type="application/json")
+        # Who hangs up ends its own waiting, not what others wait for.
+        document = await asyncio.shield(making())
+        return Response(document, media_type="application/json")
 
     return [
         Route("/openapi.json", openapi, include_in_schema=False),

@@ -21,65 +21,60 @@ POOL_SIZE = 4
 
 class LookupPool:
     """A bounded pool of connections that only read, opened when they are needed. Raises the
-    driver's own errors, and TimeoutError when all are in use for too long.
-
-    The driver's own pool costs a look-up as much as the driver itself: tasks and timers, for each
-    to be had and to be given back.
-    """
+    driver's own errors."""
 
     def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
-        self._connect = connect
-        self._turns = asyncio.Semaphore(POOL_SIZE)
-        self._free: list[asyncpg.Connection] = []
-        self._used: set[asyncpg.Connection] = set()
+        async def connected(*_: Any, loop: object, **options: Any) -> asyncpg.Connection:
+            # The pool asks for connections of a class of its own.
+            return await connect(**options)
+
+        self._options: dict[str, Any] = {
+            "min_size": 0,
+            "max_size": POOL_SIZE,
+            "connect": connected,
+            "reset": _nothing,
+        }
+        self._pool: asyncpg.Pool | None = None
+        self._opening = asyncio.Lock()
 
     @asynccontextmanager
     async def transaction(self, scope: dict[str, str]) -> AsyncIterator[asyncpg.Connection]:
         """A transaction that reads. `scope` holds settings by name, as plain text without
         quotes."""
-        async with self._one() as connection:
-            settings = "".join(f"SET LOCAL {name} = '{scope[name]}';" for name in scope)
-            # One message, one round trip.
-            await connection.execute(f"BEGIN READ ONLY; {settings}")
-            yield connection
-            await connection.execute("COMMIT")
-
-    async def row(self, statement: str, *arguments: Any) -> asyncpg.Record | None:
-        """What a statement gives that sets its scope by itself: the whole transaction is one
-        round trip."""
-        async with self._one() as connection:
-            return await connection.fetchrow(statement, *arguments)
-
-    @asynccontextmanager
-    async def _one(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection for one task; the end of a transaction undoes its settings."""
-        await self._turn()
-        try:
-            connection = self._free.pop() if self._free else None
-            if connection is None or connection.is_closed():
-                connection = await self._connect()
-            self._used.add(connection)
+        pool = await self._opened()
+        async with pool.acquire(timeout=CONNECT_TIMEOUT_SECONDS) as connection:
             try:
+                settings = "".join(f"SET LOCAL {name} = '{scope[name]}';" for name in scope)
+                # One message, one round trip.
+                await connection.execute(f"BEGIN READ ONLY; {settings}")
                 yield connection
+                await connection.execute("COMMIT")
             except BaseException:
                 # Nobody knows what it would still bring; and a roll-back might wait for it.
                 connection.terminate()
                 raise
-            else:
-                self._free.append(connection)
-            finally:
-                self._used.discard(connection)
-        finally:
-            self._turns.release()
 
-    async def _turn(self) -> None:
-        if not self._turns.locked():
-            await self._turns.acquire()
-            return
-        async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
-            await self._turns.acquire()
+    async def row(self, statement: str, *arguments: Any) -> asyncpg.Record | None:
+        """What a statement gives that sets its scope by itself: the whole transaction is one
+        round trip."""
+        pool = await self._opened()
+        async with pool.acquire(timeout=CONNECT_TIMEOUT_SECONDS) as connection:
+            try:
+                return await connection.fetchrow(statement, *arguments)
+            except BaseException:
+                connection.terminate()
+                raise
+
+    async def _opened(self) -> asyncpg.Pool:
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(**self._options)
+        return self._pool
 
     async def close(self) -> None:
-        for connection in (*self._free, *self._used):
-            connection.terminate()
-        self._free.clear()
+        if self._pool is not None:
+            self._pool.terminate()
+
+
+async def _nothing(connection: asyncpg.Connection) -> None:
+    """The transaction's end has undone its settings: no round trip to reset them again."""

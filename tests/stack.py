@@ -147,6 +147,16 @@ def _command(process: psutil.Process) -> str:
         return ""
 
 
+def stop(process: subprocess.Popen[bytes], number: signal.Signals, within_seconds: float) -> None:
+    """Has a process stop what it has started and end; kills it if it does not."""
+    process.send_signal(number)
+    try:
+        process.wait(within_seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 @contextmanager
 def running_stack(
     home: Path,
@@ -187,12 +197,7 @@ def running_stack(
         stack.wait_ready()
         yield stack
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(STOP_TIMEOUT_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        stop(process, signal.SIGTERM, STOP_TIMEOUT_SECONDS)
         end(everything(settings))
         shutil.rmtree(settings.run_dir, ignore_errors=True)
 

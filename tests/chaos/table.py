@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.promises import MUTANTS
+from tests.stack import stop
 
 ROOT = Path(__file__).parents[2]
 # On two cores with a load of 15.
@@ -294,7 +295,7 @@ def _run_group(group: Group, seconds: float, tally: Path) -> None:
         outcome = f"ended with {status}" if status not in _TOLD else ""
     except subprocess.TimeoutExpired:
         outcome = "did not end"
-        _stop(process)
+        stop(process, signal.SIGINT, STOP_SECONDS)  # as Ctrl-C does
     if outcome:
         line = {"test": group.tests[0], "outcome": outcome, "figures": {}, "seconds": seconds}
         with tally.open("a") as lines:
@@ -303,16 +304,6 @@ def _run_group(group: Group, seconds: float, tally: Path) -> None:
 
 # Exit statuses after which the lines say all: everything passed, or something failed.
 _TOLD = (0, 1)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """As Ctrl-C does: it stops what it has started, if it still can."""
-    process.send_signal(signal.SIGINT)
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def main(arguments: Sequence[str]) -> int:

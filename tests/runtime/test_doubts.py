@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -38,6 +38,22 @@ def _asked(node: Node) -> Iterator[list[int]]:
 def _hold(shop: Shop, product: Any) -> Envelope:
     hold = m.Reserve(uuid7(), (m.Line(product, 1),), 60_000)
     return shop.envelope(hold, look_up=True)
+
+
+@asynccontextmanager
+async def _sold_out(
+    urls: Urls,
+) -> AsyncIterator[tuple[Node, Callable[[], Envelope], Envelope, Answer]]:
+    """A node, what makes holds of a product, the one that got the last unit, and its answer, which
+    is forgotten by all but the log."""
+    async with running(urls, 1) as cluster:
+        shop = Shop(cluster)
+        (product,) = await shop.stock(1)
+        node = cluster.nodes["h0"]
+        done = _hold(shop, product)
+        (first,) = await node.host.submit([done])
+        node.host._mailbox._remembered.clear()
+        yield node, lambda: _hold(shop, product), done, first
 
 
 def _replies(answers: list[Answer]) -> list[type]:
@@ -95,30 +111,17 @@ async def test_who_repeats_pays_for_it_alone(urls: Urls) -> None:
 
 async def test_who_is_sold_out_is_asked_about_once_a_batch(urls: Urls) -> None:
     """And whose unit was the last hears so again, not that there is none."""
-    async with running(urls, 1) as cluster:
-        shop = Shop(cluster)
-        (product,) = await shop.stock(1)
-        node = cluster.nodes["h0"]
-        done = _hold(shop, product)
-        (first,) = await node.host.submit([done])
-        node.host._mailbox._remembered.clear()
+    async with _sold_out(urls) as (node, hold, done, first):
         with _asked(node) as sizes:
-            rivals = [_hold(shop, product) for _ in range(40)]
-            answers = await node.host.submit([*rivals, done])
-            assert sizes == [41, 1]
+            answers = await node.host.submit([*(hold() for _ in range(40)), done])
+        assert sizes == [41, 1]
         assert answers[-1] == first
         assert _replies(answers[:-1]) == [m.Refused] * 40
 
 
 @pytest.mark.parametrize("error", [OutcomeUnknown, RuntimeError])
 async def test_a_no_waits_until_the_log_can_be_asked(urls: Urls, error: type[Exception]) -> None:
-    async with running(urls, 1) as cluster:
-        shop = Shop(cluster)
-        (product,) = await shop.stock(1)
-        node = cluster.nodes["h0"]
-        done = _hold(shop, product)
-        (first,) = await node.host.submit([done])
-        node.host._mailbox._remembered.clear()
+    async with _sold_out(urls) as (node, hold, done, first):
         plain, tried = node.store.known, asyncio.Event()
 
         async def fails(command_ids: Any) -> Any:
@@ -128,7 +131,7 @@ async def test_a_no_waits_until_the_log_can_be_asked(urls: Urls, error: type[Exc
             return await plain(command_ids)
 
         with patch.object(node.store, "known", fails):
-            answers = await node.host.submit([_hold(shop, product), done])
+            answers = await node.host.submit([hold(), done])
         assert tried.is_set()
         assert answers[1] == first
         assert _replies(answers) == [m.Refused, m.Hold]

@@ -18,7 +18,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 from fastapi.routing import APIRoute
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Uuid, cast, event, func, select
 
 from bench.filled import fill, nth
 from core.ids import uuid7
@@ -29,6 +29,7 @@ from deployments.capabilities import CAPABILITIES
 from gateway.schemas import Page
 from store import paging
 from store.auth import MOST_MEMBERSHIPS
+from store.engine import PUBLIC
 from store.purchasing import MAX_SUPPLIED_ITEMS
 from store.servers import prepare
 from store.sessions import MOST_LISTED
@@ -193,6 +194,10 @@ class Meter:
             self.page += pages
         self.plans += [statement, *lines]
 
+    def most_rows(self) -> float:
+        """Of the steps of all plans, the most rows that one found."""
+        return max(map(float, re.findall(r"actual time=\S+ rows=([\d.]+)", "\n".join(self.plans))))
+
 
 @contextmanager
 def metered(served: Served) -> Iterator[Meter]:
@@ -300,6 +305,7 @@ async def test_nothing_is_sought_to_the_end(
         body = await ask(served, path, limit=LIMIT, **query)
     each = MOST_PER_PRODUCT if path == "/api/products" else MOST_PER_EXAMINED
     assert meter.page <= each * EXAMINED, "\n".join(meter.plans)
+    assert meter.most_rows() <= EXAMINED, "\n".join(meter.plans)
     assert meter.count == 0
     seen, steps = len(body["data"]), 0
     while "nextCursor" in (pages := body["pagination"]):
@@ -322,6 +328,20 @@ async def test_facets_look_at_so_many_products(
     assert answer.status_code == 200, answer.text
     assert answer.json()["data"]["counted"] == 0
     assert meter.page <= MOST_PER_PRODUCT * EXAMINED, "\n".join(meter.plans)
+    assert meter.most_rows() <= EXAMINED, "\n".join(meter.plans)
+
+
+@pytest.mark.parametrize("vendor", [None, uuid7()])
+async def test_a_search_reads_what_it_finds(served: Served, vendor: UUID | None) -> None:
+    """Each product has the word: of all vendors the first will do, and this vendor has none."""
+    words = func.to_tsquery("simple", "'s':*")
+    search = select(func.search_products(words, cast(vendor, Uuid), LIMIT))
+    async with served.resources.db.transaction(PUBLIC) as tx:
+        await tx.execute(search)  # Planning for the first time reads the catalogue of tables.
+        with metered(served) as meter:
+            found = (await tx.execute(search)).all()
+    assert len(found) == (LIMIT if vendor is None else 0)
+    assert meter.page <= MOST_BESIDE, "\n".join(meter.plans)
 
 
 async def test_a_filter_that_has_an_index_is_walked_whatever_stands_beside_it(
@@ -354,8 +374,7 @@ async def test_totals_beyond_the_bound_say_so(served: Served) -> None:
     with metered(served) as meter:
         pages = (await ask(served, path, **vendor))["pagination"]
     assert (pages["total"], pages["totalIsExact"]) == (MOST_COUNTED, False)
-    seen = re.findall(r"actual time=\S+ rows=(\d+)", "\n".join(meter.plans))
-    assert max(map(int, seen)) == MOST_COUNTED + 1
+    assert meter.most_rows() == MOST_COUNTED + 1
     few = (await ask(served, path, vendorId=str(TENANT), category="C7"))["pagination"]
     assert (few["total"], "totalIsExact" in few) == (ROWS // 100, False)
     beyond = await served.http.get(path, params=vendor | {"page": 101})

@@ -219,8 +219,9 @@ def _check_host(settings: Settings) -> None:
 def _stop_on_signals() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in _STOP_SIGNALS}
     for number, handler in before.items():
-        # What was ignored when we started stays so: `nohup` asks to outlive the terminal.
-        if handler is not signal.SIG_IGN:
+        # `nohup` asks to outlive the terminal. That a script's background jobs start with SIGINT
+        # ignored asks for nothing: who sends it means us.
+        if number != signal.SIGHUP or handler is not signal.SIG_IGN:
             signal.signal(number, _request_stop)
     try:
         yield

@@ -131,7 +131,7 @@ def deploy(settings: Settings) -> None:
     config = _parsed(settings)
     _connect(settings)
     hosts = RayHosts(build_id(), settings.hosts)
-    if not hosts.others():
+    if not asyncio.run(hosts.others()):
         # Begun now, they are there when the keeper first looks for them. Where another build
         # serves, its keeper would end hosts that it does not know.
         asyncio.run(hosts.ensure())
@@ -143,7 +143,7 @@ def deploy(settings: Settings) -> None:
     )
     client.deploy_apps(config)
     _wait_until_running(client, {application.name for application in config.applications})
-    _wait_until_gone(hosts.others)
+    _wait_until_gone(lambda: asyncio.run(hosts.others()))
 
 
 def _wait_until_running(client: Any, expected: set[str]) -> None:

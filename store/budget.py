@@ -8,9 +8,9 @@ from store.lookups import POOL_SIZE as LOOKUP_POOL_SIZE
 
 # Its pools, the watch over directory and keeper, and a probe of a server that has fallen silent.
 CONNECTIONS_PER_REPLICA = POOL_SIZE + PUBLIC_POOL_SIZE + LOOKUP_POOL_SIZE + 2
-# Batches, renewals, errands, three for look-ups and two for questions; and while a build takes
-# over from another one there are twice as many hosts, and two keepers.
-_CONNECTIONS_PER_HOST = 2 * 8
+# Batches, renewals, errands, timers, three for look-ups and two for questions; and while a build
+# takes over from another one there are twice as many hosts, and two keepers.
+_CONNECTIONS_PER_HOST = 2 * 9
 _CONNECTIONS_OF_KEEPERS = 2 * 2
 # Migrations, `holdfast doctor`, a backup, somebody who looks.
 _CONNECTIONS_OF_TOOLS = 8

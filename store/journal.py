@@ -199,6 +199,8 @@ class HostStore:
         self._commits, self._errands = line(COMMIT_TIMEOUT_SECONDS), line(COMMIT_TIMEOUT_SECONDS)
         # Its own, so that a lease is renewed whatever else takes its time.
         self._renewals = line(RENEWAL_TIMEOUT_SECONDS)
+        # So that shards come and go while somebody holds the tables of what falls due.
+        self._timers = line(COMMIT_TIMEOUT_SECONDS, FETCH_TIMEOUT_SECONDS)
         self._made_on: asyncpg.Connection | None = None
         self._procedures: dict[tuple[Loader, ...], Procedure] = {}
         self._lock_timeout_ms = 0
@@ -210,7 +212,7 @@ class HostStore:
     def lines(self) -> list[Line]:
         """All connections."""
         several = (*self._loads.all, *self._questions.all)
-        return [self._commits, self._errands, self._renewals, *several]
+        return [self._commits, self._errands, self._renewals, self._timers, *several]
 
     async def register(self) -> list[Incarnation]:
         """Takes a place among the hosts; returns earlier incarnations of this name here."""
@@ -243,8 +245,9 @@ class HostStore:
         self, loader: Loader, after_ms: Mapping[int, int], until_ms: int, at_most: int
     ) -> Sequence[tuple[int, Any]]:
         """What falls due next in the shards, later than a time for each and by `until_ms`: (shard,
-        row). `at_most` of each shard and kind, and what is due at the same time as the last."""
-        async with self._errands.use() as connection:
+        row). `at_most` of each shard and kind, and what is due at the same time as the last. Raises
+        Rejected when the statement fails or takes too long."""
+        async with self._fetch(self._timers) as connection:
             return await loader.due(connection, after_ms, until_ms, at_most)
 
     async def recover(self) -> None:
@@ -274,7 +277,7 @@ class HostStore:
             return await command_log.read(connection, command_ids)
 
     @asynccontextmanager
-    async def _fetch(self, lines: Lines) -> AsyncIterator[asyncpg.Connection]:
+    async def _fetch(self, lines: Lines | Line) -> AsyncIterator[asyncpg.Connection]:
         async with lines.use() as connection:
             try:
                 yield connection

@@ -103,6 +103,9 @@ class Host:
             asyncio.create_task(self._renew_for_good()),
             asyncio.create_task(every(LOOK_AROUND_SECONDS, self._look_around)),
             asyncio.create_task(every(SWEEP_SECONDS, self._sweep)),
+            asyncio.create_task(
+                every(SWEEP_SECONDS, self._ownership.look_further, self._ownership.took)
+            ),
         ]
 
     async def stop(self) -> None:
@@ -119,7 +122,8 @@ class Host:
     @property
     def epochs(self) -> dict[Shard, int]:
         """Of the shards that this host serves now."""
-        return dict(self._tenure.epochs)
+        epochs = self._tenure.epochs
+        return {one: epochs[one] for one in epochs if not self._ownership.awaits_timers(one)}
 
     async def sync(self) -> None:
         """See `Ownership.sync`."""
@@ -141,11 +145,10 @@ class Host:
         await self._ownership.look_around()
 
     async def _sweep(self) -> None:
-        """Lets go of old answers, and draws horizons forward."""
+        """Lets go of old answers, and sees to what has fallen due."""
         self._mailbox.forget(self._clock.now_ms())
         if self._agenda.is_due(self._clock.now_ms()):
             self._mailbox.nudge()
-        await self._ownership.look_further()
 
     # --- taking in -------------------------------------------------------------------------
 
@@ -169,7 +172,7 @@ class Host:
 
     def _take_in(self, envelope: Envelope, now_ms: int, now_seconds: float, tell: Tell) -> None:
         shard = Shard(envelope.family, envelope.shard)
-        if not self._serves(shard, envelope.epoch):
+        if not self._serves(shard, envelope.epoch) or self._ownership.awaits_timers(shard):
             tell(ASK_AGAIN)
             return
         if self._mailbox.known(envelope, now_ms, tell):

@@ -8,7 +8,7 @@ that it asks of hosts or of housekeeping delays a look: those run aside.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 from uuid import UUID
@@ -27,6 +27,9 @@ GRACE_AFTER_OUTAGE_SECONDS = 3.0
 # clock of the database that leaps so far.
 MAX_LAG_SECONDS = 1.0
 ROTATE_SECONDS = 60.0
+LOOK_FOR_OTHERS_SECONDS = 5.0
+# Longer than a host takes to register, or to get its lease back, on a machine that is short of CPU.
+OTHERS_WAIT_SECONDS = 60.0
 
 log = get_logger("runtime.keeper")
 
@@ -71,6 +74,10 @@ class Hosts(Protocol):
         """Has a host give shards away. Raises HostLost, or TimeoutError."""
         ...
 
+    async def others(self) -> Collection[str]:
+        """Names of hosts that are there and should not be: those of other builds."""
+        ...
+
     async def dismiss(self, name: str) -> None:
         """Ends a host for good."""
         ...
@@ -89,6 +96,9 @@ class Keeper:
         self._prepared = False
         self._has_kept = False
         self._rotated_at_seconds = float("-inf")
+        self._looked_for_others_seconds = float("-inf")
+        # Hosts of other builds that hold no lease: since when.
+        self._idle_since_seconds: dict[str, float] = {}
         self._database_ahead_seconds: float | None = None
         self._aside: dict[str, asyncio.Task[None]] = {}
 
@@ -163,6 +173,9 @@ class Keeper:
             self._begin("sync", partial(self._hosts.sync, [host.name for host in live]))
         elif not ownerless and able:
             self._arrange(live, able, wishes)
+        if self._clock.boot_seconds() - self._looked_for_others_seconds > LOOK_FOR_OTHERS_SECONDS:
+            self._looked_for_others_seconds = self._clock.boot_seconds()
+            self._begin("others", partial(self._dismiss_idle, {host.name for host in live}))
         if self._clock.boot_seconds() - self._rotated_at_seconds > ROTATE_SECONDS:
             self._rotated_at_seconds = self._clock.boot_seconds()
             self._begin("rotation", self._rotate)
@@ -190,6 +203,19 @@ class Keeper:
             source=move.source.name,
             target=move.target.name,
         )
+
+    async def _dismiss_idle(self, live: Collection[str]) -> None:
+        """Ends hosts of other builds that have held no lease for long: one that nobody woke, as
+        its keeper was gone, never registers, and a deployment would wait for its end for ever."""
+        idle = set(await self._hosts.others()) - set(live)
+        now = self._clock.boot_seconds()
+        self._idle_since_seconds = {
+            name: self._idle_since_seconds.get(name, now) for name in sorted(idle)
+        }
+        for name, since_seconds in self._idle_since_seconds.items():
+            if now - since_seconds > OTHERS_WAIT_SECONDS:
+                log.info("dismissing a host without a lease", host=name)
+                await self._hosts.dismiss(name)
 
     async def _rotate(self) -> None:
         if not await self._store.rotate_command_log():

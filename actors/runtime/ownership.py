@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from uuid import UUID
 
 from actors.runtime.agenda import NEAR_MS, Agenda
@@ -22,6 +22,8 @@ from store.leases import Shard
 RECOVERY_PAUSE_SECONDS = 0.2
 # Timers that are read at once.
 MAX_READ = 2_000
+# How long commands for a shard that was taken up wait for its timers.
+TIMERS_WAIT_SECONDS = 1.0
 
 log = get_logger("runtime.ownership")
 
@@ -50,6 +52,12 @@ class Ownership:
         self._departing: set[Shard] = set()
         # One who reads timers at a time: a horizon tells what the last one has read.
         self._reading = asyncio.Lock()
+        # Shards that were taken up and whose timers are not read yet: until when commands wait.
+        self._unread: dict[Shard, float] = {}
+        # Shards whose timers could not be read with those of others, in turn.
+        self._apart: dict[Shard, None] = {}
+        # Set when shards were taken up.
+        self.took = asyncio.Event()
         self.agenda = Agenda()
         self.turn = asyncio.Lock()
         self.in_doubt = False
@@ -64,6 +72,11 @@ class Ownership:
             and shard not in self._departing
             and self._tenure.valid
         )
+
+    def awaits_timers(self, shard: Shard) -> bool:
+        """Whether commands for a shard wait, for a while, for what fell due before they came."""
+        until_seconds = self._unread.get(shard)
+        return until_seconds is not None and self._clock.boot_seconds() < until_seconds
 
     async def start_over(self, reason: str) -> None:
         """After a fence or an unknown outcome: forgets everything, tells everyone to ask again,
@@ -92,8 +105,7 @@ class Ownership:
 
     async def sync(self) -> None:
         """Finds out what it owns now. Called once a second, and when the keeper says so. The turn
-        is taken where that has changed alone: who reads timers may have the connection for as long
-        as somebody holds their table, and no command need wait for it."""
+        is taken where that has changed alone: no command need wait for the question."""
         if any(self._tenure.differs(await self._store.owned())):
             async with self.turn:
                 await self._adopt()
@@ -102,27 +114,20 @@ class Ownership:
             telemetry.SHARDS_OWNED.labels(name).set(mine)
 
     async def _adopt(self) -> None:
-        """Drops what was lost, takes up what was given; the agenda first, so that no hold that
-        is due is overlooked. Needs the turn."""
+        """Drops what was lost, takes up what was given. Its timers are read beside the turn:
+        somebody may hold their table, and then expiries alone wait for it. Needs the turn."""
         owned = await self._store.owned()
         drop, take = self._tenure.differs(owned)
         self._release(drop)
         if take:
             # Something may still have been loaded for them in an earlier tenure.
             self._memory.drop(shard.number for shard in take)
-            await self._take_up(take)
+            self.agenda.take_up(take)
+            until_seconds = self._clock.boot_seconds() + TIMERS_WAIT_SECONDS
+            self._unread |= dict.fromkeys(take, until_seconds)
             self._tenure.take(take, owned)
+            self.took.set()
             log.info("took shards", shards=len(take), total=len(self._tenure.epochs))
-
-    async def _take_up(self, shards: Set[Shard]) -> None:
-        """Begins to keep the timers of shards."""
-        self.agenda.take_up(shards)
-        try:
-            await self.look_ahead(dict.fromkeys(shards, 0))
-        except BaseException:
-            # They are not served yet, so that nobody else would drop them.
-            self.agenda.drop(shards)
-            raise
 
     def _release(self, shards: Iterable[Shard]) -> None:
         """Stops serving shards and forgets them. Needs the turn."""
@@ -131,6 +136,8 @@ class Ownership:
             return
         self._tenure.drop(gone)
         self.agenda.drop(gone)
+        for shard in gone:
+            self._unread.pop(shard, None)
         self._memory.drop(shard.number for shard in gone)
         for work in self._mailbox.withdraw(lambda work: work.shard in gone):
             self._mailbox.answer(work, ASK_AGAIN)
@@ -165,29 +172,52 @@ class Ownership:
             await self.sync()
 
     async def look_further(self) -> None:
-        """Draws horizons forward that have come near."""
+        """Draws horizons forward that have come near, or that are not drawn yet."""
+        self.took.clear()
         half_ms = min(family.timers_ahead_ms for family in self._families.values()) // 2
         ahead_ms = NEAR_MS if self.agenda.is_full else half_ms
         if behind := self.agenda.behind(self._tenure.epochs, self._clock.now_ms() + ahead_ms):
-            await self.look_ahead({shard: self.agenda.horizon_ms(shard) for shard in behind})
+            await self.look_ahead(behind)
 
-    async def look_ahead(self, after_ms: Mapping[Shard, int]) -> None:
-        """Asks the database what falls due soon in these shards, later than a time for each."""
+    async def look_ahead(self, shards: Sequence[Shard]) -> None:
+        """Asks the database what falls due soon in these shards, later than their horizons."""
         async with self._reading:
             for name, family in self._families.items():
-                # Horizons may have drawn near since they were looked at.
-                mine = {
-                    shard: min(ms, self.agenda.horizon_ms(shard))
-                    for shard, ms in after_ms.items()
-                    if shard.family == name
-                }
-                near_ms = self._clock.now_ms() + NEAR_MS
-                far_ms = self._clock.now_ms() + family.timers_ahead_ms
-                until_ms = near_ms if self.agenda.is_full else far_ms
-                while mine:
-                    mine = await self._read_timers(family, mine, until_ms)
-                    if self.agenda.is_full:
-                        mine = {shard: ms for shard, ms in mine.items() if ms < near_ms}
+                if mine := [shard for shard in shards if shard.family == name]:
+                    await self._read_bravely(family, mine)
+
+    async def _read_bravely(self, family: Family, shards: Sequence[Shard]) -> None:
+        """All at once. Where that fails or takes too long they are read one by one, until one
+        fails again: its next turn comes after those of the others, and of other families."""
+        if together := [shard for shard in shards if shard not in self._apart]:
+            if await self._could_read(family, together):
+                return
+            self._apart |= dict.fromkeys(together)
+        for shard in [shard for shard in self._apart if shard in shards]:
+            del self._apart[shard]
+            if not await self._could_read(family, [shard]):
+                self._apart[shard] = None
+                return
+
+    async def _could_read(self, family: Family, shards: Sequence[Shard]) -> bool:
+        try:
+            await self._read_on(family, shards)
+        except OutcomeUnknown:
+            raise
+        except Exception as error:
+            log.warning("timers could not be read", shards=len(shards), reason=repr(error))
+            return False
+        return True
+
+    async def _read_on(self, family: Family, shards: Sequence[Shard]) -> None:
+        mine = {shard: self.agenda.horizon_ms(shard) for shard in shards}
+        near_ms = self._clock.now_ms() + NEAR_MS
+        far_ms = self._clock.now_ms() + family.timers_ahead_ms
+        until_ms = near_ms if self.agenda.is_full else far_ms
+        while mine:
+            mine = await self._read_timers(family, mine, until_ms)
+            if self.agenda.is_full:
+                mine = {shard: ms for shard, ms in mine.items() if ms < near_ms}
 
     async def _read_timers(
         self, family: Family, after_ms: Mapping[Shard, int], until_ms: int
@@ -199,13 +229,14 @@ class Ownership:
         numbers = {shard.number: ms for shard, ms in after_ms.items()}
         try:
             rows = await self._store.due(family.loader, numbers, until_ms, at_most)
+            read = [(Shard(family.name, one), family.rules.due(row)) for one, row in rows]
         except BaseException:
             for shard, ms in after_ms.items():
                 self.agenda.extend([shard], min(ms, self.agenda.horizon_ms(shard)))
             raise
         timers: dict[Shard, list[Timer]] = {}
-        for number, row in rows:
-            timers.setdefault(Shard(family.name, number), []).append(family.rules.due(row))
+        for shard, timer in read:
+            timers.setdefault(shard, []).append(timer)
         more = {}
         for shard, found in timers.items():
             if len(found) >= at_most:
@@ -215,4 +246,7 @@ class Ownership:
             # Perhaps it was drawn near meanwhile, or the shard has gone.
             if len(found) >= at_most and (horizon_ms := self.agenda.horizon_ms(shard)):
                 more[shard] = horizon_ms
+        for shard in after_ms:
+            if self.agenda.horizon_ms(shard) >= self._clock.now_ms():
+                self._unread.pop(shard, None)
         return more

@@ -217,7 +217,9 @@ class RayHosts:
             if ping is not None and not ping.done():
                 continue
             if ping is not None and ping.exception() is not None:
-                log.warning("host did not answer", host=name, reason=repr(ping.exception()))
+                error = ping.exception()
+                reason = repr(error.__cause__ or error)
+                log.warning("host did not answer", host=name, reason=reason)
                 self._handles.pop(name, None)
             elif ping is not None and time.monotonic() < self._pinged_seconds[name] + PING_SECONDS:
                 continue
@@ -267,9 +269,9 @@ class RayHosts:
             await asyncio.to_thread(ray.kill, await self._handle(name), no_restart=True)
         self._handles.pop(name, None)
 
-    def others(self) -> set[str]:
+    async def others(self) -> set[str]:
         """Names of hosts that are there and should not be: those of other builds."""
-        named = ray.util.list_named_actors(all_namespaces=True)
+        named = await asyncio.to_thread(ray.util.list_named_actors, all_namespaces=True)
         ours = {one["name"] for one in named if one["namespace"] == NAMESPACE}
         return {name for name in ours if name.startswith(_NAMES)} - set(self.names)
 

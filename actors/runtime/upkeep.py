@@ -22,10 +22,17 @@ _POLL_SECONDS = 0.02
 log = get_logger("runtime.upkeep")
 
 
-async def every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-    """Repeats `work` for good; no failure of it ends the repetition."""
+async def every(
+    seconds: float, work: Callable[[], Awaitable[None]], sooner: asyncio.Event | None = None
+) -> None:
+    """Repeats `work` for good, and at once when `sooner` is set, which `work` clears; no failure of
+    it ends the repetition."""
     while True:
-        await asyncio.sleep(seconds)
+        if sooner is None:
+            await asyncio.sleep(seconds)
+        else:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(sooner.wait(), seconds)
         try:
             await work()
         except OutcomeUnknown as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -23,10 +24,10 @@ from cli.services import Backoff
 from cli.up import UnusableHost, up
 from core.ray_environment import haproxy_dir, ray_environment, token_path
 from core.settings import Ports, Settings
-from store.embedded.leftovers import end, is_alive, tagged
+from store.embedded.leftovers import end, everything, is_alive, tagged
 from store.embedded.server import TAG_VARIABLE, tag
 from tests.conftest import fresh_settings
-from tests.stack import FIRST_PORT
+from tests.stack import FIRST_PORT, STOP_TIMEOUT_SECONDS, copy_environment
 
 PORT = FIRST_PORT + 800
 
@@ -160,10 +161,33 @@ def test_backoff_gets_over_an_outage_of_days() -> None:
     assert backoff.failures == 20_000
 
 
-def _wait_for(find: object) -> list[psutil.Process]:
+def test_who_was_started_in_a_scripts_background_hears_a_stop(home: Settings) -> None:
+    """Such a process starts with SIGINT ignored; and after `nohup` it outlives its terminal."""
+
+    def ignore() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+
+    arguments = [sys.executable, "-m", "cli.main", "up"]
+    supervisor = subprocess.Popen(arguments, env=copy_environment(home), preexec_fn=ignore)
+    try:
+        _wait_for(lambda: everything(home), 60)
+        supervisor.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            supervisor.wait(0.5)
+        supervisor.send_signal(signal.SIGINT)
+        assert supervisor.wait(STOP_TIMEOUT_SECONDS) == 0
+        assert everything(home) == []
+    finally:
+        supervisor.kill()
+        supervisor.wait(5)
+        end(everything(home))
+
+
+def _wait_for(find: object, seconds: int = 5) -> list[psutil.Process]:
     assert callable(find)
-    for _ in range(500):
+    for _ in range(100 * seconds):
         if found := find():
             return list(found)
         time.sleep(0.01)
-    raise AssertionError("not found in 5 s")
+    raise AssertionError(f"not found in {seconds} s")

@@ -323,6 +323,9 @@ class LocalHosts:
     async def hand_over(self, name: str, shards: Sequence[Shard], successor: UUID) -> None:
         await self._call(name, "hand_over", shards, successor)
 
+    async def others(self) -> set[str]:
+        return set(self._nodes) - set(self.names)
+
     async def dismiss(self, name: str) -> None:
         if (node := self._nodes.pop(name, None)) is not None:
             self.former.append(node)

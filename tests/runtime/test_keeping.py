@@ -17,6 +17,7 @@ import msgspec
 import pytest
 
 from actors.families import FAMILIES
+from actors.runtime import keeper
 from actors.runtime.keeper import Keeper
 from actors.runtime.wire import Outcome
 from actors.stock import model as m
@@ -30,8 +31,9 @@ from store.keeping import KeeperStore
 from tests.runtime.audit import audit
 from tests.runtime.clients import Shop
 from tests.runtime.conftest import LONG
-from tests.runtime.kit import SHARDS, Cluster, Node, Urls, running
+from tests.runtime.kit import SHARDS, Cluster, Node, SteerableClock, Urls, running
 from tests.runtime.traffic import Traffic
+from tests.waiting import until
 
 LOAD_SECONDS = 60 if LONG else 5
 
@@ -186,6 +188,35 @@ async def test_a_command_that_an_old_host_does_not_know_waits_for_a_new_one(urls
         await asyncio.sleep(0.3)
         cluster.hosts.names = ["new0"]
         assert isinstance(await sale, m.Hold)
+
+
+async def test_a_host_of_another_build_that_nobody_woke_is_dismissed(
+    urls: Urls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its keeper was gone before it registered; a deployment waits for its end."""
+    monkeypatch.setattr(keeper, "LOOK_FOR_OTHERS_SECONDS", 0.1)
+    monkeypatch.setattr(keeper, "OTHERS_WAIT_SECONDS", 0.5)
+    async with running(urls, 1) as cluster:
+        shop, (host,) = Shop(cluster), cluster.nodes.values()
+        (product,) = await shop.stock(10)
+        other = cluster.nodes["old0"] = cluster._make("old0")
+        await until(lambda: not other.alive)
+        assert cluster.nodes == {"h0": host}
+        assert isinstance(await shop.send(shop.reserve(product)), m.Hold)
+
+
+async def test_who_may_yet_register_or_has_a_lease_is_not_dismissed(urls: Urls) -> None:
+    async with running(urls, 1) as cluster:
+        one, clock = cluster._make("old0"), SteerableClock()
+        cluster.nodes["old0"] = one
+        looking = Keeper(cluster.keeper_store, cluster.hosts, FAMILIES, clock)
+        for live in (set[str](), {"old0"}, set[str]()):
+            await looking._dismiss_idle(live)
+            clock.boot_ahead_seconds += keeper.OTHERS_WAIT_SECONDS - 1
+        assert one.alive, "it had a lease in between"
+        clock.boot_ahead_seconds += 2
+        await looking._dismiss_idle(set())
+        assert not one.alive
 
 
 # --- an operator -------------------------------------------------------------------------------

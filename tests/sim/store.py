@@ -60,11 +60,12 @@ class SimStore:
         self._database = database
         self._weather = weather
         self._commits, self._renewals, self._errands = _Line(), _Line(), _Line()
-        self._loads, self._questions = _Line(), _Line()
+        self._timers, self._loads, self._questions = _Line(), _Line(), _Line()
         self._lines = (
             self._commits,
             self._renewals,
             self._errands,
+            self._timers,
             self._loads,
             self._questions,
         )
@@ -187,7 +188,7 @@ class SimStore:
                     found[shard].append((shard, expiry))
             return [one for some in found.values() for one in _next(some, at_most)]
 
-        return await self._once(self._errands, rows)
+        return await self._once(self._timers, rows)
 
     async def known(self, command_ids: Sequence[UUID]) -> dict[UUID, Logged]:
         def lines(_: Session) -> dict[UUID, Logged]:

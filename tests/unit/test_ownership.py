@@ -18,7 +18,7 @@ from actors.runtime.memory import Memory
 from actors.runtime.ownership import Ownership
 from actors.runtime.tenure import Tenure
 from core.clock import SystemClock
-from store.journal import OutcomeUnknown
+from store.journal import OutcomeUnknown, Rejected, Why
 from store.leases import Lease, Shard
 
 KEPT, GIVEN = Shard("goods", 1), Shard("goods", 2)
@@ -41,6 +41,8 @@ class Store:
         self.gate = asyncio.Event()
         self.asked = asyncio.Event()
         self.broken = self.silent = False
+        self.locked: set[int] = set()
+        self.refusals = 0
 
     async def owned(self) -> dict[Shard, Lease]:
         if self.silent:
@@ -59,6 +61,9 @@ class Store:
         await self.gate.wait()
         if self.broken and max(after_ms.values()):
             raise OutcomeUnknown
+        if self.locked & after_ms.keys():
+            self.refusals += 1
+            raise Rejected("somebody holds the table", Why.BROKEN)
         nexts = {number: max(ms, until_ms - 5_000) + 1_000 for number, ms in after_ms.items()}
         return [(number, ms) for number, ms in nexts.items() if ms <= until_ms]
 
@@ -71,6 +76,12 @@ def _ownership(store: Any, clock: Clock) -> Ownership:
     async def renew() -> None: ...
 
     return Ownership(store, families, clock, Mailbox(), Memory(), Tenure(clock), renew)
+
+
+async def _take_up(owner: Ownership) -> None:
+    """All that is to be had, with its timers."""
+    await owner.sync()
+    await owner.look_further()
 
 
 def _of(owner: Ownership) -> set[Shard]:
@@ -88,7 +99,7 @@ async def test_a_shard_that_goes_while_its_timers_are_read_leaves_none() -> None
     store, clock = Store(), Clock()
     owner = _ownership(store, clock)
     store.gate.set()
-    await owner.sync()
+    await _take_up(owner)
     assert _of(owner) == {KEPT, GIVEN}
     clock.ahead_ms = 45_000
     store.gate.clear()
@@ -102,17 +113,63 @@ async def test_a_shard_that_goes_while_its_timers_are_read_leaves_none() -> None
     assert _of(owner) == {KEPT}, "nobody would ever drop what is of others"
 
 
-async def test_a_shard_that_could_not_be_taken_up_leaves_no_timers() -> None:
+async def test_timers_that_could_not_be_read_are_read_again() -> None:
     store, clock = Store(), Clock()
     owner = _ownership(store, clock)
     store.gate.set()
     store.broken = True
-    with pytest.raises(OutcomeUnknown):
-        await owner.sync()
-    assert _of(owner) == set()
-    store.broken = False
     await owner.sync()
+    with pytest.raises(OutcomeUnknown):
+        await owner.look_further()
+    far_ms = clock.now_ms() + 58_000
+    assert owner.agenda.behind([KEPT, GIVEN], far_ms) == [KEPT, GIVEN], "a page is not all"
+    store.broken = False
+    clock.ahead_ms = 45_000
+    await owner.look_further()
+    assert owner.agenda.behind([KEPT, GIVEN], far_ms) == []
     assert _of(owner) == {KEPT, GIVEN}
+
+
+def _unread(owner: Ownership) -> set[Shard]:
+    return {shard for shard in (KEPT, GIVEN) if owner.awaits_timers(shard)}
+
+
+async def test_a_shard_whose_timers_cannot_be_read_waits_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store, clock = Store(), Clock()
+    owner = _ownership(store, clock)
+    store.gate.set()
+    store.locked = {GIVEN.number}
+    await _take_up(owner)
+    await owner.look_further()
+    assert _unread(owner) == {GIVEN}
+    assert _of(owner) == {KEPT}
+    refusals = store.refusals
+    await owner.look_further()
+    assert store.refusals == refusals + 1, "it is read apart from now on"
+    later = clock.boot_seconds() + ownership.TIMERS_WAIT_SECONDS
+    monkeypatch.setattr(clock, "boot_seconds", lambda: later)
+    assert _unread(owner) == set(), "it does not wait for ever"
+    store.locked = set()
+    await owner.look_further()
+    assert GIVEN in _of(owner)
+
+
+async def test_where_all_is_locked_one_is_tried_at_a_time() -> None:
+    """Each attempt takes its time, and other families have timers too."""
+    store = Store()
+    owner = _ownership(store, Clock())
+    store.gate.set()
+    store.locked = {KEPT.number, GIVEN.number}
+    await _take_up(owner)
+    refusals = store.refusals
+    await owner.look_further()
+    assert store.refusals == refusals + 1
+    store.locked = {KEPT.number}
+    await owner.look_further()
+    await owner.look_further()
+    assert _of(owner) == {GIVEN}, "nobody's turn comes before that of the others"
 
 
 class Rows:
@@ -139,7 +196,7 @@ async def _most_kept(seconds: int) -> int:
     due, none before its time; so many are in memory at most."""
     store, clock, rng = Rows(), Clock(), random.Random(7)
     owner = _ownership(store, clock)
-    await owner.sync()
+    await _take_up(owner)
     most, taken, begun_ms = 0, set[int](), clock.now_ms()
     for _ in range(seconds):
         for _ in range(5):
@@ -175,7 +232,7 @@ async def test_a_horizon_that_draws_near_while_it_is_drawn_forward_overlooks_not
     monkeypatch.setattr(agenda, "MAX_TIMERS", 100)
     store, clock = Rows(), Clock()
     owner = _ownership(store, clock)
-    await owner.sync()
+    await _take_up(owner)
     clock.ahead_ms += 31_000
     now_ms = clock.now_ms()
     store.due_ms += [now_ms + seconds * 1_000 for seconds in (40, 41, 42)]
@@ -196,11 +253,10 @@ async def test_a_horizon_that_draws_near_while_it_is_drawn_forward_overlooks_not
 
 
 async def test_who_asks_what_it_owns_keeps_no_batch_waiting() -> None:
-    """The connection may be with who reads timers, for as long as somebody holds their table."""
     store = Store()
     owner = _ownership(store, Clock())
     store.gate.set()
-    await owner.sync()
+    await _take_up(owner)
     store.gate.clear()
     store.asked.clear()
     store.silent = True

@@ -216,8 +216,7 @@ class RayHosts:
             ping = self._pings.get(name)
             if ping is not None and not ping.done():
                 continue
-            if ping is not None and ping.exception() is not None:
-                error = ping.exception()
+            if ping is not None and (error := ping.exception()) is not None:
                 reason = repr(error.__cause__ or error)
                 log.warning("host did not answer", host=name, reason=reason)
                 self._handles.pop(name, None)

@@ -15,6 +15,7 @@ from hmac import compare_digest
 from typing import NamedTuple
 from uuid import UUID
 
+from core import moments
 from core.clock import Clock
 from core.errors import Unauthenticated
 from core.principal import Principal, Role, role_in_business
@@ -98,7 +99,7 @@ class AccessKeys:
             now_ms = self._clock.now_ms()
             expires_ms = now_ms + REMEMBERED_MS
             if row.expires_at is not None:
-                expires_ms = min(expires_ms, int(row.expires_at.timestamp() * 1000))
+                expires_ms = min(expires_ms, moments.to_ms(row.expires_at))
             if row.revoked_at is not None or self._tokens.is_revoked(row.id):
                 raise Unauthenticated("The key was revoked.")
             if expires_ms <= now_ms:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
+from core import moments
 from core.clock import Clock
 from core.telemetry import get_logger
 from gateway.tokens import Tokens
@@ -27,7 +28,7 @@ class RevocationWatcher:
     def __init__(self, db: Database, tokens: Tokens, clock: Clock) -> None:
         self._db = db
         self._tokens = tokens
-        now = datetime.fromtimestamp(clock.now_ms() / 1000, UTC)
+        now = moments.of_ms(clock.now_ms())
         self._since = now - timedelta(seconds=tokens.ttl_seconds) - _OVERLAP
         self._failing = False
 

@@ -8,9 +8,10 @@ for: an invitation, a new password.
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
+from core import moments
 from core.clock import Clock
 from core.errors import NotFound
 from core.principal import Principal
@@ -32,7 +33,7 @@ VERIFICATION_REQUESTED = "auth.verification.requested.v1"
 async def ask(tx: Transaction, clock: Clock, tenant_id: UUID, user_id: UUID) -> None:
     """Asks for a mail with a link, by an event of `tenant_id`, whose transaction it is. Nothing
     happens if the address is proved."""
-    expires_at = datetime.fromtimestamp(clock.now_ms() / 1000, UTC) + TTL
+    expires_at = moments.of_ms(clock.now_ms()) + TTL
     if await auth.ask_to_verify(tx, user_id, secrets.token_bytes(NONCE_BYTES), expires_at):
         data = {"userId": str(user_id)}
         await emit(tx, tenant_id, user_id, VERIFICATION_REQUESTED, data)

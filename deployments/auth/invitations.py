@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
+from core import moments
 from core.clock import Clock
 from core.errors import (
     Conflict,
@@ -76,7 +77,7 @@ async def invite(
     business as `role`. Raises Forbidden for a role above the caller's; AlreadyMember;
     TooManyInvitations; IdempotencyMismatch."""
     tenant, nonce = tenant_of(principal), secrets.token_bytes(NONCE_BYTES)
-    expires_at = datetime.fromtimestamp(clock.now_ms() / 1000, UTC) + TTL
+    expires_at = moments.of_ms(clock.now_ms()) + TTL
 
     async def work() -> Recorded:
         check_grant(await actor_role(tx, principal), role)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from core import moments
 from core.clock import Clock
 from core.errors import (
     Conflict,
@@ -287,7 +288,7 @@ def _expiry(clock: Clock, holder: Holder, wanted: datetime | None) -> datetime |
 
 
 def _now(clock: Clock) -> datetime:
-    return datetime.fromtimestamp(clock.now_ms() / 1000, UTC)
+    return moments.of_ms(clock.now_ms())
 
 
 def _shown(key: AccessKey, secret: str | None) -> Recorded:

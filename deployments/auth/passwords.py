@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
+from core import moments
 from core.clock import Clock
 from core.errors import FieldError, InvalidCredentials, NotFound, Unauthenticated, ValidationFailed
 from core.ids import uuid7
@@ -60,7 +61,7 @@ async def request_reset(db: Database, edge: Edge, clock: Clock, address: str, em
         user = await auth.user_by_email(tx, email)
     if user is not None and not user.disabled:
         reset_id, nonce = uuid7(), secrets.token_bytes(NONCE_BYTES)
-        expires_at = datetime.fromtimestamp(clock.now_ms() / 1000, UTC) + RESET_TTL
+        expires_at = moments.of_ms(clock.now_ms()) + RESET_TTL
         # What is a person's alone goes by the user's id where a business's would stand.
         async with db.transaction(Scope(tenant_id=user.id, user_id=user.id)) as tx:
             await password_resets.add(tx, reset_id, user.id, nonce, expires_at)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from core import moments
 from core.clock import Clock
 from core.errors import (
     Conflict,
@@ -310,4 +311,4 @@ def _hash(refresh_token: str) -> bytes:
 
 def _refresh_expiry(edge: Edge, clock: Clock) -> datetime:
     lifetime = timedelta(seconds=edge.settings.refresh_token_ttl_seconds)
-    return datetime.fromtimestamp(clock.now_ms() / 1000, UTC) + lifetime
+    return moments.of_ms(clock.now_ms()) + lifetime

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from core import moments
 from core.clock import Clock
 from core.errors import Conflict, FieldError, InUse, NotFound
 from core.money import exponent
@@ -111,7 +111,7 @@ async def close_business(
 
     async def work() -> Recorded:
         await locked_business(tx, tenant)
-        at = datetime.fromtimestamp(clock.now_ms() / 1000, UTC)
+        at = moments.of_ms(clock.now_ms())
         await catalog.lock_catalog(tx, tenant)
         await catalog.remove_all(tx, tenant, at)
         ended.extend(await sessions.end_where(tx, business_id=tenant))
@@ -200,7 +200,7 @@ def tax_rate_records(db: Database, clock: Clock) -> Records[TaxRate]:
         tx, values = writing.tx, writing.values
         if writing.before is not None:
             return
-        values.setdefault("valid_from", datetime.fromtimestamp(clock.now_ms() / 1000, UTC))
+        values.setdefault("valid_from", moments.of_ms(clock.now_ms()))
         if await taxes.classes.get(tx, values["tax_class_id"]) is None:
             raise NotFound("There is no such tax class here.")
         location = values.get("location_id")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
 
+from core import moments
 from core.clock import Clock
 from core.errors import Conflict, FieldError, NotFound
 from core.principal import MANAGEMENT, Principal, Role
@@ -49,7 +50,7 @@ class CatalogService:
         return Author(tenant_id, UUID(principal.id), self.now(), currency)
 
     def now(self) -> datetime:
-        return datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
+        return moments.of_ms(self._clock.now_ms())
 
 
 def business(principal: Principal) -> UUID:

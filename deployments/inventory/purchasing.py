@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from actors.messages import Command
 from actors.purchasing import model as p
+from core import moments
 from core.errors import (
     Conflict,
     FieldError,
@@ -171,7 +172,7 @@ class Purchasing:
             expected_ms = (
                 key.arrived_ms + lead_ms
                 if body.expected_at is None
-                else int(body.expected_at.timestamp() * 1000)
+                else moments.to_ms(body.expected_at)
             )
             terms = p.Terms(supplier.id, location, supplier.currency, body.reference, expected_ms)
             lines = tuple(_wanted(n, line, supplier, costs) for n, line in enumerate(body.lines))
@@ -240,7 +241,7 @@ class Purchasing:
                 raise ValidationFailed([FieldError(f"{field}[{index}].itemId", message)])
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._shared.clock.now_ms() / 1000, UTC)
+        return moments.of_ms(self._shared.clock.now_ms())
 
 
 async def _supplier(tx: Transaction, supplier_id: UUID, *, lock: bool = False) -> Supplier:

@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from actors.purchasing import model as p
+from core import moments
 from core.errors import (
     Conflict,
     MoreThanOrdered,
@@ -221,13 +222,13 @@ def _reply_of(row: dict[str, Any]) -> p.PurchaseReply:
         tuple(p.PurchaseLine(UUID(item), *numbers) for item, *numbers in row["lines"]),
         p.PurchaseStatus(row["status"]),
         row["created_by"],
-        int(row["created_at"].timestamp() * 1000),
+        moments.to_ms(row["created_at"]),
         _ms(row["ordered_at"]),
     )
 
 
 def _ms(moment: datetime | None) -> int | None:
-    return None if moment is None else int(moment.timestamp() * 1000)
+    return None if moment is None else moments.to_ms(moment)
 
 
 def _answer(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from pydantic import AfterValidator, EmailStr, Field, StringConstraints, field_v
 
 from actors.purchasing.model import MAX_LINES, PurchaseReply, PurchaseStatus
 from actors.stock.model import MAX_QUANTITY
+from core import moments
 from core.money import from_minor
 from deployments.inventory.schemas import Reference
 from gateway.schemas import Amount, CamelModel, Moment, PageQuery
@@ -209,4 +210,4 @@ class PurchaseView(CamelModel):
 
 
 def _moment(ms: int | None) -> datetime | None:
-    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
+    return None if ms is None else moments.of_ms(ms)

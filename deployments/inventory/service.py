@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
 from actors.families import COMMERCE, decode_reply, encode_command
 from actors.messages import Command, Refused, Reply, Shortage
 from actors.stock import model as m
+from core import moments
 from core.errors import (
     BundleHasNoStock,
     ChooseVariant,
@@ -169,7 +170,7 @@ def occurred_ms(key: RequestKey, given: datetime | None, field: str) -> int | No
     one to come, or too long ago."""
     if given is None:
         return None
-    ms = int(given.timestamp() * 1000)
+    ms = moments.to_ms(given)
     if ms > key.arrived_ms + MAX_CLOCK_SKEW_MS:
         raise ValidationFailed([FieldError(field, "must not be in the future")])
     if ms < key.arrived_ms - s.MAX_AGE_DAYS * DAY_MS:
@@ -251,7 +252,7 @@ def reservation_out(tenant_id: UUID, hold: m.Hold) -> s.ReservationOut:
 
 def moment(ms: int) -> datetime:
     """A point in time from ms since the epoch."""
-    return datetime.fromtimestamp(ms / 1000, UTC)
+    return moments.of_ms(ms)
 
 
 def _expect(reply: Reply, expected: type[R]) -> R:

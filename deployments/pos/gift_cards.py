@@ -10,6 +10,7 @@ from uuid import UUID
 
 from actors.till import messages as t
 from actors.till import model as m
+from core import moments
 from core.errors import FieldError, ValidationFailed
 from core.money import to_minor
 from core.request import RequestKey
@@ -43,7 +44,7 @@ def sold_card(
     code = wanted.code or codes.new_code(shared.edge, key.command_id)
     expires_at_ms = None
     if wanted.expires_at is not None:
-        expires_at_ms = int(wanted.expires_at.timestamp() * 1000)
+        expires_at_ms = moments.to_ms(wanted.expires_at)
     card_id = codes.card_id(tenant_id, code)
     new = t.NewCard(card_id, codes.last_four(code), expires_at_ms)
     return SoldCard(code, wanted.amount, new, field, key.command_id)

@@ -71,6 +71,7 @@ class OfflineSale(CamelModel):
         """Of all that it says; the same however numbers, times and defaults are written, and
         whatever fields later versions add."""
         said = self.model_dump(mode="json", exclude_defaults=True)
+        # Not `moments.to_ms`: what was kept is compared with, and this is how it was made.
         said["occurred_at"] = int(self.occurred_at.timestamp() * 1000)
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from actors.till import model as m
+from core import moments
 from core.money import from_minor
 from deployments.pos import answers as a
 from deployments.pos import views as v
@@ -23,7 +24,7 @@ def report(row: Row) -> a.ReportOut:
         row["id"],
         row["number"],
         row["opened_by"],
-        int(row["opened_at"].timestamp() * 1000),
+        moments.to_ms(row["opened_at"]),
         row["opening_float_minor"],
         row["currency"],
         msgspec.convert(row["totals"], m.Totals, strict=False),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 import pytest_asyncio
 
+from core import moments
 from core.ids import uuid7
 from core.principal import Role
 from core.settings import Settings
@@ -153,7 +154,7 @@ async def test_a_revoked_key_ends_here_at_once_and_elsewhere_soon(
 
 async def test_a_key_ends_when_it_expires(served: Served, owner: Session, kind: Kind) -> None:
     clock = StandingClock()
-    soon = datetime.fromtimestamp(clock.now_ms() / 1000, UTC) + timedelta(seconds=60)
+    soon = moments.of_ms(clock.now_ms()) + timedelta(seconds=60)
     async with serving(served.resources.settings, ALL, clock=clock) as still:
         _, secret = await new_key(still, owner, kind, expiresAt=soon.isoformat())
         clock.pass_seconds(59)

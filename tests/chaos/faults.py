@@ -15,6 +15,7 @@ import psutil
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from store.connect import OF_THE_CONNECTION
 from store.embedded.leftovers import is_alive, signal_process
 from tests.stack import Stack
 
@@ -96,7 +97,7 @@ async def leases(stack: Stack) -> list[dict[str, Any]]:
             return [dict(row) for row in rows]
         finally:
             connection.terminate()
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except (asyncpg.PostgresError, *OF_THE_CONNECTION):
         return []
 
 

@@ -16,21 +16,26 @@ from core.errors import HoldfastError, TooManyRequests, Unavailable
 MOST_HELD_BYTES = 64 << 20
 # HAProxy waits for all of such a body, and gives it to a replica in one go.
 SMALL_BODY_BYTES = 12 << 10
-# Of larger ones that one caller has under way to a replica, which has places for a thousand
-# requests.
-MOST_ARRIVING = 32
+# The share of them that one caller's larger ones may have: who sends much is told so, and not
+# everybody else.
+MOST_HELD_BY_ONE_BYTES = MOST_HELD_BYTES // 4
+# Of larger ones that one caller has under way to a replica, and all callers together: it has places
+# for a thousand requests, and the other half is for those that are there as a whole.
+MOST_ARRIVING = 64
+MOST_ARRIVING_TOGETHER = 500
 MOST_DRAINED_BYTES = 8 << 20
 MOST_DRAINED_SECONDS = 2.0
 
 
 class Held:
-    """How many bytes of bodies this replica has in memory, and by caller how many bodies are not
-    there as a whole yet."""
+    """How many bytes of bodies this replica has in memory, and of the larger ones by caller; and by
+    caller how many bodies are not there as a whole yet."""
 
-    __slots__ = ("arriving", "bytes")
+    __slots__ = ("arriving", "bytes", "bytes_of")
 
     def __init__(self) -> None:
         self.bytes = 0
+        self.bytes_of: Counter[str] = Counter()
         self.arriving: Counter[str] = Counter()
 
     @contextmanager
@@ -74,16 +79,37 @@ class BoundedBody:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._held.bytes -= self._mine
+        self._hold(-self._mine)
         self._arriving(more=False)
 
+    def _hold(self, size: int) -> None:
+        held = self._held
+        self._mine += size
+        held.bytes += size
+        held.bytes_of[self._caller] += size
+        if not held.bytes_of[self._caller]:
+            del held.bytes_of[self._caller]
+
+    def _refuse_vast(self) -> None:
+        """Raises TooManyRequests or Unavailable. What is small always fits."""
+        if self._mine <= SMALL_BODY_BYTES:
+            return
+        if self._held.bytes_of[self._caller] > MOST_HELD_BY_ONE_BYTES:
+            raise TooManyRequests("You send too much at a time.", retry_after_seconds=1)
+        if self._held.bytes > MOST_HELD_BYTES:
+            raise Unavailable("Too much is being sent at the moment; try again.")
+
     def _arriving(self, *, more: bool) -> None:
-        """Takes or leaves a place. Raises TooManyRequests."""
+        """Takes or leaves a place. Raises TooManyRequests or Unavailable."""
         if more == self._is_arriving:
             return
         arriving = self._held.arriving
         if more and arriving[self._caller] >= MOST_ARRIVING:
-            raise TooManyRequests("Too many bodies are on their way.", retry_after_seconds=1)
+            raise TooManyRequests(
+                "Too many of your bodies are on their way.", retry_after_seconds=1
+            )
+        if more and arriving.total() >= MOST_ARRIVING_TOGETHER:
+            raise Unavailable("Too many bodies are on their way at the moment; try again.")
         self._is_arriving = more
         arriving[self._caller] += 1 if more else -1
         if not arriving[self._caller]:
@@ -100,10 +126,8 @@ class BoundedBody:
         if message["type"] == "http.request":
             size = len(message.get("body", b""))
             self._left -= size
-            self._mine += size
-            self._held.bytes += size
-            if self._held.bytes > MOST_HELD_BYTES and self._mine > SMALL_BODY_BYTES:
-                raise Unavailable("Too much is being sent at the moment; try again.")
+            self._hold(size)
+            self._refuse_vast()
             if self._left < 0:
                 if message.get("more_body", False):
                     await self._drain()

@@ -143,7 +143,9 @@ class EdgeMiddleware:
             most_bytes = min(most_bytes, MAX_ANONYMOUS_BODY_BYTES)
             refusal = context.denied  # With a token that counts, it might have been taken.
         refusal = refusal or PayloadTooLarge(f"The body may hold at most {most_bytes} bytes.")
-        caller, held = context.principal.id, self._entrance.held
+        # All of a business's people and keys are one caller here.
+        caller = str(context.principal.tenant_id or context.principal.id)
+        held = self._entrance.held
         return BoundedBody(receive, headers, most_bytes, refusal, held, caller)
 
     async def _leave(self, reply: _Reply, context: RequestContext) -> None:

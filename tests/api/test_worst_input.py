@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from core.errors import HoldfastError, TooManyRequests
+from core.errors import HoldfastError, TooManyRequests, Unavailable
 from core.ids import uuid7
 from core.principal import Role
 from core.settings import Settings
@@ -156,19 +156,25 @@ async def test_bodies_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(bodies, "MOST_HELD_BYTES", 3 << 20)
     held, refusal = Held(), HoldfastError()
 
-    def sending(size: int) -> BoundedBody:
+    def sending(size: int, caller: str) -> BoundedBody:
         async def receive() -> dict[str, Any]:
             return {"type": "http.request", "body": b"x" * size, "more_body": False}
 
-        return BoundedBody(receive, {}, 1 << 20, refusal, held, "ip:x")
+        return BoundedBody(receive, {}, 1 << 20, refusal, held, caller)
 
-    with sending(1 << 20) as one, sending(1 << 20) as two, sending(1 << 20) as three:
-        await asyncio.gather(one.receive(), two.receive(), three.receive())
-        with sending(1 << 20) as four, pytest.raises(HoldfastError):
-            await four.receive()
-        with sending(bodies.SMALL_BODY_BYTES) as small:
-            await small.receive()
-    assert held.bytes == 0
+    monkeypatch.setattr(bodies, "MOST_HELD_BY_ONE_BYTES", 2 << 20)
+    with sending(1 << 20, "one") as one, sending(1 << 20, "one") as two:
+        await asyncio.gather(one.receive(), two.receive())
+        with sending(1 << 20, "one") as mine, pytest.raises(TooManyRequests):
+            await mine.receive()
+        with sending(1 << 20, "another") as other:
+            await other.receive()
+            with sending(1 << 20, "a third") as beyond, pytest.raises(Unavailable):
+                await beyond.receive()
+            for caller in ("one", "a third"):
+                with sending(bodies.SMALL_BODY_BYTES, caller) as small:
+                    await small.receive()
+    assert (held.bytes, held.bytes_of) == (0, {})
 
 
 async def test_who_stalls_takes_a_few_places_alone() -> None:
@@ -188,6 +194,10 @@ async def test_who_stalls_takes_a_few_places_alone() -> None:
         with stalled("another") as other:
             await other.receive()
             await other.receive()
+        for number in range(bodies.MOST_ARRIVING_TOGETHER - bodies.MOST_ARRIVING):
+            await stack.enter_context(stalled(f"{number}")).receive()
+        with stalled("nobody yet") as beyond, pytest.raises(Unavailable):
+            await beyond.receive()
     assert (held.bytes, held.arriving) == (0, {})
 
 

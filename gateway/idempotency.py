@@ -36,19 +36,30 @@ async def request_key(request: Request, idempotency_key: IdempotencyKey = None) 
     return key_of(context_of(request.scope), await request.body(), idempotency_key)
 
 
+async def personal_key(request: Request, idempotency_key: IdempotencyKey = None) -> RequestKey:
+    """For what ends somebody's own access, perhaps the caller's present one: the same command from
+    whichever business they are signed in to when they ask again."""
+    context = context_of(request.scope)
+    return key_of(context, await request.body(), idempotency_key, tenant="")
+
+
 def is_plain(idempotency_key: str | None) -> bool:
     """Whether a header that FastAPI has not looked at is good, or absent."""
     return idempotency_key is None or _PLAIN.fullmatch(idempotency_key) is not None
 
 
-def key_of(context: RequestContext, body: bytes, idempotency_key: str | None) -> RequestKey:
+def key_of(
+    context: RequestContext, body: bytes, idempotency_key: str | None, *, tenant: str | None = None
+) -> RequestKey:
     """The RequestKey of a request whose header was found good. The same caller, route and key
-    are the same command; body, path and query are what must not differ then."""
+    are the same command, and by default the same business that the caller acts for; body, path
+    and query are what must not differ then."""
     if idempotency_key is None:
         identity = uuid7()  # Nobody can name it again.
     else:
         principal = context.principal
-        tenant = text_of(principal.tenant_id) if principal.tenant_id else ""
+        if tenant is None:
+            tenant = text_of(principal.tenant_id) if principal.tenant_id else ""
         named = (tenant, principal.id, context.method, context.template, idempotency_key)
         identity = command_id(*named)
     what = b"%b\0%b\0%b" % (body, context.path.encode(), context.query)

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import func, select, text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import IdempotencyMismatch
@@ -37,7 +38,7 @@ async def once(
     `tenant_id` is the business, or for a shopper's own mutation the user; it must be the scope's.
     Two attempts at once are ordered by a lock that the transaction holds to its end. What `work`
     raises rolls everything back and is not recorded: the key may ask anew. Raises
-    IdempotencyMismatch if the key was used with another body.
+    IdempotencyMismatch if the key was used with another body, or today in another scope.
     """
     if not key.client_supplied:
         # Nobody knows the key that the gateway made, so nobody can repeat it.
@@ -48,7 +49,7 @@ async def once(
     if known is not None:
         return known
     recorded = await work()
-    await tx.execute(
+    written = await tx.execute(
         insert(command_log)
         .inline()
         .values(
@@ -57,7 +58,11 @@ async def once(
             fingerprint=key.fingerprint,
             reply=recorded.status.to_bytes(2) + recorded.body,
         )
+        .on_conflict_do_nothing()
     )
+    if not written.rowcount:
+        # Known, and not seen by `answered`: the key was used for something in another scope.
+        raise IdempotencyMismatch
     return recorded
 
 

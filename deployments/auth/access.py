@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from core.principal import MANAGEMENT, MEMBERS, Principal, Role
 from core.request import RequestKey
 from gateway.access import PUBLIC_ACCESS, public_read, require
-from gateway.idempotency import request_key
+from gateway.idempotency import personal_key, request_key
 from gateway.resources import Resources
 
 PEOPLE = frozenset(Role) - {Role.ANONYMOUS, Role.SERVICE}
@@ -22,6 +22,7 @@ async def _resources(request: Request) -> Resources:
 
 In = Annotated[Resources, Depends(_resources)]
 Key = Annotated[RequestKey, Depends(request_key)]
+PersonalKey = Annotated[RequestKey, Depends(personal_key)]
 Anyone = Annotated[Principal, Depends(PUBLIC_ACCESS)]
 Reader = Annotated[Principal, Depends(public_read(1))]
 # Who has access, and by what, is changed by people who have signed in: by no key.

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from core.errors import InvalidCredentials, NotFound
 from deployments.auth import invitations, members
-from deployments.auth.access import Anyone, In, Key, Manager, Person
+from deployments.auth.access import Anyone, In, Key, Manager, Person, PersonalKey
 from deployments.auth.people_schemas import (
     AcceptIn,
     InvitationIn,
@@ -79,7 +79,9 @@ async def list_memberships(principal: Person, resources: In) -> Envelope[list[Me
     response_model=Message,
     responses=responses(NotFound, LastOwner),
 )
-async def leave_business(principal: Person, resources: In, key: Key, tenant_id: UUID) -> Response:
+async def leave_business(
+    principal: Person, resources: In, key: PersonalKey, tenant_id: UUID
+) -> Response:
     """Ends your own membership, and your sessions and API keys there. The last owner stays."""
     return response(await members.leave(resources.db, resources.edge, principal, key, tenant_id))
 

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 
 from core.errors import InvalidCredentials, NotFound
 from deployments.auth import addresses, passwords, service
-from deployments.auth.access import Anyone, In, Key, Person
+from deployments.auth.access import Anyone, In, Key, Person, PersonalKey
 from deployments.auth.schemas import (
     PasswordChangeIn,
     ResetIn,
@@ -48,7 +48,9 @@ async def end_other_sessions(principal: Person, resources: In, key: Key) -> Resp
     response_model=Message,
     responses=responses(NotFound),
 )
-async def end_session(principal: Person, resources: In, key: Key, session_id: UUID) -> Response:
+async def end_session(
+    principal: Person, resources: In, key: PersonalKey, session_id: UUID
+) -> Response:
     """Its access token counts for nothing from now on, within seconds everywhere."""
     return response(
         await service.end_session(resources.db, resources.edge, principal, key, session_id)

@@ -11,7 +11,7 @@ from tests.api.case import EVERYONE, PEOPLE, Call, Case, RouteId, plain
 from tests.api.shop import Shop, done
 
 _ADMINS = frozenset({Role.ADMIN})
-_ADDRESS = {
+ADDRESS = {
     "street": "1 High St",
     "city": "Leeds",
     "state": "W",
@@ -82,7 +82,7 @@ async def _stranger(_: Shop | None) -> Call:
 
 
 async def _strangers_address(_: Shop | None) -> Call:
-    return Call(str(uuid4()), _ADDRESS)
+    return Call(str(uuid4()), ADDRESS)
 
 
 async def _account(shop: Shop | None) -> Call:
@@ -163,7 +163,7 @@ CASES: dict[RouteId, Case] = {
     ("GET", "/api/users/profile"): _own(),
     ("PUT", "/api/users/profile"): _own(body=_PROFILE),
     ("GET", "/api/users/addresses"): _own(),
-    ("POST", "/api/users/address"): _own(body=_ADDRESS),
+    ("POST", "/api/users/address"): _own(body=ADDRESS),
     ("PUT", "/api/users/address/{id}"): _nobodys(PEOPLE, _strangers_address),
     ("DELETE", "/api/users/address/{id}"): _nobodys(PEOPLE),
     ("GET", "/api/users"): Case(_ADMINS, plain(), about_a_thing=False, own=False),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -151,6 +151,41 @@ async def test_who_leaves_is_out(served: Served, owner: Session) -> None:
     assert staff.user["email"] not in await names(served, owner)
     elsewhere = await session(served.http)
     assert (await call(served, elsewhere, "DELETE", f"/memberships/{tenant}")).status_code == 404
+
+
+async def test_who_has_left_hears_so_again(served: Served, owner: Session) -> None:
+    """Also from another business, where they sign in next; a key names one of those left."""
+    staff, second = await member(served, owner, "staff"), await session(served.http, role="vendor")
+    made = await invited(served, second, staff.user["email"])
+    assert (await accept(served, made["token"])).status_code == 200
+    path, key = f"/memberships/{owner.user['tenantId']}", str(uuid4())
+    first = await call(served, staff, "DELETE", path, key=key)
+    assert first.status_code == 200, first.text
+    assert (await me(served.http, staff.token)).status_code == 401
+    elsewhere = await signed_in(served, staff.user["email"])
+    assert elsewhere.user["tenantId"] == second.user["tenantId"]
+    again = await call(served, elsewhere, "DELETE", path, key=key)
+    assert (again.status_code, again.json()) == (200, first.json())
+    other = f"/memberships/{second.user['tenantId']}"
+    refused = await call(served, elsewhere, "DELETE", other, key=key)
+    assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_key_reused")
+    assert staff.user["email"] in await names(served, second)
+
+
+async def test_who_has_ended_a_session_hears_so_again(served: Served, owner: Session) -> None:
+    """Also if it was the one that asked, and the next one is in another business."""
+    staff, second = await member(served, owner, "staff"), await session(served.http, role="vendor")
+    made = await invited(served, second, staff.user["email"])
+    assert (await accept(served, made["token"])).status_code == 200
+    listed = (await call(served, staff, "GET", "/sessions")).json()["data"]
+    path, key = f"/sessions/{next(one['id'] for one in listed if one['isCurrent'])}", str(uuid4())
+    first = await call(served, staff, "DELETE", path, key=key)
+    assert first.status_code == 200, first.text
+    elsewhere = await signed_in(served, staff.user["email"], second.user["tenantId"])
+    again = await call(served, elsewhere, "DELETE", path, key=key)
+    assert (again.status_code, again.json()) == (200, first.json())
+    refused = await call(served, elsewhere, "DELETE", f"/sessions/{uuid4()}", key=key)
+    assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_key_reused")
 
 
 async def test_anothers_people_do_not_exist(served: Served, owner: Session) -> None:

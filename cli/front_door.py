@@ -19,8 +19,10 @@ from typing import NamedTuple
 CHECK_TIMEOUT_SECONDS = 10
 # Places that are not for the API's callers: the supervisor's probe must not wait behind them.
 RESERVED_CONNECTIONS = 50
-# One address may take the third part of the places.
+# One address may take the third part of the places; once three fourths of all are taken, the
+# fiftieth part: who comes then with a few still finds one, however few addresses have the most.
 ADDRESSES = 3
+LATE_ADDRESSES = 50
 METHODS = "GET HEAD POST PUT PATCH DELETE OPTIONS TRACE"
 
 # Connections to replicas are kept while there are files for them. By default HAProxy closes those
@@ -119,6 +121,8 @@ def _front(lines: Sequence[str], door: Door) -> list[str]:
         "    stick-table type ipv6 size 100k expire 1m store conn_cur",
         "    tcp-request connection track-sc0 src,ipmask(32,64)",
         f"    tcp-request connection reject if {{ sc0_conn_cur gt {places // ADDRESSES} }}",
+        f"    tcp-request connection reject if {{ fe_conn gt {places * 3 // 4} }}"
+        f" {{ sc0_conn_cur gt {max(1, places // LATE_ADDRESSES)} }}",
         # What a replica's parser does not know, and upgrades, it would answer in plain text.
         f"    http-request deny deny_status 405 unless {{ method {METHODS} }}",
         "    http-request del-header Upgrade",

@@ -258,6 +258,25 @@ def test_who_trickles_takes_a_share_and_not_for_long(
                 one.close()
 
 
+def test_who_comes_with_little_finds_a_place_however_much_a_few_have(
+    home: Settings, template: str, tmp_path: Path, behind: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four addresses, each with as many connections as it gets."""
+    monkeypatch.setattr("cli.ray_node.max_connections", lambda: 350)
+    places = 350 - front_door.RESERVED_CONNECTIONS
+    with Running(home, template, tmp_path) as haproxy, ExitStack() as stack:
+        for last in range(2, 6):
+            for _ in range(places // front_door.ADDRESSES + 5):
+                if one := _trickle(f"127.0.0.{last}"):
+                    stack.enter_context(one)
+        # One less, and one more: of who has just hung up that may not be known yet.
+        for _ in range(places // front_door.LATE_ADDRESSES - 2):
+            assert haproxy.status("/") == 200
+            one = _trickle()
+            assert one is not None
+            stack.enter_context(one)
+
+
 def test_a_body_that_stalls_reaches_nobody(
     home: Settings,
     template: str,
@@ -305,8 +324,8 @@ def test_connections_to_replicas_are_kept_under_many_callers(
         with Running(home, small, tmp_path), ExitStack() as stack:
             callers = [
                 http.client.HTTPConnection("127.0.0.1", PORT, source_address=(f"127.0.0.{n}", 0))
-                for n in (1, 2, 3)
-                for _ in range(85)
+                for n in range(1, 52)
+                for _ in range(5)
             ]
             for caller in callers:
                 stack.callback(caller.close)
@@ -442,10 +461,12 @@ def _raw(request: bytes, *, port: int = PORT) -> bytes:
             return answer.read()
 
 
-def _trickle() -> socket.socket | None:
+def _trickle(source: str = "127.0.0.1") -> socket.socket | None:
     """A connection with half of a head; None if it was refused at once."""
     try:
-        connection = socket.create_connection(("127.0.0.1", PORT), timeout=5)
+        connection = socket.create_connection(
+            ("127.0.0.1", PORT), timeout=5, source_address=(source, 0)
+        )
     except ConnectionError:
         return None
     _drip(connection, b"GET / HTTP/1.1\r\nHost: x\r\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 PATIENCE_SECONDS = 30.0
@@ -23,3 +24,13 @@ async def until(holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS) ->
     async with asyncio.timeout(seconds):
         while not holds():
             await asyncio.sleep(0.002)
+
+
+def comes_true(holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> bool:
+    """Whether it does, before that; for tests without a loop."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_LOOK_AGAIN_SECONDS)
+    return True

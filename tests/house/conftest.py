@@ -4,6 +4,7 @@ where nothing runs."""
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ import pytest
 
 from core.settings import Ports, Settings
 from tests.conftest import fresh_settings
+from tests.house.haproxy import BEHIND, Echo, Server, written_by_serve
 from tests.stack import FIRST_PORT, Stack, running_stack
 
 PORT = FIRST_PORT + 400
@@ -49,3 +51,31 @@ def home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
     settings = fresh_settings(tmp_path / "home", port=request.module.PORT)
     yield settings
     shutil.rmtree(settings.run_dir, ignore_errors=True)
+
+
+@pytest.fixture(scope="package")
+def template(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What Serve writes for HAProxy."""
+    return written_by_serve(tmp_path_factory.mktemp("serve"))
+
+
+@pytest.fixture
+def opened() -> list[object]:
+    """Where connections to what is behind came from."""
+    return []
+
+
+@pytest.fixture
+def asked() -> list[str]:
+    """The paths to which something was sent that reached what is behind."""
+    return []
+
+
+@pytest.fixture
+def behind(opened: list[object], asked: list[str]) -> Iterator[None]:
+    server = Server(("127.0.0.1", BEHIND), Echo)
+    server.opened, server.asked = opened, asked
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield
+    server.shutdown()
+    server.server_close()

@@ -5,170 +5,21 @@ from __future__ import annotations
 import http.client
 import json
 import re
-import signal
 import socket
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
 
 from cli import front_door
-from cli.front_door import Door, fitted, outgoing_file
-from cli.journal import Journal
+from cli.front_door import Door, fitted
 from cli.ray_node import prepare
-from cli.stopgap import Stopgap, _pid
 from core.ray_environment import haproxy_dir
-from core.settings import Ports, Settings
+from core.settings import Settings
 from gateway.bodies import SMALL_BODY_BYTES
-from store.embedded.leftovers import is_alive
-from tests.stack import FIRST_PORT
-
-PORT = FIRST_PORT + 880
-BEHIND = PORT + Ports.SPAN
-
-
-class Echo(BaseHTTPRequestHandler):
-    """Answers with the headers that it was asked with."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        body = json.dumps([[name.lower(), value] for name, value in self.headers.items()]).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_POST(self) -> None:
-        """Answers with how much there was to read."""
-        self.server.asked.append(self.path)  # type: ignore[attr-defined]
-        body = json.dumps(len(self.rfile.read(int(self.headers["Content-Length"])))).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *arguments: Any) -> None:
-        return
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What Serve writes, with one replica at BEHIND. In a process of its own, because Serve reads
-    its settings when it is imported."""
-    folder = tmp_path_factory.mktemp("serve")
-    code = f"""
-from ray.serve._private import haproxy as h
-from ray.serve.config import HTTPOptions
-server = h.ServerConfig(name="one", host="127.0.0.1", port={BEHIND})
-backend = h.BackendConfig(name="http-holdfast", path_prefix="/", app_name="holdfast",
-    servers=[server])
-config = h.HAProxyConfig(http_options=HTTPOptions(host="127.0.0.1", port={PORT}),
-    socket_path="{folder}/admin.sock", server_state_base="{folder}",
-    server_state_file="{folder}/state", has_received_routes=True, has_received_servers=True,
-    metrics_port={PORT + 10}, stats_port={PORT + 11}, nbthread=1, is_head=True)
-api = h.HAProxyApi(config, backend_configs={{"http-holdfast": backend}},
-    config_file_path="{folder}/haproxy.cfg")
-api._generate_config_file_internal()
-"""
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-    return (folder / "haproxy.cfg").read_text()
-
-
-@pytest.fixture
-def opened() -> list[object]:
-    """Where connections to what is behind came from."""
-    return []
-
-
-@pytest.fixture
-def asked() -> list[str]:
-    """The paths to which something was sent that reached what is behind."""
-    return []
-
-
-@pytest.fixture
-def behind(opened: list[object], asked: list[str]) -> Iterator[None]:
-    server = Server(("127.0.0.1", BEHIND), Echo)
-    server.opened, server.asked = opened, asked
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield
-    server.shutdown()
-    server.server_close()
-
-
-class Server(ThreadingHTTPServer):
-    request_queue_size = 512
-    opened: list[object]
-    asked: list[str]
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self.opened.append(client_address)
-        super().process_request(request, client_address)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """HAProxy's checks hang up as soon as they know enough."""
-
-
-class Running:
-    """HAProxy, started as Serve starts it; `health` is what it says once it is up."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        template: str,
-        folder: Path,
-        *,
-        health: int = 200,
-        prepared: dict[str, str] | None = None,
-        more: Sequence[str] = (),
-    ) -> None:
-        self._health = health
-        program = (prepared or prepare(settings))["RAY_SERVE_HAPROXY_BINARY_PATH"]
-        self.config = folder / "haproxy.cfg"
-        self.config.write_text(template)
-        self.process = subprocess.Popen([program, "-db", "-f", self.config, "-dR", *more])
-
-    def __enter__(self) -> Running:
-        deadline = time.monotonic() + 10
-        while self.status("/-/healthz", port=PORT + 15) != self._health:
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                self.__exit__()
-                raise AssertionError("HAProxy does not run")
-            time.sleep(0.02)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def status(self, path: str, *, port: int = PORT) -> int:
-        try:
-            return self.ask("GET", path, port=port)[0]
-        except OSError:
-            return 0
-
-    def ask(
-        self, method: str, path: str, headers: dict[str, str] | None = None, *, port: int = PORT
-    ) -> tuple[int, dict[str, str], Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
-        try:
-            connection.request(method, path, headers=headers or {})
-            answer = connection.getresponse()
-            body = answer.read()
-        finally:
-            connection.close()
-        told = {name.lower(): value for name, value in answer.getheaders()}
-        is_json = "json" in told.get("content-type", "json")
-        return answer.status, told, json.loads(body) if is_json and body else body
+from tests.house.haproxy import BEHIND, PORT, Running
+from tests.waiting import comes_true
 
 
 def test_one_forwarded_for_arrives_whatever_a_caller_says(
@@ -252,7 +103,7 @@ def test_who_trickles_takes_a_share_and_not_for_long(
             assert sum(not _is_closed(one) for one in trickling) == share
             for one in trickling[:10]:
                 _drip(one)
-            assert _wait_for(lambda: haproxy.status("/") == 200), "the time-out gives it back"
+            assert comes_true(lambda: haproxy.status("/") == 200), "the time-out gives it back"
         finally:
             for one in trickling:
                 one.close()
@@ -301,7 +152,7 @@ def test_a_body_that_stalls_reaches_nobody(
         with socket.create_connection(("127.0.0.1", PORT), timeout=5) as connection:
             expects = b"Expect: 100-continue\r\n"
             connection.sendall(post % (b"large", 40_000, expects, b"x" * 30_000))
-            assert _wait_for(lambda: asked == ["/whole", "/large"])
+            assert comes_true(lambda: asked == ["/whole", "/large"])
             time.sleep(1.2)
             connection.sendall(b"x" * 10_000)
             with connection.makefile("rb") as answer:
@@ -371,76 +222,13 @@ def test_it_is_ready_when_every_application_has_a_replica(
     split = split.replace("    default_backend ", f"{rule}    default_backend ")
     with Running(home, split, tmp_path) as haproxy:
         assert haproxy.status("/api/products") == 200
-        assert _wait_for(lambda: haproxy.status("/ready") == 503)
+        assert comes_true(lambda: haproxy.status("/ready") == 503)
 
 
 def test_what_is_fitted_stays_as_it_is(home: Settings, template: str) -> None:
     door = _door(home, "127.0.0.1")
     once = fitted(template, door)
     assert fitted(once, door) == once
-
-
-def test_another_stands_in_for_one_that_died(home: Settings, template: str, behind: None) -> None:
-    environment = prepare(home)
-    folder = haproxy_dir(home) / "node"
-    folder.mkdir()
-    served = template.replace(
-        re.findall("stats socket (\\S+)", template)[0], f"{folder}/admin.sock"
-    )
-    stopgap = Stopgap(home, Journal(home.home_path / "logs"))
-    with Running(home, served, folder, prepared=environment) as first:
-        assert _wait_for(lambda: first.status("/") == 200)
-        _look(stopgap, environment)
-        first.process.send_signal(signal.SIGSTOP)
-        # That it hangs is noticed, and then that it is gone.
-        _look(stopgap, environment)
-        assert first.process.wait(5) == -signal.SIGKILL
-        first.config.write_text(served)  # Serve's manager is being started again, too
-        _look(stopgap, environment)
-        assert _wait_for(lambda: first.status("/") == 200, seconds=5), "somebody stands in"
-        assert "Fitted to this copy" in (folder / "stopgap.cfg").read_text()
-        stand_in = psutil.Process(int(outgoing_file(haproxy_dir(home)).read_text()))
-        with Running(home, served, folder, prepared=environment) as second:
-            assert _wait_for(lambda: not is_alive(stand_in), seconds=10), "relieved"
-            _look(stopgap, environment)
-            assert second.status("/") == 200
-            assert not outgoing_file(haproxy_dir(home)).exists()
-
-
-def test_a_door_is_taken_over_once_there_is_somebody_to_answer(
-    home: Settings, template: str, tmp_path: Path, behind: None
-) -> None:
-    """Another Ray is started beside replicas and a HAProxy that outlived theirs."""
-    environment = prepare(home)
-    whole = haproxy_dir(home)
-    written = str(Path(re.findall("stats socket (\\S+)", template)[0]).parent)
-    old, young = whole / "old", whole / "young"
-    served = {folder: template.replace(written, str(folder)) for folder in (old, young)}
-    for folder in served:
-        folder.mkdir()
-    with Running(home, served[old], old, prepared=environment) as first:
-        outgoing_file(whole).write_text(str(first.process.pid))
-        # As Serve writes it before it knows of a replica.
-        unknown = "".join(
-            line
-            for line in served[young].splitlines(keepends=True)
-            if line.split()[:1] != ["server"]
-        )
-        with Running(home, unknown, young, prepared=environment) as second:
-            assert _wait_for(lambda: (young / "admin.sock").exists())
-            assert _wait_for(lambda: _pid(young / "admin.sock") == second.process.pid)
-            assert first.process.poll() is None
-            assert first.status("/") == 200
-            relieving = ("-sf", str(second.process.pid))
-            with Running(home, served[young], young, prepared=environment, more=relieving) as third:
-                assert first.process.wait(10) is not None, "relieved"
-                assert second.process.wait(10) is not None, "relieved, as Serve says"
-                assert third.status("/") == 200
-
-
-def _look(stopgap: Stopgap, environment: dict[str, str]) -> None:
-    time.sleep(0.55)  # it does not look more often
-    stopgap.tick(environment)
 
 
 def _door(home: Settings, host: str | None) -> Door:
@@ -486,12 +274,3 @@ def _is_closed(connection: socket.socket) -> bool:
         return False
     except OSError:
         return True
-
-
-def _wait_for(holds: Any, seconds: float = 30) -> bool:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True

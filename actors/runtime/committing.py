@@ -29,7 +29,7 @@ MAX_DECIDE_SECONDS = 0.05
 SUSPICION_SECONDS = 10.0
 # Of looking for culprits, once one was found: what is left is decided in the next batch.
 MAX_SEARCH_SECONDS = 0.05
-# Of a commit's wait for rows, once somebody was found to hold some for longer.
+# Of a commit's wait for rows, where somebody most likely holds them for longer.
 BRIEF_LOCK_TIMEOUT_MS = 100
 
 REJECTED = {
@@ -43,11 +43,11 @@ log = get_logger("runtime.committing")
 
 @dataclass(slots=True)
 class _Search:
-    """For those whose data is refused, in one batch: until when, whether one was `found`, whether
-    rows are `locked`, and who is `left` for the next batch."""
+    """For those whose data is refused, in one batch: until when, whether rows are `locked`, whether
+    one was `found`, and who is `left` for the next batch."""
 
     until_seconds: float
-    locked: bool
+    locked: bool = False
     found: bool = False
     left: list[Work] = field(default_factory=list)
 
@@ -88,9 +88,10 @@ class Committing:
         if self._suspects:
             suspected = [work for work in works if work.context.tenant_id in self._suspects]
             works = [work for work in works if work.context.tenant_id not in self._suspects]
-        search = _Search(now + MAX_SEARCH_SECONDS, self.locked.is_any())
+        search = _Search(now + MAX_SEARCH_SECONDS)
         for part in (works, suspected):
             if part:
+                search.locked = search.locked or self.locked.threatens(part)
                 await self._commit(part, Working(self._memory), search)
         self._mailbox.ready.put_back(search.left)
         self._memory.evict(self._mailbox.needed)

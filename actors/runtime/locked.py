@@ -34,14 +34,17 @@ class Locked:
         self._blamed: dict[UUID, _Blamed] = {}
         self._pausing: set[UUID] = set()
 
-    def is_any(self) -> bool:
-        """Whether anybody was blamed lately."""
+    def threatens(self, works: Sequence[Work]) -> bool:
+        """Whether what these write is most likely held: a tenant of theirs was blamed lately; or
+        several were, since whoever holds a table is met by everybody in turn."""
         if self._blamed:
             now = self._clock.boot_seconds()
             self._blamed = {
                 tenant_id: one for tenant_id, one in self._blamed.items() if one.until_seconds > now
             }
-        return bool(self._blamed)
+        return len(self._blamed) > 1 or any(
+            work.context.tenant_id in self._blamed for work in works
+        )
 
     def pauses(self, tenant_id: UUID) -> bool:
         return tenant_id in self._pausing

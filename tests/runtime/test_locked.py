@@ -72,6 +72,45 @@ async def test_rows_that_somebody_holds_are_their_tenants_trouble_alone(urls: Ur
         assert (await audit(urls, held.log)).clean
 
 
+async def test_a_neighbour_may_wait_while_somebody_is_blamed(
+    urls: Urls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Longer than a commit waits whose rows are held; whoever holds these will soon be done."""
+    async with running(urls, 1) as cluster:
+        held, free, node = await two_shops(cluster)
+        (last,), (product,) = await held.stock(2), await free.stock(10)
+        async with _rows_held(urls, held):
+            (refused,) = await _in_one_batch(node, (held, last))
+            assert refused.outcome is Outcome.BUSY
+            monkeypatch.setattr(committing, "LOCK_TIMEOUT_MS", 20_000)
+            async with _rows_held(urls, free):
+                waiting = asyncio.create_task(_in_one_batch(node, (free, product)))
+                await asyncio.sleep(5 * committing.BRIEF_LOCK_TIMEOUT_MS / 1_000)
+            (answer,) = await waiting
+            assert answer.outcome is Outcome.DONE
+
+
+async def test_where_several_are_blamed_nobody_waits_for_long(
+    urls: Urls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when somebody holds the whole table: each tenant would wait in turn, and all with it."""
+    async with running(urls, 1) as cluster:
+        one, other, node = await two_shops(cluster)
+        third = Shop(cluster)
+        while cluster.owner_of_tenant(third.tenant_id) is not node:
+            third = Shop(cluster)
+        shops = (one, other, third)
+        products = [(await shop.stock(2))[0] for shop in shops]
+        async with _rows_held(urls, one), _rows_held(urls, other), _rows_held(urls, third):
+            for shop, product in list(zip(shops, products, strict=True))[:2]:
+                (answer,) = await _in_one_batch(node, (shop, product))
+                assert answer.outcome is Outcome.BUSY
+            monkeypatch.setattr(committing, "LOCK_TIMEOUT_MS", 60_000)
+            async with asyncio.timeout(8):
+                (answer,) = await _in_one_batch(node, (third, products[2]))
+            assert answer.outcome is Outcome.BUSY
+
+
 async def test_all_would_wait_for_them(urls: Urls, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(committing, "LOCK_TIMEOUT_MS", 60_000)
     async with running(urls, 1) as cluster:

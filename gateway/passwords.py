@@ -1,12 +1,19 @@
 """Password hashing by argon2id: off the event loop, and only so many at once; and which passwords
-nobody should choose."""
+nobody should choose.
+
+The same password is other code points on other keyboards: an accent of its own or in its letter, a
+digit of full width. So passwords are put into one form (NFKC) before they are hashed or judged. One
+that was hashed as it was typed, by an earlier build, is still compared as it is typed.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from typing import TypeVar
@@ -28,8 +35,14 @@ def _common() -> frozenset[str]:
     return frozenset(line for line in text.splitlines() if not line.startswith("#"))
 
 
+def prepared(password: str) -> str:
+    """A password in the one form in which it is hashed, compared and judged."""
+    return unicodedata.normalize("NFKC", password)
+
+
 def weakness(password: str) -> str | None:
     """Why a password that somebody chooses would be guessed first; None if it would not."""
+    password = prepared(password)
     if not password.strip():
         return "must not be blank"
     if len(set(password)) == 1:
@@ -51,7 +64,7 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """Raises Unavailable when too many are waiting already."""
-        return await self._run(lambda: self._hasher.hash(password))
+        return await self._run(lambda: self._hasher.hash(prepared(password)))
 
     async def matches(self, password: str, password_hash: str | None) -> bool:
         """Whether they belong together; None stands for an account that does not exist, and
@@ -59,18 +72,20 @@ class Passwords:
         right = await self._run(lambda: self._verify(password, password_hash or self._dummy))
         return right and password_hash is not None
 
-    def is_outdated(self, password_hash: str) -> bool:
-        """Whether it was made with weaker parameters than today's."""
-        return self._hasher.check_needs_rehash(password_hash)
+    def is_outdated(self, password: str, password_hash: str) -> bool:
+        """Whether what matched was made with weaker parameters than today's, or may have been made
+        of the password as it was typed."""
+        is_weak = self._hasher.check_needs_rehash(password_hash)
+        return is_weak or prepared(password) != password
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _verify(self, password: str, password_hash: str) -> bool:
-        try:
-            return self._hasher.verify(password_hash, password)
-        except (VerificationError, InvalidHashError):
-            return False
+        for form in dict.fromkeys((prepared(password), password)):
+            with suppress(VerificationError, InvalidHashError):
+                return self._hasher.verify(password_hash, form)
+        return False
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._waiting >= MOST_WAITING:

@@ -34,7 +34,7 @@ from gateway.access import tenant_of
 from gateway.answers import recorded
 from gateway.edge import Edge
 from gateway.links import NONCE_BYTES, LinkText, parse
-from gateway.passwords import weakness
+from gateway.passwords import prepared, weakness
 from gateway.schemas import Envelope, Message
 from gateway.throttle import LINK_PER_ADDRESS, LOGIN_PER_ACCOUNT
 from store import audit, auth, business, invitations, members
@@ -204,7 +204,7 @@ async def _join(
 
 async def _new_user(edge: Edge, email: str, body: AcceptIn) -> auth.User:
     problem = weakness(body.password)
-    if len(body.password) < MIN_PASSWORD_LENGTH:
+    if len(prepared(body.password)) < MIN_PASSWORD_LENGTH:
         problem = f"must have at least {MIN_PASSWORD_LENGTH} characters"
     if problem is not None:
         raise ValidationFailed([FieldError("password", problem)])

@@ -14,6 +14,7 @@ from core.ids import uuid7
 from core.principal import Principal, Role
 from gateway.edge import Edge
 from gateway.links import NONCE_BYTES, parse
+from gateway.passwords import prepared
 from gateway.throttle import (
     LINK_PER_ADDRESS,
     LOGIN_PER_ACCOUNT,
@@ -45,7 +46,7 @@ async def change(
     if not await edge.passwords.matches(current, user.password_hash):
         raise InvalidCredentials("The current password is wrong.")
     await edge.throttle.forgive(LOGIN_PER_ACCOUNT, user.email, address)
-    if current == new:
+    if prepared(current) == prepared(new):
         raise ValidationFailed([FieldError("newPassword", "must be another one")])
     kept = UUID(principal.session_id) if principal.session_id else None
     await _set(db, edge, principal, user, new, kept=kept)

@@ -9,7 +9,7 @@ from uuid import UUID
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
-from gateway.passwords import weakness
+from gateway.passwords import prepared, weakness
 from gateway.schemas import CamelModel, Moment, PageQuery
 from store.access_keys import AccessKey
 from store.sessions import Live
@@ -57,6 +57,8 @@ GivenPassword = Annotated[str, Field(min_length=1, max_length=MAX_PASSWORD_LENGT
 
 def _not_guessed_first(value: str) -> str:
     problem = weakness(value)
+    if len(prepared(value)) < MIN_PASSWORD_LENGTH:
+        problem = f"must have at least {MIN_PASSWORD_LENGTH} characters"
     if problem is not None:
         raise ValueError(problem)
     return value

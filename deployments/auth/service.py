@@ -149,7 +149,7 @@ async def login(
         raise InvalidCredentials
     await edge.throttle.forgive(LOGIN_PER_ACCOUNT, email, address)
     better_hash = None
-    if edge.passwords.is_outdated(user.password_hash):
+    if edge.passwords.is_outdated(password, user.password_hash):
         better_hash = await edge.passwords.hash(password)
     session_id = uuid7()
     refresh_token = _new_refresh_token()

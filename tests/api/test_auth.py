@@ -8,6 +8,7 @@ import time
 
 import jwt
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import text
 
 from core.errors import Conflict
@@ -169,6 +170,37 @@ async def test_a_password_that_was_kept_cheaply_costs_as_much_as_any_from_the_ne
         assert (await login(real.http, email)).status_code == 200
         assert await parameters() == "m=19456,t=2,p=1"
         assert (await login(real.http, email)).status_code == 200
+
+
+async def test_a_password_is_the_same_from_every_keyboard(served: Served) -> None:
+    email = new_address()
+    composed, apart, wide = "ångström-1", "a\u030angstro\u0308m-1", "ångström-\uff11"
+    assert len({composed, apart, wide}) == 3
+    await register(served.http, email=email, password=apart)
+    for typed in (composed, apart, wide):
+        assert (await login(served.http, email, typed)).status_code == 200
+    assert (await login(served.http, email, "angstrom-1")).status_code == 401
+    token = (await login(served.http, email, apart)).json()["token"]
+    body = {"currentPassword": apart, "newPassword": composed}
+    path = "/api/auth/password/change"
+    same = await served.http.post(path, json=body, headers=bearer(token))
+    assert same.json()["errors"][0]["field"] == "newPassword"
+    for guessed in ("\uff11\uff12\uff13\uff14\uff15\uff16", "a\u030ao\u0308e\u0308"):
+        refused = await register(served.http, password=guessed)
+        assert refused.json()["errors"][0]["field"] == "password"
+
+
+async def test_who_was_hashed_as_typed_signs_in_and_is_hashed_anew(served: Served) -> None:
+    """By an earlier build. From then on it is the same from every keyboard."""
+    email, composed, apart = new_address(), "ångström-1", "a\u030angstro\u0308m-1"
+    await register(served.http, email=email)
+    as_typed = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(apart)
+    kept = text("UPDATE users SET password_hash = :hash WHERE email = :email")
+    async with served.resources.db.transaction(Scope()) as tx:
+        await tx.execute(kept, {"hash": as_typed, "email": email})
+    assert (await login(served.http, email, composed)).status_code == 401
+    assert (await login(served.http, email, apart)).status_code == 200
+    assert (await login(served.http, email, composed)).status_code == 200
 
 
 async def test_guessing_is_slowed_down_per_account_and_address(embedded: Settings) -> None:

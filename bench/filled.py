@@ -56,6 +56,11 @@ _ROWS = {
     f" price_minor: n, price_e4: n * 100, {_MONEY}, category: 'C' || n % 100, images: '[]',"
     f" sku: 'S-' || n, barcode: lpad(n::text, 12, '0'), version: 1, created_at: {_AT},"
     f" updated_at: {_AT}",
+    # Each has another price in euros; those in francs are of what is no longer there.
+    "item_prices": "item_id: pg_temp.nth(n, $1), currency: 'EUR', tenant_id: $1, price_minor: n,"
+    " price_e4: n * 100",
+    "item_prices ": "item_id: pg_temp.nth(n + 10000000, $1), currency: 'CHF', tenant_id: $1,"
+    " price_minor: n, price_e4: n * 100",
     "stock_items": "product_id: pg_temp.nth(n, $1), tenant_id: $1, discontinued: false,"
     " backorder_limit: 0, sequence: 1, updated_at: now()",
     "stock_levels": "product_id: pg_temp.nth(n, $1), location_id: $1, tenant_id: $1, on_hand: n,"

@@ -122,6 +122,7 @@ products = Table(
     Index("ix_products_category_newest", "category", "created_at", "id", postgresql_where=_LIVE),
     Index("ix_products_tenant_category", "tenant_id", "category"),
     Index("ix_products_price", "price_e4", "id", postgresql_where=_LIVE),
+    Index("ix_products_currency_price", "currency", "price_e4", "id", postgresql_where=_LIVE),
     Index("ix_products_name", "name", "id", postgresql_where=_LIVE),
     Index("uq_products_sku", "sku", "tenant_id", unique=True, postgresql_where=_LIVE),
     Index("uq_products_barcode", "barcode", "tenant_id", unique=True, postgresql_where=_LIVE),

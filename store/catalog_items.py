@@ -71,6 +71,7 @@ item_prices = Table(
     Column("price_e4", BigInteger, nullable=False),
     CheckConstraint("price_minor >= 0", name="price_not_negative"),
     CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
+    Index("ix_item_prices_price", "currency", "price_e4", "item_id"),
 )
 
 # A table of its own, without a policy for the public: what a thing costs is then nobody's to see

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -37,7 +37,7 @@ from store.catalog_categories import paths_under
 from store.catalog_items import item_prices
 from store.catalog_variants import variants
 from store.inventory import stock_levels
-from store.paging import examined, falling, page, rising, within
+from store.paging import Order, Walk, examined, falling, merged, rising
 
 MOST_FOUND = MOST_COUNTED
 MOST_VALUES = 50
@@ -90,17 +90,47 @@ async def search(tx: AsyncConnection, filters: Filters, sort: str, span: Span) -
     """Part of the products. `sort` is a name of SORTS, with a leading minus for descending; ties
     go by id. With `words`, the first MOST_FOUND and one more are found."""
     name, ordered = sort.removeprefix("-"), falling if sort.startswith("-") else rising
-    column = _price(filters.currency) if name == "price" else SORTS[name]
-    query, also = select(*FIELDS).where(*await _by_index(tx, filters)), _asked_of_each(filters)
-    priced = [*_priced(filters), *_sold_in(filters.currency)]
-    if name == "price":
-        # The range is one of the order's; and without a price there would be no place in it.
-        query = query.where(*priced)
+    narrowed, also = await _by_index(tx, filters), _asked_of_each(filters)
+    query = select(*FIELDS).where(*narrowed)
+    if name != "price":
+        order = ordered(SORTS[name], products.c.id)
+        walks = [Walk(query, order, [*_priced(filters), *_sold_in(filters.currency), *also])]
+    elif filters.currency is None:
+        # The range is one of the order's.
+        order = ordered(products.c.price_e4, products.c.id)
+        walks = [Walk(query.where(*_priced(filters)), order, also)]
     else:
-        also = [*priced, *also]
-    order = ordered(column, products.c.id)
-    found = await page(tx, query, order, span, f"{sort} {filters.currency}", also)
+        walks = _by_price_in(filters, filters.currency, narrowed, also, ordered)
+    found = await merged(tx, walks, span, f"{sort} {filters.currency}")
     return found.map(product_of)
+
+
+def _by_price_in(
+    filters: Filters,
+    currency: str,
+    narrowed: list[ColumnElement[bool]],
+    also: list[ColumnElement[bool]],
+    ordered: Callable[..., Order],
+) -> list[Walk]:
+    """The products whose own price is in a currency, and those that have another one in it: each
+    by the index that has their prices in order."""
+    p, other = products.c, item_prices.alias("listed")
+    own = select(*FIELDS).where(p.currency == currency, *narrowed, *_between(filters, p.price_e4))
+    query = (
+        select(*FIELDS)
+        .join_from(other, products, p.id == other.c.item_id, isouter=True)
+        .where(other.c.currency == currency, *_between(filters, other.c.price_e4))
+    )
+    shown = [p.currency != currency, *narrowed]
+    if len(narrowed) == 1:
+        # Prices of variants and of what is deleted stand between, and may be nearly all.
+        asked = [*shown, *also]
+    else:
+        query, asked = query.where(*shown), also
+    return [
+        Walk(own, ordered(p.price_e4, p.id), also),
+        Walk(query, ordered(other.c.price_e4, other.c.item_id), asked),
+    ]
 
 
 async def facets(tx: AsyncConnection, filters: Filters) -> tuple[list[Facet], int]:
@@ -117,8 +147,8 @@ async def facets(tx: AsyncConnection, filters: Filters) -> tuple[list[Facet], in
     ).where(*await _by_index(tx, filters))
     also = [*_priced(filters), *_sold_in(filters.currency), *_asked_of_each(filters)]
     if also:
-        order = falling(p.created_at, p.id)
-        query = query.where(*also, *within(order, await examined(tx, [query], order)))
+        walk = Walk(query, falling(p.created_at, p.id), also)
+        query = walk.until(await examined(tx, [walk])).query
     found = query.limit(MOST_FOUND).cte("found")
     steps = cast(literal(_STEPS_E4, ARRAY(BigInteger)), ARRAY(BigInteger))
     pairs = func.jsonb_each_text(variants.c.options).table_valued("key", "value").lateral()
@@ -298,12 +328,15 @@ def _sold_in(currency: str | None) -> list[ColumnElement[bool]]:
     if currency is None:
         return []
     c = products.c
-    also = exists().where(item_prices.c.item_id == c.id, item_prices.c.currency == currency)
-    return [or_(c.currency == currency, also)]
+    other = exists().where(item_prices.c.item_id == c.id, item_prices.c.currency == currency)
+    return [or_(c.currency == currency, other)]
 
 
 def _priced(filters: Filters) -> list[ColumnElement[bool]]:
-    price = _price(filters.currency)
+    return _between(filters, _price(filters.currency))
+
+
+def _between(filters: Filters, price: ColumnElement[Any]) -> list[ColumnElement[bool]]:
     conditions = []
     if filters.min_price_e4 is not None:
         conditions.append(price >= filters.min_price_e4)

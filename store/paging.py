@@ -43,6 +43,19 @@ def falling(*columns: ColumnElement[Any]) -> Order:
     return Order(columns, True)
 
 
+class Walk(NamedTuple):
+    """What a query finds, in an order that an index of its own has. `also` are conditions for which
+    no index has the query's rows in this order."""
+
+    query: Query
+    order: Order
+    also: Sequence[ColumnElement[bool]] = ()
+
+    def until(self, bound: Sequence[Any] | None) -> Walk:
+        """The same with all conditions, and no row beyond one with these values."""
+        return Walk(self.query.where(*self.also, *within(self.order, bound)), self.order)
+
+
 async def page(
     tx: AsyncConnection,
     query: Query | Sequence[Query],
@@ -51,24 +64,31 @@ async def page(
     name: str = "",
     also: Sequence[ColumnElement[bool]] = (),
 ) -> Part[Row]:
-    """The part of what `query` finds that `span` asks for, in `order`, which `name` tells from
-    other orders of the same list. Several queries find different rows, and what they find is one
-    list: each walks an index of its own. Raises ValidationFailed on `cursor`.
+    """As `merged` of one query, or of several in the same order and with the same `also`."""
+    queries = [query] if isinstance(query, Select) else query
+    return await merged(tx, [Walk(one, order, also) for one in queries], span, name)
 
-    `also` are conditions for which no index has the query's rows in this order. Of the rows that
-    come next the first MOST_EXAMINED of each query are asked, so that nothing is walked in vain to
-    its end: where that is not the end, the part may have fewer rows than there are places, and
-    its cursor leads on behind the last one that was asked."""
-    queries = [query] if isinstance(query, Select) else list(query)
+
+async def merged(
+    tx: AsyncConnection, walks: Sequence[Walk], span: Span, name: str = ""
+) -> Part[Row]:
+    """The part of what `walks` find that `span` asks for, in their order, which `name` tells from
+    other orders of the same list. Several find different rows, and what they find is one list:
+    each walks an index of its own, and their orders go in one direction by values of the same
+    types. Raises ValidationFailed on `cursor`.
+
+    Where no index has the rows, the first MOST_EXAMINED of those that come next are asked of each
+    walk, so that nothing is walked in vain to its end: where that is not the end, the part may
+    have fewer rows than there are places, and its cursor leads on behind the last one that was
+    asked."""
     cursor = None
+    columns = walks[0].order.columns
     if span.cursor is not None:
-        kinds = [column.type.python_type for column in order.columns]
+        kinds = [column.type.python_type for column in columns]
         cursor = Cursor.decode(span.cursor, name, kinds)
-    bound = None
-    if also:
-        bound = await examined(tx, queries, order, cursor)
-        queries = [one.where(*also, *within(order, bound)) for one in queries]
-    found = await _rows(tx, queries, order, span, cursor)
+    bound = await examined(tx, [walk for walk in walks if walk.also], cursor)
+    walks = [walk.until(bound) for walk in walks]
+    found = await _rows(tx, walks, span, cursor)
     rows, has_more = found[: span.limit], len(found) > span.limit
     number = span.page if cursor is None else cursor.page + 1
     if cursor is not None:
@@ -76,9 +96,9 @@ async def page(
     elif not has_more and (rows or not span.offset):
         total, exact = span.offset + len(rows), bound is None
     else:
-        total, exact = await _count(tx, queries)
+        total, exact = await _count(tx, [walk.query for walk in walks])
         exact = exact and bound is None
-    keys = [_KEY.format(n) for n in range(len(order.columns))]
+    keys = [_KEY.format(n) for n in range(len(columns))]
     following = None
     if has_more or bound is not None:
         values = tuple(rows[-1][key] for key in keys) if has_more else bound
@@ -88,12 +108,12 @@ async def page(
 
 
 async def examined(
-    tx: AsyncConnection, queries: Sequence[Query], order: Order, cursor: Cursor | None = None
+    tx: AsyncConnection, walks: Sequence[Walk], cursor: Cursor | None = None
 ) -> tuple[Any, ...] | None:
     """What the last of the next MOST_EXAMINED rows is sorted by, of whichever query is there
     first; None where no query has so many."""
     found: list[tuple[Any, ...]] = []
-    for query in queries:
+    for query, order, _ in walks:
         keys = query.with_only_columns(*order.columns, maintain_column_froms=True)
         if cursor is not None:
             keys = keys.where(_beyond(order, cursor.values))
@@ -101,7 +121,7 @@ async def examined(
         found += [tuple(row) for row in await tx.execute(last)]
     if not found:
         return None
-    return max(found) if order.descending else min(found)
+    return max(found) if walks[0].order.descending else min(found)
 
 
 def within(order: Order, bound: Sequence[Any] | None) -> list[ColumnElement[bool]]:
@@ -113,27 +133,26 @@ def within(order: Order, bound: Sequence[Any] | None) -> list[ColumnElement[bool
 
 
 async def _rows(
-    tx: AsyncConnection,
-    queries: Sequence[Query],
-    order: Order,
-    span: Span,
-    cursor: Cursor | None,
+    tx: AsyncConnection, walks: Sequence[Walk], span: Span, cursor: Cursor | None
 ) -> Sequence[RowMapping]:
     """The part, and one row more if there is one; with what it is sorted by."""
     offset = 0 if cursor is not None else span.offset
-    keys = [column.label(_KEY.format(n)) for n, column in enumerate(order.columns)]
-    parts = [query.add_columns(*keys) for query in queries]
-    if cursor is not None:
-        parts = [part.where(_beyond(order, cursor.values)) for part in parts]
     most = span.limit + 1
+    parts = []
+    for query, order, _ in walks:
+        keys = [column.label(_KEY.format(n)) for n, column in enumerate(order.columns)]
+        part = query.add_columns(*keys)
+        if cursor is not None:
+            part = part.where(_beyond(order, cursor.values))
+        parts.append(part.order_by(*_sorted(order, keys)))
     if len(parts) == 1:
-        part = parts[0].order_by(*_sorted(order, keys)).limit(most).offset(offset)
-    else:
-        some = (p.order_by(*_sorted(order, keys)).limit(most + offset).subquery() for p in parts)
-        whole = union_all(*(select(one) for one in some)).subquery()
-        by = _sorted(order, [whole.c[key.name] for key in keys])
-        part = select(whole).order_by(*by).limit(most).offset(offset)
-    return (await tx.execute(part)).mappings().all()
+        return (await tx.execute(parts[0].limit(most).offset(offset))).mappings().all()
+    some = (part.limit(most + offset).subquery() for part in parts)
+    whole = union_all(*(select(one) for one in some)).subquery()
+    order = walks[0].order
+    by = _sorted(order, [whole.c[_KEY.format(n)] for n in range(len(order.columns))])
+    listed = select(whole).order_by(*by).limit(most).offset(offset)
+    return (await tx.execute(listed)).mappings().all()
 
 
 async def _count(tx: AsyncConnection, queries: Sequence[Query]) -> tuple[int, bool]:

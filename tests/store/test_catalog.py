@@ -25,6 +25,7 @@ from store import (
     catalog_items,
     catalog_search,
     outbox,
+    paging,
 )
 from store.catalog import Product, products
 from store.catalog_bundles import ItemOwner
@@ -44,6 +45,10 @@ INSERT INTO products (id, tenant_id, created_by, name, description, price_minor,
 SELECT uuidv7(), :tenant, uuidv7(), 'N' || i, '', i, i * 100,
   'GBP', 'C' || (i % 100), '[]', 'many-' || i, 1, now() + i * interval '1 s', now()
 FROM generate_series(1, 5000) AS i
+""")
+_OF_NO_PRODUCT = text("""
+INSERT INTO item_prices (item_id, currency, tenant_id, price_minor, price_e4)
+SELECT uuidv7(), :currency, :tenant, i, i * 10000 FROM generate_series(1, 11) AS i
 """)
 _WALKS = {
     "price_e4 BETWEEN 1 AND 900 ORDER BY price_e4, id": "ix_products_price",
@@ -142,6 +147,43 @@ async def test_public_sees_only_what_is_not_deleted_and_changes_nothing(db: Data
     assert await owners(db, PUBLIC, kept.id, gone.id) == {kept.id: (tenant, "simple")}
     assert len(await owners(db, Scope(tenant), kept.id, gone.id)) == 2
     assert await owners(db, Scope(await new_tenant(db)), kept.id, gone.id) == {}
+
+
+@pytest.mark.parametrize("examined", [2, 1_000])
+async def test_prices_in_a_currency_are_one_list(
+    db: Database, examined: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Own prices and further ones, with those of what is not shown between them."""
+    monkeypatch.setattr(paging, "MOST_EXAMINED", examined)
+    tenant = await new_tenant(db)
+    currency = "XPF" if examined == 2 else "XOF"
+    shown = [
+        product(tenant, f"OWN-{n}", currency=currency, price_minor=n)
+        if n % 3 == 0
+        else product(tenant, f"FURTHER-{n}", prices={currency: n - n % 2})
+        for n in range(1, 12)
+    ]
+    hidden = [product(tenant, f"GONE-{n}", prices={currency: n}) for n in range(1, 12, 2)]
+    await saved(db, tenant, product(tenant, "NONE"), *shown, *hidden)
+    async with db.transaction(Scope(tenant)) as tx:
+        for one in hidden:
+            await catalog.remove(tx, one.id, datetime.now(UTC))
+        await tx.execute(_OF_NO_PRODUCT, {"tenant": tenant, "currency": currency})
+    prices = {one.id: one.prices.get(currency, one.price_minor) for one in shown}
+    expected = [one.id for one in sorted(shown, key=lambda one: (prices[one.id], one.id))]
+    for vendor in (tenant, None):
+        filters = Filters(tenant_id=vendor, currency=currency, min_price_e4=20_000)
+        for sort, ids in (("price", expected), ("-price", expected[::-1])):
+            found: list[UUID] = []
+            span = Span(1, 3)
+            while True:
+                async with db.transaction(PUBLIC) as tx:
+                    part = await catalog_search.search(tx, filters, sort, span)
+                found += [one.id for one in part.items]
+                if part.next_cursor is None:
+                    break
+                span = Span(1, 3, part.next_cursor)
+            assert found == [one for one in ids if prices[one] >= 2], (vendor, sort)
 
 
 async def test_tenants_are_walls(db: Database) -> None:

@@ -131,7 +131,20 @@ def _public(tenant: UUID) -> list[tuple[str, Listing]]:
         (name, lambda tx, at, f=filters: catalog_search.search(tx, f, "-createdAt", at))
         for name, filters in narrowed.items()
     ]
-    return [*found, ("products by price", _by_price)]
+    return [
+        *found,
+        ("products by price", _by_price),
+        ("products by price in another currency", _by_other_price),
+        ("products by a word that all have", _by_common_word),
+    ]
+
+
+async def _by_other_price(tx: Transaction, at: Span) -> Part[Any]:
+    return await catalog_search.search(tx, Filters(currency="EUR"), "price", at)
+
+
+async def _by_common_word(tx: Transaction, at: Span) -> Part[Any]:
+    return await catalog_search.search(tx, Filters(words="s"), "-createdAt", at)
 
 
 async def _by_price(tx: Transaction, at: Span) -> Part[Any]:

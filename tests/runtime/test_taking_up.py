@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
 import asyncpg
+import pytest
 
+from actors.runtime import ownership
 from actors.stock import model as m
 from core.ids import uuid7
+from store.aggregates import AggregateLoader
 from store.journal import OutcomeUnknown
 from store.leases import LEASE_SECONDS
 from tests.runtime.clients import Shop
@@ -75,3 +79,23 @@ async def test_a_host_starts_over_while_its_timers_cannot_be_read(urls: Urls) ->
                 await told
         clock.ahead_ms += EXPIRED_MS + 1
         await _until_free(urls, product)
+
+
+async def test_what_fell_due_while_nobody_was_there_comes_first(
+    urls: Urls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commands wait for the timers of a shard that was taken up, however early they come."""
+    due = AggregateLoader.due
+
+    async def slow(self: AggregateLoader, *arguments: Any) -> Any:
+        await asyncio.sleep(0.5)
+        return await due(self, *arguments)
+
+    clock = SteerableClock(calibrates=False)
+    async with running(urls, 1, clock=clock) as cluster:
+        shop, product = await _held(cluster)
+        monkeypatch.setattr(ownership, "TIMERS_WAIT_SECONDS", 20.0)
+        monkeypatch.setattr(AggregateLoader, "due", slow)
+        cluster.kill("h0")
+        clock.ahead_ms += EXPIRED_MS + 1
+        assert isinstance(await shop.insist(shop.reserve(product)), m.Hold)

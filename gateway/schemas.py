@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Generic, Literal, TypeVar
@@ -171,6 +172,23 @@ def _kept(moment: datetime) -> datetime:
 
 # A point in time with its offset; never a bare number, which pydantic would take for seconds.
 Moment = Annotated[AwareDatetime, BeforeValidator(_text), AfterValidator(_kept)]
+
+
+MAX_ITEM_CODE = 64
+
+
+def composed(code: str) -> str:
+    """A code in the one form that it has inside (Unicode's NFC): keyboards, scanners and files
+    write a letter as one code point or as two. For what is short already: the time that it takes
+    may grow with the square of the length. Raises ValueError where that makes it too long."""
+    found = unicodedata.normalize("NFC", code)
+    if len(found) > MAX_ITEM_CODE:
+        raise ValueError(f"must have at most {MAX_ITEM_CODE} characters in Unicode's NFC")
+    return found
+
+
+# An SKU or a barcode as it is looked for.
+ItemCode = Annotated[str, Field(min_length=1, max_length=MAX_ITEM_CODE), AfterValidator(composed)]
 
 
 def _number(value: Any) -> Any:

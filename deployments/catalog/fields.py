@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
 from core.money import MAX_AMOUNT_MINOR
 from deployments.catalog.category_rules import MAX_NAME, tidy_path
-from gateway.schemas import Amount
+from gateway.schemas import MAX_ITEM_CODE, Amount, composed
 from store.catalog_bundles import MAX_COMPONENT_QUANTITY
 from store.catalog_categories import MAX_DEPTH, SEPARATOR
 
@@ -49,7 +49,11 @@ Category = Annotated[
     Field(description="A name at the top, or a path of up to 5 names: `Toys > Cars`"),
 ]
 # Words with single spaces between: what looks the same is the same.
-Code = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^\S+( \S+)*$")]
+Code = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_ITEM_CODE, pattern=r"^\S+( \S+)*$"),
+    AfterValidator(composed),
+]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 ImageUrl = Annotated[
     str, StringConstraints(max_length=2048, pattern=r"^https?://[^\s/?#]+([/?#]\S*)?$")

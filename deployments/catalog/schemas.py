@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from core.money import from_minor
 from deployments.catalog import fields as f
-from gateway.schemas import Amount, CamelModel, Page, PageQuery, QueryModel
+from gateway.schemas import Amount, CamelModel, ItemCode, Page, PageQuery, QueryModel
 from store.catalog import Product
 from store.catalog_bundles import MAX_COMPONENTS, Component
 from store.catalog_search import MAX_OPTION_FILTERS
@@ -286,8 +286,8 @@ class ProductFilters(QueryModel):
         description="Words that name, SKU or category hold, or SKU and options of a variant, each"
         " at least as the beginning of a word; at most 10,000 products are found",
     )
-    sku: str | None = Field(default=None, min_length=1, max_length=64)
-    barcode: str | None = Field(default=None, min_length=1, max_length=64)
+    sku: ItemCode | None = None
+    barcode: ItemCode | None = None
     option: list[OptionFilter] = Field(
         default_factory=list,
         max_length=MAX_OPTION_FILTERS,

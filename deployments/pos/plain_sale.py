@@ -80,8 +80,8 @@ _encode = msgspec.json.Encoder().encode
 
 def plain_sale(raw: bytes) -> s.SaleBody | None:
     """What stands for a SaleBody, from a body of the plainest form; None for every other body."""
-    if b"\\" in raw:
-        return None  # An escape may hide a name.
+    if b"\\" in raw or not raw.isascii():
+        return None  # An escape may hide a name; and codes are put into one form of Unicode.
     try:
         body = _decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from actors.till.model import MAX_PAYMENTS, MAX_SALE_LINES, Method
 from deployments.pos.codes import MAX_LENGTH, MIN_LENGTH, MIN_NEW_CHARACTERS, weakness
-from gateway.schemas import Amount, CamelModel, Moment, PageQuery, QueryModel
+from gateway.schemas import Amount, CamelModel, ItemCode, Moment, PageQuery, QueryModel
 
 MAX_LINE_QUANTITY = 100_000
 MAX_CARDS = 4
@@ -112,14 +112,11 @@ class DiscountBody(CamelModel):
         return self
 
 
-ItemCode = Annotated[str | None, Field(min_length=1, max_length=64)]
-
-
 class Units(CamelModel):
     """Units of an item, by exactly one of `sku`, `barcode`, `productId`, `variantId`."""
 
-    sku: ItemCode = None
-    barcode: ItemCode = None
+    sku: ItemCode | None = None
+    barcode: ItemCode | None = None
     product_id: UUID | None = None
     variant_id: UUID | None = None
     quantity: Annotated[int, Field(ge=1, le=MAX_LINE_QUANTITY)] = 1

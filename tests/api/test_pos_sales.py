@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import pytest
@@ -53,6 +54,17 @@ async def test_a_sale_moves_stock_drawer_and_number_together(shop: TillShop) -> 
     ]
     again = done(await shop.owner.get(f"/api/pos/sales/{sale['saleId']}"))
     assert again == sale
+
+
+async def test_a_code_is_found_in_whichever_form_it_is_typed(shop: TillShop) -> None:
+    composed, apart = "caf\u00e9-1", "cafe\u0301-1"
+    product = await shop.product(sku=apart, barcode=composed)
+    for line in ({"sku": composed}, {"sku": apart}, {"barcode": apart}):
+        sold = done(await shop.sell(product, lines=[line]))
+        assert (sold["lines"][0]["productId"], sold["lines"][0]["sku"]) == (product, composed)
+    for query in ({"sku": apart}, {"sku": composed}, {"barcode": apart}):
+        answer = await shop.owner.call("GET", f"/api/products?{urlencode(query)}")
+        assert [one["id"] for one in answer.json()["data"]] == [product]
 
 
 async def test_tax_inclusive_and_exclusive_are_rounded_per_line(shop: TillShop) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -128,3 +129,29 @@ def _in_migration(url: str, statement: str | None) -> None:
                 index_concurrently(kit, "ix_things", "ON things (name)")
 
     asyncio.run(migrate._with_connection(url, work))
+
+
+async def test_codes_are_put_into_one_form(embedded: Settings) -> None:
+    """Where two differ in their form alone, both stay: nobody loses a product."""
+    async with fresh(embedded, "migrated_codes") as url:
+        await asyncio.to_thread(migrate.upgrade, url, "0031_prices_in_order")
+        owner, tenant = await asyncpg.connect(url), uuid4()
+        await owner.execute("SELECT set_config('holdfast.tenant_id', $1, false)", str(tenant))
+        await owner.execute(
+            "INSERT INTO businesses (id, name, currency) VALUES ($1, 'Ann', 'EUR')", tenant
+        )
+        apart, composed = "cafe\u0301", "caf\u00e9"
+        for sku, barcode in ((apart, apart), ("o\u0308l", None), ("\u00f6l", None), ("x", None)):
+            await owner.execute(
+                "INSERT INTO products (id, tenant_id, created_by, name, description, price_minor,"
+                " price_e4, currency, images, sku, barcode, version, created_at, updated_at)"
+                " VALUES ($1, $2, $2, 'Thing', '', 1, 100, 'EUR', '[]', $3, $4, 1, now(), now())",
+                *(uuid4(), tenant, sku, barcode),
+            )
+        await asyncio.to_thread(migrate.upgrade, url)
+        rows = await owner.fetch("SELECT sku, barcode, version FROM products ORDER BY version, sku")
+        assert [tuple(row) for row in rows[-1:]] == [(composed, composed, 2)]
+        assert {row["sku"] for row in rows[:-1]} == {"o\u0308l", "\u00f6l", "x"}
+        codes = await owner.fetch("SELECT code FROM item_codes WHERE code LIKE 'caf%'")
+        assert [row["code"] for row in codes] == [composed] * 2
+        await owner.close()

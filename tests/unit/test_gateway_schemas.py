@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from gateway.schemas import Moment
+from gateway.schemas import ItemCode, Moment
 
 _moment = TypeAdapter(Moment).validate_python
 
@@ -30,3 +30,12 @@ def test_a_moment_that_cannot_be_stored_or_told_is_refused(text: str) -> None:
 
 def test_a_moment_that_says_never_is_taken() -> None:
     assert _moment("9999-12-31T23:59:59Z") == datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+def test_a_code_is_the_same_in_every_form() -> None:
+    code = TypeAdapter(ItemCode).validate_python
+    assert code("cafe\u0301-1") == code("caf\u00e9-1") == "caf\u00e9-1"
+    # A few letters have no form of their own, and become longer.
+    assert code("\u0958" * 32) == "\u0915\u093c" * 32
+    with pytest.raises(ValidationError, match="at most 64"):
+        code("\u0958" * 33)

@@ -242,8 +242,8 @@ class StockMachine(RuleBasedStateMachine):
         source, target, total = self.shipped.pop(chosen)
         command = t.ReceiveTransfer if arrives else t.CancelTransfer
         self.run(command(chosen))
-        self.run(command(chosen))  # once more changes nothing
         self._leave({one: -n for one, n in total.items()}, target if arrives else source)
+        self.run(command(chosen))  # once more changes nothing
         other = t.CancelTransfer if arrives else t.ReceiveTransfer
         assert self.run(other(chosen)).code == "transfer_closed"
 

@@ -119,7 +119,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     while fitting := [item for item in again if took[item] < share.left_seconds]:
         for item in fitting:
             if took[item] < share.left_seconds:
-                took[item] = min(took[item], _run(session, item))
+                seconds = _run(session, item)
+                took[item] = inf if seconds == inf else min(took[item], seconds)
         rounds += 1
     session._setupstate.teardown_exact(None)
     first = session.items[0].nodeid.partition("[")[0] if session.items else ""
@@ -129,10 +130,10 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 
 def _run(session: pytest.Session, item: pytest.Item) -> float:
-    """Runs a test; returns the seconds. What follows may be another run of the same module, whose
-    servers stay."""
-    began = time.monotonic()
+    """Runs a test; returns the seconds: without end for one that fails, which is not run again.
+    What follows may be another run of the same module, whose servers stay."""
+    began, failed = time.monotonic(), session.testsfailed
     session._setupstate.teardown_exact(item.parent)
     item.stash[_TOLD] = {}
     session.config.hook.pytest_runtest_protocol(item=item, nextitem=item.parent)
-    return time.monotonic() - began
+    return inf if session.testsfailed > failed else time.monotonic() - began

@@ -16,6 +16,7 @@ import pytest
 
 from tests.chaos.faults import LONG, SHORT
 from tests.chaos.storm import storm
+from tests.chaos.world import make_businesses
 from tests.promises import Share, Tally
 from tests.stack import FIRST_PORT, Stack, running_stack
 
@@ -72,6 +73,7 @@ async def test_a_broken_promise_is_noticed(
     broken = {"PYTHONPATH": str(MUTANTS / mutant)}
     with running_stack(home, port=FIRST_PORT + 300, environment=broken) as stack:
         assert (home / "mutated").exists(), "the mutant did not find what it breaks"
+        await make_businesses(stack, 1)  # one that breaks all would be noticed by anybody
         try:
             aftermath = await storm(stack, NOTICED_BY[mutant], chosen_seed())
             aftermath.check()

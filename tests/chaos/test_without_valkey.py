@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
-from store.redis import Redis
 from tests.api.people import login, new_address, register
 from tests.api.shop import open_shop
 from tests.chaos.faults import LONG
@@ -69,7 +69,7 @@ def _pause_valkey(stack: Stack, _rng: random.Random) -> None:
     by the supervisor before that."""
 
     async def pause() -> None:
-        client = Redis(stack.settings.effective_redis_url).client
+        client = Redis.from_url(stack.settings.effective_redis_url)
         try:
             await client.client_pause(PAUSE_MS, all=True)
         finally:

@@ -84,10 +84,10 @@ def answers_first(patch: pytest.MonkeyPatch) -> None:
     """Answers, and then commits."""
     write = Committing._write
 
-    async def hasty(self: Committing, decided: Any) -> None:
+    async def hasty(self: Committing, decided: Any, briefly: bool) -> None:
         self.tell(decided.verdicts)
         await asyncio.sleep(0.05)
-        await write(self, decided)
+        await write(self, decided, briefly)
 
     patch.setattr(Committing, "_write", hasty)
 

@@ -9,10 +9,10 @@ from actors.runtime.committing import Committing
 _write = Committing._write
 
 
-async def _answer_and_write(self, decided):
+async def _answer_and_write(self, decided, briefly):
     self.tell(decided.verdicts)
     await asyncio.sleep(0.1)
-    await _write(self, decided)
+    await _write(self, decided, briefly)
 
 
 Committing._write = _answer_and_write

@@ -97,7 +97,7 @@ class Keeper:
         self._has_kept = False
         self._rotated_at_seconds = float("-inf")
         self._looked_for_others_seconds = float("-inf")
-        # Hosts of other builds that hold no lease: since when.
+        # Hosts of other builds that hold no lease: since when, as far as this keeper has looked.
         self._idle_since_seconds: dict[str, float] = {}
         self._database_ahead_seconds: float | None = None
         self._aside: dict[str, asyncio.Task[None]] = {}
@@ -120,6 +120,7 @@ class Keeper:
             await self.tick()
         except OutcomeUnknown as error:
             self._let_hosts_renew()
+            self._idle_since_seconds = {}
             log.warning("the database cannot be reached", reason=repr(error.__cause__))
         except Exception:
             log.exception("keeper failed")
@@ -151,6 +152,7 @@ class Keeper:
         keeper look dead."""
         database_now_ms = await self._store.beat(self._id, first=not self._has_kept)
         if database_now_ms is None:
+            self._idle_since_seconds = {}
             return  # a younger one keeps, of a younger build perhaps
         self._has_kept = True
         self._notice_leap(database_now_ms)

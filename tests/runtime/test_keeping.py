@@ -10,7 +10,9 @@ import subprocess
 import sys
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import asyncpg
 import msgspec
@@ -27,6 +29,7 @@ from deployments.meta import Degraded
 from deployments.resources import _keeper_is_at_work, _shards_have_owners
 from store import leases, wishes
 from store.engine import Database, Scope
+from store.journal import OutcomeUnknown
 from store.keeping import KeeperStore
 from tests.runtime.audit import audit
 from tests.runtime.clients import Shop
@@ -217,6 +220,24 @@ async def test_who_may_yet_register_or_has_a_lease_is_not_dismissed(urls: Urls) 
         clock.boot_ahead_seconds += 2
         await looking._dismiss_idle(set())
         assert not one.alive
+
+
+@pytest.mark.parametrize("trouble", [None, OutcomeUnknown])
+async def test_what_was_idle_before_a_keeper_looked_away_is_not_dismissed(
+    urls: Urls, trouble: type[Exception] | None
+) -> None:
+    """While a younger one kept, or the database was gone, it may have had a lease."""
+    async with running(urls, 1) as cluster:
+        one, clock = cluster._make("old0"), SteerableClock()
+        cluster.nodes["old0"] = one
+        looking = Keeper(cluster.keeper_store, cluster.hosts, FAMILIES, clock)
+        await looking._dismiss_idle(set())
+        away: Any = SimpleNamespace(beat=AsyncMock(return_value=None, side_effect=trouble))
+        looking._store = away
+        await looking._tick_bravely()
+        clock.boot_ahead_seconds += keeper.OTHERS_WAIT_SECONDS + 1
+        await looking._dismiss_idle(set())
+        assert one.alive
 
 
 # --- an operator -------------------------------------------------------------------------------

@@ -9,17 +9,27 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field, ValidationError, WrapValidator
+from pydantic import AfterValidator, Field, ValidationError, WrapValidator
 from pydantic.json_schema import SkipJsonSchema
 
 from actors.till.model import MAX_PAYMENTS, MAX_SALE_LINES
 from core.errors import FieldError
 from deployments.pos.schemas import LocationId, Reference, Units
 from gateway.errors import MOST_ROW_ERRORS, field_errors
-from gateway.schemas import Amount, CamelModel, Moment
+from gateway.schemas import MAX_ITEM_CODE, Amount, CamelModel, Moment, composed
 
 MAX_UPLOADED = 100
 MAX_TAX_RATE = 10
+
+
+def _composable(code: str) -> str:
+    composed(code)
+    return code
+
+
+TypedCode = Annotated[
+    str, Field(min_length=1, max_length=MAX_ITEM_CODE), AfterValidator(_composable)
+]
 
 
 class OfflineLine(Units):
@@ -27,11 +37,19 @@ class OfflineLine(Units):
     line, its share of a discount on the sale included; `taxRate` 0.2 is 20 %. `total` is what was
     paid: quantity x unitPrice - discount, plus `tax` where prices do not include it."""
 
+    # As they were typed: what was kept is compared with that, and this is how it was kept.
+    sku: TypedCode | None = None
+    barcode: TypedCode | None = None
     unit_price: Amount
     discount: Amount = Decimal(0)
     tax_rate: Annotated[Amount, Field(le=MAX_TAX_RATE, decimal_places=6)] = Decimal(0)
     tax: Amount = Decimal(0)
     total: Amount
+
+    @property
+    def named(self) -> tuple[str, str, object]:
+        field, kind, name = super().named
+        return field, kind, composed(name) if isinstance(name, str) else name
 
 
 class OfflinePayment(CamelModel):

@@ -19,6 +19,7 @@ from store.schema import index_concurrently
 from tests.runtime.conftest import urls_of
 
 BEFORE = "0018_api_keys"
+APART, COMPOSED = "cafe\u0301", "caf\u00e9"
 
 
 @asynccontextmanager
@@ -131,27 +132,61 @@ def _in_migration(url: str, statement: str | None) -> None:
     asyncio.run(migrate._with_connection(url, work))
 
 
-async def test_codes_are_put_into_one_form(embedded: Settings) -> None:
-    """Where two differ in their form alone, both stay: nobody loses a product."""
-    async with fresh(embedded, "migrated_codes") as url:
+@asynccontextmanager
+async def _with_codes(settings: Settings, name: str) -> AsyncIterator[tuple[str, Any]]:
+    """A database of before codes had one form, with products of each kind, and its owner."""
+    async with fresh(settings, name) as url:
         await asyncio.to_thread(migrate.upgrade, url, "0031_prices_in_order")
         owner, tenant = await asyncpg.connect(url), uuid4()
         await owner.execute("SELECT set_config('holdfast.tenant_id', $1, false)", str(tenant))
         await owner.execute(
             "INSERT INTO businesses (id, name, currency) VALUES ($1, 'Ann', 'EUR')", tenant
         )
-        apart, composed = "cafe\u0301", "caf\u00e9"
-        for sku, barcode in ((apart, apart), ("o\u0308l", None), ("\u00f6l", None), ("x", None)):
+        given = ((APART, APART), ("o\u0308l", APART * 2), ("\u00f6l", None), ("x", None))
+        for sku, barcode in given:
             await owner.execute(
                 "INSERT INTO products (id, tenant_id, created_by, name, description, price_minor,"
                 " price_e4, currency, images, sku, barcode, version, created_at, updated_at)"
                 " VALUES ($1, $2, $2, 'Thing', '', 1, 100, 'EUR', '[]', $3, $4, 1, now(), now())",
                 *(uuid4(), tenant, sku, barcode),
             )
-        await asyncio.to_thread(migrate.upgrade, url)
-        rows = await owner.fetch("SELECT sku, barcode, version FROM products ORDER BY version, sku")
-        assert [tuple(row) for row in rows[-1:]] == [(composed, composed, 2)]
-        assert {row["sku"] for row in rows[:-1]} == {"o\u0308l", "\u00f6l", "x"}
-        codes = await owner.fetch("SELECT code FROM item_codes WHERE code LIKE 'caf%'")
-        assert [row["code"] for row in codes] == [composed] * 2
+        yield url, owner
         await owner.close()
+
+
+async def test_codes_are_put_into_one_form(embedded: Settings) -> None:
+    """Where two differ in their form alone, both stay: nobody loses a product. What else one of
+    them has is put into it."""
+    async with _with_codes(embedded, "migrated_codes") as (url, owner):
+        await asyncio.to_thread(migrate.upgrade, url)
+        rows = await owner.fetch("SELECT sku, barcode FROM products")
+        assert {tuple(row) for row in rows} == {
+            (COMPOSED, COMPOSED),
+            ("o\u0308l", COMPOSED * 2),
+            ("\u00f6l", None),
+            ("x", None),
+        }
+        codes = await owner.fetch("SELECT code FROM item_codes WHERE code LIKE 'caf%'")
+        assert sorted(row["code"] for row in codes) == [COMPOSED, COMPOSED, COMPOSED * 2]
+        forced = "SELECT bool_and(relforcerowsecurity) FROM pg_class WHERE relname = ANY($1)"
+        assert await owner.fetchval(forced, ["products", "product_variants"])
+
+
+async def test_products_are_read_while_their_codes_change_form(embedded: Settings) -> None:
+    async with _with_codes(embedded, "migrated_codes_slowly") as (url, owner):
+        await owner.execute(
+            "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN PERFORM pg_sleep(1); RETURN NEW; END $$"
+        )
+        await owner.execute(
+            "CREATE TRIGGER slow BEFORE UPDATE ON products FOR EACH ROW EXECUTE FUNCTION slow()"
+        )
+        changing = asyncio.create_task(asyncio.to_thread(migrate.upgrade, url))
+        busy = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND wait_event = 'PgSleep'"
+        while not await owner.fetchval(busy, "migrated_codes_slowly"):
+            assert not changing.done()
+            await asyncio.sleep(0.01)
+        await owner.execute("SET lock_timeout = 100")
+        assert await owner.fetchval("SELECT count(*) FROM products") == 4
+        assert await owner.fetchval(busy, "migrated_codes_slowly"), "it was read meanwhile"
+        await changing

@@ -22,7 +22,7 @@ from store.leases import Shard
 RECOVERY_PAUSE_SECONDS = 0.2
 # Timers that are read at once.
 MAX_READ = 2_000
-# How long commands for a shard that was taken up wait for its timers.
+# How long commands for a shard that was taken up wait for its timers, or for more of them.
 TIMERS_WAIT_SECONDS = 1.0
 
 log = get_logger("runtime.ownership")
@@ -249,4 +249,7 @@ class Ownership:
         for shard in after_ms:
             if self.agenda.horizon_ms(shard) >= self._clock.now_ms():
                 self._unread.pop(shard, None)
+            elif self.awaits_timers(shard):
+                # It has fallen due and is on its way, one page after the other.
+                self._unread[shard] = self._clock.boot_seconds() + TIMERS_WAIT_SECONDS
         return more

@@ -191,6 +191,29 @@ class Rows:
         return [(number, one) for one in found if one <= last]
 
 
+async def test_commands_wait_as_long_as_what_fell_due_comes_page_after_page(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An hour's abandoned carts are more than a second's reading."""
+    clock, waits, boot_seconds = Clock(), list[bool](), 0.0
+
+    class Slow(Rows):
+        async def due(self, *arguments: Any) -> list[tuple[int, int]]:
+            nonlocal boot_seconds
+            boot_seconds += 0.7
+            waits.append(owner.awaits_timers(KEPT))
+            return await super().due(*arguments)
+
+    monkeypatch.setattr(clock, "boot_seconds", lambda: boot_seconds)
+    store = Slow()
+    store.due_ms = [clock.now_ms() - 1_000 * number for number in range(1, 12)]
+    owner = _ownership(store, clock)
+    await _take_up(owner)
+    assert waits == [True] * 6
+    assert not owner.awaits_timers(KEPT)
+    assert len(owner.agenda) == 11
+
+
 async def _most_kept(seconds: int) -> int:
     """Timers begin in bursts, for up to a minute each, also in the middle of a reading. Each falls
     due, none before its time; so many are in memory at most."""

@@ -31,8 +31,10 @@ async def every(
         if sooner is None:
             await asyncio.sleep(seconds)
         else:
+            # Not wait_for, which loses the end of the task where both come at once.
             with suppress(TimeoutError):
-                await asyncio.wait_for(sooner.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await sooner.wait()
         try:
             await work()
         except OutcomeUnknown as error:

@@ -216,6 +216,8 @@ class Ownership:
         until_ms = near_ms if self.agenda.is_full else far_ms
         while mine:
             mine = await self._read_timers(family, mine, until_ms)
+            if self.took.is_set():
+                return  # commands wait for those that came, too: from now on all are read together
             if self.agenda.is_full:
                 mine = {shard: ms for shard, ms in mine.items() if ms < near_ms}
 

@@ -214,6 +214,37 @@ async def test_commands_wait_as_long_as_what_fell_due_comes_page_after_page(
     assert len(owner.agenda) == 11
 
 
+async def test_who_comes_while_much_is_read_does_not_wait_for_all_of_it() -> None:
+    clock, asked = Clock(), list[set[int]]()
+
+    class Long(Rows):
+        """Of one shard much has fallen due; the other one comes with the third page of it."""
+
+        leases = {KEPT: Lease(1, 0)}
+
+        async def owned(self) -> dict[Shard, Lease]:
+            return dict(self.leases)
+
+        async def due(
+            self, loader: Any, after_ms: Mapping[int, int], until_ms: int, at_most: int
+        ) -> list[tuple[int, int]]:
+            asked.append({*after_ms})
+            if len(asked) == 3:
+                self.leases = {KEPT: Lease(1, 0), GIVEN: Lease(1, 0)}
+                await owner.sync()
+            kept_ms = {KEPT.number: after_ms[KEPT.number]}
+            return await super().due(loader, kept_ms, until_ms, at_most)
+
+    store = Long()
+    store.due_ms = [clock.now_ms() - 1_000 * number for number in range(1, 40)]
+    owner = _ownership(store, clock)
+    await _take_up(owner)
+    await owner.look_further()
+    assert asked[2:4] == [{KEPT.number}, {KEPT.number, GIVEN.number}]
+    assert _unread(owner) == set()
+    assert len(owner.agenda) == 39
+
+
 async def _most_kept(seconds: int) -> int:
     """Timers begin in bursts, for up to a minute each, also in the middle of a reading. Each falls
     due, none before its time; so many are in memory at most."""

@@ -186,7 +186,8 @@ async def test_timers_are_read_page_by_page_and_no_further_ahead_than_need_be(
         cluster.clock.ahead_ms += EXPIRED_MS - 30_000
         await cluster.settled()
         fresh = cluster.nodes["h0"].host
-        assert 100 <= len(fresh._agenda) < 160
+        await until(lambda: fresh._agenda.is_full)  # it serves while it reads
+        assert len(fresh._agenda) < 160
         assert max(sizes) <= 60
         cluster.clock.ahead_ms += 30_000
         await _until_free(urls, product)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from math import inf
 from typing import Any
 from unittest.mock import patch
 
@@ -12,6 +13,7 @@ import pytest
 from msgspec.structs import replace as changed
 
 from actors.families import decode_reply
+from actors.runtime import committing, intake
 from actors.runtime.wire import Answer, Envelope, Outcome
 from actors.stock import model as m
 from core.ids import uuid7
@@ -109,8 +111,13 @@ async def test_who_repeats_pays_for_it_alone(urls: Urls) -> None:
                 assert len(commits) == expected
 
 
-async def test_who_is_sold_out_is_asked_about_once_a_batch(urls: Urls) -> None:
+async def test_who_is_sold_out_is_asked_about_once_a_batch(
+    urls: Urls, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And whose unit was the last hears so again, not that there is none."""
+    # However long the machine takes, they are one batch.
+    monkeypatch.setattr(intake, "MAX_TURN_SECONDS", inf)
+    monkeypatch.setattr(committing, "MAX_DECIDE_SECONDS", inf)
     async with _sold_out(urls) as (node, hold, done, first):
         with _asked(node) as sizes:
             answers = await node.host.submit([*(hold() for _ in range(40)), done])

@@ -46,3 +46,29 @@ def _left_bytes(tidy: str) -> int:
 def test_memory_goes_back_after_a_burst() -> None:
     assert _left_bytes("assert tidying.look(0.01)") < 20_000_000
     assert _left_bytes("") > 60_000_000, "it would not by itself"
+
+
+# What is kept counts as looked at in each generation up to the one that is collected.
+KEEPING = """
+import gc
+from core.garbage import collect_seldom
+
+collect_seldom()
+most = 0
+
+def note(phase, info):
+    global most
+    if phase == "start":
+        looked_at = range(info["generation"] + 1)
+        most = max(most, sum(len(gc.get_objects(generation)) for generation in looked_at))
+
+gc.callbacks.append(note)
+kept = [[] for _ in range(1_500_000)]
+print(most)
+"""
+
+
+def test_no_look_takes_long_however_much_is_kept() -> None:
+    command = [sys.executable, "-c", KEEPING]
+    most = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert 0 < most < 30_000

@@ -39,7 +39,8 @@ def _without(paths: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"--ignore={path}" for path in paths)
 
 
-AT_THE_TILL = _files("tests/api", ("pos", "repeats", "lean", "purchasing"))
+_OF_TRADE = "pos repeats lean purchasing catalog inventory"
+OF_TRADE = _files("tests/api", _OF_TRADE.split())
 # What stays away for seconds there, or moves: half of the runtime's time, and little of its work.
 _OF_ABSENCE = "clocks incarnations keeping outage rotation stuck unknown unloaded zombie"
 AWAY = _files("tests/runtime", _OF_ABSENCE.split())
@@ -48,8 +49,8 @@ LANES: dict[str, tuple[str, ...]] = {
     "chaos": ("tests/chaos",),
     "single": ("tests/api", "-m", "stack and not split"),
     "split": ("tests/api", "-m", "split"),
-    "till": (*AT_THE_TILL, *IN_PROCESS),
-    "process": ("tests/api", *IN_PROCESS, *_without(AT_THE_TILL)),
+    "trade": (*OF_TRADE, *IN_PROCESS),
+    "process": ("tests/api", *IN_PROCESS, *_without(OF_TRADE)),
     "hosts": ("tests/runtime", *_without(AWAY)),
     "away": AWAY,
     # Whatever is in none of them, so that a new folder is not forgotten: simulation, store, units.
@@ -58,7 +59,7 @@ LANES: dict[str, tuple[str, ...]] = {
 # What needs no whole copy.
 QUICK: dict[str, tuple[str, ...]] = {
     "units": ("tests/unit", "tests/store"),
-    "till": LANES["till"],
+    "trade": LANES["trade"],
     "process": LANES["process"],
 }
 # In the order in which a closing line of pytest's has them; what a lane leaves to another, which

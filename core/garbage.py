@@ -13,8 +13,8 @@ YOUNG_OBJECTS = 5_000
 # Times that many are looked at once more. A look at a million takes half a second, in which a host
 # answers nobody, and one at a hundred thousand 50 ms.
 YOUNG_ROUNDS = 3
-# That many times more until all are looked at: never, while there is work.
-OLD_ROUNDS = 1_000_000
+# That many times more until all are looked at: after some twenty million objects that stayed.
+OLD_ROUNDS = 1_000
 TIDY_EVERY_SECONDS = 10.0
 # Of a core; an idle process takes a tenth of that.
 BUSY = 0.15
@@ -25,9 +25,9 @@ def collect_seldom() -> None:
 
     By default the collector runs with every few hundred new objects, and a batch of commands makes
     tens of thousands, hardly any of them in a cycle: it took half of a host's time. What is there
-    already is not looked at again, nor is what has outlived two looks: that is states, answers that
-    are remembered, connections, and goes by its references. What of it is in a cycle waits until
-    somebody tidies.
+    already is not looked at again, and what has outlived two looks hardly ever: that is states,
+    answers that are remembered, connections, and goes by its references. What of it is in a cycle
+    waits for that, or until somebody tidies.
     """
     gc.collect()
     gc.freeze()

@@ -28,8 +28,8 @@ MOST_DRAINED_SECONDS = 2.0
 
 
 class Held:
-    """How many bytes of bodies this replica has in memory, and of the larger ones by caller; and by
-    caller how many bodies are not there as a whole yet."""
+    """How many bytes of bodies this replica has in memory, in all and by caller; and by caller how
+    many bodies are not there as a whole yet."""
 
     __slots__ = ("arriving", "bytes", "bytes_of")
 

@@ -10,17 +10,20 @@ from actors.purchasing.module import PURCHASING_MODULE
 from actors.runtime.family import Families, Family
 from actors.stock.module import STOCK_MODULE
 from actors.till.module import TILL_MODULE
-from store import inventory, pos_writing, purchasing, transfers
-from store.aggregates import AggregateLoader
+from store.hosts.aggregates import AggregateLoader
+from store.inventory import (
+    purchasing,
+    stock,
+    transfers,
+)
+from store.pos import writing
 
 COMMERCE = "commerce"
 
 # A sale changes stock, a drawer and a gift card in one decision: all of them live here.
 commerce = CompositeRules((STOCK_MODULE, TILL_MODULE, PURCHASING_MODULE))
 
-_tables = AggregateLoader(
-    (inventory.TABLES, transfers.TABLES, pos_writing.TABLES, purchasing.TABLES)
-)
+_tables = AggregateLoader((stock.TABLES, transfers.TABLES, writing.TABLES, purchasing.TABLES))
 
 FAMILIES: Families = {COMMERCE: Family(COMMERCE, _tables, commerce)}
 

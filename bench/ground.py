@@ -13,8 +13,8 @@ import asyncpg
 from bench import goods, tills
 from cli.home import HomeLock
 from core.settings import Settings
-from store import migrate
 from store.embedded import Servers, running
+from store.kit import migrate
 
 Kind = Literal["baseline", "holdfast"]
 T = TypeVar("T")

@@ -20,27 +20,42 @@ from bench.ground import Ground
 from core.ids import uuid7
 from core.paging import MOST_COUNTED, Part, Span
 from core.settings import Settings
-from store import (
-    access_keys,
-    audit,
-    auth,
-    catalog_categories,
-    catalog_search,
-    inventory,
-    inventory_reading,
-    invitations,
+from store.business import (
     locations,
-    members,
-    pos_reading,
-    purchasing,
-    sessions,
     taxes,
-    transfers,
-    users,
 )
-from store.catalog_search import Filters
-from store.engine import PUBLIC, Database, Scope, Transaction
-from store.pos_reading import SaleFilters
+from store.catalog import (
+    categories,
+    search,
+)
+from store.catalog.search import Filters
+from store.inventory import (
+    purchasing,
+    stock,
+    transfers,
+)
+from store.inventory import (
+    reading as inventory_reading,
+)
+from store.kit import audit
+from store.kit.engine import (
+    PUBLIC,
+    Database,
+    Scope,
+    Transaction,
+)
+from store.people import (
+    access_keys,
+    invitations,
+    members,
+    profiles,
+    sessions,
+)
+from store.people import (
+    users as auth,
+)
+from store.pos import reading as pos_reading
+from store.pos.reading import SaleFilters
 
 _DATABASE = "bench_lists"
 _LIMIT = 20
@@ -113,7 +128,7 @@ def _own(tenant: UUID) -> list[tuple[str, Listing]]:
         ("sales of a cashier", lambda tx, at: pos_reading.sales(tx, sold(cashier=str(second)), at)),
         ("sales that a cashier may see", lambda tx, at: pos_reading.sales(tx, seen, at)),
         ("users by a name that nobody has", _unknown),
-        ("users", lambda tx, at: users.people(tx, at, words=None, role=None, disabled=None)),
+        ("users", lambda tx, at: profiles.people(tx, at, words=None, role=None, disabled=None)),
     ]
 
 
@@ -128,7 +143,7 @@ def _public(tenant: UUID) -> list[tuple[str, Listing]]:
         "products by words": Filters(words="s-77"),
     }
     found: list[tuple[str, Listing]] = [
-        (name, lambda tx, at, f=filters: catalog_search.search(tx, f, "-createdAt", at))
+        (name, lambda tx, at, f=filters: search.search(tx, f, "-createdAt", at))
         for name, filters in narrowed.items()
     ]
     return [
@@ -140,19 +155,19 @@ def _public(tenant: UUID) -> list[tuple[str, Listing]]:
 
 
 async def _by_other_price(tx: Transaction, at: Span) -> Part[Any]:
-    return await catalog_search.search(tx, Filters(currency="EUR"), "price", at)
+    return await search.search(tx, Filters(currency="EUR"), "price", at)
 
 
 async def _by_common_word(tx: Transaction, at: Span) -> Part[Any]:
-    return await catalog_search.search(tx, Filters(words="s"), "-createdAt", at)
+    return await search.search(tx, Filters(words="s"), "-createdAt", at)
 
 
 async def _by_price(tx: Transaction, at: Span) -> Part[Any]:
-    return await catalog_search.search(tx, Filters(min_price_e4=100_000), "price", at)
+    return await search.search(tx, Filters(min_price_e4=100_000), "price", at)
 
 
 async def _unknown(tx: Transaction, at: Span) -> Part[Any]:
-    return await users.people(tx, at, words="nobody", role=None, disabled=None)
+    return await profiles.people(tx, at, words="nobody", role=None, disabled=None)
 
 
 async def _movements(
@@ -183,12 +198,12 @@ def _whole(tenant: UUID) -> list[tuple[str, Scope, Callable[[Transaction], Await
     first = nth(0, tenant)
     none, own = Filters(in_stock=False), Scope(tenant, first)
     return [
-        ("tree of categories", PUBLIC, lambda tx: catalog_categories.tree(tx, tenant)),
-        ("facets", PUBLIC, lambda tx: catalog_search.facets(tx, Filters())),
-        ("facets of what is not there", PUBLIC, lambda tx: catalog_search.facets(tx, none)),
+        ("tree of categories", PUBLIC, lambda tx: categories.tree(tx, tenant)),
+        ("facets", PUBLIC, lambda tx: search.facets(tx, Filters())),
+        ("facets of what is not there", PUBLIC, lambda tx: search.facets(tx, none)),
         ("sessions of one", own, lambda tx: sessions.live_sessions(tx, first)),
         ("businesses of one", own, lambda tx: auth.memberships_of(tx, first)),
-        ("addresses of one", own, lambda tx: users.addresses_of(tx, first)),
+        ("addresses of one", own, lambda tx: profiles.addresses_of(tx, first)),
         ("what a supplier sells", own, lambda tx: purchasing.supplied_items(tx, first)),
     ]
 
@@ -212,7 +227,7 @@ async def _count(url: str, tenant: UUID, rows: int) -> ListRun:
     connection = await asyncpg.connect(url)
     at_ms = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() + rows // 2) * 1000
     keys = ([nth(0, tenant)], [tenant], [tenant], [at_ms])
-    statement = inventory.TABLES.reads["moved_after"].statement
+    statement = stock.TABLES.reads["moved_after"].statement
     try:
         taken_ms = await _median_ms(lambda: connection.fetch(statement, *keys))
     finally:

@@ -17,9 +17,9 @@ from actors.stock import model as m
 from core.clock import SystemClock
 from core.garbage import collect_seldom
 from core.ids import uuid7
-from store.journal import HostStore
-from store.keeping import KeeperStore
-from store.leases import Incarnation
+from store.hosts.journal import HostStore
+from store.hosts.keeping import KeeperStore
+from store.hosts.leases import Incarnation
 
 # Of a new installation.
 SHARDS = 256

@@ -53,8 +53,8 @@ async def _create(given: RegisterIn) -> UUID:
     from core.settings import get_settings
     from deployments.auth import service
     from gateway.edge import Edge
-    from store.engine import Database
-    from store.redis import Redis
+    from store.kit.engine import Database
+    from store.kit.redis import Redis
 
     settings = get_settings()
     db, redis = Database(settings.app_database_url), Redis(settings.effective_redis_url)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from core.settings import Settings
-from store import migrate
 from store.embedded import running
+from store.kit import migrate
 
 
 def migration_differences() -> list[Any]:

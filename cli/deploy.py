@@ -12,7 +12,7 @@ from cli.home import running_supervisor
 from cli.restarts import restarts
 from core.build import build_id
 from core.settings import Settings
-from store import servers
+from store.kit import servers
 
 _TIMEOUT_SECONDS = 420.0
 _LOOK_EVERY_SECONDS = 0.5

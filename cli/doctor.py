@@ -12,10 +12,24 @@ from cli.restarts import restarts
 from core.database_url import without_secrets
 from core.errors import Unavailable
 from core.settings import Settings
-from store import drift, health, health_books, servers
-from store.budget import CONNECTIONS_PER_REPLICA, connections_needed
-from store.health import Connection, asked
-from store.redis import Redis, RedisUnavailable
+from store.doctor import (
+    books,
+    drift,
+    health,
+)
+from store.doctor.health import (
+    Connection,
+    asked,
+)
+from store.kit import servers
+from store.kit.budget import (
+    CONNECTIONS_PER_REPLICA,
+    connections_needed,
+)
+from store.kit.redis import (
+    Redis,
+    RedisUnavailable,
+)
 
 MOST_KEEPER_SILENCE_SECONDS = 10
 _ALMOST_FULL = 0.9
@@ -240,15 +254,15 @@ def _of_data(settings: Settings, deep: bool) -> list[Check]:
     async def stock(connection: Connection) -> list[Finding]:
         if deep:
             return _of_drift(await drift.differences(settings.host_database_url))
-        found = await health_books.levels(connection)
+        found = await books.levels(connection)
         return _of_books("stock", found, "`holdfast drift --repair` brings it back.")
 
     async def cards(connection: Connection) -> list[Finding]:
-        found = await health_books.gift_cards(connection, deep=deep)
+        found = await books.gift_cards(connection, deep=deep)
         return _of_books("gift cards", found, _KEEP_EVIDENCE)
 
     async def drawers(connection: Connection) -> list[Finding]:
-        found = await health_books.drawers(connection, deep=deep)
+        found = await books.drawers(connection, deep=deep)
         return _of_books("drawers", found, _KEEP_EVIDENCE)
 
     return [
@@ -317,7 +331,7 @@ def _of_holds(seen: health.Waiting) -> Finding:
     )
 
 
-def _of_books(subject: str, found: list[health_books.Contradiction], advice: str) -> list[Finding]:
+def _of_books(subject: str, found: list[books.Contradiction], advice: str) -> list[Finding]:
     if not found:
         return [Finding(subject, "well", "What was looked at agrees with its ledger.")]
     return [

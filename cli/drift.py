@@ -13,7 +13,11 @@ from core.principal import Role
 from core.settings import Settings
 from gateway.keys import KeyRing
 from gateway.tokens import Tokens
-from store.drift import MAX_DIFFERENCES, Difference, differences
+from store.doctor.drift import (
+    MAX_DIFFERENCES,
+    Difference,
+    differences,
+)
 
 REASON = "holdfast drift"
 _AT_ONCE = 8

@@ -34,8 +34,11 @@ def up() -> None:
     from cli.port_check import PortsBusy
     from cli.up import UnusableHost
     from cli.up import up as run
-    from store.migrate import DatabaseIsYounger, MigrationBlocked
-    from store.servers import UnusableServer
+    from store.kit.migrate import (
+        DatabaseIsYounger,
+        MigrationBlocked,
+    )
+    from store.kit.servers import UnusableServer
 
     unusable = (DatabaseIsYounger, MigrationBlocked, UnusableHost, UnusableServer)
     try:
@@ -64,8 +67,11 @@ def deploy() -> None:
     """
     from cli.deploy import NotDeployed
     from cli.deploy import deploy as run
-    from store.migrate import DatabaseIsYounger, MigrationBlocked
-    from store.servers import UnusableServer
+    from store.kit.migrate import (
+        DatabaseIsYounger,
+        MigrationBlocked,
+    )
+    from store.kit.servers import UnusableServer
 
     try:
         typer.echo(run(get_settings()))
@@ -107,8 +113,14 @@ def migrate_command(
             raise _fail(f"models and migrations differ:\n{listed}")
         typer.echo("Models and migrations agree.")
         return
-    from store.migrate import DatabaseIsYounger, MigrationBlocked
-    from store.servers import UnusableServer, prepare
+    from store.kit.migrate import (
+        DatabaseIsYounger,
+        MigrationBlocked,
+    )
+    from store.kit.servers import (
+        UnusableServer,
+        prepare,
+    )
 
     settings = get_settings()
     try:

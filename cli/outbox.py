@@ -13,8 +13,11 @@ async def lines(settings: Settings, limit: int) -> AsyncIterator[str]:
     from deployments.auth.mails import mail_for
     from gateway.keys import KeyRing
     from gateway.links import Links
-    from store.engine import Database, Scope
-    from store.outbox import waiting
+    from store.kit.engine import (
+        Database,
+        Scope,
+    )
+    from store.kit.outbox import waiting
 
     everyone, db = Database(settings.host_database_url), Database(settings.app_database_url)
     links = Links(settings, KeyRing(settings))

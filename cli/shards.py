@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from store.leases import Shard
-    from store.wishes import Held, HostState
+    from store.hosts.leases import Shard
+    from store.hosts.wishes import (
+        Held,
+        HostState,
+    )
 
 app = typer.Typer(
     no_args_is_help=True, help="Who decides for which shard. Needs the database to run."
@@ -42,7 +45,7 @@ def show(as_json: AsJson = False) -> None:
     much of a core each host of this machine uses at the moment."""
 
     async def work(database: Any) -> tuple[Sequence[HostState], Sequence[Held]]:
-        from store import wishes
+        from store.hosts import wishes
 
         return await wishes.hosts(database), await wishes.held(database)
 
@@ -69,7 +72,7 @@ def move(
     """
 
     async def work(database: Any) -> bool:
-        from store import wishes
+        from store.hosts import wishes
 
         wanted = _parsed(shard)
         if not any(wanted == (one.family, one.shard) for one in await wishes.held(database)):
@@ -104,7 +107,7 @@ def drain(
     """
 
     async def work(database: Any) -> bool:
-        from store import wishes
+        from store.hosts import wishes
 
         if undo:
             await wishes.fill(database, host)
@@ -135,7 +138,7 @@ def _usable(hosts: Sequence[HostState], name: str) -> None:
 
 
 def _parsed(shard: str) -> Shard:
-    from store.leases import Shard
+    from store.hosts.leases import Shard
 
     family, slash, number = shard.partition("/")
     if not slash or not number.isascii() or not number.isdigit() or len(number) > 9:
@@ -157,7 +160,7 @@ def _run(work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
     """Gives `work` the database. Ends the command if it cannot be reached or refuses."""
     from core.errors import Unavailable
     from core.settings import get_settings
-    from store.wishes import operator
+    from store.hosts.wishes import operator
 
     async def connected() -> T:
         async with operator(get_settings().host_database_url) as database:

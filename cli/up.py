@@ -20,9 +20,10 @@ from cli.strays import Strays
 from cli.suspended import Suspended
 from core.ray_environment import MAX_OPEN_FILES, token_path
 from core.settings import Settings
-from store import leases, servers
 from store.embedded import postgres, valkey
 from store.embedded.leftovers import end, end_tagged, everything
+from store.hosts import leases
+from store.kit import servers
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _TICK_SECONDS = 0.2

@@ -18,9 +18,9 @@ class KeeperReplica:
         from core.settings import get_settings
         from core.telemetry import configure_logging
         from deployments.serve_replica import listen_on_own_address
-        from store.keeping import KeeperStore
-        from store.metrics import MetricsPublisher
-        from store.redis import Redis
+        from store.hosts.keeping import KeeperStore
+        from store.kit.metrics import MetricsPublisher
+        from store.kit.redis import Redis
 
         listen_on_own_address()
         settings = get_settings()

@@ -24,7 +24,7 @@ from gateway.errors import responses
 from gateway.resources import Resources
 from gateway.routing import HoldfastRoute
 from gateway.schemas import CamelModel, Envelope
-from store.metrics import exposition
+from store.kit.metrics import exposition
 
 CHECK_TIMEOUT_SECONDS = 2.0
 REMEMBERED_SECONDS = 0.5

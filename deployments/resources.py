@@ -26,10 +26,13 @@ from deployments.pos.card_sales import CardSales, CardWorker
 from deployments.pos.price_book import PriceBook
 from deployments.pos.provider import Sandbox
 from gateway.edge import Edge
-from store import leases
-from store.engine import Database, Scope
-from store.leases import Shard
-from store.redis import Redis
+from store.hosts import leases
+from store.hosts.leases import Shard
+from store.kit.engine import (
+    Database,
+    Scope,
+)
+from store.kit.redis import Redis
 
 CALIBRATE_SECONDS = 10.0
 MAX_KEEPER_SILENCE_SECONDS = 10.0

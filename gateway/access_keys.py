@@ -20,9 +20,13 @@ from core.clock import Clock
 from core.errors import Unauthenticated
 from core.principal import Principal, Role, role_in_business
 from gateway.tokens import Tokens
-from store import access_keys as rows
-from store import members
-from store.engine import Database, Scope, Transaction
+from store.kit.engine import (
+    Database,
+    Scope,
+    Transaction,
+)
+from store.people import access_keys as rows
+from store.people import members
 
 SERVICE_PREFIX = "hfk_"
 API_PREFIX = "hfa_"

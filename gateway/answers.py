@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Response
 from pydantic import BaseModel
 
-from store.commands import Recorded
+from store.kit.commands import Recorded
 
 
 def recorded(status: int, answer: BaseModel) -> Recorded:

@@ -19,9 +19,9 @@ from gateway.throttle import Throttle
 from gateway.tokens import Tokens
 from gateway.turns import Turns
 from store.embedded.space import Space
-from store.engine import Database
-from store.metrics import MetricsPublisher
-from store.redis import Redis
+from store.kit.engine import Database
+from store.kit.metrics import MetricsPublisher
+from store.kit.redis import Redis
 
 FIRST_POLL_SECONDS = 5.0
 

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from core.clock import Clock
 from gateway.edge import Edge
-from store.engine import Database
-from store.redis import Redis
+from store.kit.engine import Database
+from store.kit.redis import Redis
 
 
 class Resources(Protocol):

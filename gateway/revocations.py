@@ -9,8 +9,11 @@ from core import moments
 from core.clock import Clock
 from core.telemetry import get_logger
 from gateway.tokens import Tokens
-from store import sessions
-from store.engine import Database, Scope
+from store.kit.engine import (
+    Database,
+    Scope,
+)
+from store.people import sessions
 
 INTERVAL_SECONDS = 2.0
 # A revocation becomes visible when its transaction commits, a little after the time it carries.

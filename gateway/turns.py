@@ -14,7 +14,8 @@ from contextlib import asynccontextmanager
 from core.errors import Unavailable
 from core.telemetry import TURNS_REFUSED
 
-# Of the six connections that public reads have (`store.engine`): two are left for what is cheap.
+# Of the six connections that public reads have (`store.kit.engine`), two are left for what is
+# cheap.
 AT_ONCE = 4
 MOST_WAITING = 64
 # One caller, however many connections it opens, leaves half of the places to others.

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from core.settings import Settings
-from store import migrate
 from store.embedded import running
+from store.kit import migrate
 
 pytest_plugins = ("tests.promises",)
 

@@ -8,7 +8,7 @@ from itertools import count
 from uuid import UUID
 
 from actors.runtime.family import Timer
-from store.leases import Shard
+from store.hosts.leases import Shard
 
 # Of one tenant at once, however many others have something due.
 LEAST_SHARE = 32

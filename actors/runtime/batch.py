@@ -22,8 +22,8 @@ from actors.runtime.wire import (
     encode,
 )
 from core.telemetry import get_logger
-from store.command_log import Logged
-from store.leases import Shard
+from store.hosts.command_log import Logged
+from store.hosts.leases import Shard
 
 log = get_logger("runtime.batch")
 

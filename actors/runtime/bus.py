@@ -16,7 +16,7 @@ from core import telemetry
 from core.clock import Clock
 from core.errors import CommandFailed, Conflict, HoldfastError, IdempotencyMismatch, Unavailable
 from core.request import RequestKey
-from store.leases import Shard
+from store.hosts.leases import Shard
 
 FIRST_PAUSE_SECONDS = 0.02
 MAX_PAUSE_SECONDS = 0.5

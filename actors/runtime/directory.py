@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from core.clock import Clock
-from store.leases import Shard
+from store.hosts.leases import Shard
 
 MIN_REFRESH_SECONDS = 0.1
 

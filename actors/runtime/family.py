@@ -16,7 +16,7 @@ import msgspec
 from core.ids import text_of
 
 if TYPE_CHECKING:
-    from store.journal import Loader
+    from store.hosts.journal import Loader
 
 
 class Key(msgspec.Struct, frozen=True, cache_hash=True, gc=False):

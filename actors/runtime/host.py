@@ -38,8 +38,11 @@ from actors.runtime.wire import ASK_AGAIN, BUSY, Answer, Envelope, Outcome
 from core import telemetry
 from core.clock import Clock
 from core.telemetry import get_logger
-from store.journal import Fenced, OutcomeUnknown
-from store.leases import Shard
+from store.hosts.journal import (
+    Fenced,
+    OutcomeUnknown,
+)
+from store.hosts.leases import Shard
 
 LOOK_AROUND_SECONDS = 1.0
 SWEEP_SECONDS = 0.25

@@ -1,8 +1,8 @@
 """The keeper: sees that hosts exist, that every shard has an owner, and that owners share alike.
 
 It holds no state that matters: two of them, or none for a while, do no harm. What makes a
-takeover safe is the database (`store.leases.take`). It looks at the database alone, and nothing
-that it asks of hosts or of housekeeping delays a look: those run aside.
+takeover safe is the database (`store.hosts.leases.take`). It looks at the database alone, and
+nothing that it asks of hosts or of housekeeping delays a look: those run aside.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ from actors.runtime.placement import Move, gifts, next_move, takers, unwanted
 from core.clock import Clock
 from core.ids import uuid7
 from core.telemetry import get_logger
-from store.journal import OutcomeUnknown
-from store.leases import Incarnation, Shard
-from store.wishes import Wishes
+from store.hosts.journal import OutcomeUnknown
+from store.hosts.leases import (
+    Incarnation,
+    Shard,
+)
+from store.hosts.wishes import Wishes
 
 TICK_SECONDS = 0.5
 GRACE_AFTER_OUTAGE_SECONDS = 3.0
@@ -35,7 +38,7 @@ log = get_logger("runtime.keeper")
 
 
 class KeeperStore(Protocol):
-    """`store.keeping.KeeperStore`, which documents it."""
+    """`store.hosts.keeping.KeeperStore`, which documents it."""
 
     async def beat(self, keeper_id: UUID, *, first: bool) -> int | None: ...
 

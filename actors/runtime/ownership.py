@@ -16,8 +16,8 @@ from actors.runtime.wire import ASK_AGAIN
 from core import telemetry
 from core.clock import Clock
 from core.telemetry import get_logger
-from store.journal import OutcomeUnknown
-from store.leases import Shard
+from store.hosts.journal import OutcomeUnknown
+from store.hosts.leases import Shard
 
 RECOVERY_PAUSE_SECONDS = 0.2
 # Timers that are read at once.

@@ -6,8 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from store.leases import Incarnation, Shard
-from store.wishes import Wishes
+from store.hosts.leases import (
+    Incarnation,
+    Shard,
+)
+from store.hosts.wishes import Wishes
 
 MAX_MOVES_AT_ONCE = 32
 

@@ -9,13 +9,17 @@ from uuid import UUID
 from actors.runtime.directory import Owner
 from actors.runtime.stream import Stream, Told
 from actors.runtime.wire import Answer, Envelope
-from store.command_log import Logged
-from store.journal import Loader
-from store.leases import Incarnation, Lease, Shard
+from store.hosts.command_log import Logged
+from store.hosts.journal import Loader
+from store.hosts.leases import (
+    Incarnation,
+    Lease,
+    Shard,
+)
 
 
 class Store(Protocol):
-    """Durable storage as a host needs it: `store.journal.HostStore`, which documents it."""
+    """Durable storage as a host needs it: `store.hosts.journal.HostStore`, which documents it."""
 
     async def register(self) -> list[Incarnation]: ...
 

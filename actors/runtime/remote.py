@@ -26,7 +26,7 @@ from actors.runtime.stream import Stream, Told
 from actors.runtime.wire import Answer, Envelope, decode_envelopes, decode_told, encode, tell_all
 from core.settings import Settings
 from core.telemetry import get_logger
-from store.leases import Shard
+from store.hosts.leases import Shard
 
 NAMESPACE = "holdfast"
 HOST_CPUS = 0.05
@@ -98,10 +98,13 @@ class HostActor:
         from core.ids import uuid7
         from core.settings import get_settings
         from core.telemetry import configure_logging
-        from store.journal import HostStore, OutcomeUnknown
-        from store.leases import Incarnation
-        from store.metrics import MetricsPublisher
-        from store.redis import Redis
+        from store.hosts.journal import (
+            HostStore,
+            OutcomeUnknown,
+        )
+        from store.hosts.leases import Incarnation
+        from store.kit.metrics import MetricsPublisher
+        from store.kit.redis import Redis
 
         settings = get_settings()
         configure_logging(settings.log_level)

@@ -4,8 +4,8 @@ nothing inside the process can end."""
 from __future__ import annotations
 
 from actors.runtime.upkeep import end_process, is_running
-from store import leases
-from store.leases import Incarnation
+from store.hosts import leases
+from store.hosts.leases import Incarnation
 
 
 def end_strays(url: str, machine: str) -> list[Incarnation]:

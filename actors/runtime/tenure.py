@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from core.clock import Clock
-from store.leases import LEASE_SECONDS, Lease, Shard
+from store.hosts.leases import (
+    LEASE_SECONDS,
+    Lease,
+    Shard,
+)
 
 # The host gives up a little before the database does.
 MARGIN_SECONDS = 0.25

@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 
 from core.telemetry import get_logger
-from store.journal import OutcomeUnknown
-from store.leases import Incarnation
+from store.hosts.journal import OutcomeUnknown
+from store.hosts.leases import Incarnation
 
 _ENDED_LOOKS = 50
 _POLL_SECONDS = 0.02

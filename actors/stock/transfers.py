@@ -226,7 +226,7 @@ EVENTS: dict[type, Callable[[Any, Any], Transfer]] = {
 
 
 def restore(row: Sequence[Any]) -> Transfer:
-    """From what `store.transfers` reads."""
+    """From what `store.inventory.transfers` reads."""
     products, quantities, source, target, status, by, created_ms, closed_ms, reference, seq = row
     lines = tuple(map(m.Line, products, quantities))
     return Transfer(

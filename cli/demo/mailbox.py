@@ -12,7 +12,7 @@ from core.settings import Settings
 from deployments.auth.mails import invitation_mail
 from gateway.keys import KeyRing
 from gateway.links import Links
-from store.engine import Database
+from store.kit.engine import Database
 
 _PAUSE_SECONDS = 0.5
 

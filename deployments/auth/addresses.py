@@ -21,10 +21,17 @@ from gateway.edge import Edge
 from gateway.links import NONCE_BYTES, parse
 from gateway.schemas import Message
 from gateway.throttle import LINK_PER_ADDRESS, VERIFY_PER_ACCOUNT
-from store import auth
-from store.commands import Recorded, once
-from store.engine import Database, Scope, Transaction
-from store.outbox import emit
+from store.kit.commands import (
+    Recorded,
+    once,
+)
+from store.kit.engine import (
+    Database,
+    Scope,
+    Transaction,
+)
+from store.kit.outbox import emit
+from store.people import users
 
 TTL = timedelta(days=7)
 VERIFICATION_REQUESTED = "auth.verification.requested.v1"
@@ -34,7 +41,7 @@ async def ask(tx: Transaction, clock: Clock, tenant_id: UUID, user_id: UUID) -> 
     """Asks for a mail with a link, by an event of `tenant_id`, whose transaction it is. Nothing
     happens if the address is proved."""
     expires_at = moments.of_ms(clock.now_ms()) + TTL
-    if await auth.ask_to_verify(tx, user_id, secrets.token_bytes(NONCE_BYTES), expires_at):
+    if await users.ask_to_verify(tx, user_id, secrets.token_bytes(NONCE_BYTES), expires_at):
         data = {"userId": str(user_id)}
         await emit(tx, tenant_id, user_id, VERIFICATION_REQUESTED, data)
 
@@ -63,7 +70,7 @@ async def verify(db: Database, edge: Edge, address: str, token: str) -> None:
     if text is None:
         raise _not_open()
     async with db.transaction(Scope(user_id=text.scope_id)) as tx:
-        found = await auth.address_of(tx, text.scope_id)
+        found = await users.address_of(tx, text.scope_id)
         if (
             found is None
             or found.nonce is None
@@ -71,7 +78,7 @@ async def verify(db: Database, edge: Edge, address: str, token: str) -> None:
             or not edge.links.holds("email-verification", text, found.nonce)
         ):
             raise _not_open()
-        await auth.mark_verified(tx, text.scope_id)
+        await users.mark_verified(tx, text.scope_id)
 
 
 def _not_open() -> NotFound:

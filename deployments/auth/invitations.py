@@ -37,11 +37,24 @@ from gateway.links import NONCE_BYTES, LinkText, parse
 from gateway.passwords import prepared, weakness
 from gateway.schemas import Envelope, Message
 from gateway.throttle import LINK_PER_ADDRESS, LOGIN_PER_ACCOUNT
-from store import audit, auth, business, invitations, members
-from store.commands import Recorded, once
-from store.engine import Database, Scope, Transaction
-from store.invitations import Invitation
-from store.outbox import emit
+from store.business import profile
+from store.kit import audit
+from store.kit.commands import (
+    Recorded,
+    once,
+)
+from store.kit.engine import (
+    Database,
+    Scope,
+    Transaction,
+)
+from store.kit.outbox import emit
+from store.people import (
+    invitations,
+    members,
+    users,
+)
+from store.people.invitations import Invitation
 
 TTL = timedelta(days=7)
 CREATED = "auth.invitation.created.v1"
@@ -140,7 +153,7 @@ async def preview(db: Database, edge: Edge, address: str, token: str) -> Preview
     text = await _read(edge, address, token)
     async with db.transaction(Scope(text.scope_id)) as tx:
         found = await _open(tx, edge, text)
-        mine = await business.get(tx, text.scope_id)
+        mine = await profile.get(tx, text.scope_id)
     if mine is None:
         raise _not_open()
     return PreviewOut(
@@ -158,7 +171,7 @@ async def accept(db: Database, edge: Edge, address: str, body: AcceptIn) -> Enve
     text = await _read(edge, address, body.token)
     async with db.transaction(Scope(text.scope_id)) as tx:
         invited = await _open(tx, edge, text)
-        user = await auth.user_by_email(tx, invited.email)
+        user = await users.user_by_email(tx, invited.email)
     is_new = user is None
     if user is None:
         user = await _new_user(edge, invited.email, body)
@@ -173,10 +186,10 @@ async def accept(db: Database, edge: Edge, address: str, body: AcceptIn) -> Enve
 
 
 async def _join(
-    tx: Transaction, edge: Edge, text: LinkText, user: auth.User, *, is_new: bool
-) -> auth.Membership:
+    tx: Transaction, edge: Edge, text: LinkText, user: users.User, *, is_new: bool
+) -> users.Membership:
     tenant = text.scope_id
-    mine = await business.lock_business(tx, tenant)
+    mine = await profile.lock_business(tx, tenant)
     if mine is None:
         raise _not_open()
     # Asked again under the lock: of two who bring one link, one joins.
@@ -184,12 +197,12 @@ async def _join(
     if await members.count(tx) >= members.MOST_MEMBERS:
         raise BusinessFull
     if is_new:
-        if not await auth.add_user(tx, user):
+        if not await users.add_user(tx, user):
             raise InvalidCredentials  # Somebody has just taken the address.
     else:
         # The link went to that address alone. First, for it locks more than the next look does.
-        await auth.mark_verified(tx, user.id)
-        if not await auth.hold_still(tx, user):
+        await users.mark_verified(tx, user.id)
+        if not await users.hold_still(tx, user):
             raise InvalidCredentials
     if not await members.add(tx, tenant, user.id, invited.role):
         raise AlreadyMember
@@ -199,10 +212,10 @@ async def _join(
     actor = Principal(str(user.id), Role(invited.role), tenant)
     changes = {"role": (None, invited.role), "invitation": (None, invited.id)}
     await audit.record(tx, tenant, actor, "member.joined", user.id, changes)
-    return auth.Membership(tenant, invited.role, mine.name)
+    return users.Membership(tenant, invited.role, mine.name)
 
 
-async def _new_user(edge: Edge, email: str, body: AcceptIn) -> auth.User:
+async def _new_user(edge: Edge, email: str, body: AcceptIn) -> users.User:
     problem = weakness(body.password)
     if len(prepared(body.password)) < MIN_PASSWORD_LENGTH:
         problem = f"must have at least {MIN_PASSWORD_LENGTH} characters"
@@ -210,7 +223,7 @@ async def _new_user(edge: Edge, email: str, body: AcceptIn) -> auth.User:
         raise ValidationFailed([FieldError("password", problem)])
     password_hash = await edge.passwords.hash(body.password)
     name = body.name or email.partition("@")[0]
-    return auth.User(
+    return users.User(
         uuid7(),
         name,
         email,

@@ -30,10 +30,26 @@ from gateway.access_keys import API_PREFIX, SERVICE_PREFIX, KeyText, mint
 from gateway.answers import recorded
 from gateway.edge import Edge
 from gateway.schemas import Envelope
-from store import access_keys, audit, members, sessions
-from store.access_keys import MOST_API_KEYS, MOST_SERVICE_KEYS, AccessKey
-from store.commands import Recorded, once
-from store.engine import Database, Scope, Transaction
+from store.kit import audit
+from store.kit.commands import (
+    Recorded,
+    once,
+)
+from store.kit.engine import (
+    Database,
+    Scope,
+    Transaction,
+)
+from store.people import (
+    access_keys,
+    members,
+    sessions,
+)
+from store.people.access_keys import (
+    MOST_API_KEYS,
+    MOST_SERVICE_KEYS,
+    AccessKey,
+)
 
 API_KEY_LIFETIME = timedelta(days=90)
 LONGEST_API_KEY_LIFETIME = timedelta(days=366)

@@ -13,9 +13,16 @@ from deployments.auth.addresses import VERIFICATION_REQUESTED
 from deployments.auth.invitations import CREATED
 from deployments.auth.passwords import RESET_REQUESTED
 from gateway.links import Links
-from store import auth, invitations, password_resets
-from store.engine import Database, Scope
-from store.outbox import Waiting
+from store.kit.engine import (
+    Database,
+    Scope,
+)
+from store.kit.outbox import Waiting
+from store.people import (
+    invitations,
+    password_resets,
+    users,
+)
 
 
 class Mail(NamedTuple):
@@ -32,7 +39,7 @@ async def mail_for(db: Database, links: Links, event: Waiting) -> Mail | None:
     if event.type == RESET_REQUESTED:
         async with db.transaction(Scope(user_id=event.tenant_id)) as tx:
             asked = await password_resets.get(tx, UUID(event.subject))
-            user = await auth.user_by_id(tx, event.tenant_id)
+            user = await users.user_by_id(tx, event.tenant_id)
         if asked is None or user is None or not asked.open or user.disabled:
             return None
         token = links.token("password-reset", user.id, asked.id, asked.nonce)
@@ -54,7 +61,7 @@ async def invitation_mail(
 
 async def _verification_mail(db: Database, links: Links, user_id: UUID) -> Mail | None:
     async with db.transaction(Scope(user_id=user_id)) as tx:
-        found = await auth.address_of(tx, user_id)
+        found = await users.address_of(tx, user_id)
     if found is None or found.verified or found.nonce is None:
         return None
     token = links.token("email-verification", user_id, user_id, found.nonce)

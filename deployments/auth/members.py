@@ -14,11 +14,26 @@ from gateway.access import tenant_of
 from gateway.answers import recorded
 from gateway.edge import Edge
 from gateway.schemas import Envelope, Message
-from store import access_keys, audit, auth, business, invitations, members, sessions
-from store.commands import Recorded, once
-from store.engine import Database, Scope, Transaction
-from store.members import Member
-from store.outbox import emit
+from store.business import profile
+from store.kit import audit
+from store.kit.commands import (
+    Recorded,
+    once,
+)
+from store.kit.engine import (
+    Database,
+    Scope,
+    Transaction,
+)
+from store.kit.outbox import emit
+from store.people import (
+    access_keys,
+    invitations,
+    members,
+    sessions,
+    users,
+)
+from store.people.members import Member
 
 CHANGED = "auth.member.changed.v1"
 REMOVED = "auth.member.removed.v1"
@@ -28,7 +43,7 @@ async def actor_role(tx: Transaction, principal: Principal) -> str | None:
     """The caller's role in the business as it is now, whatever the token says; None for one who
     has left. Locks the business: roles stay as they are until `tx` ends. Raises NotFound if the
     business is deleted."""
-    if await business.lock_business(tx, tenant_of(principal)) is None:
+    if await profile.lock_business(tx, tenant_of(principal)) is None:
         raise NotFound("Your business does not exist any more.")
     member = await members.get(tx, UUID(principal.id))
     return member.role if member else None
@@ -44,7 +59,7 @@ async def mine(db: Database, principal: Principal) -> list[MembershipOut]:
     """The businesses that the caller works for."""
     user_id = UUID(principal.id)
     async with db.transaction(Scope(user_id=user_id)) as tx:
-        return [MembershipOut.of(one) for one in await auth.memberships_of(tx, user_id)]
+        return [MembershipOut.of(one) for one in await users.memberships_of(tx, user_id)]
 
 
 async def change_role(
@@ -107,7 +122,7 @@ async def leave(
 
     async def work() -> Recorded:
         # One's own answer of the first time must be found after one has left, too.
-        if await business.lock_business(tx, tenant) is None:
+        if await profile.lock_business(tx, tenant) is None:
             raise NotFound("You do not work for such a business.")
         member = await members.get(tx, UUID(principal.id))
         if member is None:

@@ -21,9 +21,18 @@ from gateway.throttle import (
     RESET_PER_ACCOUNT,
     RESET_PER_ADDRESS,
 )
-from store import access_keys, audit, auth, password_resets, sessions
-from store.engine import Database, Scope
-from store.outbox import emit
+from store.kit import audit
+from store.kit.engine import (
+    Database,
+    Scope,
+)
+from store.kit.outbox import emit
+from store.people import (
+    access_keys,
+    password_resets,
+    sessions,
+    users,
+)
 
 RESET_TTL = timedelta(hours=1)
 RESET_REQUESTED = "auth.password_reset.requested.v1"
@@ -39,7 +48,7 @@ async def change(
     `current` is wrong; ValidationFailed if nothing would change; TooManyRequests."""
     user_id = UUID(principal.id)
     async with db.transaction(Scope(user_id=user_id)) as tx:
-        user = await auth.user_by_id(tx, user_id)
+        user = await users.user_by_id(tx, user_id)
     if user is None or user.disabled:
         raise Unauthenticated("The account is closed.")
     await edge.throttle.attempt(LOGIN_PER_ACCOUNT, user.email, address)
@@ -59,7 +68,7 @@ async def request_reset(db: Database, edge: Edge, clock: Clock, address: str, em
     await edge.throttle.attempt(RESET_PER_ADDRESS, address)
     await edge.throttle.attempt(RESET_PER_ACCOUNT, email)
     async with db.transaction(Scope()) as tx:
-        user = await auth.user_by_email(tx, email)
+        user = await users.user_by_email(tx, email)
     if user is not None and not user.disabled:
         reset_id, nonce = uuid7(), secrets.token_bytes(NONCE_BYTES)
         expires_at = moments.of_ms(clock.now_ms()) + RESET_TTL
@@ -81,7 +90,7 @@ async def reset(db: Database, edge: Edge, address: str, token: str, new: str) ->
         raise _not_open()
     async with db.transaction(Scope(user_id=text.scope_id)) as tx:
         found = await password_resets.get(tx, text.id)
-        user = await auth.user_by_id(tx, text.scope_id)
+        user = await users.user_by_id(tx, text.scope_id)
     if (
         found is None
         or user is None
@@ -99,7 +108,7 @@ async def _set(
     db: Database,
     edge: Edge,
     actor: Principal,
-    user: auth.User,
+    user: users.User,
     password: str,
     *,
     kept: UUID | None = None,
@@ -112,11 +121,11 @@ async def _set(
             found = await password_resets.get(tx, reset_id, lock=True)
             if found is None or not found.open:
                 raise _not_open()
-        await auth.set_password_hash(tx, user.id, password_hash)
+        await users.set_password_hash(tx, user.id, password_hash)
         await password_resets.use_up(tx, user.id)
         ended = await sessions.end_where(tx, user_id=user.id, except_id=kept)
         if reset_id is not None:
-            await auth.mark_verified(tx, user.id)
+            await users.mark_verified(tx, user.id)
             # Who needed the link may not be who made the keys.
             ended.extend(await access_keys.end_of(tx, user.id))
         await emit(tx, user.id, user.id, PASSWORD_CHANGED, {"userId": str(user.id)})

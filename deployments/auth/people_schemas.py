@@ -10,9 +10,9 @@ from pydantic import Field
 
 from deployments.auth.schemas import Email, GivenPassword, Name
 from gateway.schemas import CamelModel
-from store.auth import Membership
-from store.invitations import Invitation
-from store.members import Member
+from store.people.invitations import Invitation
+from store.people.members import Member
+from store.people.users import Membership
 
 Invited = Literal["manager", "staff", "cashier"]
 MemberRole = Literal["owner", "manager", "staff", "cashier"]

@@ -11,8 +11,8 @@ from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
 from gateway.passwords import prepared, weakness
 from gateway.schemas import CamelModel, Moment, PageQuery
-from store.access_keys import AccessKey
-from store.sessions import Live
+from store.people.access_keys import AccessKey
+from store.people.sessions import Live
 
 MAX_EMAIL_LENGTH = 254
 MAX_NAME_LENGTH = 255

@@ -35,10 +35,19 @@ from gateway.throttle import (
     TAKEN_PER_ADDRESS,
     TAKEN_PER_NETWORK,
 )
-from store import auth, sessions
-from store.commands import Recorded, once
-from store.engine import Database, Scope
-from store.outbox import emit
+from store.kit.commands import (
+    Recorded,
+    once,
+)
+from store.kit.engine import (
+    Database,
+    Scope,
+)
+from store.kit.outbox import emit
+from store.people import (
+    sessions,
+    users,
+)
 
 REFRESH_PREFIX = "hfr_"
 DEFAULT_CURRENCY = "USD"
@@ -57,7 +66,7 @@ class EmailTaken(Conflict):
 class Account:
     """A person, and in which role and for which business they act."""
 
-    user: auth.User
+    user: users.User
     role: Role
     tenant_id: UUID | None
 
@@ -97,15 +106,15 @@ async def register(
     ):
         password_hash = await edge.passwords.hash(password)
         role = Role.VENDOR if vendor else Role.CUSTOMER
-        user = auth.User(uuid7(), name, email, password_hash, role.value, disabled=False)
+        user = users.User(uuid7(), name, email, password_hash, role.value, disabled=False)
         tenant_id = uuid7() if vendor else None
         # What is a person's alone goes by the user's id where a business's would stand.
         place = tenant_id or user.id
         async with db.transaction(Scope(tenant_id=place, user_id=user.id)) as tx:
-            if not await auth.add_user(tx, user):
+            if not await users.add_user(tx, user):
                 raise EmailTaken
             if tenant_id is not None:
-                await auth.add_business(
+                await users.add_business(
                     tx, tenant_id, business_name or name, currency or DEFAULT_CURRENCY, user.id
                 )
                 await emit(tx, tenant_id, tenant_id, BUSINESS_CREATED, {"id": str(tenant_id)})
@@ -115,12 +124,12 @@ async def register(
 
 async def create_admin(
     db: Database, edge: Edge, *, name: str, email: str, password: str
-) -> auth.User:
+) -> users.User:
     """A platform administrator, for the command line only. Raises EmailTaken."""
     password_hash = await edge.passwords.hash(password)
-    user = auth.User(uuid7(), name, email, password_hash, Role.ADMIN.value, disabled=False)
+    user = users.User(uuid7(), name, email, password_hash, Role.ADMIN.value, disabled=False)
     async with db.transaction(Scope(user_id=user.id)) as tx:
-        if not await auth.add_user(tx, user):
+        if not await users.add_user(tx, user):
             raise EmailTaken
     return user
 
@@ -143,7 +152,7 @@ async def login(
     await edge.throttle.attempt(LOGIN_PER_ADDRESS, address)
     await edge.throttle.attempt(LOGIN_PER_ACCOUNT, email, address)
     async with db.transaction(Scope()) as tx:
-        user = await auth.user_by_email(tx, email)
+        user = await users.user_by_email(tx, email)
     right = await edge.passwords.matches(password, user.password_hash if user else None)
     if user is None or not right or user.disabled:
         raise InvalidCredentials
@@ -156,11 +165,11 @@ async def login(
     expires_at = _refresh_expiry(edge, clock)
     async with db.transaction(Scope(user_id=user.id)) as tx:
         # Who changes the password or closes the account meanwhile ends this session too.
-        if not await auth.hold_still(tx, user):
+        if not await users.hold_still(tx, user):
             raise InvalidCredentials
         if better_hash is not None:
-            await auth.set_password_hash(tx, user.id, better_hash)
-        places = await auth.memberships_of(tx, user.id)
+            await users.set_password_hash(tx, user.id, better_hash)
+        places = await users.memberships_of(tx, user.id)
         account = _account(user, _chosen(places, business_id))
         await sessions.open_session(
             tx,
@@ -191,8 +200,8 @@ async def refresh(
         raise Unauthenticated("The refresh token is not valid.")
     async with db.transaction(Scope(user_id=user_id)) as tx:
         used = await sessions.use_refresh_token(tx, token_hash)
-        user = await auth.user_by_id(tx, user_id)
-        places = await auth.memberships_of(tx, user_id)
+        user = await users.user_by_id(tx, user_id)
+        places = await users.memberships_of(tx, user_id)
         account = _resumed(user, places, used.session)
         if used.session is not None and account is not None:
             await sessions.add_refresh_token(tx, _hash(replacement), used.session.id, expires_at)
@@ -256,16 +265,16 @@ async def end_other_sessions(
     return answer
 
 
-async def person(db: Database, principal: Principal) -> auth.User:
+async def person(db: Database, principal: Principal) -> users.User:
     """The user behind a principal. Raises Unauthenticated if the account is gone."""
     async with db.transaction(Scope(user_id=UUID(principal.id))) as tx:
-        user = await auth.user_by_id(tx, UUID(principal.id))
+        user = await users.user_by_id(tx, UUID(principal.id))
     if user is None or user.disabled:
         raise Unauthenticated("The account is closed.")
     return user
 
 
-def _chosen(places: list[auth.Membership], business_id: UUID | None) -> auth.Membership | None:
+def _chosen(places: list[users.Membership], business_id: UUID | None) -> users.Membership | None:
     """The business to sign in to: what is asked for is never believed, only looked for."""
     if business_id is None:
         return places[0] if places else None
@@ -275,7 +284,7 @@ def _chosen(places: list[auth.Membership], business_id: UUID | None) -> auth.Mem
     return found
 
 
-def _account(user: auth.User, membership: auth.Membership | None) -> Account:
+def _account(user: users.User, membership: users.Membership | None) -> Account:
     if user.role == Role.ADMIN:
         return Account(user, Role.ADMIN, None)
     if membership is None:
@@ -284,7 +293,7 @@ def _account(user: auth.User, membership: auth.Membership | None) -> Account:
 
 
 def _resumed(
-    user: auth.User | None, places: list[auth.Membership], session: sessions.Session | None
+    user: users.User | None, places: list[users.Membership], session: sessions.Session | None
 ) -> Account | None:
     """Who goes on with a session, as things stand now; None if nobody may: it has ended, the
     account is closed, or the user has left the business."""

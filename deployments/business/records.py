@@ -18,12 +18,20 @@ from core.request import RequestKey
 from gateway.access import tenant_of
 from gateway.answers import recorded
 from gateway.schemas import Envelope, Message
-from store import audit, business
-from store.business import Business
-from store.commands import Recorded, once
-from store.engine import Database, Scope, Transaction
-from store.outbox import emit
-from store.versioned import Rows
+from store.business import profile as business
+from store.business.profile import Business
+from store.kit import audit
+from store.kit.commands import (
+    Recorded,
+    once,
+)
+from store.kit.engine import (
+    Database,
+    Scope,
+    Transaction,
+)
+from store.kit.outbox import emit
+from store.kit.versioned import Rows
 
 
 class Versioned(Protocol):

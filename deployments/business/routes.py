@@ -36,7 +36,7 @@ from gateway.errors import responses
 from gateway.idempotency import request_key
 from gateway.routing import HoldfastRoute
 from gateway.schemas import Envelope, Message, Page, PageQuery, page_of
-from store.taxes import of_class
+from store.business.taxes import of_class
 
 router = APIRouter(route_class=HoldfastRoute)
 

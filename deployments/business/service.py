@@ -26,13 +26,39 @@ from gateway.access import tenant_of
 from gateway.answers import recorded
 from gateway.edge import Edge
 from gateway.schemas import Envelope, Message
-from store import access_keys, audit, business, catalog, invitations, locations, sessions, taxes
-from store.audit import Entry, Filters
-from store.commands import Recorded, once
-from store.engine import Database, Scope, Transaction
-from store.locations import Location
-from store.outbox import emit
-from store.taxes import TaxClass, TaxRate
+from store.business import (
+    locations,
+    taxes,
+)
+from store.business import (
+    profile as business,
+)
+from store.business.locations import Location
+from store.business.taxes import (
+    TaxClass,
+    TaxRate,
+)
+from store.catalog import products
+from store.kit import audit
+from store.kit.audit import (
+    Entry,
+    Filters,
+)
+from store.kit.commands import (
+    Recorded,
+    once,
+)
+from store.kit.engine import (
+    Database,
+    Scope,
+    Transaction,
+)
+from store.kit.outbox import emit
+from store.people import (
+    access_keys,
+    invitations,
+    sessions,
+)
 
 PROFILE_UPDATED = "business.profile.updated.v1"
 PROFILE_DELETED = "business.profile.deleted.v1"
@@ -112,8 +138,8 @@ async def close_business(
     async def work() -> Recorded:
         await locked_business(tx, tenant)
         at = moments.of_ms(clock.now_ms())
-        await catalog.lock_catalog(tx, tenant)
-        await catalog.remove_all(tx, tenant, at)
+        await products.lock_catalog(tx, tenant)
+        await products.remove_all(tx, tenant, at)
         ended.extend(await sessions.end_where(tx, business_id=tenant))
         ended.extend(await access_keys.end_all(tx))
         await invitations.revoke_all(tx)

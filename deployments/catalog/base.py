@@ -13,10 +13,14 @@ from core.clock import Clock
 from core.errors import Conflict, FieldError, NotFound
 from core.principal import MANAGEMENT, Principal, Role
 from deployments.catalog.rules import Author
-from store import catalog
-from store.business import business_currency
-from store.commands import Recorded
-from store.engine import PUBLIC, Database, Transaction
+from store.business.profile import business_currency
+from store.catalog import products
+from store.kit.commands import Recorded
+from store.kit.engine import (
+    PUBLIC,
+    Database,
+    Transaction,
+)
 
 T = TypeVar("T")
 
@@ -37,7 +41,7 @@ class CatalogService:
         if principal.tenant_id is not None:
             return principal.tenant_id
         async with self._db.transaction(PUBLIC) as tx:
-            owner = await catalog.vendor_of(tx, item_id)
+            owner = await products.vendor_of(tx, item_id)
         if owner is None:
             raise NotFound("There is no such product.")
         return owner

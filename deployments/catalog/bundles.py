@@ -7,9 +7,12 @@ from uuid import UUID
 
 from actors.stock.model import MAX_LINES, MAX_QUANTITY
 from core.errors import ChooseVariant, FieldError, NotFound, ValidationFailed
-from store import catalog_bundles
-from store.catalog_bundles import Component, ItemFacts
-from store.engine import Transaction
+from store.catalog import bundles as catalog_bundles
+from store.catalog.bundles import (
+    Component,
+    ItemFacts,
+)
+from store.kit.engine import Transaction
 
 Parts = Mapping[UUID, Sequence[Component]]
 

@@ -26,13 +26,25 @@ from deployments.catalog.category_schemas import (
 )
 from deployments.catalog.fields import MAX_PATH
 from gateway.schemas import Envelope, Message
-from store import audit
-from store import catalog_categories as stored
-from store.catalog import lock_catalog
-from store.catalog_categories import MAX_CATEGORIES, MAX_DEPTH, SEPARATOR, Category
-from store.commands import Recorded, once
-from store.engine import PUBLIC, Scope, Transaction
-from store.outbox import emit
+from store.catalog import categories as stored
+from store.catalog.categories import (
+    MAX_CATEGORIES,
+    MAX_DEPTH,
+    SEPARATOR,
+    Category,
+)
+from store.catalog.products import lock_catalog
+from store.kit import audit
+from store.kit.commands import (
+    Recorded,
+    once,
+)
+from store.kit.engine import (
+    PUBLIC,
+    Scope,
+    Transaction,
+)
+from store.kit.outbox import emit
 
 CREATED = "catalog.category.created.v1"
 UPDATED = "catalog.category.updated.v1"

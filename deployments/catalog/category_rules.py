@@ -8,7 +8,10 @@ from datetime import datetime
 from uuid import UUID
 
 from core.ids import uuid7
-from store.catalog_categories import SEPARATOR, Category
+from store.catalog.categories import (
+    SEPARATOR,
+    Category,
+)
 
 MAX_NAME = 100
 _SLUG_CHARACTERS = 100

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from deployments.catalog import fields as f
 from deployments.catalog.category_rules import MAX_NAME
 from gateway.schemas import CamelModel, QueryModel
-from store.catalog_categories import Category
+from store.catalog.categories import Category
 
 CategoryName = Annotated[
     str,

@@ -21,9 +21,9 @@ from uuid import UUID
 import msgspec
 
 from core.money import from_minor
-from store.catalog import Product
-from store.catalog_bundles import Component
-from store.catalog_variants import Variant
+from store.catalog.bundles import Component
+from store.catalog.products import Product
+from store.catalog.variants import Variant
 
 COLUMNS = (
     "sku",

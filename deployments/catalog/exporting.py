@@ -13,10 +13,22 @@ from core.principal import Principal
 from deployments.catalog.base import CatalogService, business
 from deployments.catalog.csv_format import lines, product_row, variant_row
 from gateway.schemas import QueryModel
-from store import catalog, catalog_bundles, catalog_variants, taxes
-from store.catalog import Product
-from store.catalog_search import ExportPlace, export_page
-from store.engine import Scope
+from store.business import taxes
+from store.catalog import (
+    bundles as catalog_bundles,
+)
+from store.catalog import (
+    products as catalog,
+)
+from store.catalog import (
+    variants as catalog_variants,
+)
+from store.catalog.products import Product
+from store.catalog.search import (
+    ExportPlace,
+    export_page,
+)
+from store.kit.engine import Scope
 
 NEXT_HEADER = "X-Holdfast-Next"
 MAX_PRODUCTS = 200

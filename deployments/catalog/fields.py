@@ -11,8 +11,11 @@ from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 from core.money import MAX_AMOUNT_MINOR
 from deployments.catalog.category_rules import MAX_NAME, tidy_path
 from gateway.schemas import MAX_ITEM_CODE, Amount, composed
-from store.catalog_bundles import MAX_COMPONENT_QUANTITY
-from store.catalog_categories import MAX_DEPTH, SEPARATOR
+from store.catalog.bundles import MAX_COMPONENT_QUANTITY
+from store.catalog.categories import (
+    MAX_DEPTH,
+    SEPARATOR,
+)
 
 MAX_IMAGES = 20
 MAX_PATH = 512

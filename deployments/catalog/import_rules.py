@@ -22,9 +22,9 @@ from deployments.catalog.rules import (
 )
 from deployments.catalog.schemas import MAX_VARIANTS
 from gateway.errors import MOST_ROW_ERRORS, field_errors
-from store.catalog import Product
-from store.catalog_bundles import Component
-from store.catalog_variants import Variant
+from store.catalog.bundles import Component
+from store.catalog.products import Product
+from store.catalog.variants import Variant
 
 Row = ProductRow | VariantRow
 _TAKEN = "is used by another product or variant"

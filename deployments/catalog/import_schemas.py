@@ -10,7 +10,7 @@ from pydantic import Field
 from deployments.catalog import fields as f
 from deployments.catalog.schemas import ProductFields, VariantFields
 from gateway.schemas import Amount, CamelModel
-from store.catalog_bundles import MAX_COMPONENTS
+from store.catalog.bundles import MAX_COMPONENTS
 
 MAX_IMPORT_ROWS = 500
 

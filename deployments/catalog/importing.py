@@ -24,12 +24,35 @@ from deployments.catalog.rules import (
     variant_event_data,
 )
 from gateway.schemas import Envelope
-from store import audit, catalog, catalog_bundles, catalog_items, catalog_variants, taxes
-from store.catalog import Product
-from store.catalog_variants import Variant
-from store.commands import Recorded, once
-from store.engine import Database, Scope, Transaction
-from store.outbox import Event, emit_all
+from store.business import taxes
+from store.catalog import (
+    bundles as catalog_bundles,
+)
+from store.catalog import (
+    items,
+)
+from store.catalog import (
+    products as catalog,
+)
+from store.catalog import (
+    variants as catalog_variants,
+)
+from store.catalog.products import Product
+from store.catalog.variants import Variant
+from store.kit import audit
+from store.kit.commands import (
+    Recorded,
+    once,
+)
+from store.kit.engine import (
+    Database,
+    Scope,
+    Transaction,
+)
+from store.kit.outbox import (
+    Event,
+    emit_all,
+)
 
 
 class Imports(CatalogService):
@@ -95,7 +118,7 @@ async def _shelf(tx: Transaction, tenant_id: UUID, rows: Sequence[Row | Outcome]
     return Shelf(
         products,
         await catalog_variants.by_skus(tx, tenant_id, skus),
-        await catalog_items.code_owners(tx, tenant_id, "barcode", barcodes),
+        await items.code_owners(tx, tenant_id, "barcode", barcodes),
         await catalog_variants.of_products(tx, ids),
         await catalog_bundles.components_of(tx, bundles),
         set(await catalog_bundles.bundles_with(tx, ids)),

@@ -25,8 +25,19 @@ from core.errors import Conflict, Unavailable
 from core.ids import uuid7
 from core.principal import Principal
 from core.request import RequestKey
-from store import catalog, catalog_bundles, first_variants, inventory_reading
-from store.engine import Database, Scope, Transaction
+from store.catalog import (
+    bundles,
+    first_variants,
+)
+from store.catalog import (
+    products as catalog,
+)
+from store.inventory import reading
+from store.kit.engine import (
+    Database,
+    Scope,
+    Transaction,
+)
 
 # A request's own time: who writes later begins anew.
 MARKED_SECONDS = 30.0
@@ -154,8 +165,8 @@ async def free_if_simple(
         product_id = await catalog.product_of_item(tx, item_id)
         if product_id is None:
             return
-        facts = (await catalog_bundles.facts_of(tx, [product_id])).get(product_id)
-        sequence = await inventory_reading.parent_sequence(tx, product_id)
+        facts = (await bundles.facts_of(tx, [product_id])).get(product_id)
+        sequence = await reading.parent_sequence(tx, product_id)
         if sequence is None or facts is None or facts.kind != "simple":
             return
         if await first_variants.is_marked(tx, product_id):

@@ -13,7 +13,7 @@ from gateway.access import public_read, require
 from gateway.capability import Capability
 from gateway.idempotency import request_key
 from gateway.routing import HoldfastRoute
-from store.commands import Recorded
+from store.kit.commands import Recorded
 
 router = APIRouter(route_class=HoldfastRoute, tags=["catalog"])
 capability = Capability("catalog", "/api/products", router)

@@ -20,8 +20,8 @@ from deployments.catalog.schemas import (
     ProductChanges,
     VariantChanges,
 )
-from store.catalog import Product
-from store.catalog_variants import Variant
+from store.catalog.products import Product
+from store.catalog.variants import Variant
 
 Item = TypeVar("Item", Product, Variant)
 

@@ -12,10 +12,13 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from core.money import from_minor
 from deployments.catalog import fields as f
 from gateway.schemas import Amount, CamelModel, ItemCode, Page, PageQuery, QueryModel
-from store.catalog import Product
-from store.catalog_bundles import MAX_COMPONENTS, Component
-from store.catalog_search import MAX_OPTION_FILTERS
-from store.catalog_variants import Variant
+from store.catalog.bundles import (
+    MAX_COMPONENTS,
+    Component,
+)
+from store.catalog.products import Product
+from store.catalog.search import MAX_OPTION_FILTERS
+from store.catalog.variants import Variant
 
 MAX_VARIANTS = 100
 Sort = Literal["createdAt", "-createdAt", "price", "-price", "name", "-name"]

@@ -46,21 +46,38 @@ from deployments.catalog.schemas import (
     ProductView,
 )
 from gateway.schemas import Envelope, Message, Page, page_of
-from store import (
-    audit,
-    catalog,
-    catalog_bundles,
-    catalog_categories,
-    catalog_search,
-    catalog_variants,
+from store.catalog import (
+    bundles as catalog_bundles,
 )
-from store.catalog import Product
-from store.catalog_bundles import Component
-from store.catalog_search import PRICE_STEPS, Facet, Filters
-from store.catalog_variants import Variant
-from store.commands import Recorded, once
-from store.engine import PUBLIC, Scope, Transaction
-from store.outbox import emit
+from store.catalog import (
+    categories as catalog_categories,
+)
+from store.catalog import (
+    products,
+    search,
+)
+from store.catalog import (
+    variants as catalog_variants,
+)
+from store.catalog.bundles import Component
+from store.catalog.products import Product
+from store.catalog.search import (
+    PRICE_STEPS,
+    Facet,
+    Filters,
+)
+from store.catalog.variants import Variant
+from store.kit import audit
+from store.kit.commands import (
+    Recorded,
+    once,
+)
+from store.kit.engine import (
+    PUBLIC,
+    Scope,
+    Transaction,
+)
+from store.kit.outbox import emit
 
 _AUDITED = (
     "name",
@@ -82,7 +99,7 @@ class Catalog(CatalogService):
     async def page(self, principal: Principal, query: ProductQuery) -> Page[ProductView]:
         own = sees_costs(principal, query.vendor_id)
         async with self._db.transaction(Scope(query.vendor_id) if own else PUBLIC) as tx:
-            found = await catalog_search.search(tx, _filters(query), query.sort, query.span)
+            found = await search.search(tx, _filters(query), query.sort, query.span)
             sizes = await catalog_variants.count_of_products(tx, [one.id for one in found.items])
         return page_of(
             found.map(lambda one: ProductView.of(one, sizes.get(one.id, 0), query.currency))
@@ -90,7 +107,7 @@ class Catalog(CatalogService):
 
     async def facets(self, query: ProductFilters) -> Envelope[Facets]:
         async with self._db.transaction(PUBLIC) as tx:
-            values, counted = await catalog_search.facets(tx, _filters(query))
+            values, counted = await search.facets(tx, _filters(query))
         return Envelope(data=_facets(values, counted))
 
     async def categories(self, vendor_id: UUID | None) -> Envelope[list[CategorySize]]:
@@ -103,12 +120,12 @@ class Catalog(CatalogService):
     ) -> Envelope[ProductDetail]:
         """Raises NotFound for what never was or is deleted."""
         async with self._db.transaction(PUBLIC) as tx:
-            product = found(await catalog.get(tx, product_id))
+            product = found(await products.get(tx, product_id))
             if not sees_costs(principal, product.tenant_id):
                 return await _detail(tx, product, currency)
         # A second look, in which the policies show what it costs.
         async with self._db.transaction(Scope(product.tenant_id)) as tx:
-            return await _detail(tx, found(await catalog.get(tx, product_id)), currency)
+            return await _detail(tx, found(await products.get(tx, product_id)), currency)
 
     async def create(self, principal: Principal, key: RequestKey, body: NewProduct) -> Recorded:
         """Raises Conflict if another product or variant has a SKU or barcode."""
@@ -116,13 +133,13 @@ class Catalog(CatalogService):
         async with self._db.transaction(Scope(tenant)) as tx:
 
             async def work() -> Recorded:
-                await catalog.lock_catalog(tx, tenant)
+                await products.lock_catalog(tx, tenant)
                 author = await self.author(tx, principal, tenant)
                 product = created(body, author)
                 variants = _new_variants(body.variants, product, author)
                 parts = await _parts(tx, tenant, body.components)
                 await categories.ensure(tx, tenant, [product.category], author.now)
-                await catalog.add(tx, [product])
+                await products.add(tx, [product])
                 await catalog_variants.add(tx, variants)
                 await catalog_bundles.put_components(tx, tenant, {product.id: parts})
                 await emit(tx, tenant, product.id, CREATED, event_data(product))
@@ -140,8 +157,8 @@ class Catalog(CatalogService):
         async with self._db.transaction(Scope(tenant)) as tx:
 
             async def work() -> Recorded:
-                await catalog.lock_catalog(tx, tenant)
-                before = found(await catalog.get(tx, product_id))
+                await products.lock_catalog(tx, tenant)
+                before = found(await products.get(tx, product_id))
                 check_version(body.version, before.version, "product")
                 after = changed(before, body, self.now())
                 variants = (await catalog_variants.of_products(tx, [product_id])).get(
@@ -153,7 +170,7 @@ class Catalog(CatalogService):
                     after = replace(before, version=before.version + 1, updated_at=self.now())
                 if after is not before:
                     await categories.ensure(tx, tenant, [after.category], after.updated_at)
-                    await catalog.replace(tx, [after])
+                    await products.replace(tx, [after])
                     data = event_data(after, before)
                     had, has = await _old_and_new_parts(tx, product_id, new_parts)
                     if new_parts is not None:
@@ -172,14 +189,14 @@ class Catalog(CatalogService):
         async with self._db.transaction(Scope(tenant)) as tx:
 
             async def work() -> Recorded:
-                await catalog.lock_catalog(tx, tenant)
-                product = found(await catalog.get(tx, product_id))
+                await products.lock_catalog(tx, tenant)
+                product = found(await products.get(tx, product_id))
                 variants = await catalog_variants.of_products(tx, [product_id])
                 ids = [one.id for one in variants.get(product_id, [])]
                 await check_in_no_bundle(tx, [product_id, *ids])
                 now = self.now()
                 await catalog_variants.remove(tx, ids, now)
-                await catalog.remove(tx, product_id, now)
+                await products.remove(tx, product_id, now)
                 await emit(tx, tenant, product_id, DELETED, event_data(product))
                 await audit.record(tx, tenant, principal, "product.deleted", product_id)
                 return recorded(200, Message(message="Product deleted"))

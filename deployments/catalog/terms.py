@@ -13,8 +13,8 @@ from core.principal import Principal
 from core.request import RequestKey
 from deployments.inventory import service
 from deployments.resources import Resources
-from store import catalog
-from store.engine import Scope
+from store.catalog import products
+from store.kit.engine import Scope
 
 _AT_ONCE = 32
 
@@ -25,7 +25,7 @@ async def discontinue(
     """No new holds on a product, or any of its variants, or a variant that left the catalogue."""
     tenant_id = await shared.owners.of_any(item_id)
     async with shared.db.transaction(Scope(tenant_id)) as tx:
-        items = await catalog.with_variants(tx, [item_id])
+        items = await products.with_variants(tx, [item_id])
     commands = {item: SetItemTerms(item, discontinued=True) for item in items}
     await _send(shared, principal, key, tenant_id, commands)
 
@@ -44,7 +44,7 @@ async def set_backorder(
         return
     tenant_id = principal.tenant_id or await shared.owners.of_any(item_ids[0])
     async with shared.db.transaction(Scope(tenant_id)) as tx:
-        limits = await catalog.backorder_limits(tx, item_ids)
+        limits = await products.backorder_limits(tx, item_ids)
     commands = {
         item: SetItemTerms(item, backorder_limit=limit)
         for item, limit in limits.items()

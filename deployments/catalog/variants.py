@@ -29,12 +29,26 @@ from deployments.catalog.rules import (
 from deployments.catalog.schemas import MAX_VARIANTS, NewVariant, VariantChanges, VariantView
 from deployments.catalog.service import check_in_no_bundle
 from gateway.schemas import Envelope, Message
-from store import audit, catalog, catalog_variants
-from store.catalog import Product
-from store.catalog_variants import Variant
-from store.commands import Recorded, once
-from store.engine import PUBLIC, Database, Scope, Transaction
-from store.outbox import emit
+from store.catalog import (
+    products,
+)
+from store.catalog import (
+    variants as catalog_variants,
+)
+from store.catalog.products import Product
+from store.catalog.variants import Variant
+from store.kit import audit
+from store.kit.commands import (
+    Recorded,
+    once,
+)
+from store.kit.engine import (
+    PUBLIC,
+    Database,
+    Scope,
+    Transaction,
+)
+from store.kit.outbox import emit
 
 _AUDITED = (
     "product_id",
@@ -61,7 +75,7 @@ class Variants(CatalogService):
     ) -> Envelope[list[VariantView]]:
         """By position and then age. Raises NotFound."""
         async with self._db.transaction(PUBLIC) as tx:
-            product = found(await catalog.get(tx, product_id))
+            product = found(await products.get(tx, product_id))
             variants = await catalog_variants.of_products(tx, [product_id])
         if sees_costs(principal, product.tenant_id):
             async with self._db.transaction(Scope(product.tenant_id)) as tx:
@@ -92,8 +106,8 @@ class Variants(CatalogService):
             async with self._db.transaction(Scope(tenant)) as tx:
 
                 async def work() -> Recorded:
-                    await catalog.lock_catalog(tx, tenant)
-                    product = found(await catalog.get(tx, product_id))
+                    await products.lock_catalog(tx, tenant)
+                    product = found(await products.get(tx, product_id))
                     if product.kind == "bundle":
                         raise Conflict("A bundle has no variants.")
                     siblings = (await catalog_variants.of_products(tx, [product_id])).get(
@@ -127,7 +141,7 @@ class Variants(CatalogService):
         async with self._db.transaction(Scope(tenant)) as tx:
 
             async def work() -> Recorded:
-                await catalog.lock_catalog(tx, tenant)
+                await products.lock_catalog(tx, tenant)
                 before, product = await _with_product(tx, variant_id)
                 check_version(body.version, before.version, "variant")
                 after = changed_variant(before, body, product, self.now())
@@ -148,7 +162,7 @@ class Variants(CatalogService):
         async with self._db.transaction(Scope(tenant)) as tx:
 
             async def work() -> Recorded:
-                await catalog.lock_catalog(tx, tenant)
+                await products.lock_catalog(tx, tenant)
                 variant = found(await catalog_variants.get(tx, variant_id), "variant")
                 await check_in_no_bundle(tx, [variant_id])
                 await catalog_variants.remove(tx, [variant_id], self.now())
@@ -170,7 +184,7 @@ async def _note(
 
 async def _with_product(tx: Transaction, variant_id: UUID) -> tuple[Variant, Product]:
     variant = found(await catalog_variants.get(tx, variant_id), "variant")
-    return variant, found(await catalog.get(tx, variant.product_id))
+    return variant, found(await products.get(tx, variant.product_id))
 
 
 async def _check_siblings(tx: Transaction, variant: Variant) -> None:

@@ -11,9 +11,18 @@ from uuid import UUID
 from core.clock import Clock
 from core.errors import ChooseVariant, NotFound
 from deployments.gathering import Gathering
-from store import catalog, catalog_bundles
-from store.catalog_bundles import ItemKind
-from store.engine import PUBLIC, Database, Scope
+from store.catalog import (
+    bundles as catalog_bundles,
+)
+from store.catalog import (
+    products,
+)
+from store.catalog.bundles import ItemKind
+from store.kit.engine import (
+    PUBLIC,
+    Database,
+    Scope,
+)
 
 MAX_REMEMBERED = 200_000
 # So long a product that has got its first variant may go on being stocked itself elsewhere.
@@ -51,7 +60,7 @@ class ProductOwners:
         if (known := self._known.get(product_id)) is not None:
             return known.tenant_id
         async with self._db.transaction(PUBLIC) as tx:
-            tenant_id = await catalog.vendor_of(tx, product_id)
+            tenant_id = await products.vendor_of(tx, product_id)
         if tenant_id is None:
             raise NotFound("There is no such product.")
         return tenant_id

@@ -34,12 +34,22 @@ from deployments.inventory.purchasing_schemas import (
 from deployments.inventory.service import ask, command, tenant_of
 from deployments.resources import Resources
 from gateway.schemas import CamelModel, Envelope, Message
-from store import audit, catalog_bundles
-from store import purchasing as stored
-from store.business import business_currency
-from store.commands import Recorded, once
-from store.engine import Scope, Transaction
-from store.purchasing import SuppliedItem, Supplier
+from store.business.profile import business_currency
+from store.catalog import bundles
+from store.inventory import purchasing as stored
+from store.inventory.purchasing import (
+    SuppliedItem,
+    Supplier,
+)
+from store.kit import audit
+from store.kit.commands import (
+    Recorded,
+    once,
+)
+from store.kit.engine import (
+    Scope,
+    Transaction,
+)
 
 # Of one line of the audit log.
 MOST_DIFFERENCES = 50
@@ -229,7 +239,7 @@ class Purchasing:
 
     async def _check_items(self, tx: Transaction, field: str, item_ids: Sequence[UUID]) -> None:
         """That each is an item which has stock of its own."""
-        facts = await catalog_bundles.facts_of(tx, item_ids)
+        facts = await bundles.facts_of(tx, item_ids)
         for index, item_id in enumerate(item_ids):
             fact = facts.get(item_id)
             if fact is None:

@@ -31,9 +31,9 @@ from gateway.errors import responses
 from gateway.idempotency import request_key
 from gateway.routing import HoldfastRoute
 from gateway.schemas import Envelope, Message, Page, PageQuery, page_of
-from store import purchasing as stored
-from store.commands import Recorded
-from store.engine import Scope
+from store.inventory import purchasing as stored
+from store.kit.commands import Recorded
+from store.kit.engine import Scope
 
 router = APIRouter(route_class=HoldfastRoute, tags=["inventory"])
 

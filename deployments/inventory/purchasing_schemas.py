@@ -14,7 +14,11 @@ from core import moments
 from core.money import from_minor
 from deployments.inventory.schemas import Reference
 from gateway.schemas import Amount, CamelModel, Moment, PageQuery
-from store.purchasing import MAX_SUPPLIED_ITEMS, SuppliedItem, Supplier
+from store.inventory.purchasing import (
+    MAX_SUPPLIED_ITEMS,
+    SuppliedItem,
+    Supplier,
+)
 
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 LeadTime = Annotated[int, Field(ge=0, le=3_650, description="From order to delivery, in days")]

@@ -32,9 +32,12 @@ from gateway.errors import responses
 from gateway.idempotency import request_key
 from gateway.routing import HoldfastRoute
 from gateway.schemas import Envelope, Page, page_of
-from store import inventory_reading as stored
-from store.engine import PUBLIC, Scope
-from store.paging import Row
+from store.inventory import reading as stored
+from store.kit.engine import (
+    PUBLIC,
+    Scope,
+)
+from store.kit.paging import Row
 
 router = APIRouter(route_class=HoldfastRoute, tags=["inventory"])
 capability = Capability("inventory", "/api/inventory", router)

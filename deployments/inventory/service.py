@@ -39,9 +39,9 @@ from deployments.catalog.bundles import available, expanded
 from deployments.desk import Draft, Receipts
 from deployments.inventory import schemas as s
 from deployments.resources import Resources
-from store import catalog_bundles
-from store.catalog_bundles import Component
-from store.engine import Scope
+from store.catalog import bundles as catalog_bundles
+from store.catalog.bundles import Component
+from store.kit.engine import Scope
 
 R = TypeVar("R", bound=Reply)
 

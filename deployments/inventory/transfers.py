@@ -33,9 +33,9 @@ from gateway.errors import responses
 from gateway.idempotency import request_key
 from gateway.routing import HoldfastRoute
 from gateway.schemas import Envelope, Page, page_of
-from store import transfers as stored
-from store.engine import Scope
-from store.paging import Row
+from store.inventory import transfers as stored
+from store.kit.engine import Scope
+from store.kit.paging import Row
 
 router = APIRouter(route_class=HoldfastRoute, tags=["inventory"])
 

@@ -25,10 +25,18 @@ from deployments.resources import Resources, Shared
 from gateway.answers import recorded, response
 from gateway.errors import responses
 from gateway.schemas import Envelope, Page, page_of
-from store import audit, card_refunds
-from store.cards import CardPayment
-from store.commands import Recorded, answered, once
-from store.engine import Scope, Transaction
+from store.kit import audit
+from store.kit.commands import (
+    Recorded,
+    answered,
+    once,
+)
+from store.kit.engine import (
+    Scope,
+    Transaction,
+)
+from store.pos import card_refunds
+from store.pos.cards import CardPayment
 
 RefundId = Annotated[UUID, Path(alias="refundId")]
 

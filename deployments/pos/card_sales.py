@@ -35,9 +35,21 @@ from core.errors import IdempotencyMismatch
 from core.request import RequestKey
 from core.telemetry import get_logger
 from deployments.pos.provider import CardProvider, Charge, RefundRefused, Verdict
-from store import card_refunds, cards, pos_reading
-from store.cards import CardCharge, CardPayment, Work
-from store.engine import Database, Scope, Transaction
+from store.kit.engine import (
+    Database,
+    Scope,
+    Transaction,
+)
+from store.pos import (
+    card_refunds,
+    cards,
+    reading,
+)
+from store.pos.cards import (
+    CardCharge,
+    CardPayment,
+    Work,
+)
 
 CHARGE_TIMEOUT_SECONDS = 5.0
 CLAIM_SECONDS = 30.0
@@ -295,7 +307,7 @@ class CardSales:
 
     async def _is_sold(self, payment: CardPayment) -> bool:
         async with self._db.transaction(Scope(payment.tenant_id)) as tx:
-            return await pos_reading.sale(tx, payment.sale_id) is not None
+            return await reading.sale(tx, payment.sale_id) is not None
 
     async def _advance(
         self, payment: CardPayment, status: str, problem: str | None = None

@@ -28,10 +28,16 @@ from deployments.resources import Resources
 from gateway.answers import recorded
 from gateway.errors import Problem, document
 from gateway.schemas import Envelope
-from store import catalog_bundles, members, pos_reading
-from store.catalog_bundles import SaleItem
-from store.commands import Recorded, answered, once
-from store.engine import Scope
+from store.catalog import bundles
+from store.catalog.bundles import SaleItem
+from store.kit.commands import (
+    Recorded,
+    answered,
+    once,
+)
+from store.kit.engine import Scope
+from store.people import members
+from store.pos import reading
 
 # A register may round tax in another way, by less than a unit per line.
 MAX_TAX_OFF_MINOR = 1
@@ -73,7 +79,7 @@ class Upload:
                 return before
             sales = [entry for entry in entries if isinstance(entry, OfflineSale)]
             ids = {sale_id(tenant_id, sale.client_sale_id) for sale in sales}
-            uploaded = await pos_reading.uploaded(tx, ids)
+            uploaded = await reading.uploaded(tx, ids)
             cashiers = {sale.cashier_id for sale in sales if sale.cashier_id is not None}
             staff = await members.among(tx, cashiers)
         known = _Known(uploaded, staff, await self._goods(tenant_id, sales))
@@ -115,7 +121,7 @@ class Upload:
 
     async def _gone(self, tenant_id: UUID, ids: Sequence[Any]) -> dict[Name, SaleItem]:
         async with self.shared.db.lookup(Scope(tenant_id)) as lookup:
-            items = await catalog_bundles.sale_items(lookup, ids, deleted=True)
+            items = await bundles.sale_items(lookup, ids, deleted=True)
         return {("id", item.item_id): item for item in items}
 
     async def _outcome(

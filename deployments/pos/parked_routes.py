@@ -20,9 +20,13 @@ from deployments.pos.router import Key, Till, router
 from deployments.resources import Resources, Shared
 from gateway.errors import responses
 from gateway.schemas import Envelope, Message, Page, page_of
-from store import locations, pos_reading
-from store.commands import Recorded, once
-from store.engine import Scope
+from store.business import locations
+from store.kit.commands import (
+    Recorded,
+    once,
+)
+from store.kit.engine import Scope
+from store.pos import reading
 
 ParkedId = Annotated[UUID, Path(alias="parkedId")]
 
@@ -51,7 +55,7 @@ async def park(shared: Shared, principal: Till, key: Key, body: s.ParkBody) -> R
         async def work() -> Recorded:
             if place != tenant_id and place not in await locations.live_ids(tx):
                 raise NotFound(f"There is no location {place} here.")
-            made = await pos_reading.park(tx, row)
+            made = await reading.park(tx, row)
             if made is None:
                 raise TooManyParked
             return _recorded(201, Envelope(data=_parked(made)))
@@ -65,7 +69,7 @@ async def list_parked(
 ) -> Page[a.ParkedOut]:
     """Baskets put aside, oldest first."""
     async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
-        found = await pos_reading.parked(tx, query.location_id, query.span)
+        found = await reading.parked(tx, query.location_id, query.span)
     return page_of(found.map(_parked))
 
 
@@ -96,7 +100,7 @@ async def _taken(
     async with shared.db.transaction(Scope(tenant_id)) as tx:
 
         async def work() -> Recorded:
-            row = await pos_reading.unpark(tx, parked_id)
+            row = await reading.unpark(tx, parked_id)
             if row is None:
                 raise NotFound("There is no such parked sale here.")
             return _recorded(200, said or Envelope(data=_parked(row)))

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from deployments.gathering import Gathering
-from store.business import TillTerms
-from store.catalog_bundles import SaleItem
-from store.engine import Database
-from store.till_prices import till_prices
+from store.business.profile import TillTerms
+from store.catalog.bundles import SaleItem
+from store.kit.engine import Database
+from store.pos.till_prices import till_prices
 
 # The kind of name (id, sku or barcode), and the name.
 Name = tuple[str, object]

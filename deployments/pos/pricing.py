@@ -19,8 +19,8 @@ from core.money import to_minor
 from deployments.pos import schemas as s
 from deployments.pos.errors import CurrencyMismatch
 from deployments.pos.price_book import Name
-from store.business import TillTerms
-from store.catalog_bundles import SaleItem
+from store.business.profile import TillTerms
+from store.catalog.bundles import SaleItem
 
 MAX_TAKEN = 1_000_000
 _NONE: Mapping[int, SaleLine] = {}

@@ -6,8 +6,11 @@ import asyncio
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from store import cards
-from store.engine import Database, Scope
+from store.kit.engine import (
+    Database,
+    Scope,
+)
+from store.pos import cards
 
 SLOW_SECONDS = 2.0
 SILENCE_SECONDS = 3_600.0

@@ -36,8 +36,8 @@ from deployments.pos.selling import terms_at
 from deployments.resources import Resources, Shared
 from gateway.errors import responses
 from gateway.schemas import Envelope, Message, Page, PageQuery, page_of
-from store import pos_reading
-from store.engine import Scope
+from store.kit.engine import Scope
+from store.pos import reading
 
 
 @router.post("/registers", status_code=201, responses=responses(NotFound))
@@ -54,7 +54,7 @@ async def list_registers(
 ) -> Page[a.RegisterOut]:
     """The business's registers, by name."""
     async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
-        found = await pos_reading.registers(tx, query.location_id, query.span)
+        found = await reading.registers(tx, query.location_id, query.span)
     return page_of(found.map(records.register))
 
 
@@ -166,7 +166,7 @@ async def list_shifts(
     """A register's shifts, latest first; a cashier sees their own."""
     await _state(shared, principal, register_id)
     async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
-        found = await pos_reading.shifts(tx, register_id, own_eyes(principal), query.span)
+        found = await reading.shifts(tx, register_id, own_eyes(principal), query.span)
     return page_of(found.map(records.shift_row))
 
 
@@ -174,7 +174,7 @@ async def list_shifts(
 async def shift_report(shared: Shared, principal: Till, shift_id: ShiftId) -> Envelope[a.ReportOut]:
     """The Z report of a closed shift, as it was; the X report of an open one."""
     async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
-        row = await pos_reading.shift(tx, shift_id)
+        row = await reading.shift(tx, shift_id)
     if row is None or own_eyes(principal) not in (None, row["opened_by"]):
         raise NotFound("There is no such shift here.")
     return Envelope(data=records.report(row))
@@ -189,10 +189,10 @@ async def list_cash_movements(
 ) -> Page[a.CashMovementOut]:
     """The drawer's book of a shift beside its sales, in order; a cashier's own only."""
     async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
-        shift = await pos_reading.shift(tx, shift_id)
+        shift = await reading.shift(tx, shift_id)
         if shift is None or own_eyes(principal) not in (None, shift["opened_by"]):
             raise NotFound("There is no such shift here.")
-        found = await pos_reading.cash_movements(tx, shift_id, query.span)
+        found = await reading.cash_movements(tx, shift_id, query.span)
     return page_of(found.map(lambda row: records.cash_movement(row, shift["currency"])))
 
 

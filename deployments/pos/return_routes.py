@@ -35,8 +35,8 @@ from deployments.pos.router import (
 from deployments.resources import Resources, Shared
 from gateway.errors import responses
 from gateway.schemas import Envelope, Page, PageQuery, page_of
-from store import pos_reading
-from store.engine import Scope
+from store.kit.engine import Scope
+from store.pos import reading
 
 RETURNING = responses(
     NotFound,
@@ -102,7 +102,7 @@ async def void(
 
     async def draft() -> t.Return:
         async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
-            found = await pos_reading.sale(tx, sale_id)
+            found = await reading.sale(tx, sale_id)
         if found is None:
             raise NotFound("There is no such sale here.")
         register_id = found[0]["register_id"]
@@ -146,9 +146,9 @@ async def list_returns(
 ) -> Page[a.ReturnOut]:
     """What has come back of a sale, oldest first."""
     async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
-        if await pos_reading.sale(tx, sale_id, own_eyes(principal)) is None:
+        if await reading.sale(tx, sale_id, own_eyes(principal)) is None:
             raise NotFound("There is no such sale here.")
-        found = await pos_reading.returns_of(tx, sale_id, query.span)
+        found = await reading.returns_of(tx, sale_id, query.span)
     return page_of(found.map(lambda one: records.returned(*one)))
 
 
@@ -160,7 +160,7 @@ async def get_return(shared: Shared, principal: Till, return_id: ReturnId) -> En
 
 async def read_return(shared: Resources, principal: Principal, return_id: UUID) -> a.ReturnOut:
     async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
-        found = await pos_reading.returned(tx, return_id)
+        found = await reading.returned(tx, return_id)
     if found is None or own_eyes(principal) not in (None, found[0]["created_by"]):
         raise NotFound("There is no such return here.")
     return records.returned(*found)

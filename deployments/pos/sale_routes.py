@@ -35,9 +35,9 @@ from deployments.pos.router import (
 from deployments.resources import Resources, Shared
 from gateway.errors import responses
 from gateway.schemas import Envelope, Page, page_of
-from store import pos_reading
-from store.cards import CardPayment
-from store.engine import Scope
+from store.kit.engine import Scope
+from store.pos import reading
+from store.pos.cards import CardPayment
 
 CARD_PAYMENTS = "/api/pos/card-payments"
 _MADE: dict[int | str, dict[str, Any]] = {
@@ -126,7 +126,7 @@ async def list_sales(
         zone = ZoneInfo(terms.time_zone)
         since = datetime.combine(query.date, time.min, zone)
         until = datetime.combine(query.date + timedelta(days=1), time.min, zone)
-    filters = pos_reading.SaleFilters(
+    filters = reading.SaleFilters(
         query.location_id,
         query.register_id,
         query.shift_id,
@@ -138,7 +138,7 @@ async def list_sales(
         query.offline,
     )
     async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
-        found = await pos_reading.sales(tx, filters, query.span)
+        found = await reading.sales(tx, filters, query.span)
     return page_of(found.map(records.sale_row))
 
 
@@ -192,7 +192,7 @@ async def settled(shared: Resources, payment: CardPayment) -> Envelope[a.SaleOut
     CardDeclined, SaleNotCompleted."""
     if payment.status == "completed":
         async with shared.db.transaction(Scope(payment.tenant_id)) as tx:
-            found = await pos_reading.sale(tx, payment.sale_id)
+            found = await reading.sale(tx, payment.sale_id)
         if found is None:
             raise RuntimeError("a completed payment has a sale")
         return Envelope(data=records.sale(*found))
@@ -232,7 +232,7 @@ async def read_sale(
     shared: Resources, principal: Principal, sale_id: UUID, query: s.ReceiptNumberQuery
 ) -> a.SaleOut:
     async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
-        found = await pos_reading.sale(tx, sale_id, own_eyes(principal), query.receipt_number)
+        found = await reading.sale(tx, sale_id, own_eyes(principal), query.receipt_number)
     if found is None:
         raise NotFound("There is no such sale here.")
     return records.sale(*found)

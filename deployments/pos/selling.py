@@ -27,9 +27,9 @@ from deployments.pos.errors import CardsOff, TotalChanged
 from deployments.pos.gift_cards import NO_CARD, SoldCard
 from deployments.pos.pricing import Ticket, priced
 from deployments.resources import Resources
-from store import business
-from store.business import TillTerms
-from store.engine import Scope
+from store.business import profile
+from store.business.profile import TillTerms
+from store.kit.engine import Scope
 
 SaleDraft = Callable[[], Awaitable[t.Sell]]
 
@@ -88,7 +88,7 @@ async def basket_ticket(
 async def terms_at(shared: Resources, tenant_id: UUID, location_id: UUID) -> TillTerms:
     """What holds at a location now. Raises NotFound."""
     async with shared.db.lookup(Scope(tenant_id)) as lookup:
-        terms = await business.till_terms(lookup, location_id)
+        terms = await profile.till_terms(lookup, location_id)
     if terms is None:
         raise NotFound("There is no such location here.")
     return terms

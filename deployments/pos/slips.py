@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from core.money import exponent
 from deployments.pos import answers as a
-from store.business import TillTerms
+from store.business.profile import TillTerms
 
 COLUMNS = 42
 _PAPER_MM, _MARGIN_MM, _LINE_MM = 80.0, 4.0, 4.2

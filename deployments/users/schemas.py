@@ -9,7 +9,11 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from gateway.schemas import CamelModel, PageQuery
-from store.users import Address, Listed, Profile
+from store.people.profiles import (
+    Address,
+    Listed,
+    Profile,
+)
 
 Theme = Literal["light", "dark", "system"]
 AccountRole = Literal["customer", "vendor", "admin"]

@@ -16,12 +16,27 @@ from deployments.users.schemas import AccountOut, AddressOut, ProfileOut, UserQu
 from gateway.answers import recorded
 from gateway.edge import Edge
 from gateway.schemas import Envelope, Message
-from store import access_keys, audit, sessions, users
-from store.audit import Entry, Filters
-from store.commands import Recorded, once
-from store.engine import Database, Scope, Transaction
-from store.outbox import emit
-from store.users import Listed
+from store.kit import audit
+from store.kit.audit import (
+    Entry,
+    Filters,
+)
+from store.kit.commands import (
+    Recorded,
+    once,
+)
+from store.kit.engine import (
+    Database,
+    Scope,
+    Transaction,
+)
+from store.kit.outbox import emit
+from store.people import (
+    access_keys,
+    profiles,
+    sessions,
+)
+from store.people.profiles import Listed
 
 DISABLED = "auth.user.disabled.v1"
 ENABLED = "auth.user.enabled.v1"
@@ -30,7 +45,7 @@ ROLE_CHANGED = "auth.user.role_changed.v1"
 
 class TooManyAddresses(Conflict):
     code, title = "too_many_addresses", "Too many addresses"
-    default_detail = f"At most {users.MOST_ADDRESSES} addresses can be kept."
+    default_detail = f"At most {profiles.MOST_ADDRESSES} addresses can be kept."
 
 
 class NotYourself(Conflict):
@@ -50,7 +65,7 @@ async def change_profile(
 
     async def work(tx: Transaction, user_id: UUID) -> Recorded:
         if values:
-            await users.save_profile(tx, user_id, values)
+            await profiles.save_profile(tx, user_id, values)
         return recorded(200, Envelope(data=await _profile(tx, user_id)))
 
     return await _change(db, principal, key, work)
@@ -58,7 +73,7 @@ async def change_profile(
 
 async def addresses(db: Database, principal: Principal) -> list[AddressOut]:
     async with db.transaction(_own(principal)) as tx:
-        return [AddressOut.of(one) for one in await users.addresses_of(tx, UUID(principal.id))]
+        return [AddressOut.of(one) for one in await profiles.addresses_of(tx, UUID(principal.id))]
 
 
 async def add_address(
@@ -67,13 +82,13 @@ async def add_address(
     """The first address is the default one, whatever it says. Raises TooManyAddresses."""
 
     async def work(tx: Transaction, user_id: UUID) -> Recorded:
-        present = await users.addresses_of(tx, user_id)
-        if len(present) >= users.MOST_ADDRESSES:
+        present = await profiles.addresses_of(tx, user_id)
+        if len(present) >= profiles.MOST_ADDRESSES:
             raise TooManyAddresses
         given = values | ({} if present else {"is_default": True})
         if given.get("is_default"):
-            await users.clear_default(tx, user_id)
-        made = await users.add_address(tx, user_id, uuid7(), given)
+            await profiles.clear_default(tx, user_id)
+        made = await profiles.add_address(tx, user_id, uuid7(), given)
         return recorded(201, Envelope(data=AddressOut.of(made)))
 
     return await _change(db, principal, key, work)
@@ -86,8 +101,8 @@ async def change_address(
 
     async def work(tx: Transaction, user_id: UUID) -> Recorded:
         if values.get("is_default"):
-            await users.clear_default(tx, user_id)
-        after = await users.change_address(tx, user_id, address_id, values)
+            await profiles.clear_default(tx, user_id)
+        after = await profiles.change_address(tx, user_id, address_id, values)
         if after is None:
             raise NotFound("You have no such address.")
         return recorded(200, Envelope(data=AddressOut.of(after)))
@@ -101,12 +116,12 @@ async def remove_address(
     """In the place of a default one the oldest left is it. Raises NotFound."""
 
     async def work(tx: Transaction, user_id: UUID) -> Recorded:
-        gone = await users.remove_address(tx, user_id, address_id)
+        gone = await profiles.remove_address(tx, user_id, address_id)
         if gone is None:
             raise NotFound("You have no such address.")
-        left = await users.addresses_of(tx, user_id)
+        left = await profiles.addresses_of(tx, user_id)
         if gone.is_default and left:
-            await users.change_address(tx, user_id, left[0].id, {"is_default": True})
+            await profiles.change_address(tx, user_id, left[0].id, {"is_default": True})
         return recorded(200, Message(message="Address deleted"))
 
     return await _change(db, principal, key, work)
@@ -114,7 +129,7 @@ async def remove_address(
 
 async def people(db: Database, query: UserQuery) -> Part[AccountOut]:
     async with db.transaction(Scope()) as tx:
-        found = await users.people(
+        found = await profiles.people(
             tx, query.span, words=query.q, role=query.role, disabled=query.disabled
         )
     return found.map(AccountOut.of)
@@ -123,7 +138,7 @@ async def people(db: Database, query: UserQuery) -> Part[AccountOut]:
 async def account(db: Database, user_id: UUID) -> AccountOut:
     """Raises NotFound."""
     async with db.transaction(Scope()) as tx:
-        return AccountOut.of(_found(await users.get(tx, user_id)))
+        return AccountOut.of(_found(await profiles.get(tx, user_id)))
 
 
 async def admin_log(
@@ -152,7 +167,7 @@ async def set_disabled(
     async def work(tx: Transaction, before: Listed) -> bool:
         if (before.disabled_at is not None) is disabled:
             return False
-        await users.set_disabled(tx, user_id, disabled=disabled)
+        await profiles.set_disabled(tx, user_id, disabled=disabled)
         action = "user.disabled" if disabled else "user.enabled"
         await audit.record(tx, UUID(principal.id), principal, action, user_id)
         event = DISABLED if disabled else ENABLED
@@ -171,7 +186,7 @@ async def set_role(
     async def work(tx: Transaction, before: Listed) -> bool:
         if before.role == role:
             return False
-        await users.set_role(tx, user_id, role)
+        await profiles.set_role(tx, user_id, role)
         changes = {"role": (before.role, role)}
         await audit.record(tx, UUID(principal.id), principal, "user.role_changed", user_id, changes)
         data = {"userId": str(user_id), "role": role}
@@ -199,14 +214,14 @@ async def _govern(
         # An admin who was demoted a moment ago is none, whatever the token says. Locked in the
         # order of their ids, so that of two who demote each other one comes second.
         first, second = sorted((UUID(principal.id), user_id))
-        people = {one: await users.lock(tx, one) for one in (first, second)}
+        people = {one: await profiles.lock(tx, one) for one in (first, second)}
         actor, subject = people[UUID(principal.id)], _found(people[user_id])
         if actor is None or actor.role != Role.ADMIN or actor.disabled_at is not None:
             raise Forbidden("You are no administrator any more.")
         if await work(tx, subject):
             ended.extend(await sessions.end_where(tx, user_id=user_id))
             ended.extend(await access_keys.end_of(tx, user_id))
-        return recorded(200, Envelope(data=AccountOut.of(_found(await users.get(tx, user_id)))))
+        return recorded(200, Envelope(data=AccountOut.of(_found(await profiles.get(tx, user_id)))))
 
     # The log is the admin's, and what is changed that person's.
     async with db.transaction(Scope(UUID(principal.id), user_id)) as tx:
@@ -226,7 +241,7 @@ async def _change(
     user_id = UUID(principal.id)
 
     async def whole() -> Recorded:
-        if await users.lock(tx, user_id) is None:
+        if await profiles.lock(tx, user_id) is None:
             raise Unauthenticated("The account is closed.")
         return await work(tx, user_id)
 
@@ -235,8 +250,8 @@ async def _change(
 
 
 async def _profile(tx: Transaction, user_id: UUID) -> ProfileOut:
-    found = await users.profile(tx, user_id)
-    return ProfileOut.of(user_id, found, await users.addresses_of(tx, user_id))
+    found = await profiles.profile(tx, user_id)
+    return ProfileOut.of(user_id, found, await profiles.addresses_of(tx, user_id))
 
 
 def _own(principal: Principal) -> Scope:

@@ -1,10 +1,10 @@
-"""Alembic's entry: runs migrations over the connection that `store.migrate` hands it."""
+"""Alembic's entry: runs migrations over the connection that `store.kit.migrate` hands it."""
 
 from __future__ import annotations
 
 from alembic import context
 
-from store.migrate import all_tables
+from store.kit.migrate import all_tables
 
 context.configure(
     connection=context.config.attributes["connection"],

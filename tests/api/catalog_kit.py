@@ -18,7 +18,7 @@ from core.settings import Settings
 from deployments.catalog.routes import capability
 from gateway.app import create_app
 from gateway.capability import Capability
-from store.engine import Scope
+from store.kit.engine import Scope
 from tests.api.harness import InProcess
 
 NEW_BUSINESS = text("INSERT INTO businesses (id, name, currency) VALUES (:id, 'Shop', 'GBP')")

@@ -26,8 +26,11 @@ from gateway.capability import Capability
 from gateway.edge import Edge
 from gateway.passwords import Passwords
 from gateway.rate_limit import Limits
-from store.engine import Database, open_transactions
-from store.redis import Redis
+from store.kit.engine import (
+    Database,
+    open_transactions,
+)
+from store.kit.redis import Redis
 from tests.runtime.kit import Cluster, Urls
 
 BASE = (meta.capability, auth)

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from deployments.auth import service as accounts
-from store.engine import Scope
+from store.kit.engine import Scope
 from tests.api.harness import Served
 from tests.api.members_kit import call
 from tests.api.people import PASSWORD, Session, new_address, session_of

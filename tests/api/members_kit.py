@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from deployments.auth.mails import invitation_mail
 from deployments.business.routes import capability as business
-from store.engine import Scope
+from store.kit.engine import Scope
 from tests.api.harness import BASE, Served
 from tests.api.people import PASSWORD, Session, new_address
 

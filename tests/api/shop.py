@@ -15,7 +15,7 @@ import httpx2
 from core.ids import uuid7
 from core.principal import Role
 from gateway.errors import PROBLEM_JSON
-from store.migrate import all_tables
+from store.kit.migrate import all_tables
 from tests.stack import Stack
 
 _NEW_BUSINESS = "INSERT INTO businesses (id, name, currency) VALUES ($1, 'Shop', 'GBP')"

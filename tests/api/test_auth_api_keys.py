@@ -13,7 +13,10 @@ import pytest
 import pytest_asyncio
 
 from core.ids import uuid7
-from store import access_keys, sessions
+from store.people import (
+    access_keys,
+    sessions,
+)
 from tests.api.cases import ROUTES
 from tests.api.harness import Served, serving
 from tests.api.key_endings import (

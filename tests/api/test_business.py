@@ -16,7 +16,7 @@ from core.principal import Role
 from deployments.business.routes import capability as business
 from deployments.catalog.routes import capability as catalog
 from deployments.inventory.routes import capability as inventory
-from store.engine import Scope
+from store.kit.engine import Scope
 from tests.api.harness import BASE, Served, serving
 from tests.api.people import Session, bearer, login, me, refresh, session, turned_away
 

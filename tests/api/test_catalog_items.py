@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from core.principal import MANAGEMENT, Role
 from core.settings import Settings
-from store.engine import Scope
+from store.kit.engine import Scope
 from tests.api.catalog_kit import Kit, Shop, running_kit
 from tests.api.test_catalog import anyone, as_role, names, new_shop
 

@@ -17,8 +17,8 @@ from core.settings import Settings
 from deployments.catalog import parents, variants
 from deployments.catalog.routes import capability as catalog
 from deployments.inventory.routes import capability as inventory
-from store.commands import Recorded
-from store.engine import Scope
+from store.kit.commands import Recorded
+from store.kit.engine import Scope
 from tests.api.catalog_kit import Kit, caller, running_kit
 
 SMALL = {"options": {"size": "S"}}

@@ -27,13 +27,13 @@ from core.principal import Role
 from core.settings import Settings
 from deployments.capabilities import CAPABILITIES
 from gateway.schemas import Page
-from store import paging
-from store.auth import MOST_MEMBERSHIPS
-from store.engine import PUBLIC
-from store.purchasing import MAX_SUPPLIED_ITEMS
-from store.servers import prepare
-from store.sessions import MOST_LISTED
-from store.users import MOST_ADDRESSES
+from store.inventory.purchasing import MAX_SUPPLIED_ITEMS
+from store.kit import paging
+from store.kit.engine import PUBLIC
+from store.kit.servers import prepare
+from store.people.profiles import MOST_ADDRESSES
+from store.people.sessions import MOST_LISTED
+from store.people.users import MOST_MEMBERSHIPS
 from tests.api.harness import Served, serving
 from tests.api.people import bearer
 

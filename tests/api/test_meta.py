@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from core.settings import Settings
 from deployments import meta
 from store.embedded import space
-from store.metrics import MetricsPublisher
+from store.kit.metrics import MetricsPublisher
 from tests.api.harness import serving
 
 

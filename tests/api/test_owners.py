@@ -12,9 +12,9 @@ import pytest
 from core.clock import SystemClock
 from core.errors import NotFound
 from deployments.inventory.owners import ProductOwners
-from store import catalog_bundles
-from store.catalog_bundles import ItemOwner
-from store.engine import Database
+from store.catalog import bundles
+from store.catalog.bundles import ItemOwner
+from store.kit.engine import Database
 from tests.api.shop import Shop
 
 
@@ -22,13 +22,13 @@ from tests.api.shop import Shop
 def queries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many products each query was about."""
     asked: list[int] = []
-    owners_of = catalog_bundles.owners_of
+    owners_of = bundles.owners_of
 
     async def counted(lookup: Any, product_ids: Collection[UUID]) -> dict[UUID, ItemOwner]:
         asked.append(len(product_ids))
         return await owners_of(lookup, product_ids)
 
-    monkeypatch.setattr(catalog_bundles, "owners_of", counted)
+    monkeypatch.setattr(bundles, "owners_of", counted)
     return asked
 
 

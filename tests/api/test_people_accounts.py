@@ -19,8 +19,15 @@ from core.settings import Settings
 from deployments.auth import passwords
 from gateway import keys
 from gateway.links import Links, parse
-from store import auth, password_resets, sessions
-from store.engine import Database, Scope
+from store.kit.engine import (
+    Database,
+    Scope,
+)
+from store.people import (
+    password_resets,
+    sessions,
+    users,
+)
 from tests.api.harness import Served, serving
 from tests.api.members_kit import mailed as mailed_link
 from tests.api.people import (
@@ -150,9 +157,9 @@ async def test_sign_in_waits_for_a_change_under_way(served: Served, ann: Session
     """The same in slow motion: the change has not committed when the sign-in comes to its end."""
     email, db = ann.user["email"], served.resources.db
     async with db.transaction(Scope()) as tx:
-        user = await auth.user_by_email(tx, email)
+        user = await users.user_by_email(tx, email)
         assert user is not None
-        await auth.set_password_hash(tx, user.id, user.password_hash + "x")
+        await users.set_password_hash(tx, user.id, user.password_hash + "x")
         await sessions.end_where(tx, user_id=user.id)
         pending = asyncio.create_task(login(served.http, email))
         await asyncio.sleep(0.7)

@@ -14,8 +14,8 @@ import pytest_asyncio
 
 from actors.till import sell
 from core.principal import Role
-from store.business import open_business
-from store.engine import Scope
+from store.business.profile import open_business
+from store.kit.engine import Scope
 from tests.api.harness import Served
 from tests.api.offline_kit import ROUTE, ago, close, offline, refused, upload
 from tests.api.shop import done, problem

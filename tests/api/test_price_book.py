@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from deployments.pos import price_book
-from store.till_prices import TillPrices
+from store.pos.till_prices import TillPrices
 from tests.api.harness import Served
 from tests.api.shop import done, problem
 from tests.api.till_kit import TillShop, new_till_shop

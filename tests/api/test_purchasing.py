@@ -11,7 +11,7 @@ import pytest_asyncio
 from sqlalchemy import text
 
 from core.principal import Role
-from store.engine import Scope
+from store.kit.engine import Scope
 from tests.api.harness import Served
 from tests.api.shop import done, problem
 from tests.api.till_kit import TillShop, new_till_shop

@@ -15,8 +15,8 @@ from core.ids import uuid7
 from core.principal import Role
 from core.settings import Settings
 from deployments.capabilities import CAPABILITIES
-from store.business import open_business
-from store.engine import Scope
+from store.business.profile import open_business
+from store.kit.engine import Scope
 from tests.api.harness import Served, serving
 from tests.api.people import bearer
 from tests.api.shop import done

@@ -15,8 +15,8 @@ import psutil
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from store.connect import OF_THE_CONNECTION
 from store.embedded.leftovers import is_alive, signal_process
+from store.kit.connect import OF_THE_CONNECTION
 from tests.stack import Stack
 
 STOPPED_SECONDS = 7.0  # longer than a lease

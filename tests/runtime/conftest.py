@@ -16,7 +16,7 @@ import pytest_asyncio
 import structlog
 
 from core.settings import Settings
-from store import migrate
+from store.kit import migrate
 from tests.conftest import fresh_settings
 from tests.runtime.kit import SHARDS, Urls
 from tests.runtime.own_server import OwnServer

@@ -15,9 +15,12 @@ import pytest
 from actors.runtime.upkeep import birth_of, end_processes, is_running, machine_id
 from actors.stock import model as m
 from core.ids import uuid7
-from store import leases
-from store.journal import HostStore
-from store.leases import LEASE_SECONDS, Incarnation
+from store.hosts import leases
+from store.hosts.journal import HostStore
+from store.hosts.leases import (
+    LEASE_SECONDS,
+    Incarnation,
+)
 from tests.runtime.audit import audit
 from tests.runtime.clients import Shop
 from tests.runtime.conftest import PATIENCE

@@ -27,10 +27,16 @@ from core.errors import Unavailable
 from core.ids import uuid7
 from deployments.meta import Degraded
 from deployments.resources import _keeper_is_at_work, _shards_have_owners
-from store import leases, wishes
-from store.engine import Database, Scope
-from store.journal import OutcomeUnknown
-from store.keeping import KeeperStore
+from store.hosts import (
+    leases,
+    wishes,
+)
+from store.hosts.journal import OutcomeUnknown
+from store.hosts.keeping import KeeperStore
+from store.kit.engine import (
+    Database,
+    Scope,
+)
 from tests.runtime.audit import audit
 from tests.runtime.clients import Shop
 from tests.runtime.conftest import LONG

@@ -19,8 +19,8 @@ from actors.runtime.wire import Outcome, shard_of
 from actors.stock import model as m
 from core.errors import Unavailable
 from core.ids import uuid7
-from store.journal import OutcomeUnknown
-from store.leases import Shard
+from store.hosts.journal import OutcomeUnknown
+from store.hosts.leases import Shard
 from tests.runtime import sabotage
 from tests.runtime.audit import audit
 from tests.runtime.clients import Shop

@@ -31,8 +31,8 @@ from core.ids import uuid7
 from core.principal import Role
 from core.settings import Settings
 from deployments.capabilities import CAPABILITIES
-from store import migrate
 from store.embedded.postgres import _BINARIES
+from store.kit import migrate
 from tests.api.cases import ROUTES
 from tests.api.harness import serving
 from tests.promises import Tally

@@ -15,9 +15,13 @@ import pytest
 
 from actors.stock import model as m
 from core.settings import Settings
-from store import leases, migrate
-from store.engine import Database, Scope
-from store.keeping import KeeperStore
+from store.hosts import leases
+from store.hosts.keeping import KeeperStore
+from store.kit import migrate
+from store.kit.engine import (
+    Database,
+    Scope,
+)
 from tests.runtime.clients import Shop
 from tests.runtime.kit import Cluster, Urls, running
 from tests.store.test_migrate import fresh

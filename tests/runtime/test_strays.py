@@ -14,8 +14,8 @@ import pytest
 from actors.runtime.strays import end_strays
 from actors.runtime.upkeep import birth_of
 from core.ids import uuid7
-from store import leases
-from store.leases import Incarnation
+from store.hosts import leases
+from store.hosts.leases import Incarnation
 from tests.runtime.kit import Urls
 
 MACHINE = "this machine"

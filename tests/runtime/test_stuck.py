@@ -14,7 +14,7 @@ import asyncpg
 import psutil
 import pytest
 
-from store.leases import LEASE_SECONDS
+from store.hosts.leases import LEASE_SECONDS
 from tests.promises import Tally
 from tests.runtime.audit import audit
 from tests.runtime.clients import Shop

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import asyncpg
 
 from actors.stock import model as m
-from store.journal import Line
-from store.leases import LEASE_SECONDS
+from store.hosts.journal import Line
+from store.hosts.leases import LEASE_SECONDS
 from tests.runtime.clients import Shop
 from tests.runtime.conftest import PATIENCE
 from tests.runtime.kit import Cluster, Urls, running

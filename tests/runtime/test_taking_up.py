@@ -15,9 +15,9 @@ import pytest
 from actors.runtime import ownership
 from actors.stock import model as m
 from core.ids import uuid7
-from store.aggregates import AggregateLoader
-from store.journal import OutcomeUnknown
-from store.leases import LEASE_SECONDS
+from store.hosts.aggregates import AggregateLoader
+from store.hosts.journal import OutcomeUnknown
+from store.hosts.leases import LEASE_SECONDS
 from tests.runtime.clients import Shop
 from tests.runtime.kit import Cluster, SteerableClock, Urls, running
 from tests.runtime.test_holds import EXPIRED_MS, TTL_MS, _until_free

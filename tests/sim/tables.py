@@ -9,16 +9,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actors.composite import Rows
-from store import inventory, pos_writing, purchasing, transfers
-from store.aggregates import OUTBOX, Write
-from store.migrate import all_tables
+from store.hosts.aggregates import (
+    OUTBOX,
+    Write,
+)
+from store.inventory import (
+    purchasing,
+    stock,
+    transfers,
+)
+from store.kit.migrate import all_tables
+from store.pos import writing
 
 Row = dict[str, Any]
 RowKey = tuple[Any, ...]
 Place = tuple[str, RowKey]  # a table's name and the key of a row
 
 _METADATA = all_tables()
-_MODULES = (inventory.TABLES, transfers.TABLES, pos_writing.TABLES, purchasing.TABLES)
+_MODULES = (stock.TABLES, transfers.TABLES, writing.TABLES, purchasing.TABLES)
 _INSERT = re.compile(r"\s*INSERT INTO (\w+)(?: AS \w+)? \(([^)]+)\)")
 _CONFLICT = re.compile(r"ON CONFLICT \([^)]+\) DO UPDATE SET (.+?)(?: WHERE | RETURNING |$)", re.S)
 _UPDATE = re.compile(r"\s*UPDATE (\w+) AS t SET (.+?)\s+FROM .+ AS r\(([^)]+)\)\s+WHERE", re.S)

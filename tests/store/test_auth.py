@@ -13,9 +13,20 @@ from sqlalchemy.exc import DBAPIError
 
 from core.ids import uuid7
 from core.settings import Settings
-from store import access_keys, auth, sessions
-from store.business import business_currency, lock_business
-from store.engine import PUBLIC, Database, Scope
+from store.business.profile import (
+    business_currency,
+    lock_business,
+)
+from store.kit.engine import (
+    PUBLIC,
+    Database,
+    Scope,
+)
+from store.people import (
+    access_keys,
+    sessions,
+    users,
+)
 from tests.waiting import eventually
 
 SOON = datetime.now(UTC) + timedelta(hours=1)
@@ -28,24 +39,24 @@ async def db(embedded: Settings) -> AsyncIterator[Database]:
     await database.close()
 
 
-def new_user(email: str = "") -> auth.User:
+def new_user(email: str = "") -> users.User:
     user_id = uuid7()
     address = email or f"{user_id.hex}@example.test"
-    return auth.User(user_id, "Ann", address, "hash", "vendor", disabled=False)
+    return users.User(user_id, "Ann", address, "hash", "vendor", disabled=False)
 
 
-async def new_business(db: Database) -> tuple[auth.User, UUID]:
+async def new_business(db: Database) -> tuple[users.User, UUID]:
     user, tenant_id = new_user(), uuid7()
     async with db.transaction(Scope(tenant_id=tenant_id, user_id=user.id)) as tx:
-        assert await auth.add_user(tx, user)
-        await auth.add_business(tx, tenant_id, "Ann's", "EUR", user.id)
+        assert await users.add_user(tx, user)
+        await users.add_business(tx, tenant_id, "Ann's", "EUR", user.id)
     return user, tenant_id
 
 
 async def new_session(db: Database, token: bytes) -> UUID:
     user, session_id = new_user(), uuid7()
     async with db.transaction(Scope(user_id=user.id)) as tx:
-        await auth.add_user(tx, user)
+        await users.add_user(tx, user)
         await sessions.open_session(
             tx,
             session_id=session_id,
@@ -63,7 +74,7 @@ async def test_an_address_is_one_account_even_at_the_same_moment(db: Database) -
 
     async def attempt() -> bool:
         async with db.transaction(Scope()) as tx:
-            return await auth.add_user(tx, new_user(email))
+            return await users.add_user(tx, new_user(email))
 
     results = await asyncio.gather(*(attempt() for _ in range(8)))
     assert sorted(results) == [False] * 7 + [True]
@@ -72,7 +83,7 @@ async def test_an_address_is_one_account_even_at_the_same_moment(db: Database) -
 async def test_an_address_in_capitals_is_not_stored(db: Database) -> None:
     with pytest.raises(DBAPIError, match="email_lower"):
         async with db.transaction(Scope()) as tx:
-            await auth.add_user(tx, new_user("Ann@example.test"))
+            await users.add_user(tx, new_user("Ann@example.test"))
 
 
 async def test_a_tenant_sees_itself_alone(db: Database) -> None:
@@ -97,8 +108,8 @@ async def test_without_a_tenant_no_tenant_s_row_is_seen(db: Database, scope: Sco
 async def test_a_user_finds_the_own_memberships_and_cannot_change_them(db: Database) -> None:
     (user, tenant_id), _ = await new_business(db), await new_business(db)
     async with db.transaction(Scope(user_id=user.id)) as tx:
-        assert await auth.memberships_of(tx, user.id) == [
-            auth.Membership(tenant_id, "owner", "Ann's")
+        assert await users.memberships_of(tx, user.id) == [
+            users.Membership(tenant_id, "owner", "Ann's")
         ]
         changed = await tx.execute(text("UPDATE memberships SET role = 'cashier'"))
         assert changed.rowcount == 0
@@ -156,7 +167,7 @@ async def test_the_sweep_takes_what_is_over_and_leaves_the_rest(db: Database) ->
 
 
 async def make_key(
-    db: Database, tenant_id: UUID, user: auth.User, *, own: bool, expires_at: datetime = SOON
+    db: Database, tenant_id: UUID, user: users.User, *, own: bool, expires_at: datetime = SOON
 ) -> access_keys.AccessKey | None:
     """A service key, or one of the user's own."""
     async with db.transaction(Scope(tenant_id=tenant_id)) as tx:

@@ -24,7 +24,7 @@ from core.principal import Role
 from core.settings import Settings
 from gateway.keys import KeyRing
 from gateway.tokens import Tokens
-from store import migrate
+from store.kit import migrate
 
 DATABASE = "baselines"
 SHOPS: dict[str, Callable[[Settings], Shop]] = {

@@ -14,12 +14,25 @@ from hypothesis import strategies as st
 
 from core.ids import uuid7
 from core.settings import Settings
-from store import journal
-from store.aggregates import AggregateLoader, Tables
-from store.batches import Procedure, Write, array_of_scalars
-from store.command_log import Logged
-from store.journal import HostStore, Known, OutcomeUnknown, Rejected, Why
-from store.leases import Incarnation
+from store.hosts import journal
+from store.hosts.aggregates import (
+    AggregateLoader,
+    Tables,
+)
+from store.hosts.batches import (
+    Procedure,
+    Write,
+    array_of_scalars,
+)
+from store.hosts.command_log import Logged
+from store.hosts.journal import (
+    HostStore,
+    Known,
+    OutcomeUnknown,
+    Rejected,
+    Why,
+)
+from store.hosts.leases import Incarnation
 
 ODD_TEXT = [
     *("", "NULL", "null", " ", "{}", '"', "\\", '\\"', "\\n", "\n", "\t\b\f\r", "\x01\x7f\x1f"),

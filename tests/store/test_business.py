@@ -16,10 +16,18 @@ from core.errors import NotFound
 from core.ids import uuid7
 from core.settings import Settings
 from deployments.business.places import Places
-from store import business
-from store.engine import Database, Scope
-from store.locations import locations
-from store.taxes import Rate, rates_at, tax_classes, tax_rates
+from store.business import profile
+from store.business.locations import locations
+from store.business.taxes import (
+    Rate,
+    rates_at,
+    tax_classes,
+    tax_rates,
+)
+from store.kit.engine import (
+    Database,
+    Scope,
+)
 
 NOW = datetime.now(UTC)
 LONG_AGO, LATELY, SOON = NOW - timedelta(days=99), NOW - timedelta(days=9), NOW + timedelta(days=9)
@@ -36,7 +44,7 @@ async def db(embedded: Settings) -> AsyncIterator[Database]:
 async def tenant(db: Database) -> UUID:
     tenant_id = uuid7()
     async with db.transaction(Scope(tenant_id=tenant_id)) as tx:
-        await business.open_business(tx, tenant_id, "Ann's", "EUR")
+        await profile.open_business(tx, tenant_id, "Ann's", "EUR")
     return tenant_id
 
 
@@ -60,17 +68,17 @@ async def test_a_business_is_born_with_its_main_location_on_the_default_plan(
     db: Database, tenant: UUID
 ) -> None:
     async with db.lookup(Scope(tenant_id=tenant)) as lookup:
-        terms = await business.till_terms(lookup, tenant)
+        terms = await profile.till_terms(lookup, tenant)
     async with db.transaction(Scope(tenant_id=tenant)) as tx:
         plan = (await tx.execute(text("SELECT plan FROM businesses"))).scalar_one()
     assert plan == "free"
-    assert terms == business.TillTerms("Ann's", "Main", "EUR", "UTC", False, "", "", None, {})
+    assert terms == profile.TillTerms("Ann's", "Main", "EUR", "UTC", False, "", "", None, {})
     assert terms.rate(None) is None
 
 
 async def test_another_tenants_location_has_no_terms(db: Database, tenant: UUID) -> None:
     async with db.lookup(Scope(tenant_id=uuid7())) as lookup:
-        assert await business.till_terms(lookup, tenant) is None
+        assert await profile.till_terms(lookup, tenant) is None
 
 
 async def test_a_locations_own_rate_beats_a_newer_general_one(db: Database, tenant: UUID) -> None:
@@ -89,7 +97,7 @@ async def test_a_locations_own_rate_beats_a_newer_general_one(db: Database, tena
             klass
         ].rate_ppm == 200_000
         assert await rates_at(lookup, tenant, LONG_AGO - timedelta(days=1)) == {}
-        terms = await business.till_terms(lookup, branch)
+        terms = await profile.till_terms(lookup, branch)
     assert terms is not None
     assert terms.rate(None) == terms.rate(klass) == Rate("50000", 50_000)
     assert terms.rate(uuid7()) is None
@@ -98,7 +106,7 @@ async def test_a_locations_own_rate_beats_a_newer_general_one(db: Database, tena
 async def test_a_rate_cannot_hang_on_another_tenants_class(db: Database, tenant: UUID) -> None:
     other = uuid7()
     async with db.transaction(Scope(tenant_id=other)) as tx:
-        await business.open_business(tx, other, "Bob's", "EUR")
+        await profile.open_business(tx, other, "Bob's", "EUR")
     theirs = await add(db, other, tax_classes, name="Food")
     with pytest.raises(DBAPIError, match="fk_tax_rates"):
         await new_rate(db, tenant, theirs, 1)

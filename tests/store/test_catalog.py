@@ -18,20 +18,33 @@ from core.ids import uuid7
 from core.paging import Span
 from core.settings import Settings
 from deployments.catalog import categories
-from store import (
-    catalog,
-    catalog_bundles,
-    catalog_categories,
-    catalog_items,
-    catalog_search,
+from store.catalog import (
+    bundles,
+    items,
+    search,
+)
+from store.catalog import (
+    categories as catalog_categories,
+)
+from store.catalog import (
+    products as catalog,
+)
+from store.catalog.bundles import ItemOwner
+from store.catalog.products import (
+    Product,
+    products,
+)
+from store.catalog.search import Filters
+from store.hosts.tables import outbox as outbox_table
+from store.kit import (
     outbox,
     paging,
 )
-from store.catalog import Product, products
-from store.catalog_bundles import ItemOwner
-from store.catalog_search import Filters
-from store.engine import PUBLIC, Database, Scope
-from store.runtime import outbox as outbox_table
+from store.kit.engine import (
+    PUBLIC,
+    Database,
+    Scope,
+)
 
 _NEW_BUSINESS = text("INSERT INTO businesses (id, name, currency) VALUES (:id, 'Shop', 'GBP')")
 _MANY_CATEGORIES = text("""
@@ -103,13 +116,13 @@ async def saved(db: Database, tenant: UUID, *new: Product) -> None:
 
 async def found(tx: AsyncConnection, sort: str = "createdAt", **filters: object) -> list[str]:
     chosen = Filters(**filters)  # type: ignore[arg-type]
-    page = await catalog_search.search(tx, chosen, sort, Span(1, 100))
+    page = await search.search(tx, chosen, sort, Span(1, 100))
     return [one.sku for one in page.items]
 
 
 async def owners(db: Database, scope: Scope, *item_ids: UUID) -> dict[UUID, ItemOwner]:
     async with db.lookup(scope) as lookup:
-        return await catalog_bundles.owners_of(lookup, item_ids)
+        return await bundles.owners_of(lookup, item_ids)
 
 
 async def test_app_role_without_scope_sees_and_writes_nothing(db: Database) -> None:
@@ -178,7 +191,7 @@ async def test_prices_in_a_currency_are_one_list(
             span = Span(1, 3)
             while True:
                 async with db.transaction(PUBLIC) as tx:
-                    part = await catalog_search.search(tx, filters, sort, span)
+                    part = await search.search(tx, filters, sort, span)
                 found += [one.id for one in part.items]
                 if part.next_cursor is None:
                     break
@@ -218,7 +231,7 @@ async def test_skus_and_barcodes_are_unique_among_the_living_of_one_tenant(db: D
     await saved(db, tenant, product(tenant, "S", barcode="400"))
     async with db.transaction(Scope(tenant)) as tx:
         assert list(await catalog.by_skus(tx, tenant, ["S", "T"])) == ["S"]
-        owners = await catalog_items.code_owners(tx, tenant, "barcode", ["400", "401"])
+        owners = await items.code_owners(tx, tenant, "barcode", ["400", "401"])
         assert list(owners) == ["400"]
         assert (await catalog.get_many(tx, owners.values())).keys() == set(owners.values())
 
@@ -273,9 +286,7 @@ async def test_lists_filter_sort_and_page(db: Database) -> None:
         assert await found(tx, barcode="77", **mine) == ["C"]
         assert await found(tx, sku="A", **mine) == ["A"]
         for number, length in ((1, 2), (2, 1), (3, 0)):
-            page = await catalog_search.search(
-                tx, Filters(tenant_id=tenant), "name", Span(number, 2)
-            )
+            page = await search.search(tx, Filters(tenant_id=tenant), "name", Span(number, 2))
             assert (len(page.items), page.total) == (length, 3)
         assert await catalog_categories.in_use(tx, tenant) == [("Toys", 2)]
 

@@ -18,11 +18,25 @@ from core.ids import uuid7
 from core.settings import Settings
 from deployments.catalog import bundles
 from deployments.catalog.category_rules import planted
-from store import catalog, catalog_bundles, catalog_categories, catalog_variants
-from store.catalog_bundles import Component
-from store.catalog_categories import MAX_DEPTH, Category
-from store.catalog_variants import Variant
-from store.engine import PUBLIC, Database, Scope
+from store.catalog import (
+    bundles as catalog_bundles,
+)
+from store.catalog import (
+    categories,
+    products,
+    variants,
+)
+from store.catalog.bundles import Component
+from store.catalog.categories import (
+    MAX_DEPTH,
+    Category,
+)
+from store.catalog.variants import Variant
+from store.kit.engine import (
+    PUBLIC,
+    Database,
+    Scope,
+)
 from tests.store.test_catalog import new_tenant, product, saved
 
 
@@ -33,7 +47,7 @@ async def db(embedded: Settings) -> AsyncIterator[Database]:
     await database.close()
 
 
-def variant(of: catalog.Product, sku: str, **changes: Any) -> Variant:
+def variant(of: products.Product, sku: str, **changes: Any) -> Variant:
     made = Variant(
         id=uuid7(),
         tenant_id=of.tenant_id,
@@ -55,7 +69,7 @@ def variant(of: catalog.Product, sku: str, **changes: Any) -> Variant:
 
 async def kept(db: Database, tenant: UUID, *new: Variant) -> None:
     async with db.transaction(Scope(tenant)) as tx:
-        await catalog_variants.add(tx, new)
+        await variants.add(tx, new)
 
 
 async def test_a_code_is_unique_over_products_and_variants(db: Database) -> None:
@@ -77,8 +91,8 @@ async def test_a_code_is_unique_over_products_and_variants(db: Database) -> None
         assert taken.value.errors[0].field == field
     await saved(db, other, product(other, "M", barcode="2"))
     async with db.transaction(Scope(tenant)) as tx:
-        (gone,) = (await catalog_variants.of_products(tx, [shirt.id]))[shirt.id]
-        await catalog_variants.remove(tx, [gone.id], datetime.now(UTC))
+        (gone,) = (await variants.of_products(tx, [shirt.id]))[shirt.id]
+        await variants.remove(tx, [gone.id], datetime.now(UTC))
     await saved(db, tenant, product(tenant, "M", barcode="2"))
 
 
@@ -103,19 +117,19 @@ async def test_what_a_thing_costs_is_its_business_own(db: Database) -> None:
     await saved(db, tenant, lamp)
     await kept(db, tenant, variant(lamp, "M", cost_minor=43, prices={"EUR": 130}))
     async with db.transaction(Scope(tenant)) as tx:
-        assert await catalog.get(tx, lamp.id) == lamp
-        (one,) = (await catalog_variants.of_products(tx, [lamp.id]))[lamp.id]
+        assert await products.get(tx, lamp.id) == lamp
+        (one,) = (await variants.of_products(tx, [lamp.id]))[lamp.id]
         assert (one.cost_minor, one.prices) == (43, {"EUR": 130})
     async with db.transaction(PUBLIC) as tx:
-        assert await catalog.get(tx, lamp.id) == replace(lamp, cost_minor=None)
-        (one,) = (await catalog_variants.of_products(tx, [lamp.id]))[lamp.id]
+        assert await products.get(tx, lamp.id) == replace(lamp, cost_minor=None)
+        (one,) = (await variants.of_products(tx, [lamp.id]))[lamp.id]
         assert (one.cost_minor, one.prices) == (None, {"EUR": 130})
         assert (await tx.execute(text("SELECT * FROM item_costs"))).all() == []
     async with db.transaction(Scope(other)) as tx:
-        assert await catalog.get(tx, lamp.id) is None
+        assert await products.get(tx, lamp.id) is None
     async with db.transaction(Scope(tenant)) as tx:
-        await catalog.replace(tx, [replace(lamp, cost_minor=None, prices={"EUR": 99})])
-        after = await catalog.get(tx, lamp.id)
+        await products.replace(tx, [replace(lamp, cost_minor=None, prices={"EUR": 99})])
+        after = await products.get(tx, lamp.id)
         assert after is not None
         assert (after.cost_minor, after.prices) == (None, {"EUR": 99})
 
@@ -169,7 +183,7 @@ async def test_the_database_itself_refuses_a_cycle(db: Database) -> None:
     now = datetime.now(UTC)
     made = planted(["A", "A > B", "A > B > C"], {}, (), tenant, now)
     async with db.transaction(Scope(tenant)) as tx:
-        await catalog_categories.add(tx, made)
+        await categories.add(tx, made)
     move = text("UPDATE categories SET parent_id = :to, parent_depth = :depth WHERE id = :id")
     for to in made[1:]:
         with pytest.raises(IntegrityError):
@@ -177,14 +191,14 @@ async def test_the_database_itself_refuses_a_cycle(db: Database) -> None:
                 await tx.execute(move, {"to": to.id, "depth": to.depth, "id": made[0].id})
     async with db.transaction(Scope(tenant)) as tx:
         top = planted(["D"], {}, (), tenant, now)
-        await catalog_categories.add(tx, top)
+        await categories.add(tx, top)
         await tx.execute(move, {"to": top[0].id, "depth": 1, "id": made[0].id})
-        after = [await catalog_categories.get(tx, one.id) for one in made]
+        after = [await categories.get(tx, one.id) for one in made]
         assert [one.depth for one in after if one] == [2, 3, 4]
         deep = planted(
             ["A > B > C > E"], {"A > B > C": replace(made[2], depth=MAX_DEPTH - 1)}, (), tenant, now
         )
-        await catalog_categories.add(tx, deep)
+        await categories.add(tx, deep)
         with pytest.raises(IntegrityError):
             await tx.execute(move, {"to": made[0].id, "depth": 2, "id": top[0].id})
 
@@ -201,19 +215,19 @@ async def test_a_renaming_reaches_what_is_below_and_the_products(db: Database) -
             product(owner, "D", category="Toys2"),
         )
     async with db.transaction(Scope(tenant)) as tx:
-        before = (await catalog_categories.by_paths(tx, tenant, ["Toys > Cars"]))["Toys > Cars"]
+        before = (await categories.by_paths(tx, tenant, ["Toys > Cars"]))["Toys > Cars"]
         after = replace(before, name="Autos", path="Toys > Autos")
-        await catalog_categories.change(tx, before, after)
+        await categories.change(tx, before, after)
         # It is one statement for however many products, and is given the time for it.
         limit = (await tx.execute(text("SHOW statement_timeout"))).scalar_one()
-        assert limit == f"{catalog_categories.RENAMING_TIMEOUT_MS // 1000}s"
+        assert limit == f"{categories.RENAMING_TIMEOUT_MS // 1000}s"
     for owner, named in ((tenant, "Autos"), (other, "Cars")):
         async with db.transaction(Scope(owner)) as tx:
-            found = await catalog.by_skus(tx, owner, "ABCD")
+            found = await products.by_skus(tx, owner, "ABCD")
             assert [found[sku].category for sku in "ABCD"] == [
                 "Toys", f"Toys > {named}", f"Toys > {named} > Red", "Toys2"
             ]  # fmt: skip
-            under = await catalog_categories.paths_under(tx, "Toys", owner)
+            under = await categories.paths_under(tx, "Toys", owner)
             assert sorted(under) == ["Toys", f"Toys > {named}", f"Toys > {named} > Red"]
 
 
@@ -222,8 +236,8 @@ async def test_a_tenant_plants_nothing_below_anothers_category(db: Database) -> 
     now = datetime.now(UTC)
     (foreign,) = planted(["X"], {}, (), theirs, now)
     async with db.transaction(Scope(theirs)) as tx:
-        await catalog_categories.add(tx, [foreign])
+        await categories.add(tx, [foreign])
     stolen: list[Category] = planted(["X > Y"], {"X": foreign}, (), mine, now)
     with pytest.raises(DBAPIError, match="fk_categories_parent"):
         async with db.transaction(Scope(mine)) as tx:
-            await catalog_categories.add(tx, stolen)
+            await categories.add(tx, stolen)

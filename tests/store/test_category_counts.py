@@ -14,9 +14,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.settings import Settings
 from deployments.catalog import categories
-from store import catalog, catalog_categories
-from store.catalog import products
-from store.engine import Database, Scope
+from store.catalog import (
+    categories as catalog_categories,
+)
+from store.catalog import (
+    products as catalog,
+)
+from store.catalog.products import products
+from store.kit.engine import (
+    Database,
+    Scope,
+)
 from tests.store.test_catalog import new_tenant, product
 
 

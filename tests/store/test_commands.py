@@ -14,9 +14,15 @@ from core.errors import Conflict, IdempotencyMismatch, Unavailable
 from core.ids import uuid7
 from core.request import RequestKey
 from core.settings import Settings
-from store import auth
-from store.commands import Recorded, once
-from store.engine import Database, Scope
+from store.kit.commands import (
+    Recorded,
+    once,
+)
+from store.kit.engine import (
+    Database,
+    Scope,
+)
+from store.people import users
 
 TENANT = uuid7()
 
@@ -39,8 +45,8 @@ async def sign_up(db: Database, request: RequestKey) -> Recorded:
         async def work() -> Recorded:
             user_id = uuid7()
             email = f"{user_id.hex}@{request.command_id.hex}.test"
-            user = auth.User(user_id, "Ann", email, "hash", "customer", disabled=False)
-            await auth.add_user(tx, user)
+            user = users.User(user_id, "Ann", email, "hash", "customer", disabled=False)
+            await users.add_user(tx, user)
             return Recorded(201, user_id.bytes)
 
         return await once(tx, TENANT, request, work)

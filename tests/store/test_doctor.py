@@ -18,8 +18,9 @@ from cli.doctor import Finding, examine, exit_status
 from cli.main import app
 from core.ids import uuid7
 from core.settings import Settings, get_settings
-from store import health, servers
+from store.doctor import health
 from store.embedded import postgres
+from store.kit import servers
 from tests.conftest import fresh_settings
 from tests.runtime.conftest import urls_of
 

@@ -19,10 +19,17 @@ from sqlalchemy.exc import DBAPIError
 from core.errors import Unavailable
 from core.ids import uuid7
 from core.settings import Settings
-from store import circuit, engine
 from store.embedded import postgres
 from store.embedded.leftovers import inside
-from store.engine import PUBLIC, Database, Scope
+from store.kit import (
+    circuit,
+    engine,
+)
+from store.kit.engine import (
+    PUBLIC,
+    Database,
+    Scope,
+)
 from tests.conftest import fresh_settings
 
 _PID = text("SELECT pg_backend_pid()")

@@ -13,10 +13,10 @@ import pytest
 from actors.runtime.family import Key
 from core.ids import uuid7
 from core.settings import Settings
-from store import inventory
+from store.inventory import stock
 from tests.store.plans import buffers
 
-_READ = inventory.TABLES.reads["moved_after"]
+_READ = stock.TABLES.reads["moved_after"]
 _START_MS = 1_700_000_000_000
 # Sequences have gaps: a threshold that is set takes one, and no line.
 _WRITE = """

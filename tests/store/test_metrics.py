@@ -11,9 +11,15 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.parser import text_string_to_metric_families
 
 from core.settings import Settings
-from store import metrics
-from store.metrics import MetricsPublisher, exposition
-from store.redis import Redis, RedisUnavailable
+from store.kit import metrics
+from store.kit.metrics import (
+    MetricsPublisher,
+    exposition,
+)
+from store.kit.redis import (
+    Redis,
+    RedisUnavailable,
+)
 from tests.waiting import eventually
 
 

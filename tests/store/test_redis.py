@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 
 from core.settings import Settings
-from store import redis as module
 from store.embedded import valkey
 from store.embedded.server import Server
-from store.redis import Redis, RedisUnavailable
+from store.kit import redis as module
+from store.kit.redis import (
+    Redis,
+    RedisUnavailable,
+)
 from tests.conftest import fresh_settings
 
 

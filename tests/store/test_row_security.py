@@ -19,9 +19,12 @@ from sqlalchemy import ARRAY, JSON, Column, Table, types
 from sqlalchemy.dialects.postgresql import JSONB
 
 from core.settings import Settings
-from store.migrate import all_tables
-from store.runtime import Xid8
-from store.schema import APP_ROLE, HOST_ROLE
+from store.hosts.tables import Xid8
+from store.kit.migrate import all_tables
+from store.kit.schema import (
+    APP_ROLE,
+    HOST_ROLE,
+)
 
 TABLES = all_tables().tables
 WALLED = sorted(name for name, table in TABLES.items() if "tenant_id" in table.c)

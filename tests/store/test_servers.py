@@ -19,14 +19,28 @@ import pytest
 from core.database_url import as_role
 from core.ids import uuid7
 from core.settings import Settings
-from store import servers
-from store.budget import CONNECTIONS_PER_REPLICA, app_limit, connections_needed
 from store.embedded import postgres
 from store.embedded.server import Server as EmbeddedServer
-from store.journal import HostStore, Rejected
-from store.keeping import KeeperStore
-from store.leases import Incarnation
-from store.servers import Server, UnusableServer, look, prepare, what_is_short, why_unusable
+from store.hosts.journal import (
+    HostStore,
+    Rejected,
+)
+from store.hosts.keeping import KeeperStore
+from store.hosts.leases import Incarnation
+from store.kit import servers
+from store.kit.budget import (
+    CONNECTIONS_PER_REPLICA,
+    app_limit,
+    connections_needed,
+)
+from store.kit.servers import (
+    Server,
+    UnusableServer,
+    look,
+    prepare,
+    what_is_short,
+    why_unusable,
+)
 from tests.conftest import fresh_settings
 
 

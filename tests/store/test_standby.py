@@ -13,13 +13,27 @@ from core.errors import Unavailable
 from core.ids import uuid7
 from core.request import RequestKey
 from core.settings import Settings
-from store import engine, outbox
-from store.command_log import Logged
-from store.commands import Recorded, once
-from store.engine import PUBLIC, Database, Scope
-from store.journal import HostStore, Line, OutcomeUnknown
-from store.keeping import KeeperStore
-from store.leases import Incarnation
+from store.hosts.command_log import Logged
+from store.hosts.journal import (
+    HostStore,
+    Line,
+    OutcomeUnknown,
+)
+from store.hosts.keeping import KeeperStore
+from store.hosts.leases import Incarnation
+from store.kit import (
+    engine,
+    outbox,
+)
+from store.kit.commands import (
+    Recorded,
+    once,
+)
+from store.kit.engine import (
+    PUBLIC,
+    Database,
+    Scope,
+)
 
 
 @pytest.fixture

@@ -12,8 +12,12 @@ import pytest
 from actors.families import FAMILIES
 from core.ids import uuid7
 from core.settings import Settings
-from store.journal import HostStore, Rejected, Why
-from store.leases import Incarnation
+from store.hosts.journal import (
+    HostStore,
+    Rejected,
+    Why,
+)
+from store.hosts.leases import Incarnation
 
 _LOADER = FAMILIES["commerce"].loader
 _MS = 1_700_000_000_000

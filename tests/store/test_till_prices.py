@@ -12,12 +12,22 @@ from sqlalchemy import text
 
 from core.errors import Unavailable
 from core.ids import uuid7
-from store import business, catalog_bundles
-from store.catalog_bundles import Component
-from store.engine import Database, Scope
-from store.locations import locations
-from store.taxes import tax_classes, tax_rates
-from store.till_prices import TillPrices, till_prices
+from store.business import profile
+from store.business.locations import locations
+from store.business.taxes import (
+    tax_classes,
+    tax_rates,
+)
+from store.catalog import bundles
+from store.catalog.bundles import Component
+from store.kit.engine import (
+    Database,
+    Scope,
+)
+from store.pos.till_prices import (
+    TillPrices,
+    till_prices,
+)
 from tests.store.test_business import add
 from tests.store.test_catalog_items import db, kept, product, saved, variant
 
@@ -29,10 +39,10 @@ LONG_AGO, SOON = NOW - timedelta(days=900), NOW + timedelta(days=1)
 async def by_steps(db: Database, tenant: UUID, place: UUID, *names: Any) -> TillPrices | None:
     """The same in a transaction, as others ask for it."""
     async with db.lookup(Scope(tenant)) as lookup:
-        terms = await business.till_terms(lookup, place)
+        terms = await profile.till_terms(lookup, place)
         if terms is None:
             return None
-        items = await catalog_bundles.sale_items(lookup, *names, currency=terms.currency)
+        items = await bundles.sale_items(lookup, *names, currency=terms.currency)
     return TillPrices(terms, items)
 
 
@@ -44,7 +54,7 @@ async def opened(db: Database) -> UUID:
     """A business that has a main location, and takes pounds there."""
     tenant = uuid7()
     async with db.transaction(Scope(tenant)) as tx:
-        await business.open_business(tx, tenant, "Ann's", "GBP", "Europe/London")
+        await profile.open_business(tx, tenant, "Ann's", "GBP", "Europe/London")
     return tenant
 
 
@@ -77,7 +87,7 @@ async def goods(db: Database) -> tuple[UUID, UUID, list[Any]]:
         deleted = text("UPDATE products SET deleted_at = now() WHERE id = :id")
         await tx.execute(deleted, {"id": gone.id})
         parts = (Component(pen.id, 2), Component(large.id, 1))
-        await catalog_bundles.put_components(tx, tenant, {gift.id: parts})
+        await bundles.put_components(tx, tenant, {gift.id: parts})
     ids = [shirt.id, gift.id, large.id, theirs.id, gone.id, uuid7()]
     return tenant, branch, [ids, ["M", "PEN", "none"], ["77", "78", ""]]
 

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from actors.runtime.agenda import LEAST_SHARE, Agenda
 from actors.runtime.family import Timer
-from store.leases import Shard
+from store.hosts.leases import Shard
 
 SHARD, OTHER = Shard("commerce", 1), Shard("commerce", 2)
 BIG, SMALL = uuid4(), uuid4()

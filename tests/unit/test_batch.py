@@ -8,7 +8,7 @@ from uuid import uuid4
 from actors.runtime.batch import Work, decide_batch
 from actors.runtime.family import Context, Family, Key
 from actors.runtime.memory import Memory, Working
-from store.leases import Shard
+from store.hosts.leases import Shard
 
 TENANT = uuid4()
 QUESTION = Key("question", 0, TENANT, uuid4(), None, True)

@@ -18,7 +18,7 @@ from deployments.catalog.import_rules import Outcome, Shelf, TaxClasses, read_ro
 from deployments.catalog.import_schemas import ProductRow
 from deployments.catalog.rules import Author, changed, created, event_data
 from deployments.catalog.schemas import NewProduct, ProductChanges, ProductView
-from store.catalog import Product
+from store.catalog.products import Product
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)

@@ -23,8 +23,8 @@ def _file(statements: int, ran: int, branches: int, taken: int) -> dict[str, Any
 REPORT = {
     "files": {
         "core/ids.py": _file(10, 10, 0, 0),
-        "store/engine.py": _file(80, 60, 20, 10),
-        "store/redis.py": _file(10, 1, 10, 0),
+        "store/kit/engine.py": _file(80, 60, 20, 10),
+        "store/kit/redis.py": _file(10, 1, 10, 0),
     }
 }
 
@@ -41,4 +41,4 @@ def test_files_are_summed_up_per_room_and_for_all() -> None:
 
 def test_files_that_hardly_ran_are_named() -> None:
     low = [line for line in table(REPORT) if line.startswith("below")]
-    assert low == ["below 50 %: store/redis.py 5 %"]
+    assert low == ["below 50 %: store/kit/redis.py 5 %"]

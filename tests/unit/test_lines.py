@@ -6,7 +6,10 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
-from store.journal import Line, Lines
+from store.hosts.journal import (
+    Line,
+    Lines,
+)
 
 
 async def _connected() -> Any:

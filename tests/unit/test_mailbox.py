@@ -18,7 +18,7 @@ from actors.runtime.mailbox import (
     Pace,
 )
 from actors.runtime.queue import QUANTUM
-from store.leases import Shard
+from store.hosts.leases import Shard
 
 BOUND = 1_000
 BIG, SMALL = uuid4(), uuid4()

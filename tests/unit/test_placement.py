@@ -16,8 +16,11 @@ from actors.runtime.placement import (
     takers,
     unwanted,
 )
-from store.leases import Incarnation, Shard
-from store.wishes import Wishes
+from store.hosts.leases import (
+    Incarnation,
+    Shard,
+)
+from store.hosts.wishes import Wishes
 
 NOTHING = Wishes({}, frozenset())
 

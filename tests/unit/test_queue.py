@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from actors.runtime.batch import Work
 from actors.runtime.family import Context, Key
 from actors.runtime.queue import QUANTUM, FairQueue
-from store.leases import Shard
+from store.hosts.leases import Shard
 
 BIG, SMALL = uuid4(), uuid4()
 

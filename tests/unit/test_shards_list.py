@@ -8,7 +8,7 @@ import sys
 
 from actors.runtime.upkeep import machine_id
 from cli.shards import _hosts_table, _loads
-from store.wishes import HostState
+from store.hosts.wishes import HostState
 
 
 def _host(machine: str, pid: int) -> HostState:

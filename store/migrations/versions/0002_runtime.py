@@ -6,8 +6,15 @@ import sqlalchemy as sa
 from alembic import op
 
 from core.settings import get_settings
-from store.runtime import Xid8
-from store.schema import APP_ROLE, HOST_ROLE, TENANT, USER, grant, wall
+from store.hosts.tables import Xid8
+from store.kit.schema import (
+    APP_ROLE,
+    HOST_ROLE,
+    TENANT,
+    USER,
+    grant,
+    wall,
+)
 
 revision = "0002_runtime"
 down_revision = "0001_roles"

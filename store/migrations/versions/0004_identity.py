@@ -13,7 +13,14 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from store.schema import APP_ROLE, HOST_ROLE, TENANT, USER, grant, wall
+from store.kit.schema import (
+    APP_ROLE,
+    HOST_ROLE,
+    TENANT,
+    USER,
+    grant,
+    wall,
+)
 
 revision = "0004_identity"
 down_revision = "0003_inventory"

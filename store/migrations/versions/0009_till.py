@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-from store.schema import wall
+from store.kit.schema import wall
 
 revision = "0009_till"
 down_revision = "0008_catalog_items"

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from store.schema import wall
+from store.kit.schema import wall
 
 revision = "0011_stock_transfers"
 down_revision = "0010_card_payments"

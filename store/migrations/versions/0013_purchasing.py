@@ -6,7 +6,10 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from store.schema import moment, wall
+from store.kit.schema import (
+    moment,
+    wall,
+)
 
 revision = "0013_purchasing"
 down_revision = "0012_people"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from store.schema import wall
+from store.kit.schema import wall
 
 revision = "0016_card_charges"
 down_revision = "0015_in_use"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from store.schema import grant
+from store.kit.schema import grant
 
 revision = "0019_incarnations"
 down_revision = "0018_api_keys"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from store.schema import HOST_ROLE
+from store.kit.schema import HOST_ROLE
 
 revision = "0022_command_log_days"
 down_revision = "0021_first_variants"

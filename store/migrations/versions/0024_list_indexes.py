@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from store.schema import index_concurrently
+from store.kit.schema import index_concurrently
 
 revision = "0024_list_indexes"
 down_revision = "0023_list_counts"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from store.schema import index_concurrently
+from store.kit.schema import index_concurrently
 
 revision = "0026_own_lists"
 down_revision = "0025_verified_addresses"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from store.schema import APP_ROLE
+from store.kit.schema import APP_ROLE
 
 revision = "0027_till_prices"
 down_revision = "0026_own_lists"

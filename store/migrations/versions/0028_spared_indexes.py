@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from store.schema import drop_index_concurrently
+from store.kit.schema import drop_index_concurrently
 
 revision = "0028_spared_indexes"
 down_revision = "0027_till_prices"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from store.schema import PUBLIC
+from store.kit.schema import PUBLIC
 
 revision = "0030_public_prices"
 down_revision = "0029_bounded_products"

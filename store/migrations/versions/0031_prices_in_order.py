@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from store.schema import index_concurrently
+from store.kit.schema import index_concurrently
 
 revision = "0031_prices_in_order"
 down_revision = "0030_public_prices"

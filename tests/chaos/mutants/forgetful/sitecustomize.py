@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 from actors.runtime.mailbox import Mailbox
-from store import journal
-from store.batches import Write
+from store.hosts import journal
+from store.hosts.batches import Write
 
 
 async def _nothing(*arguments):

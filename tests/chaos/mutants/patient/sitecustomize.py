@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from store import redis
+from store.kit import redis
 
 redis.PAUSE_SECONDS.__float__  # noqa: B018
 redis.PAUSE_SECONDS = 0.0

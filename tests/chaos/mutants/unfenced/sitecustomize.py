@@ -8,8 +8,8 @@ from pathlib import Path
 import cli.strays
 from actors.runtime.tenure import Tenure
 from cli.suspended import Suspended
-from store import batches
-from store.journal import HostStore
+from store.hosts import batches
+from store.hosts.journal import HostStore
 
 _renew, _owned = HostStore.renew, HostStore.owned
 

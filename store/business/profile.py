@@ -1,0 +1,185 @@
+"""Businesses themselves: the table and its queries. A business is a tenant; its own row is walled
+by its id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import (
+    CHAR,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Integer,
+    String,
+    Table,
+    Uuid,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.business.locations import (
+    UTC_ZONE,
+    add_main,
+)
+from store.business.taxes import (
+    Rate,
+    rates_at,
+)
+from store.kit.schema import (
+    address_columns,
+    metadata,
+    moment,
+)
+
+DEFAULT_PLAN = "free"
+
+businesses = Table(
+    "businesses",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("legal_name", String(255)),
+    *address_columns(),
+    Column("email", String(254)),
+    Column("phone", String(32)),
+    Column("website", String(2048)),
+    Column("currency", CHAR(3), nullable=False, server_default="USD"),
+    Column("plan", String(40), nullable=False, server_default=DEFAULT_PLAN),
+    Column("prices_include_tax", Boolean, nullable=False, server_default=text("false")),
+    Column("settings", JSONB, nullable=False, server_default="{}"),
+    Column("version", Integer, nullable=False, server_default="1"),
+    moment("created_at", server_default=func.now()),
+    moment("updated_at", server_default=func.now()),
+    moment("deleted_at", nullable=True),
+    CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Business:
+    """What a business says about itself. `currency` is the ISO 4217 code of its prices."""
+
+    id: UUID
+    name: str
+    legal_name: str | None
+    street: str | None
+    city: str | None
+    state: str | None
+    zip: str | None
+    country: str | None
+    email: str | None
+    phone: str | None
+    website: str | None
+    currency: str
+    plan: str
+    prices_include_tax: bool
+    settings: dict[str, Any]
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+_FIELDS = tuple(businesses.c[field.name] for field in fields(Business))
+
+
+@dataclass(frozen=True, slots=True)
+class TillTerms:
+    """What a till at one location goes by. `rates` holds a rate for each tax class that has one
+    at that moment; goods without a class are of `default_tax_class_id`."""
+
+    business_name: str
+    location_name: str
+    currency: str
+    time_zone: str
+    prices_include_tax: bool
+    receipt_header: str
+    receipt_footer: str
+    default_tax_class_id: UUID | None
+    rates: Mapping[UUID, Rate]
+
+    def rate(self, tax_class_id: UUID | None) -> Rate | None:
+        """The rate of an item's class; None if such goods are not taxed here."""
+        known = tax_class_id or self.default_tax_class_id
+        return None if known is None else self.rates.get(known)
+
+
+async def open_business(
+    tx: AsyncConnection, tenant_id: UUID, name: str, currency: str, time_zone: str = UTC_ZONE
+) -> None:
+    """A business on the default plan, and its main location. The scope must be the new tenant."""
+    await tx.execute(insert(businesses).values(id=tenant_id, name=name, currency=currency))
+    await add_main(tx, tenant_id, currency, time_zone)
+
+
+async def lock_business(tx: AsyncConnection, tenant_id: UUID) -> Business | None:
+    """The tenant's business, unless it is deleted; nobody else changes it, its people or its
+    master data until `tx` ends."""
+    query = (
+        select(*_FIELDS)
+        .where(businesses.c.id == tenant_id, businesses.c.deleted_at.is_(None))
+        .with_for_update(key_share=True)
+    )
+    row = (await tx.execute(query)).mappings().first()
+    return Business(**row) if row else None
+
+
+async def get(tx: AsyncConnection, tenant_id: UUID) -> Business | None:
+    """The tenant's business, unless it is deleted."""
+    query = select(*_FIELDS).where(businesses.c.id == tenant_id, businesses.c.deleted_at.is_(None))
+    row = (await tx.execute(query)).mappings().first()
+    return Business(**row) if row else None
+
+
+async def change(tx: AsyncConnection, tenant_id: UUID, values: Mapping[str, Any]) -> Business:
+    """Writes `values` and counts the version up."""
+    statement = (
+        update(businesses)
+        .where(businesses.c.id == tenant_id)
+        .values(**values, version=businesses.c.version + 1, updated_at=func.now())
+        .returning(*_FIELDS)
+    )
+    return Business(**(await tx.execute(statement)).mappings().one())
+
+
+async def has_goods(tx: AsyncConnection, tenant_id: UUID) -> bool:
+    """Whether the business has, or ever had, a product: then money has been put into figures."""
+    query = text("SELECT EXISTS (SELECT FROM products WHERE tenant_id = :tenant)")
+    return bool((await tx.execute(query, {"tenant": tenant_id})).scalar_one())
+
+
+async def business_currency(tx: AsyncConnection, tenant_id: UUID) -> str | None:
+    """ISO 4217 code of the tenant's prices; None if the scope does not show the tenant, or it is
+    deleted."""
+    query = select(businesses.c.currency).where(
+        businesses.c.id == tenant_id, businesses.c.deleted_at.is_(None)
+    )
+    return (await tx.execute(query)).scalar_one_or_none()
+
+
+# The class of goods that name none is null if the business has said nothing.
+_TILL_TERMS = """
+SELECT b.name, l.name, l.currency, l.time_zone, b.prices_include_tax, l.receipt_header,
+  l.receipt_footer, (SELECT id FROM tax_classes WHERE is_default AND deleted_at IS NULL)
+FROM locations l JOIN businesses b ON b.id = l.tenant_id
+WHERE l.id = $1 AND l.deleted_at IS NULL"""
+
+
+async def till_terms(lookup: asyncpg.Connection, location_id: UUID) -> TillTerms | None:
+    """What holds at one of the tenant's locations now; None if the tenant has no such location,
+    or has deleted it."""
+    row = await lookup.fetchrow(_TILL_TERMS, location_id)
+    if row is None:
+        return None
+    rates = await rates_at(lookup, location_id)
+    return TillTerms(*(*row, rates))

@@ -1,0 +1,1 @@
+"""What a business sells: products, variants, bundles, categories, and how they are found."""

@@ -1,0 +1,1 @@
+"""What the doctor asks, and whether what is sold from agrees with its ledgers."""

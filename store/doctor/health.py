@@ -1,0 +1,188 @@
+"""What `holdfast doctor` asks the database about itself: bounded questions, which write nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple, TypeAlias
+
+import asyncpg
+
+from core.errors import Unavailable
+from store.kit.connect import (
+    FAILURES,
+    connect,
+)
+from store.kit.schema import (
+    APP_ROLE,
+    HOST_ROLE,
+)
+
+STATEMENT_TIMEOUT_SECONDS = 30
+DEEP_TIMEOUT_SECONDS = 900
+MOST_COUNTED = 100_000  # whatever waits is counted up to here
+_LONG_OPEN_SECONDS = 60
+_OVERDUE_SECONDS = 120  # a hold's grace is half a minute, and the sweep follows at once
+
+# What the doctor's questions need of a connection, without knowing what it is.
+Connection: TypeAlias = asyncpg.Connection
+
+
+@asynccontextmanager
+async def asked(url: str, timeout_seconds: int) -> AsyncIterator[Any]:
+    """A connection for questions. Raises Unavailable when it cannot be had, or one fails."""
+    try:
+        connection = await connect(
+            url,
+            application_name="holdfast-doctor",
+            command_timeout_seconds=timeout_seconds + 1,
+            settings={
+                "statement_timeout": f"{timeout_seconds}s",
+                "lock_timeout": "2s",
+                "default_transaction_read_only": "on",
+            },
+        )
+        try:
+            yield connection
+        finally:
+            connection.terminate()
+    except FAILURES as error:
+        raise Unavailable(f"It does not answer: {str(error) or type(error).__name__}") from error
+
+
+class Standby(NamedTuple):
+    """A server that follows; `mode` is sync, quorum, potential or async (empty: not shown)."""
+
+    name: str
+    state: str
+    mode: str
+
+
+async def standbys(connection: Connection) -> list[Standby]:
+    rows = await connection.fetch(
+        "SELECT application_name, coalesce(state, ''), coalesce(sync_state, '')"
+        " FROM pg_stat_replication WHERE application_name NOT LIKE 'pg_basebackup%' ORDER BY 1"
+    )
+    return [Standby(*row) for row in rows]
+
+
+async def weaker_roles(connection: Connection) -> list[str]:
+    """Roles of ours, or databases, for which commits are configured to be less than durable."""
+    rows = await connection.fetch(
+        "SELECT coalesce(r.rolname, 'every role') || coalesce(' in ' || d.datname, '')"
+        " FROM pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = s.setrole"
+        " LEFT JOIN pg_database d ON d.oid = s.setdatabase"
+        " WHERE (d.datname IS NULL OR d.datname = current_database())"
+        " AND (r.rolname IS NULL OR r.rolname IN ($1, $2))"
+        " AND s.setconfig && '{synchronous_commit=off,synchronous_commit=local}'::text[]",
+        APP_ROLE,
+        HOST_ROLE,
+    )
+    return [row[0] for row in rows]
+
+
+class Sessions(NamedTuple):
+    """How many connections there are, and of which roles; `app_limit` is -1 for no limit."""
+
+    used: int
+    used_by_app: int
+    app_limit: int
+
+
+async def sessions(connection: Connection) -> Sessions:
+    row = await connection.fetchrow(
+        "SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),"
+        " (SELECT count(*) FROM pg_stat_activity WHERE usename = $1),"
+        " coalesce((SELECT rolconnlimit FROM pg_roles WHERE rolname = $1), -1)",
+        APP_ROLE,
+    )
+    return Sessions(*row)
+
+
+class Forgotten(NamedTuple):
+    """A transaction that has been open for long: it keeps locks, and dead rows from being
+    removed."""
+
+    pid: int
+    name: str
+    seconds: int
+
+
+async def forgotten(connection: Connection) -> list[Forgotten]:
+    """Not the tool's that makes a backup, which takes its time; at most ten."""
+    rows = await connection.fetch(
+        "SELECT pid, coalesce(nullif(application_name, ''), 'a client without a name'),"
+        " extract(epoch FROM clock_timestamp() - xact_start)::int FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " AND application_name <> 'pg_dump' AND backend_type = 'client backend'"
+        " AND xact_start < clock_timestamp() - make_interval(secs => $1)"
+        " ORDER BY xact_start LIMIT 10",
+        _LONG_OPEN_SECONDS,
+    )
+    return [Forgotten(*row) for row in rows]
+
+
+class Host(NamedTuple):
+    """An incarnation that nobody has taken from. `lease_seconds` is what is left of its lease."""
+
+    name: str
+    shards: int
+    lease_seconds: float
+
+
+class Leases(NamedTuple):
+    """`keeper_silence_seconds` is infinite when no keeper was ever at work."""
+
+    shards: int
+    unowned: int
+    hosts: list[Host]
+    keeper_silence_seconds: float
+
+
+async def leases(connection: Connection) -> Leases:
+    rows = await connection.fetch(
+        "SELECT h.name, count(l.shard),"
+        " extract(epoch FROM h.expires_at - clock_timestamp())::float FROM shard_hosts h"
+        " LEFT JOIN shard_leases l ON l.host_id = h.id WHERE h.lost_at IS NULL"
+        " GROUP BY h.id ORDER BY h.name LIMIT 200"
+    )
+    counted = await connection.fetchrow(
+        "SELECT count(*), count(*) FILTER (WHERE h.id IS NULL OR h.lost_at IS NOT NULL"
+        "   OR h.expires_at <= clock_timestamp())"
+        " FROM shard_leases l LEFT JOIN shard_hosts h ON h.id = l.host_id"
+    )
+    silence = await connection.fetchval(
+        "SELECT extract(epoch FROM clock_timestamp() - seen_at)::float FROM keeper_beat"
+    )
+    hosts = [Host(*row) for row in rows]
+    return Leases(counted[0], counted[1], hosts, float("inf") if silence is None else silence)
+
+
+class Waiting(NamedTuple):
+    """Things that wait, up to MOST_COUNTED, and since when the oldest does."""
+
+    number: int
+    oldest_seconds: float
+
+
+async def outbox(connection: Connection) -> Waiting:
+    row = await connection.fetchrow(
+        "SELECT (SELECT count(*) FROM (SELECT FROM outbox WHERE published_at IS NULL"  # noqa: S608
+        f"   LIMIT {MOST_COUNTED}) AS waiting),"
+        " (SELECT extract(epoch FROM clock_timestamp() - time)::float FROM outbox"
+        "   WHERE published_at IS NULL ORDER BY id LIMIT 1)"
+    )
+    return Waiting(row[0], row[1] or 0.0)
+
+
+async def overdue_holds(connection: Connection) -> Waiting:
+    """Open holds whose time was up long ago. Shard by shard, as their index has them."""
+    row = await connection.fetchrow(
+        "SELECT count(*), extract(epoch FROM clock_timestamp() - min(due.expires_at))::float"
+        " FROM (SELECT DISTINCT shard FROM shard_leases) AS s, LATERAL ("
+        "   SELECT expires_at FROM reservations r WHERE r.status = 'open' AND r.shard = s.shard"
+        "   AND r.expires_at < clock_timestamp() - make_interval(secs => $1)"
+        "   ORDER BY expires_at LIMIT 1000) AS due",
+        _OVERDUE_SECONDS,
+    )
+    return Waiting(row[0], row[1] or 0.0)

@@ -1,0 +1,161 @@
+"""Tables of the runtime: who owns which shard, which commands were answered, which events wait."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql.base import ischema_names
+from sqlalchemy.types import UserDefinedType
+
+from store.kit.schema import (
+    metadata,
+    moment,
+)
+
+
+class Xid8(UserDefinedType[int]):
+    """Postgres' 64-bit transaction id, which never wraps around."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "xid8"
+
+
+ischema_names["xid8"] = Xid8
+
+installation = Table(
+    "installation",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    comment="Facts fixed when the database was set up, such as the number of shards",
+)
+
+shard_hosts = Table(
+    "shard_hosts",
+    metadata,
+    Column("id", Uuid, primary_key=True, comment="One incarnation of a host: one process"),
+    Column("name", Text, nullable=False, comment="Of the Ray actor"),
+    Column("machine", Text, nullable=False, comment="Boot id of the machine it runs on"),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("lost_at", DateTime(timezone=True), comment="Set by who took its shards"),
+    Column("decided_at_ms", BigInteger, nullable=False, server_default=text("0")),
+    Column(
+        "build",
+        Text,
+        nullable=False,
+        server_default=text("''"),
+        comment="Of the code that it runs; empty: from before builds were told",
+    ),
+    Column(
+        "birth",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="When the process began, as its machine counts; with the pid it names one process"
+        " for good; 0: not known",
+    ),
+    moment("superseded_at", nullable=True, comment="Set when a younger incarnation took the name"),
+    moment("ended_at", nullable=True, comment="Set once its process is proved gone"),
+)
+
+shard_leases = Table(
+    "shard_leases",
+    metadata,
+    Column("family", Text, primary_key=True),
+    Column("shard", Integer, primary_key=True),
+    Column("host_id", Uuid, ForeignKey("shard_hosts.id")),
+    Column("epoch", BigInteger, nullable=False, server_default=text("0")),
+    Column(
+        "decided_at_ms",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="Floor of the next owner's decision time",
+    ),
+    Index("ix_shard_leases_host_id", "host_id"),
+)
+
+keeper_beat = Table(
+    "keeper_beat",
+    metadata,
+    Column("id", Integer, primary_key=True, comment="1: there is one row"),
+    Column("seen_at", DateTime(timezone=True), nullable=False),
+    Column("keeper_id", Uuid, comment="Who keeps; others stand by"),
+    comment="When a keeper last looked at everything",
+)
+
+shard_pins = Table(
+    "shard_pins",
+    metadata,
+    Column("family", Text, primary_key=True),
+    Column("shard", Integer, primary_key=True),
+    Column("host_name", Text, nullable=False),
+    comment="Where an operator wants a shard to be",
+)
+
+drained_hosts = Table(
+    "drained_hosts",
+    metadata,
+    Column("name", Text, primary_key=True),
+    comment="Hosts that an operator wants to be without shards",
+)
+
+command_log = Table(
+    "command_log",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column(
+        "tenant_id",
+        Uuid,
+        nullable=False,
+        comment="The business; for a shopper's own mutation the user",
+    ),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("reply", LargeBinary, nullable=False),
+    Column(
+        "created_on",
+        Date,
+        primary_key=True,
+        server_default=text("(now() AT TIME ZONE 'UTC')::date"),
+        comment="Part of the key because partitions are daily: unique within a day by the"
+        " database, for longer by the log being asked first",
+    ),
+    postgresql_partition_by="RANGE (created_on)",
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("event_id", Uuid, nullable=False),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("data", JSONB, nullable=False),
+    Column("xid", Xid8(), nullable=False, server_default=text("pg_current_xact_id()")),
+    Column("published_at", DateTime(timezone=True)),
+    Index("ix_outbox_unpublished", "id", postgresql_where=text("published_at IS NULL")),
+    Index("ix_outbox_tenant_id_type", "tenant_id", "type"),
+)

@@ -1,0 +1,112 @@
+"""Transfers of stock between locations. Only the shard hosts write them; replicas read them."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    Table,
+    Text,
+    Uuid,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.paging import Part, Span
+from store.hosts.aggregates import (
+    Read,
+    Tables,
+    array_literal,
+)
+from store.hosts.batches import Write
+from store.kit.paging import (
+    Row,
+    falling,
+    page,
+)
+from store.kit.schema import (
+    metadata,
+    used,
+)
+
+stock_transfers = Table(
+    "stock_transfers",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("from_location_id", Uuid, nullable=False),
+    Column("to_location_id", Uuid, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("product_ids", ARRAY(Uuid), nullable=False),
+    Column("quantities", ARRAY(Integer), nullable=False),
+    Column("reference", Text),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("closed_at", DateTime(timezone=True), comment="Received or cancelled"),
+    Column("sequence", BigInteger, nullable=False),
+    # Where cancelling brings the goods back to.
+    *used(
+        "used_location_id",
+        "status = 'in_transit' AND from_location_id <> tenant_id",
+        "locations",
+        "from_location_id",
+    ),
+    CheckConstraint("status IN ('in_transit', 'received', 'cancelled')", name="status_known"),
+    CheckConstraint("cardinality(product_ids) = cardinality(quantities)", name="lines_paired"),
+    CheckConstraint("0 < ALL (quantities)", name="quantities_positive"),
+    CheckConstraint("from_location_id <> to_location_id", name="not_to_itself"),
+    Index("ix_stock_transfers_tenant_id_id", "tenant_id", "id"),
+    Index("ix_stock_transfers_status", "tenant_id", "status", "id"),
+    Index("ix_stock_transfers_from", "tenant_id", "from_location_id", "id"),
+    Index("ix_stock_transfers_to", "tenant_id", "to_location_id", "id"),
+)
+
+
+async def list_transfers(
+    tx: AsyncConnection, status: str | None, location_id: UUID | None, span: Span
+) -> Part[Row]:
+    """The tenant's transfers, latest first; `location_id` is either end."""
+    query, order = select(stock_transfers), falling(stock_transfers.c.id)
+    of_status = [] if status is None else [stock_transfers.c.status == status]
+    if location_id is None:
+        return await page(tx, query.where(*of_status), order, span)
+    # No transfer has the same two ends.
+    ends = (stock_transfers.c.from_location_id, stock_transfers.c.to_location_id)
+    either = [query.where(end == location_id) for end in ends]
+    return await page(tx, either, order, span, also=of_status)
+
+
+def _row(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    return (*row[:5], array_literal(row[5]), array_literal(row[6]), *row[7:])
+
+
+_LOAD = """
+SELECT k.n, product_ids, quantities, from_location_id, to_location_id, status, created_by,
+  (extract(epoch FROM created_at) * 1000)::bigint, (extract(epoch FROM closed_at) * 1000)::bigint,
+  reference, sequence
+FROM stock_transfers t JOIN unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k(id, tenant, n)
+ON t.id = k.id AND t.tenant_id = k.tenant"""
+
+_WRITE = """
+INSERT INTO stock_transfers AS t (id, tenant_id, from_location_id, to_location_id, status,
+  product_ids, quantities, reference, created_by, created_at, closed_at, sequence)
+SELECT a, b, c, d, e, f::uuid[], g::int[], h, i, to_timestamp(j / 1000.0),
+  to_timestamp(k / 1000.0), l
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[],
+  $8::text[], $9::text[], $10::bigint[], $11::bigint[], $12::bigint[])
+  AS r(a, b, c, d, e, f, g, h, i, j, k, l)
+ON CONFLICT (id) DO UPDATE SET status = excluded.status, closed_at = excluded.closed_at,
+  sequence = excluded.sequence
+WHERE t.sequence < excluded.sequence AND t.tenant_id = excluded.tenant_id"""
+
+TABLES = Tables(
+    reads={"transfer": Read(_LOAD)}, writes={"stock_transfers": Write(_WRITE, _row)}, due={}
+)

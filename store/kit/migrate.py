@@ -1,0 +1,154 @@
+"""Brings a database to the schema of this build, and tells whether models and schema agree."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import pkgutil
+import re
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, MetaData, NullPool, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+import store
+from store.kit.connect import connect
+from store.kit.engine import sqlstate
+from store.kit.schema import (
+    LOCK_TIMEOUT,
+    metadata,
+)
+
+T = TypeVar("T")
+PARTITION = re.compile(r"_(p\d{8}|default)$|^alembic_version$")
+_LOCK = 0x486F6C64  # "Hold": one migration at a time, whoever starts it
+_PATIENCE_SECONDS = 300.0
+_PAUSE_SECONDS = 1.0
+_BUSY = ("55P03", "40P01")  # a lock was not to be had in time, or only by a deadlock
+
+
+class MigrationBlocked(RuntimeError):
+    """Something held a lock that a migration needs for as long as we were patient."""
+
+
+class DatabaseIsYounger(RuntimeError):
+    """A younger build has migrated the database, in ways that this one does not know."""
+
+
+def all_tables() -> MetaData:
+    """The MetaData with every capability's tables on it."""
+    for module in pkgutil.walk_packages(store.__path__, "store."):
+        importlib.import_module(module.name)
+    return metadata
+
+
+def upgrade(url: str, revision: str = "head") -> None:
+    """Applies every migration up to `revision` that `url` (as the schema's owner) lacks. Safe to
+    run twice, from two machines at once, and while others write: who waits for a lock makes all
+    wait that come after, so a migration gives up after a tenth of a second, and tries again.
+
+    Blocks, so call it outside any event loop. Raises MigrationBlocked after five minutes, and
+    DatabaseIsYounger where the database knows a migration that we do not."""
+    asyncio.run(_with_connection(url, partial(_upgrade, revision)))
+
+
+def differences(url: str) -> list[Any]:
+    """What the tables in code have that the migrated database has not, or the reverse."""
+    return asyncio.run(_with_connection(url, _differences))
+
+
+async def _with_connection(url: str, work: Callable[[Connection], T]) -> T:
+    connected = partial(connect, url, application_name="holdfast-migrate")
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=connected, poolclass=NullPool
+    )
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(work)
+    finally:
+        await engine.dispose()
+
+
+def _upgrade(revision: str, connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(store.__path__[0]) / "migrations"))
+    config.attributes["connection"] = connection
+    _check_age(connection, config)
+    patient_until = time.monotonic() + _PATIENCE_SECONDS
+    while not _try_upgrade(connection, config, revision):
+        if time.monotonic() > patient_until:
+            raise MigrationBlocked(_who_blocks(connection))
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _check_age(connection: Connection, config: Config) -> None:
+    known = {one.revision for one in ScriptDirectory.from_config(config).walk_revisions()}
+    found = MigrationContext.configure(connection).get_current_heads()
+    connection.rollback()
+    if unknown := ", ".join(sorted(set(found) - known)):
+        raise DatabaseIsYounger(
+            f"the database is at migration {unknown}, which this build does not know: it belongs"
+            " to a younger build"
+        )
+
+
+def _try_upgrade(connection: Connection, config: Config, revision: str) -> bool:
+    """Whether all is done; what was done before something was in the way stays."""
+    # Asked for rather than waited for: a transaction that waits is one that others wait for.
+    if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK}):
+        connection.rollback()
+        return False
+    connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
+    connection.commit()
+    done = True
+    try:
+        command.upgrade(config, revision)
+        if revision == "head":
+            # A database that rested for weeks lacks the coming days, and may lack this one.
+            connection.execute(text("SELECT rotate_command_log()"))
+    except DBAPIError as error:
+        connection.rollback()
+        if sqlstate(error) not in _BUSY:
+            raise
+        done = False
+    connection.commit()
+    connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK})
+    connection.commit()
+    return done
+
+
+def _who_blocks(connection: Connection) -> str:
+    rows = connection.execute(
+        text(
+            "SELECT pid, application_name, extract(epoch FROM now() - xact_start)::int"
+            " FROM pg_stat_activity WHERE datname = current_database() AND xact_start IS NOT NULL"
+            " AND pid <> pg_backend_pid() ORDER BY xact_start LIMIT 3"
+        )
+    )
+    named = [f"{row[1] or 'somebody'} (pid {row[0]}, for {row[2]} s)" for row in rows]
+    return (
+        "a migration could not have its locks, or another one is at work; the oldest"
+        f" transactions are of {', '.join(named) or 'nobody that may be seen'}"
+    )
+
+
+def _differences(connection: Connection) -> list[Any]:
+    context = MigrationContext.configure(
+        connection, opts={"compare_type": True, "include_object": _is_ours}
+    )
+    return list(compare_metadata(context, all_tables()))
+
+
+def _is_ours(item: Any, name: str | None, kind: str, reflected: bool, other: Any) -> bool:
+    """Daily partitions come and go at run time; no model declares them."""
+    return not (kind == "table" and reflected and name and PARTITION.search(name))

@@ -1,0 +1,98 @@
+"""Walled tables of things that carry a version and are marked, not removed, when deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Table, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.errors import Conflict, FieldError, InUse
+from core.paging import Part, Span
+from store.kit.engine import sqlstate
+from store.kit.paging import (
+    Order,
+    page,
+)
+
+T = TypeVar("T")
+
+
+class Rows(Generic[T]):
+    """Such a table, whose rows read as the frozen dataclass `kind`. `unique` names the field that
+    each of its unique indexes is about. The scope's tenant is all that any of it sees."""
+
+    def __init__(
+        self,
+        table: Table,
+        kind: type[T],
+        *,
+        order: Order,
+        unique: Mapping[str, str],
+    ) -> None:
+        self.table = table
+        self._kind = kind
+        self._columns = [table.c[field.name] for field in fields(kind)]  # type: ignore[arg-type]
+        self._order = order
+        self._unique = unique
+        self._live = table.c.deleted_at.is_(None)
+
+    async def get(self, tx: AsyncConnection, row_id: UUID) -> T | None:
+        """The thing, unless it is deleted."""
+        query = select(*self._columns).where(self.table.c.id == row_id, self._live)
+        row = (await tx.execute(query)).mappings().first()
+        return self._kind(**row) if row else None
+
+    async def count(self, tx: AsyncConnection, *conditions: ColumnElement[bool]) -> int:
+        query = select(func.count()).select_from(self.table).where(self._live, *conditions)
+        return int((await tx.execute(query)).scalar_one())
+
+    async def part(
+        self, tx: AsyncConnection, span: Span, *conditions: ColumnElement[bool]
+    ) -> Part[T]:
+        """What is not deleted."""
+        query = select(*self._columns).where(self._live, *conditions)
+        found = await page(tx, query, self._order, span)
+        return found.map(lambda row: self._kind(**row))
+
+    async def add(self, tx: AsyncConnection, values: Mapping[str, Any]) -> T:
+        """Raises Conflict naming the field whose value another row has."""
+        return await self._write(tx, insert(self.table).values(**values).returning(*self._columns))
+
+    async def change(self, tx: AsyncConnection, row_id: UUID, values: Mapping[str, Any]) -> T:
+        """Writes `values` to an existing row and counts its version up. Raises Conflict as
+        `add` does."""
+        statement = (
+            update(self.table)
+            .where(self.table.c.id == row_id, self._live)
+            .values(**values, version=self.table.c.version + 1, updated_at=func.now())
+            .returning(*self._columns)
+        )
+        return await self._write(tx, statement)
+
+    async def remove(self, tx: AsyncConnection, row_id: UUID) -> T:
+        """Marks a row as deleted; what was unique about it is free again. Raises InUse if another
+        table refers to it while it lives."""
+        try:
+            return await self.change(tx, row_id, {"deleted_at": func.now()})
+        except IntegrityError as error:
+            if sqlstate(error) != "23503":
+                raise
+            raise InUse from error
+
+    async def _write(self, tx: AsyncConnection, statement: Any) -> T:
+        try:
+            row = (await tx.execute(statement)).mappings().one()
+        except IntegrityError as error:
+            field = next((f for n, f in self._unique.items() if n in str(error.orig)), None)
+            if sqlstate(error) != "23505" or field is None:
+                raise
+            message = "is used already"
+            raise Conflict(
+                f"This {field} {message}.", errors=[FieldError(field, message)]
+            ) from error
+        return self._kind(**row)

@@ -1,0 +1,1 @@
+"""The till: sales, returns, shifts, gift cards, card payments."""

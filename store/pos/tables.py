@@ -1,0 +1,328 @@
+"""Tables of the till. The shard hosts alone write registers, shifts, sales, returns and gift
+cards; parked sales are plain SQL. Money is in minor units."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    CHAR,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from store.kit.schema import (
+    metadata,
+    used,
+)
+
+
+def _money(name: str, **options: Any) -> Column[int]:
+    return Column(name, BigInteger, nullable=options.pop("nullable", False), **options)
+
+
+def _moment(name: str, **options: Any) -> Column[Any]:
+    return Column(name, DateTime(timezone=True), nullable=options.pop("nullable", False), **options)
+
+
+pos_registers = Table(
+    "pos_registers",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("location_id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("discount_limit_percent", Integer, nullable=False),
+    Column("next_receipt_number", BigInteger, nullable=False),
+    Column("shifts", Integer, nullable=False),
+    Column("shift_id", Uuid),
+    Column("removed", Boolean, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    _moment("updated_at"),
+    *used(
+        "used_location_id", "NOT removed AND location_id <> tenant_id", "locations", "location_id"
+    ),
+    CheckConstraint("discount_limit_percent BETWEEN 0 AND 100", name="discount_limit_percent"),
+    CheckConstraint("next_receipt_number > 0", name="receipts_count_from_one"),
+    Index("ix_pos_registers_name", "tenant_id", "name", "id", postgresql_where=text("NOT removed")),
+    Index(
+        "ix_pos_registers_location",
+        "tenant_id",
+        "location_id",
+        "name",
+        "id",
+        postgresql_where=text("NOT removed"),
+    ),
+    postgresql_with={"fillfactor": "50"},
+)
+
+pos_shifts = Table(
+    "pos_shifts",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("register_id", Uuid, nullable=False),
+    Column("location_id", Uuid, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("opened_by", Text, nullable=False),
+    _moment("opened_at"),
+    _money("opening_float_minor"),
+    Column("currency", CHAR(3), nullable=False),
+    _money("expected_minor"),
+    Column("totals", JSONB, nullable=False),
+    _moment("closed_at", nullable=True),
+    Column("closed_by", Text),
+    _money("counted_minor", nullable=True),
+    Column("counts", JSONB),
+    Column("note", Text),
+    UniqueConstraint("register_id", "number"),
+    CheckConstraint("expected_minor >= 0", name="drawer_not_negative"),
+    CheckConstraint("counted_minor >= 0", name="counted_not_negative"),
+    CheckConstraint("(closed_at IS NULL) = (counted_minor IS NULL)", name="counted_when_closed"),
+    Index(
+        "uq_pos_shifts_open", "register_id", unique=True, postgresql_where=text("closed_at IS NULL")
+    ),
+    Index("ix_pos_shifts_opened_by", "tenant_id", "opened_by", "register_id", "number"),
+    postgresql_with={"fillfactor": "50"},
+)
+
+pos_cash_movements = Table(
+    "pos_cash_movements",
+    metadata,
+    Column("register_id", Uuid, primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("shift_id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    _money("amount_minor"),
+    Column("reason", Text),
+    Column("created_by", Text, nullable=False),
+    _moment("occurred_at"),
+    CheckConstraint("kind IN ('paid_in', 'paid_out', 'no_sale')", name="kind_known"),
+    CheckConstraint("amount_minor >= 0", name="amount_not_negative"),
+    Index("ix_pos_cash_movements_shift_id", "shift_id", "sequence"),
+)
+
+# One row for each number that a register has given: the key is what keeps two from being the
+# same, and a count what shows that none is missing.
+pos_receipts = Table(
+    "pos_receipts",
+    metadata,
+    Column("register_id", Uuid, primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject_id", Uuid, nullable=False),
+    Column("shift_id", Uuid, nullable=False),
+    _moment("given_at"),
+    UniqueConstraint("subject_id"),
+    CheckConstraint("kind IN ('sale', 'return')", name="kind_known"),
+)
+
+pos_sales = Table(
+    "pos_sales",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("location_id", Uuid, nullable=False),
+    Column("register_id", Uuid, nullable=False),
+    Column("shift_id", Uuid, nullable=False),
+    Column("receipt_number", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("currency", CHAR(3), nullable=False),
+    _money("total_minor", comment="Of all lines, tax included, without tips"),
+    _money("tax_minor"),
+    _money("discount_minor"),
+    _money("tips_minor"),
+    _money("tendered_minor"),
+    _money("change_minor"),
+    _money("refunded_minor", server_default=text("0")),
+    Column("prices_include_tax", Boolean, nullable=False),
+    Column("customer_id", Uuid),
+    Column("note", Text),
+    Column("reservation_id", Uuid),
+    Column("created_by", Text, nullable=False),
+    _moment("created_at"),
+    Column("sequence", BigInteger, nullable=False),
+    Column("client_sale_id", Uuid, comment="Of a sale that was made offline: the register's own"),
+    Column("offline_number", Text, comment="On the paper that the register printed"),
+    Column("upload_digest", LargeBinary, comment="Of what the register said of the sale"),
+    Column("uploaded_by", Text),
+    _moment("uploaded_at", nullable=True),
+    CheckConstraint(
+        "num_nulls(client_sale_id, upload_digest, uploaded_by, uploaded_at) IN (0, 4)",
+        name="offline_as_a_whole",
+    ),
+    CheckConstraint(
+        "status IN ('completed', 'partly_returned', 'returned', 'voided')", name="status_known"
+    ),
+    CheckConstraint("tendered_minor - change_minor = total_minor + tips_minor", name="paid"),
+    CheckConstraint(
+        "refunded_minor BETWEEN 0 AND total_minor + tips_minor", name="refunded_within_paid"
+    ),
+    Index("ix_pos_sales_newest", "tenant_id", "created_at", "id"),
+    Index("ix_pos_sales_register", "register_id", "receipt_number"),
+    Index("ix_pos_sales_location", "tenant_id", "location_id", "created_at", "id"),
+    Index("ix_pos_sales_register_newest", "register_id", "created_at", "id"),
+    Index("ix_pos_sales_shift", "shift_id", "created_at", "id"),
+    Index("ix_pos_sales_cashier", "tenant_id", "created_by", "created_at", "id"),
+    Index(
+        "ix_pos_sales_offline",
+        "tenant_id",
+        "created_at",
+        "id",
+        postgresql_where=text("client_sale_id IS NOT NULL"),
+    ),
+)
+
+pos_sale_lines = Table(
+    "pos_sale_lines",
+    metadata,
+    Column("sale_id", Uuid, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("item_id", Uuid, nullable=False),
+    Column("product_id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("sku", Text, nullable=False),
+    Column("quantity", Integer, nullable=False),
+    _money("unit_price_minor"),
+    _money("discount_minor"),
+    Column("tax_rate_ppm", Integer, nullable=False),
+    _money("tax_minor"),
+    _money("total_minor"),
+    Column("parts", JSONB, nullable=False, comment="What left the shelf: [[item, quantity], ...]"),
+    Column("card_id", Uuid),
+    Column("returned", Integer, nullable=False, server_default=text("0")),
+    CheckConstraint("quantity > 0", name="quantity_positive"),
+    CheckConstraint("returned BETWEEN 0 AND quantity", name="returned_within_sold"),
+)
+
+pos_payments = Table(
+    "pos_payments",
+    metadata,
+    Column("sale_id", Uuid, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("method", Text, nullable=False),
+    _money("amount_minor", comment="Without the change"),
+    Column("reference", Text),
+    Column("card_id", Uuid),
+    _money("refunded_minor", server_default=text("0")),
+    CheckConstraint("method IN ('cash', 'card', 'gift_card', 'external')", name="method_known"),
+    CheckConstraint("refunded_minor BETWEEN 0 AND amount_minor", name="refunded_within_paid"),
+)
+
+pos_returns = Table(
+    "pos_returns",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("sale_id", Uuid, comment="Null: without a receipt"),
+    Column("location_id", Uuid, nullable=False),
+    Column("register_id", Uuid, nullable=False),
+    Column("shift_id", Uuid, nullable=False),
+    Column("receipt_number", BigInteger, nullable=False),
+    Column("currency", CHAR(3), nullable=False),
+    _money("total_minor", comment="What was paid back, tips included"),
+    _money("tax_minor"),
+    _money("tips_minor"),
+    Column("reason", Text),
+    Column("void", Boolean, nullable=False),
+    Column("created_by", Text, nullable=False),
+    _moment("created_at"),
+    Index("ix_pos_returns_sale", "sale_id", "created_at", "id"),
+    Index("ix_pos_returns_shift_id", "shift_id"),
+)
+
+pos_return_lines = Table(
+    "pos_return_lines",
+    metadata,
+    Column("return_id", Uuid, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("line_number", Integer, nullable=False, comment="Of the sale's line"),
+    Column("item_id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("sku", Text, nullable=False),
+    Column("quantity", Integer, nullable=False),
+    Column("restock", Boolean, nullable=False),
+    Column("tax_rate_ppm", Integer, nullable=False),
+    _money("tax_minor"),
+    _money("discount_minor"),
+    _money("total_minor"),
+    CheckConstraint("quantity > 0", name="quantity_positive"),
+)
+
+pos_refunds = Table(
+    "pos_refunds",
+    metadata,
+    Column("return_id", Uuid, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("method", Text, nullable=False),
+    _money("amount_minor"),
+    Column("payment_number", Integer),
+    Column("card_id", Uuid),
+    Column("reference", Text),
+    CheckConstraint("amount_minor > 0", name="amount_positive"),
+)
+
+gift_cards = Table(
+    "gift_cards",
+    metadata,
+    Column("id", Uuid, primary_key=True, comment="A digest of the code, which is stored nowhere"),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("currency", CHAR(3), nullable=False),
+    Column("last_four", Text, nullable=False),
+    _money("initial_minor"),
+    _money("balance_minor"),
+    _moment("expires_at", nullable=True),
+    Column("disabled", Boolean, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    _moment("updated_at"),
+    CheckConstraint("balance_minor >= 0", name="balance_not_negative"),
+    Index("ix_gift_cards_tenant_id", "tenant_id"),
+    postgresql_with={"fillfactor": "50"},
+)
+
+gift_card_movements = Table(
+    "gift_card_movements",
+    metadata,
+    Column("card_id", Uuid, primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    _money("delta_minor"),
+    _money("balance_minor"),
+    Column("source_id", Uuid, nullable=False, comment="The sale or the return"),
+    _moment("occurred_at"),
+    CheckConstraint("kind IN ('issued', 'redeemed', 'refunded', 'returned')", name="kind_known"),
+)
+
+pos_parked_sales = Table(
+    "pos_parked_sales",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("location_id", Uuid, nullable=False),
+    Column("label", Text),
+    Column("basket", JSONB, nullable=False, comment="The body of a quote, as it was sent"),
+    Column("parked_by", Text, nullable=False),
+    _moment("parked_at", server_default=func.now()),
+    Index("ix_pos_parked_sales_location", "tenant_id", "location_id", "parked_at"),
+    Index("ix_pos_parked_sales_oldest", "tenant_id", "parked_at", "id"),
+)

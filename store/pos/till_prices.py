@@ -1,0 +1,94 @@
+"""What a till needs to price a basket: the terms of its location and the items, in one round trip
+(`till_prices` of migration 0027)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from store.business.profile import TillTerms
+from store.business.taxes import Rate
+from store.catalog.bundles import (
+    Component,
+    ItemKind,
+    SaleItem,
+    named_by_options,
+)
+from store.kit.engine import Database
+
+_PRICES = "SELECT terms, rates, items FROM till_prices($1, $2, $3, $4, $5)"
+
+
+class TillPrices(NamedTuple):
+    terms: TillTerms
+    items: list[SaleItem]
+
+
+class _Terms(NamedTuple):
+    business_name: str
+    location_name: str
+    currency: str
+    time_zone: str
+    prices_include_tax: bool
+    receipt_header: str
+    receipt_footer: str
+    default_tax_class_id: UUID | None
+
+
+class _Item(NamedTuple):
+    item_id: UUID
+    product_id: UUID
+    variant_id: UUID | None
+    name: str
+    sku: str
+    barcode: str | None
+    price_minor: int
+    currency: str
+    tax_class_id: UUID | None
+    kind: ItemKind
+    options: dict[str, str] | None
+    components: tuple[Component, ...] | None
+
+    @property
+    def as_sold(self) -> SaleItem:
+        return SaleItem(
+            self.item_id,
+            self.product_id,
+            self.variant_id,
+            named_by_options(self.name, self.options),
+            self.sku,
+            self.barcode,
+            self.price_minor,
+            self.currency,
+            self.tax_class_id,
+            self.kind,
+            self.components or (),
+        )
+
+
+_decode_terms = msgspec.json.Decoder(_Terms).decode
+_decode_rates = msgspec.json.Decoder(list[tuple[UUID, str, int]] | None).decode
+_decode_items = msgspec.json.Decoder(list[_Item] | None).decode
+
+
+async def till_prices(
+    db: Database,
+    tenant_id: UUID,
+    location_id: UUID,
+    ids: Sequence[UUID] = (),
+    skus: Sequence[str] = (),
+    barcodes: Sequence[str] = (),
+) -> TillPrices | None:
+    """What holds at one of the tenant's locations now, and its items as
+    `catalog_bundles.sale_items` has them; None if the tenant has no such location, or has deleted
+    it. Raises Unavailable."""
+    row = await db.look_up(_PRICES, tenant_id, location_id, list(ids), list(skus), list(barcodes))
+    if row is None or row[0] is None:
+        return None
+    rates = _decode_rates(row[1] or b"null") or ()
+    held = {class_id: Rate(name, rate_ppm) for class_id, name, rate_ppm in rates}
+    terms = TillTerms(*_decode_terms(row[0]), held)
+    return TillPrices(terms, [one.as_sold for one in _decode_items(row[2] or b"null") or ()])

@@ -11,11 +11,7 @@ from actors.runtime.family import Families, Family
 from actors.stock.module import STOCK_MODULE
 from actors.till.module import TILL_MODULE
 from store.hosts.aggregates import AggregateLoader
-from store.inventory import (
-    purchasing,
-    stock,
-    transfers,
-)
+from store.inventory import purchasing, stock, transfers
 from store.pos import writing
 
 COMMERCE = "commerce"

@@ -12,14 +12,7 @@ import httpx2
 from rich.console import Console
 
 from bench import books, goods, load, sale_books, table
-from bench.contenders import (
-    HOLDFAST,
-    Contender,
-    NotReady,
-    Running,
-    contender_settings,
-    serving,
-)
+from bench.contenders import HOLDFAST, Contender, NotReady, Running, contender_settings, serving
 from bench.cpu import CpuClock
 from bench.ground import Ground
 from bench.growth import Growth

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import psutil
 
-from cli.home import running_supervisor
-from cli.ray_start import AGENTS
+from cli.supervisor.home import running_supervisor
+from cli.supervisor.ray_start import AGENTS
 from core.settings import Settings, get_settings
 from store.embedded.leftovers import everything
 from tests.stack import running_stack

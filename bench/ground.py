@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 import asyncpg
 
 from bench import goods, tills
-from cli.home import HomeLock
+from cli.supervisor.home import HomeLock
 from core.settings import Settings
 from store.embedded import Servers, running
 from store.kit import migrate

@@ -20,40 +20,15 @@ from bench.ground import Ground
 from core.ids import uuid7
 from core.paging import MOST_COUNTED, Part, Span
 from core.settings import Settings
-from store.business import (
-    locations,
-    taxes,
-)
-from store.catalog import (
-    categories,
-    search,
-)
+from store.business import locations, taxes
+from store.catalog import categories, search
 from store.catalog.search import Filters
-from store.inventory import (
-    purchasing,
-    stock,
-    transfers,
-)
-from store.inventory import (
-    reading as inventory_reading,
-)
+from store.inventory import purchasing, stock, transfers
+from store.inventory import reading as inventory_reading
 from store.kit import audit
-from store.kit.engine import (
-    PUBLIC,
-    Database,
-    Scope,
-    Transaction,
-)
-from store.people import (
-    access_keys,
-    invitations,
-    members,
-    profiles,
-    sessions,
-)
-from store.people import (
-    users as auth,
-)
+from store.kit.engine import PUBLIC, Database, Scope, Transaction
+from store.people import access_keys, invitations, members, profiles, sessions
+from store.people import users as auth
 from store.pos import reading as pos_reading
 from store.pos.reading import SaleFilters
 

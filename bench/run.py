@@ -17,23 +17,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import (
-    baseline,
-    engine,
-    growth,
-    lists,
-    load,
-    machine,
-    neighbours,
-    plot,
-    report,
-    table,
-)
+from bench import baseline, engine, growth, lists, load, machine, neighbours, plot, report, table
 from bench.competition import FULL, QUICK, Competition, Plan
 from bench.contenders import CONTENDERS, Contender
 from bench.ground import Ground, ground
 from bench.report import Line, Ratio
-from cli.home import HomeBusy
+from cli.supervisor.home import HomeBusy
 from core.telemetry import configure_logging
 
 RESULTS = Path(__file__).with_name("results")

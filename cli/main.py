@@ -9,8 +9,9 @@ from uuid import UUID
 import typer
 from pydantic import ValidationError
 
-from cli import admin, export_command, import_command, shards
+from cli.data import export_command, import_command
 from cli.demo.command import demo
+from cli.operator import admin, shards
 from core.settings import get_settings
 
 app = typer.Typer(
@@ -30,14 +31,11 @@ def up() -> None:
     HOLDFAST_HOME, HOLDFAST_PORT and HOLDFAST_HOST say where; DATABASE_URL and REDIS_URL name
     servers of your own.
     """
-    from cli.home import HomeBusy
-    from cli.port_check import PortsBusy
-    from cli.up import UnusableHost
-    from cli.up import up as run
-    from store.kit.migrate import (
-        DatabaseIsYounger,
-        MigrationBlocked,
-    )
+    from cli.supervisor.home import HomeBusy
+    from cli.supervisor.port_check import PortsBusy
+    from cli.supervisor.up import UnusableHost
+    from cli.supervisor.up import up as run
+    from store.kit.migrate import DatabaseIsYounger, MigrationBlocked
     from store.kit.servers import UnusableServer
 
     unusable = (DatabaseIsYounger, MigrationBlocked, UnusableHost, UnusableServer)
@@ -50,8 +48,8 @@ def up() -> None:
 @app.command()
 def down() -> None:
     """Stop the copy that runs in HOLDFAST_HOME."""
-    from cli.down import NotStopped
-    from cli.down import down as run
+    from cli.supervisor.down import NotStopped
+    from cli.supervisor.down import down as run
 
     try:
         typer.echo(run(get_settings()))
@@ -65,12 +63,9 @@ def deploy() -> None:
 
     Ends when all has been replaced, one by one. Until then, and if it fails, both serve.
     """
-    from cli.deploy import NotDeployed
-    from cli.deploy import deploy as run
-    from store.kit.migrate import (
-        DatabaseIsYounger,
-        MigrationBlocked,
-    )
+    from cli.operator.deploy import NotDeployed
+    from cli.operator.deploy import deploy as run
+    from store.kit.migrate import DatabaseIsYounger, MigrationBlocked
     from store.kit.servers import UnusableServer
 
     try:
@@ -89,7 +84,7 @@ def node(
     ] = None,
 ) -> None:
     """Start this machine's part of a cluster. For `ray up cluster.yaml`, not for one machine."""
-    from cli.node import NodeNotStarted, start_node
+    from cli.supervisor.node import NodeNotStarted, start_node
 
     try:
         start_node(get_settings(), join=join, autoscaling_config=autoscaling_config)
@@ -106,21 +101,15 @@ def migrate_command(
 ) -> None:
     """Bring the database to the schema of this build. `holdfast up` does so by itself."""
     if check:
-        from cli.checks import migration_differences
+        from cli.operator.checks import migration_differences
 
         if found := migration_differences():
             listed = "\n".join(f"  {difference}" for difference in found)
             raise _fail(f"models and migrations differ:\n{listed}")
         typer.echo("Models and migrations agree.")
         return
-    from store.kit.migrate import (
-        DatabaseIsYounger,
-        MigrationBlocked,
-    )
-    from store.kit.servers import (
-        UnusableServer,
-        prepare,
-    )
+    from store.kit.migrate import DatabaseIsYounger, MigrationBlocked
+    from store.kit.servers import UnusableServer, prepare
 
     settings = get_settings()
     try:
@@ -168,8 +157,8 @@ def drift(
     """
     import asyncio
 
-    from cli.client import Unreachable
-    from cli.drift import look, look_and_repair
+    from cli.api.client import Unreachable
+    from cli.operator.drift import look, look_and_repair
     from core.errors import Unavailable
 
     settings = get_settings()
@@ -195,7 +184,7 @@ def doctor(
 
     Ends with 0 if all is well, with 1 if something is wrong, with 2 if that cannot be told.
     """
-    from cli import doctor as doctors
+    from cli.operator import doctor as doctors
 
     findings = doctors.doctor(get_settings(), deep=deep)
     typer.echo(doctors.as_json(findings) if as_json else "\n".join(doctors.as_lines(findings)))
@@ -212,7 +201,7 @@ def outbox(
     """
     import asyncio
 
-    from cli.outbox import lines
+    from cli.operator.outbox import lines
     from core.errors import HoldfastError
 
     async def show() -> None:

@@ -66,7 +66,8 @@ def _alone(settings: Settings) -> dict[str, str]:
         "RAY_raylet_client_connect_timeout_milliseconds": "50",
         "RAY_raylet_client_num_connect_attempts": "200",
         # Who serves does not end with the raylet or the GCS, but when the supervisor says so: when
-        # another Ray serves (`cli.survivors`). By default it looks after its raylet once a second.
+        # another Ray serves (`cli.supervisor.survivors`). By default it looks after its raylet once
+        # a second.
         "RAY_raylet_death_check_interval_milliseconds": str(2**31 - 1),
         "RAY_gcs_rpc_server_reconnect_timeout_s": "300",
     }
@@ -123,7 +124,7 @@ def _serve() -> dict[str, str]:
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         # One event loop per replica, buffered logs.
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-        "RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH": ("deployments.serve_controller:adapt"),
+        "RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH": ("deployments.serving.serve_controller:adapt"),
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "gateway.doorstep:middlewares",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
         # Whom X-Forwarded-For is believed of is for `gateway.address` alone to say: the server

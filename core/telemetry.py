@@ -8,13 +8,7 @@ from contextvars import ContextVar
 from typing import Any, Protocol, cast
 
 import structlog
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    disable_created_metrics,
-)
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 # When each series began: a line for each, which nobody reads.
 disable_created_metrics()  # type: ignore[no-untyped-call]

@@ -1,4 +1,5 @@
-"""Builds Serve applications out of capabilities; what runs in them is `deployments.replica`.
+"""Builds Serve applications out of capabilities; what runs in them is
+`deployments.serving.replica`.
 
 One `build` makes any split. Without arguments it is the whole API, at "/", with the keeper; with
 `{"capability": "inventory"}` only that one, to be mounted at its prefix in front of the whole.
@@ -14,7 +15,7 @@ from ray.serve.handle import DeploymentHandle
 from core.build import build_id
 from core.garbage import collecting_nothing
 from core.settings import get_settings
-from deployments.keeper import KeeperReplica
+from deployments.serving.keeper import KeeperReplica
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -37,7 +38,7 @@ def build(args: dict[str, Any]) -> serve.Application:
 
     def build_app() -> FastAPI:  # called in the replica; Serve takes plain functions only
         with collecting_nothing():
-            from deployments.replica import make_app
+            from deployments.serving.replica import make_app
 
             return make_app(name)
 
@@ -74,6 +75,6 @@ class _Replica:
     def __init__(self, keeper: DeploymentHandle[Any] | None = None) -> None:
         """Takes the keeper only so that Serve starts it with the application."""
         with collecting_nothing():
-            from deployments.replica import prepare
+            from deployments.serving.replica import prepare
 
         prepare()

@@ -20,11 +20,7 @@ from core.clock import Clock
 from core.errors import Unauthenticated
 from core.principal import Principal, Role, role_in_business
 from gateway.tokens import Tokens
-from store.kit.engine import (
-    Database,
-    Scope,
-    Transaction,
-)
+from store.kit.engine import Database, Scope, Transaction
 from store.people import access_keys as rows
 from store.people import members
 

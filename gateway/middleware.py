@@ -14,13 +14,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core.errors import (
-    FieldError,
-    HoldfastError,
-    PayloadTooLarge,
-    Unavailable,
-    ValidationFailed,
-)
+from core.errors import FieldError, HoldfastError, PayloadTooLarge, Unavailable, ValidationFailed
 from core.telemetry import LOGGED
 from gateway.bodies import SMALL_BODY_BYTES, BoundedBody
 from gateway.context import DEADLINE_MS, RequestContext, attach, context_if_any

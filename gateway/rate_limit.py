@@ -20,10 +20,7 @@ from core.clock import Clock
 from core.errors import TooManyRequests
 from core.principal import Principal, Role
 from core.telemetry import RATE_LIMIT_OPEN, RATE_LIMITED
-from store.kit.redis import (
-    Redis,
-    RedisUnavailable,
-)
+from store.kit.redis import Redis, RedisUnavailable
 
 WINDOW_SECONDS = 10
 MOST_CALLERS = 50_000

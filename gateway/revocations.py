@@ -9,10 +9,7 @@ from core import moments
 from core.clock import Clock
 from core.telemetry import get_logger
 from gateway.tokens import Tokens
-from store.kit.engine import (
-    Database,
-    Scope,
-)
+from store.kit.engine import Database, Scope
 from store.people import sessions
 
 INTERVAL_SECONDS = 2.0

@@ -14,10 +14,7 @@ from dataclasses import dataclass
 from core.clock import Clock
 from core.errors import HoldfastError, TooManyRequests
 from core.telemetry import RATE_LIMIT_OPEN, RATE_LIMITED
-from store.kit.redis import (
-    Redis,
-    RedisUnavailable,
-)
+from store.kit.redis import Redis, RedisUnavailable
 
 MOST_KEPT = 50_000
 

@@ -27,7 +27,7 @@ import asyncpg
 import httpx2
 import psutil
 
-from cli.ray_start import SLEEPER
+from cli.supervisor.ray_start import SLEEPER
 from core.clock import SystemClock
 from core.ids import uuid7
 from core.principal import Role

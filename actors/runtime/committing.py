@@ -21,13 +21,7 @@ from actors.runtime.wire import ASK_AGAIN, Answer, Outcome
 from core import telemetry
 from core.clock import Clock
 from core.telemetry import get_logger
-from store.hosts.journal import (
-    LOCK_TIMEOUT_MS,
-    Fenced,
-    Known,
-    Rejected,
-    Why,
-)
+from store.hosts.journal import LOCK_TIMEOUT_MS, Fenced, Known, Rejected, Why
 
 # Of deciding, before a batch is committed: what is left is decided in the next one.
 MAX_DECIDE_SECONDS = 0.05

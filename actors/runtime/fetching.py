@@ -19,10 +19,7 @@ from actors.runtime.wire import Answer, Outcome, decode_logged
 from core.clock import Clock
 from core.telemetry import get_logger
 from store.hosts.command_log import Logged
-from store.hosts.journal import (
-    OutcomeUnknown,
-    Rejected,
-)
+from store.hosts.journal import OutcomeUnknown, Rejected
 
 MAX_FETCHES = 3
 MAX_FETCH = 500

@@ -14,14 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-from actors.runtime.batch import (
-    Tell,
-    Work,
-    context_of,
-    decide_batch,
-    due_work,
-    lane,
-)
+from actors.runtime.batch import Tell, Work, context_of, decide_batch, due_work, lane
 from actors.runtime.call import Call
 from actors.runtime.committing import Committing
 from actors.runtime.family import Families, Timer, sizes_of
@@ -38,10 +31,7 @@ from actors.runtime.wire import ASK_AGAIN, BUSY, Answer, Envelope, Outcome
 from core import telemetry
 from core.clock import Clock
 from core.telemetry import get_logger
-from store.hosts.journal import (
-    Fenced,
-    OutcomeUnknown,
-)
+from store.hosts.journal import Fenced, OutcomeUnknown
 from store.hosts.leases import Shard
 
 LOOK_AROUND_SECONDS = 1.0

@@ -18,10 +18,7 @@ from core.clock import Clock
 from core.ids import uuid7
 from core.telemetry import get_logger
 from store.hosts.journal import OutcomeUnknown
-from store.hosts.leases import (
-    Incarnation,
-    Shard,
-)
+from store.hosts.leases import Incarnation, Shard
 from store.hosts.wishes import Wishes
 
 TICK_SECONDS = 0.5

@@ -6,10 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from store.hosts.leases import (
-    Incarnation,
-    Shard,
-)
+from store.hosts.leases import Incarnation, Shard
 from store.hosts.wishes import Wishes
 
 MAX_MOVES_AT_ONCE = 32

@@ -11,11 +11,7 @@ from actors.runtime.stream import Stream, Told
 from actors.runtime.wire import Answer, Envelope
 from store.hosts.command_log import Logged
 from store.hosts.journal import Loader
-from store.hosts.leases import (
-    Incarnation,
-    Lease,
-    Shard,
-)
+from store.hosts.leases import Incarnation, Lease, Shard
 
 
 class Store(Protocol):

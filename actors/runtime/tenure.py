@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from core.clock import Clock
-from store.hosts.leases import (
-    LEASE_SECONDS,
-    Lease,
-    Shard,
-)
+from store.hosts.leases import LEASE_SECONDS, Lease, Shard
 
 # The host gives up a little before the database does.
 MARGIN_SECONDS = 0.25

@@ -14,15 +14,7 @@ from actors.composite import Rule
 from actors.runtime.family import Context, Decision, Key, View
 from actors.stock import model as m
 from actors.stock.evolve import EVENTS
-from actors.stock.levels import (
-    Events,
-    item_key,
-    level,
-    location_of,
-    refuse,
-    stock_key,
-    stocked,
-)
+from actors.stock.levels import Events, item_key, level, location_of, refuse, stock_key, stocked
 
 _NEW, _PLAIN = m.Stock(), m.Item()
 

@@ -2,7 +2,7 @@
 
 The owner of the stock decides, in the order in which it decides on everything that moves stock.
 Whoever writes a product's first variant asks before, and holds the lock of the catalogue from
-before the asking to the commit (`deployments/catalog/parents.py`).
+before the asking to the commit (`deployments/catalog/variants/parents.py`).
 """
 
 from __future__ import annotations

@@ -23,10 +23,7 @@ from core.clock import SystemClock
 from core.ids import uuid7
 from core.settings import Settings, get_settings
 from store.hosts.command_log import Logged
-from store.hosts.leases import (
-    Lease,
-    Shard,
-)
+from store.hosts.leases import Lease, Shard
 
 MAX_BATCH = 500
 _FAMILY = FAMILIES[COMMERCE]

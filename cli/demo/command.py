@@ -80,10 +80,10 @@ def _run(options: Options, json_file: Path | None) -> int:
     import uvloop
     from rich.console import Console
 
-    from cli.client import ApiError, Unreachable
+    from cli.api.client import ApiError, Unreachable
+    from cli.data.product_rows import FileUnreadable
     from cli.demo.run import run_demo
     from cli.demo.screen import Bars, print_report
-    from cli.product_rows import FileUnreadable
 
     console = Console()
     try:

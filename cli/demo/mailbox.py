@@ -9,7 +9,7 @@ from uuid import UUID
 
 from core.errors import Unavailable
 from core.settings import Settings
-from deployments.auth.mails import invitation_mail
+from deployments.auth.people.mails import invitation_mail
 from gateway.keys import KeyRing
 from gateway.links import Links
 from store.kit.engine import Database

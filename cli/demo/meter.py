@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
+from cli.data.product_rows import Reject
 from cli.demo.proof import Proof
-from cli.product_rows import Reject
 
 
 class Show(Protocol):

@@ -1,7 +1,7 @@
 """The file of a shop's invoices, read as what the demo needs: goods, sales and returns. Pure.
 
-The format is that of the Online Retail data set (see `cli/data/README.md`). Rows that are neither
-a sale nor a return of goods become rejects with their line and the reason.
+The format is that of the Online Retail data set (see `cli/demo/sample/README.md`). Rows that are
+neither a sale nor a return of goods become rejects with their line and the reason.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
 from actors.stock.model import MAX_QUANTITY
+from cli.data.product_rows import FileUnreadable, ProductFile, ProductRow, Reject, Repeat, Row
 from cli.demo.documents import minor
-from cli.product_rows import FileUnreadable, ProductFile, ProductRow, Reject, Repeat, Row
 
 MAPPING = {"sku": "StockCode", "name": "Description", "price": "UnitPrice"}
 BEST_SELLERS = 10
@@ -144,7 +144,9 @@ def best_sellers(sold: Mapping[str, int]) -> list[str]:
 def _rows(source: ProductFile, most: int | None) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Each row that is not blank with its line, counted from 1, until the invoices are enough."""
     if missing := [name for name in _COLUMNS if name not in source.header]:
-        raise FileUnreadable(f"{source.path} has no column {missing[0]}; see cli/data/README.md")
+        raise FileUnreadable(
+            f"{source.path} has no column {missing[0]}; see cli/demo/sample/README.md"
+        )
     invoice = source.header.index("InvoiceNo")
     invoices: set[str] = set()
     with source.path.open(encoding=source.encoding, newline="") as file:

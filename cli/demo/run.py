@@ -8,16 +8,16 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cli.data.product_rows import FileUnreadable, open_products
 from cli.demo.day import plan_day
 from cli.demo.meter import Report, Show, show_nothing
 from cli.demo.reading import prove
 from cli.demo.retail import MAPPING, Retail, best_sellers, plan_stock, units_sold
 from cli.demo.shop import open_shop
 from cli.demo.stages import close_up, flash_sale, sell_day, stock_shelves
-from cli.product_rows import FileUnreadable, open_products
 from core.settings import Settings, get_settings
 
-SAMPLE = Path(__file__).parents[1] / "data" / "online_retail_sample.csv"
+SAMPLE = Path(__file__).parent / "sample" / "online_retail_sample.csv"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from cli.client import ApiError
+from cli.api.client import ApiError
 from cli.demo.books import Books, TillBook
 from cli.demo.day import Back, DrawerMove
 from cli.demo.documents import Report, Sale, major, report_of, return_of, sale_of

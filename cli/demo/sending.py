@@ -1,8 +1,8 @@
 """How the demo's clients send what they want: once, twice at the same time, or hanging up on it.
 
 Every step has a key made of the run and of what the step is, so it happens once however often it
-is sent. A step ends with an answer that counts: while its outcome is unknown `cli.client` sends it
-again with the same key, until the patience is at an end; then the run is over without a proof.
+is sent. A step ends with an answer that counts: while its outcome is unknown `cli.api.client` sends
+it again with the same key, until the patience is at an end; then the run is over without a proof.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx2
 
-from cli.client import ApiError, Client, Reply
+from cli.api.client import ApiError, Client, Reply
 from cli.demo.books import Books
 from cli.demo.meter import Meter
 

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from cli.client import ApiError, Client, open_http
+from cli.api.client import ApiError, Client, open_http
 from cli.demo.books import Books, TillBook
 from cli.demo.mailbox import Mailbox, open_mailbox
 from cli.demo.meter import Meter, Phase

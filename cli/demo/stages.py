@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from cli.data.import_products import ImportReport, import_products
 from cli.demo.day import Back, DrawerMove, Job, Purchase
 from cli.demo.documents import Sale, major
 from cli.demo.meter import Meter, Phase, Show
@@ -14,7 +15,6 @@ from cli.demo.sellers import Till
 from cli.demo.sending import Refused, crowd
 from cli.demo.shop import Shop
 from cli.demo.tenders import Tender, bill_of
-from cli.import_products import ImportReport, import_products
 
 MOST_UNITS_AT_ONCE = 3
 

@@ -13,9 +13,11 @@ from fastapi import APIRouter, Request
 
 from core.errors import NotFound, Unauthenticated
 from core.principal import Role
-from deployments.auth import key_routes, people_routes, service, session_routes
+from deployments.auth import service
 from deployments.auth.access import Anyone, Caller, In, Person, Reader
-from deployments.auth.keys import key_of_caller
+from deployments.auth.keys import routes as key_routes
+from deployments.auth.keys.service import key_of_caller
+from deployments.auth.people import routes as people_routes
 from deployments.auth.schemas import (
     CallerOut,
     Jwks,
@@ -27,6 +29,7 @@ from deployments.auth.schemas import (
     TokensOut,
     UserOut,
 )
+from deployments.auth.sessions import routes as session_routes
 from gateway.capability import Capability, joined
 from gateway.context import context_of
 from gateway.errors import responses

@@ -10,18 +10,12 @@ from uuid import UUID
 
 from core import moments
 from core.clock import Clock
-from core.errors import (
-    Conflict,
-    FieldError,
-    InvalidCredentials,
-    NotFound,
-    Unauthenticated,
-)
+from core.errors import Conflict, FieldError, InvalidCredentials, NotFound, Unauthenticated
 from core.ids import uuid7
 from core.money import exponent
 from core.principal import Principal, Role, role_in_business
 from core.request import RequestKey
-from deployments.auth import addresses
+from deployments.auth.people import addresses
 from gateway.address import network_of
 from gateway.answers import recorded
 from gateway.edge import Edge
@@ -35,19 +29,10 @@ from gateway.throttle import (
     TAKEN_PER_ADDRESS,
     TAKEN_PER_NETWORK,
 )
-from store.kit.commands import (
-    Recorded,
-    once,
-)
-from store.kit.engine import (
-    Database,
-    Scope,
-)
+from store.kit.commands import Recorded, once
+from store.kit.engine import Database, Scope
 from store.kit.outbox import emit
-from store.people import (
-    sessions,
-    users,
-)
+from store.people import sessions, users
 
 REFRESH_PREFIX = "hfr_"
 DEFAULT_CURRENCY = "USD"

@@ -9,10 +9,7 @@ from uuid import UUID
 from core.clock import Clock
 from core.errors import NotFound
 from store.business import locations
-from store.kit.engine import (
-    Database,
-    Scope,
-)
+from store.kit.engine import Database, Scope
 
 MAX_REMEMBERED = 20_000
 # For so long another replica may go on taking a location that was deleted here.

@@ -11,7 +11,6 @@ from core.errors import Conflict, InUse, NotFound
 from core.principal import MANAGEMENT, OWNERS, STAFF, Principal
 from core.request import RequestKey
 from deployments.business import service
-from deployments.business.records import TooMany
 from deployments.business.schemas import (
     AuditOut,
     AuditQuery,
@@ -28,7 +27,8 @@ from deployments.business.schemas import (
     TaxRateOut,
     TaxRateQuery,
 )
-from deployments.resources import Shared
+from deployments.kit.records import TooMany
+from deployments.kit.resources import Shared
 from gateway.access import require
 from gateway.answers import response
 from gateway.capability import Capability

@@ -16,14 +16,8 @@ from deployments.business.hours import OpeningHours
 from gateway.schemas import CamelModel, Moment, PageQuery
 from store.business.locations import Location
 from store.business.profile import Business
-from store.business.taxes import (
-    TaxClass,
-    TaxRate,
-)
-from store.kit.audit import (
-    Entry,
-    Filters,
-)
+from store.business.taxes import TaxClass, TaxRate
+from store.kit.audit import Entry, Filters
 
 MAX_RATE_PPM = 10_000_000
 _NO_ZONES = frozenset({"Factory", "localtime", "posixrules"})

@@ -14,7 +14,6 @@ from core.paging import Part, Span
 from core.principal import Principal
 from core.request import RequestKey
 from deployments.business.places import Places
-from deployments.business.records import Kind, Records, Writing, check_version, locked_business
 from deployments.business.schemas import (
     BusinessChanges,
     BusinessOut,
@@ -22,43 +21,22 @@ from deployments.business.schemas import (
     TaxClassOut,
     TaxRateOut,
 )
+from deployments.kit.records import Kind, Records, Writing, check_version, locked_business
 from gateway.access import tenant_of
 from gateway.answers import recorded
 from gateway.edge import Edge
 from gateway.schemas import Envelope, Message
-from store.business import (
-    locations,
-    taxes,
-)
-from store.business import (
-    profile as business,
-)
+from store.business import locations, taxes
+from store.business import profile as business
 from store.business.locations import Location
-from store.business.taxes import (
-    TaxClass,
-    TaxRate,
-)
+from store.business.taxes import TaxClass, TaxRate
 from store.catalog import products
 from store.kit import audit
-from store.kit.audit import (
-    Entry,
-    Filters,
-)
-from store.kit.commands import (
-    Recorded,
-    once,
-)
-from store.kit.engine import (
-    Database,
-    Scope,
-    Transaction,
-)
+from store.kit.audit import Entry, Filters
+from store.kit.commands import Recorded, once
+from store.kit.engine import Database, Scope, Transaction
 from store.kit.outbox import emit
-from store.people import (
-    access_keys,
-    invitations,
-    sessions,
-)
+from store.people import access_keys, invitations, sessions
 
 PROFILE_UPDATED = "business.profile.updated.v1"
 PROFILE_DELETED = "business.profile.deleted.v1"

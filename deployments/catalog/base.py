@@ -12,15 +12,11 @@ from core import moments
 from core.clock import Clock
 from core.errors import Conflict, FieldError, NotFound
 from core.principal import MANAGEMENT, Principal, Role
-from deployments.catalog.rules import Author
+from deployments.catalog.products.rules import Author
 from store.business.profile import business_currency
 from store.catalog import products
 from store.kit.commands import Recorded
-from store.kit.engine import (
-    PUBLIC,
-    Database,
-    Transaction,
-)
+from store.kit.engine import PUBLIC, Database, Transaction
 
 T = TypeVar("T")
 

@@ -10,19 +10,11 @@ from uuid import UUID
 
 from core.clock import Clock
 from core.errors import ChooseVariant, NotFound
-from deployments.gathering import Gathering
-from store.catalog import (
-    bundles as catalog_bundles,
-)
-from store.catalog import (
-    products,
-)
+from deployments.kit.gathering import Gathering
+from store.catalog import bundles as catalog_bundles
+from store.catalog import products
 from store.catalog.bundles import ItemKind
-from store.kit.engine import (
-    PUBLIC,
-    Database,
-    Scope,
-)
+from store.kit.engine import PUBLIC, Database, Scope
 
 MAX_REMEMBERED = 200_000
 # So long a product that has got its first variant may go on being stocked itself elsewhere.

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import Field, PlainSerializer, WithJsonSchema
 
 from actors.till import model as m
-from deployments.pos.pricing import ROUNDING
+from deployments.pos.sales.pricing import ROUNDING
 from gateway.errors import Problem
 from gateway.schemas import Amount, CamelModel
 

@@ -14,11 +14,11 @@ from core.errors import HoldfastError, NotFound
 from core.money import from_minor
 from core.principal import Principal
 from core.request import RequestKey
-from deployments import desk
-from deployments.desk import Draft, Receipts
-from deployments.inventory.service import tenant_of
+from deployments.inventory.stock.service import tenant_of
+from deployments.kit import desk
+from deployments.kit.desk import Draft, Receipts
+from deployments.kit.resources import Resources
 from deployments.pos.errors import REFUSALS, GiftCardNotFound
-from deployments.resources import Resources
 from gateway.throttle import GIFT_CARD_GUESSES
 
 # Of refusals that have no amounts in them.

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Path, Response
 
 from core.principal import MANAGEMENT, STAFF, Principal, Role
 from core.request import RequestKey
-from deployments.desk import Receipts
-from deployments.inventory.receipts import RECEIPT_HEADER, receipt_header
+from deployments.kit.desk import Receipts
+from deployments.kit.receipts import RECEIPT_HEADER, receipt_header
 from gateway.access import require
 from gateway.idempotency import request_key
 from gateway.routing import HoldfastRoute

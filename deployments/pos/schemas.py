@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, model_validator
 
 from actors.till.model import MAX_PAYMENTS, MAX_SALE_LINES, Method
-from deployments.pos.codes import MAX_LENGTH, MIN_LENGTH, MIN_NEW_CHARACTERS, weakness
+from deployments.pos.gift_cards.codes import MAX_LENGTH, MIN_LENGTH, MIN_NEW_CHARACTERS, weakness
 from gateway.schemas import Amount, CamelModel, ItemCode, Moment, PageQuery, QueryModel
 
 MAX_LINE_QUANTITY = 100_000

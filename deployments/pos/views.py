@@ -10,9 +10,9 @@ from uuid import UUID
 
 from actors.till import model as m
 from core.money import from_minor
-from deployments.inventory.service import moment
+from deployments.inventory.stock.service import moment
 from deployments.pos import answers as a
-from deployments.pos.pricing import Ticket
+from deployments.pos.sales.pricing import Ticket
 
 
 def tax_rows(taxes: Mapping[int, tuple[int, int]], currency: str) -> list[a.TaxOut]:

@@ -13,7 +13,7 @@ from core.principal import Principal, Role
 from core.request import RequestKey
 from deployments.auth.access import PEOPLE
 from deployments.business.schemas import AuditOut, AuditQuery
-from deployments.resources import Shared
+from deployments.kit.resources import Shared
 from deployments.users import service
 from deployments.users.schemas import (
     AccountOut,

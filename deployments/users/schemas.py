@@ -9,11 +9,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from gateway.schemas import CamelModel, PageQuery
-from store.people.profiles import (
-    Address,
-    Listed,
-    Profile,
-)
+from store.people.profiles import Address, Listed, Profile
 
 Theme = Literal["light", "dark", "system"]
 AccountRole = Literal["customer", "vendor", "admin"]

@@ -17,25 +17,11 @@ from gateway.answers import recorded
 from gateway.edge import Edge
 from gateway.schemas import Envelope, Message
 from store.kit import audit
-from store.kit.audit import (
-    Entry,
-    Filters,
-)
-from store.kit.commands import (
-    Recorded,
-    once,
-)
-from store.kit.engine import (
-    Database,
-    Scope,
-    Transaction,
-)
+from store.kit.audit import Entry, Filters
+from store.kit.commands import Recorded, once
+from store.kit.engine import Database, Scope, Transaction
 from store.kit.outbox import emit
-from store.people import (
-    access_keys,
-    profiles,
-    sessions,
-)
+from store.people import access_keys, profiles, sessions
 from store.people.profiles import Listed
 
 DISABLED = "auth.user.disabled.v1"

@@ -31,12 +31,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.kit.paging import rising
-from store.kit.schema import (
-    address_columns,
-    live_id,
-    metadata,
-    moment,
-)
+from store.kit.schema import address_columns, live_id, metadata, moment
 from store.kit.versioned import Rows
 
 MOST_LOCATIONS = 500

@@ -28,19 +28,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.business.locations import (
-    UTC_ZONE,
-    add_main,
-)
-from store.business.taxes import (
-    Rate,
-    rates_at,
-)
-from store.kit.schema import (
-    address_columns,
-    metadata,
-    moment,
-)
+from store.business.locations import UTC_ZONE, add_main
+from store.business.taxes import Rate, rates_at
+from store.kit.schema import address_columns, metadata, moment
 
 DEFAULT_PLAN = "free"
 

@@ -33,15 +33,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.kit.paging import (
-    falling,
-    rising,
-)
-from store.kit.schema import (
-    live_id,
-    metadata,
-    moment,
-)
+from store.kit.paging import falling, rising
+from store.kit.schema import live_id, metadata, moment
 from store.kit.versioned import Rows
 
 MOST_CLASSES = 100

@@ -50,10 +50,7 @@ from store.catalog.items import (
 )
 from store.catalog.variants import variants
 from store.kit.paging import Row
-from store.kit.schema import (
-    metadata,
-    used,
-)
+from store.kit.schema import metadata, used
 
 __all__ = [
     "Product",

@@ -34,22 +34,10 @@ from core.paging import MOST_COUNTED, Part, Span
 from store.catalog.bundles import bundle_components
 from store.catalog.categories import paths_under
 from store.catalog.items import item_prices
-from store.catalog.products import (
-    FIELDS,
-    Product,
-    product_of,
-    products,
-)
+from store.catalog.products import FIELDS, Product, product_of, products
 from store.catalog.variants import variants
 from store.inventory.stock import stock_levels
-from store.kit.paging import (
-    Order,
-    Walk,
-    examined,
-    falling,
-    merged,
-    rising,
-)
+from store.kit.paging import Order, Walk, examined, falling, merged, rising
 
 MOST_FOUND = MOST_COUNTED
 MOST_VALUES = 50

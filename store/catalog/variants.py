@@ -33,16 +33,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.catalog.items import (
-    live_by_sku,
-    money_of,
-    put_money,
-    write_items,
-)
-from store.kit.schema import (
-    metadata,
-    used,
-)
+from store.catalog.items import live_by_sku, money_of, put_money, write_items
+from store.kit.schema import metadata, used
 
 _LIVE = text("deleted_at IS NULL")
 _SEARCHED = "to_tsvector('simple', sku) || to_tsvector('simple', options)"

@@ -6,10 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from core.errors import Unavailable
-from store.kit.connect import (
-    FAILURES,
-    connect,
-)
+from store.kit.connect import FAILURES, connect
 
 MAX_DIFFERENCES = 10_000
 _TIMEOUT_SECONDS = 600

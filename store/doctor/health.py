@@ -9,14 +9,8 @@ from typing import Any, NamedTuple, TypeAlias
 import asyncpg
 
 from core.errors import Unavailable
-from store.kit.connect import (
-    FAILURES,
-    connect,
-)
-from store.kit.schema import (
-    APP_ROLE,
-    HOST_ROLE,
-)
+from store.kit.connect import FAILURES, connect
+from store.kit.schema import APP_ROLE, HOST_ROLE
 
 STATEMENT_TIMEOUT_SECONDS = 30
 DEEP_TIMEOUT_SECONDS = 900

@@ -14,10 +14,7 @@ from pathlib import Path
 from core.settings import Settings
 from store.embedded.leftovers import end, inside, signal_process, wait_gone
 from store.embedded.server import Server, ServerFailed, ensure_run_dir, spawn
-from store.kit.budget import (
-    connections_needed,
-    connections_of_hosts,
-)
+from store.kit.budget import connections_needed, connections_of_hosts
 
 DATABASE = "holdfast"
 SUPERUSER = "postgres"

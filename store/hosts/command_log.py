@@ -8,10 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from store.hosts.batches import (
-    REMEMBERED,
-    Write,
-)
+from store.hosts.batches import REMEMBERED, Write
 
 
 class Logged(NamedTuple):

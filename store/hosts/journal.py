@@ -25,27 +25,10 @@ from uuid import UUID
 
 import asyncpg
 
-from store.hosts import (
-    command_log,
-    leases,
-)
-from store.hosts.batches import (
-    FENCED,
-    KNOWN,
-    PLANS,
-    STALE,
-    Procedure,
-    Write,
-)
-from store.hosts.command_log import (
-    LOG,
-    Logged,
-)
-from store.hosts.leases import (
-    Incarnation,
-    Lease,
-    Shard,
-)
+from store.hosts import command_log, leases
+from store.hosts.batches import FENCED, KNOWN, PLANS, STALE, Procedure, Write
+from store.hosts.command_log import LOG, Logged
+from store.hosts.leases import Incarnation, Lease, Shard
 from store.kit.connect import (
     CONNECT_TIMEOUT_SECONDS,
     FAILURES,

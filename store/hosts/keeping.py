@@ -9,15 +9,9 @@ from uuid import UUID
 
 import asyncpg
 
-from store.hosts import (
-    leases,
-    wishes,
-)
+from store.hosts import leases, wishes
 from store.hosts.journal import Line
-from store.hosts.leases import (
-    Incarnation,
-    Shard,
-)
+from store.hosts.leases import Incarnation, Shard
 from store.hosts.rotation import rotate
 from store.hosts.wishes import Wishes
 from store.kit.connect import connect

@@ -24,10 +24,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import UserDefinedType
 
-from store.kit.schema import (
-    metadata,
-    moment,
-)
+from store.kit.schema import metadata, moment
 
 
 class Xid8(UserDefinedType[int]):

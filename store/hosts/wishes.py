@@ -12,10 +12,7 @@ import asyncpg
 
 from core.errors import Unavailable
 from store.hosts.leases import Shard
-from store.kit.connect import (
-    FAILURES,
-    connect,
-)
+from store.kit.connect import FAILURES, connect
 
 _TIMEOUT_SECONDS = 10
 

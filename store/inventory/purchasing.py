@@ -36,23 +36,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import Conflict, FieldError
 from core.paging import MOST_COUNTED, Part, Span
-from store.hosts.aggregates import (
-    Read,
-    Tables,
-    array_literal,
-)
+from store.hosts.aggregates import Read, Tables, array_literal
 from store.hosts.batches import Write
 from store.kit.engine import sqlstate
-from store.kit.paging import (
-    Row,
-    falling,
-    page,
-    rising,
-)
-from store.kit.schema import (
-    metadata,
-    moment,
-)
+from store.kit.paging import Row, falling, page, rising
+from store.kit.schema import metadata, moment
 
 MAX_SUPPLIED_ITEMS = 1_000
 _LIVE = text("deleted_at IS NULL")

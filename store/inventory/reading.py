@@ -8,18 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.paging import MOST_COUNTED, Part, Span
-from store.inventory.stock import (
-    reservations,
-    stock_items,
-    stock_levels,
-    stock_movements,
-)
-from store.kit.paging import (
-    Row,
-    falling,
-    page,
-    rising,
-)
+from store.inventory.stock import reservations, stock_items, stock_levels, stock_movements
+from store.kit.paging import Row, falling, page, rising
 
 
 async def low_stock(tx: AsyncConnection, location_id: UUID | None, span: Span) -> Part[Row]:

@@ -20,18 +20,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from store.hosts.aggregates import (
-    Columns,
-    Read,
-    Tables,
-    array_literal,
-    ids_and_tenants,
-)
+from store.hosts.aggregates import Columns, Read, Tables, array_literal, ids_and_tenants
 from store.hosts.batches import Write
-from store.kit.schema import (
-    metadata,
-    used,
-)
+from store.kit.schema import metadata, used
 
 stock_levels = Table(
     "stock_levels",

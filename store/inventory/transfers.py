@@ -21,21 +21,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.paging import Part, Span
-from store.hosts.aggregates import (
-    Read,
-    Tables,
-    array_literal,
-)
+from store.hosts.aggregates import Read, Tables, array_literal
 from store.hosts.batches import Write
-from store.kit.paging import (
-    Row,
-    falling,
-    page,
-)
-from store.kit.schema import (
-    metadata,
-    used,
-)
+from store.kit.paging import Row, falling, page
+from store.kit.schema import metadata, used
 
 stock_transfers = Table(
     "stock_transfers",

@@ -19,14 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from core.ids import uuid7
 from core.paging import Part, Span
 from core.principal import Principal
-from store.kit.paging import (
-    falling,
-    page,
-)
-from store.kit.schema import (
-    metadata,
-    moment,
-)
+from store.kit.paging import falling, page
+from store.kit.schema import metadata, moment
 
 MOST_TEXT = 200
 

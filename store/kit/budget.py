@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from core.settings import Settings
-from store.kit.engine import (
-    POOL_SIZE,
-    PUBLIC_POOL_SIZE,
-)
+from store.kit.engine import POOL_SIZE, PUBLIC_POOL_SIZE
 from store.kit.lookups import POOL_SIZE as LOOKUP_POOL_SIZE
 
 # Its pools, the watch over directory and keeper, and a probe of a server that has fallen silent.

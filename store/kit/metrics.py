@@ -15,10 +15,7 @@ from typing import cast
 from prometheus_client import CollectorRegistry, generate_latest
 
 from core.telemetry import REGISTRY
-from store.kit.redis import (
-    Redis,
-    RedisUnavailable,
-)
+from store.kit.redis import Redis, RedisUnavailable
 
 INTERVAL_SECONDS = 2.0
 TTL_SECONDS = 10

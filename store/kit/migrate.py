@@ -24,10 +24,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 import store
 from store.kit.connect import connect
 from store.kit.engine import sqlstate
-from store.kit.schema import (
-    LOCK_TIMEOUT,
-    metadata,
-)
+from store.kit.schema import LOCK_TIMEOUT, metadata
 
 T = TypeVar("T")
 PARTITION = re.compile(r"_(p\d{8}|default)$|^alembic_version$")

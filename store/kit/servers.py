@@ -17,14 +17,8 @@ from store.kit.budget import (
     connections_needed,
     connections_of_hosts,
 )
-from store.kit.connect import (
-    FAILURES,
-    connect,
-)
-from store.kit.schema import (
-    APP_ROLE,
-    HOST_ROLE,
-)
+from store.kit.connect import FAILURES, connect
+from store.kit.schema import APP_ROLE, HOST_ROLE
 
 LEAST_VERSION = 170_000
 # Of a transaction in which nothing happens.

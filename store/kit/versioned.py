@@ -14,10 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from core.errors import Conflict, FieldError, InUse
 from core.paging import Part, Span
 from store.kit.engine import sqlstate
-from store.kit.paging import (
-    Order,
-    page,
-)
+from store.kit.paging import Order, page
 
 T = TypeVar("T")
 

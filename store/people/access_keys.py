@@ -36,15 +36,8 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.paging import Part, Span
-from store.kit.paging import (
-    Row,
-    falling,
-    page,
-)
-from store.kit.schema import (
-    metadata,
-    moment,
-)
+from store.kit.paging import Row, falling, page
+from store.kit.schema import metadata, moment
 from store.people.sessions import announce
 
 MOST_SERVICE_KEYS = 100

@@ -30,14 +30,8 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.paging import Part, Span
-from store.kit.paging import (
-    falling,
-    page,
-)
-from store.kit.schema import (
-    metadata,
-    moment,
-)
+from store.kit.paging import falling, page
+from store.kit.schema import metadata, moment
 
 MOST_OPEN = 200
 

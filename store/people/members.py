@@ -12,14 +12,8 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.paging import Part, Span
-from store.kit.paging import (
-    page,
-    rising,
-)
-from store.people.users import (
-    memberships,
-    users,
-)
+from store.kit.paging import page, rising
+from store.people.users import memberships, users
 
 MOST_MEMBERS = 2_000
 

@@ -26,10 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.kit.schema import (
-    metadata,
-    moment,
-)
+from store.kit.schema import metadata, moment
 
 _SWEPT_AT_ONCE = 1_000
 

@@ -33,15 +33,8 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.paging import Part, Span
-from store.kit.paging import (
-    falling,
-    page,
-)
-from store.kit.schema import (
-    address_columns,
-    metadata,
-    moment,
-)
+from store.kit.paging import falling, page
+from store.kit.schema import address_columns, metadata, moment
 from store.people.users import users
 
 MOST_ADDRESSES = 50

@@ -31,10 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.kit.schema import (
-    metadata,
-    moment,
-)
+from store.kit.schema import metadata, moment
 
 MOST_LISTED = 200
 _SWEPT_AT_ONCE = 1_000

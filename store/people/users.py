@@ -31,10 +31,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.business import profile
-from store.kit.schema import (
-    metadata,
-    moment,
-)
+from store.kit.schema import metadata, moment
 
 MOST_MEMBERSHIPS = 100
 

@@ -30,15 +30,8 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.paging import Part, Span
-from store.kit.paging import (
-    Row,
-    falling,
-    page,
-)
-from store.kit.schema import (
-    metadata,
-    moment,
-)
+from store.kit.paging import Row, falling, page
+from store.kit.schema import metadata, moment
 
 _DUE = text("refunded_at IS NULL AND dead_at IS NULL")
 

@@ -12,12 +12,7 @@ from sqlalchemy import ColumnElement, RowMapping, delete, func, insert, or_, sel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.paging import Part, Span
-from store.kit.paging import (
-    Row,
-    falling,
-    page,
-    rising,
-)
+from store.kit.paging import Row, falling, page, rising
 from store.pos.tables import (
     pos_cash_movements,
     pos_parked_sales,

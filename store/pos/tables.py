@@ -24,10 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from store.kit.schema import (
-    metadata,
-    used,
-)
+from store.kit.schema import metadata, used
 
 
 def _money(name: str, **options: Any) -> Column[int]:

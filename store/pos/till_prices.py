@@ -11,12 +11,7 @@ import msgspec
 
 from store.business.profile import TillTerms
 from store.business.taxes import Rate
-from store.catalog.bundles import (
-    Component,
-    ItemKind,
-    SaleItem,
-    named_by_options,
-)
+from store.catalog.bundles import Component, ItemKind, SaleItem, named_by_options
 from store.kit.engine import Database
 
 _PRICES = "SELECT terms, rates, items FROM till_prices($1, $2, $3, $4, $5)"

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from store.hosts.aggregates import (
-    Read,
-    Tables,
-)
+from store.hosts.aggregates import Read, Tables
 from store.hosts.batches import Write
 
 # As a value travels in an array, and as it is stored: times in ms since the epoch, JSON as text.

@@ -10,8 +10,8 @@ from typing import Any
 import httpx2
 
 from core.settings import Settings
-from deployments.pos.card_sales import CardSales, CardWorker
-from deployments.pos.provider import CardProvider, Charge, Sandbox
+from deployments.pos.card_payments.provider import CardProvider, Charge, Sandbox
+from deployments.pos.card_payments.service import CardSales, CardWorker
 from tests.api.harness import Served
 from tests.api.shop import done
 from tests.api.till_kit import TillShop, new_till_shop, till_served

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from core.ids import uuid7
 from core.principal import Role
 from core.settings import Settings
-from deployments.catalog.routes import capability
+from deployments.catalog.products.routes import capability
 from gateway.app import create_app
 from gateway.capability import Capability
 from store.kit.engine import Scope

@@ -18,18 +18,15 @@ from deployments import meta
 from deployments.auth.routes import capability as auth
 from deployments.business.places import Places
 from deployments.inventory.owners import ProductOwners
-from deployments.pos.card_sales import CardSales
-from deployments.pos.price_book import PriceBook
-from deployments.pos.provider import Sandbox
+from deployments.pos.card_payments.provider import Sandbox
+from deployments.pos.card_payments.service import CardSales
+from deployments.pos.sales.price_book import PriceBook
 from gateway.app import create_app
 from gateway.capability import Capability
 from gateway.edge import Edge
 from gateway.passwords import Passwords
 from gateway.rate_limit import Limits
-from store.kit.engine import (
-    Database,
-    open_transactions,
-)
+from store.kit.engine import Database, open_transactions
 from store.kit.redis import Redis
 from tests.runtime.kit import Cluster, Urls
 

@@ -16,8 +16,8 @@ from ray.serve._private.http_util import RequestIdMiddleware
 
 from core.settings import Settings
 from deployments.capabilities import CAPABILITIES
-from deployments.inventory.lean import lean_handlers as inventory_handlers
-from deployments.pos.lean import lean_handlers as pos_handlers
+from deployments.inventory.stock.lean import lean_handlers as inventory_handlers
+from deployments.pos.sales.lean import lean_handlers as pos_handlers
 from gateway.app import create_app
 from gateway.doorstep import Doorstep
 from gateway.lean_protocol import LeanDoor, LeanProtocol

@@ -8,7 +8,7 @@ from uuid import UUID
 import httpx2
 from sqlalchemy import text
 
-from deployments.auth.mails import invitation_mail
+from deployments.auth.people.mails import invitation_mail
 from deployments.business.routes import capability as business
 from store.kit.engine import Scope
 from tests.api.harness import BASE, Served

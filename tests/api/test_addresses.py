@@ -9,17 +9,11 @@ import pytest
 from sqlalchemy import text
 
 from core.settings import Settings
-from deployments.auth.addresses import VERIFICATION_REQUESTED
-from deployments.auth.mails import mail_for
+from deployments.auth.people.addresses import VERIFICATION_REQUESTED
+from deployments.auth.people.mails import mail_for
 from gateway.throttle import TAKEN_PER_ADDRESS, TAKEN_PER_NETWORK, VERIFY_PER_ACCOUNT
-from store.kit.engine import (
-    Database,
-    Scope,
-)
-from store.kit.outbox import (
-    Waiting,
-    waiting,
-)
+from store.kit.engine import Database, Scope
+from store.kit.outbox import Waiting, waiting
 from tests.api.harness import Served, serving
 from tests.api.key_endings import password_reset
 from tests.api.members_kit import ALL, call

@@ -17,10 +17,7 @@ from deployments.auth import service
 from gateway import keys
 from gateway.passwords import Passwords
 from gateway.throttle import LOGIN_PER_ACCOUNT
-from store.kit.engine import (
-    Database,
-    Scope,
-)
+from store.kit.engine import Database, Scope
 from tests.api.harness import Served, serving
 from tests.api.people import (
     PASSWORD,

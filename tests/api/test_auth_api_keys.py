@@ -13,10 +13,7 @@ import pytest
 import pytest_asyncio
 
 from core.ids import uuid7
-from store.people import (
-    access_keys,
-    sessions,
-)
+from store.people import access_keys, sessions
 from tests.api.cases import ROUTES
 from tests.api.harness import Served, serving
 from tests.api.key_endings import (
@@ -30,13 +27,7 @@ from tests.api.key_endings import (
 )
 from tests.api.keys_kit import ALL, API, SERVICE, create, new_key, rotate, use
 from tests.api.members_kit import accept, call, invited, member, rows, signed_in
-from tests.api.people import (
-    PASSWORD,
-    Session,
-    bearer,
-    me,
-    session,
-)
+from tests.api.people import PASSWORD, Session, bearer, me, session
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -14,8 +14,8 @@ from core.errors import NotFound
 from core.ids import uuid7
 from core.principal import Role
 from deployments.business.routes import capability as business
-from deployments.catalog.routes import capability as catalog
-from deployments.inventory.routes import capability as inventory
+from deployments.catalog.products.routes import capability as catalog
+from deployments.inventory.stock.routes import capability as inventory
 from store.kit.engine import Scope
 from tests.api.harness import BASE, Served, serving
 from tests.api.people import Session, bearer, login, me, refresh, session, turned_away

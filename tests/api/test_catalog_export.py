@@ -14,11 +14,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from cli import export_run, import_run
-from cli.import_products import ImportReport
-from cli.product_rows import open_products
-from cli.sign_in import Caller
-from deployments.catalog.csv_format import COLUMNS
+from cli.api.sign_in import Caller
+from cli.data import export_run, import_run
+from cli.data.import_products import ImportReport
+from cli.data.product_rows import open_products
+from deployments.catalog.files.csv_format import COLUMNS
 from tests.api.test_catalog_import import PASSWORD, SAMPLE, TIMEOUT_SECONDS, Site
 from tests.api.test_catalog_import import site as site
 

@@ -23,10 +23,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from core.settings import Settings
 from deployments.auth.routes import capability as auth
 from deployments.business.routes import capability as business
-from deployments.catalog.routes import capability as catalog
+from deployments.catalog.products.routes import capability as catalog
 from tests.api.catalog_kit import Kit, running_kit
 
-SAMPLE = Path(__file__).parents[2] / "cli" / "data" / "online_retail_sample.csv"
+SAMPLE = Path(__file__).parents[2] / "cli" / "demo" / "sample" / "online_retail_sample.csv"
 MAPPING = "name=Description,sku=StockCode,price=UnitPrice"
 PASSWORD = "correct horse battery"
 TIMEOUT_SECONDS = 60

@@ -6,9 +6,9 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from cli.client import Client
-from cli.import_products import ImportReport, import_products
-from cli.product_rows import open_products, parse_mapping
+from cli.api.client import Client
+from cli.data.import_products import ImportReport, import_products
+from cli.data.product_rows import open_products, parse_mapping
 from tests.api.shop import Shop, done
 
 MAPPING = parse_mapping("sku=Code,name=Name,price=Price,stock=Units")

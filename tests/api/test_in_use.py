@@ -14,8 +14,8 @@ from core.principal import Role
 from core.settings import Settings
 from deployments.business import routes as business
 from deployments.business import service
-from deployments.catalog.routes import capability as catalog
-from deployments.inventory.routes import capability as inventory
+from deployments.catalog.products.routes import capability as catalog
+from deployments.inventory.stock.routes import capability as inventory
 from deployments.pos import routes as pos
 from tests.api.catalog_kit import caller, running_kit
 from tests.api.test_catalog_parents import Desk, refused

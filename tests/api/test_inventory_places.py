@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from cli.drift import look, look_and_repair
+from cli.operator.drift import look, look_and_repair
 from core.principal import Role
 from tests.api.shop import Shop, done, problem
 

@@ -12,7 +12,7 @@ from core.ids import uuid7
 from core.principal import Role
 from core.settings import Settings
 from deployments.capabilities import CAPABILITIES
-from deployments.pos.lean import lean_handlers
+from deployments.pos.sales.lean import lean_handlers
 from gateway.app import create_app
 from gateway.context import RequestContext
 from gateway.entrance import Answer

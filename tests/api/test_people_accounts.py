@@ -13,21 +13,14 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
-from cli.outbox import lines
+from cli.operator.outbox import lines
 from core.ids import uuid7
 from core.settings import Settings
-from deployments.auth import passwords
+from deployments.auth.sessions import passwords
 from gateway import keys
 from gateway.links import Links, parse
-from store.kit.engine import (
-    Database,
-    Scope,
-)
-from store.people import (
-    password_resets,
-    sessions,
-    users,
-)
+from store.kit.engine import Database, Scope
+from store.people import password_resets, sessions, users
 from tests.api.harness import Served, serving
 from tests.api.members_kit import mailed as mailed_link
 from tests.api.people import (

@@ -12,8 +12,8 @@ import pytest_asyncio
 from core.errors import Unavailable
 from core.principal import Role
 from core.settings import Settings
-from deployments.pos.card_sales import MAX_REFUND_ATTEMPTS
-from deployments.pos.provider import RefundRefused, Sandbox
+from deployments.pos.card_payments.provider import RefundRefused, Sandbox
+from deployments.pos.card_payments.service import MAX_REFUND_ATTEMPTS
 from tests.api.card_kit import (
     PRICE,
     audit,

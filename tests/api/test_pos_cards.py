@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from deployments.pos.provider import Sandbox
+from deployments.pos.card_payments.provider import Sandbox
 from tests.api.card_kit import (
     PRICE,
     audit,

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from deployments.pos import price_book
+from deployments.pos.sales import price_book
 from store.pos.till_prices import TillPrices
 from tests.api.harness import Served
 from tests.api.shop import done, problem

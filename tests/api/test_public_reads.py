@@ -24,11 +24,7 @@ from gateway.capability import Capability
 from gateway.rate_limit import WINDOW_SECONDS, Limits, RateLimiter
 from gateway.routing import HoldfastRoute
 from gateway.turns import AT_ONCE, MOST_PER_CALLER, MOST_WAITING, Turns
-from store.kit.engine import (
-    PUBLIC,
-    PUBLIC_POOL_SIZE,
-    Database,
-)
+from store.kit.engine import PUBLIC, PUBLIC_POOL_SIZE, Database
 from store.kit.redis import Redis
 from tests.api.gateway_kit import problem
 from tests.api.harness import Served, serving

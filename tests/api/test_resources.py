@@ -8,11 +8,8 @@ from typing import cast
 
 from actors.runtime.ports import Transport
 from core.settings import Settings
-from deployments.resources import make_resources
-from store.kit.engine import (
-    POOL_SIZE,
-    Scope,
-)
+from deployments.kit.resources import make_resources
+from store.kit.engine import POOL_SIZE, Scope
 
 
 async def test_the_directory_is_read_while_every_request_waits_for_the_database(

@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from actors.runtime.wire import shard_of
-from cli.ray_start import node_parameters, ray_dir
+from cli.supervisor.ray_start import node_parameters, ray_dir
 from store.embedded.leftovers import is_alive, signal_process
 from tests.chaos.audit import audit, settle
 from tests.chaos.load import Load

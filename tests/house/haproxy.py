@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from cli.ray_node import prepare
+from cli.supervisor.ray_node import prepare
 from core.settings import Ports, Settings
 from tests.stack import FIRST_PORT
 

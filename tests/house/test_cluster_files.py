@@ -14,11 +14,11 @@ from ray.scripts.scripts import start as ray_start
 from ray.serve.schema import ServeDeploySchema
 
 from cli.main import app
-from cli.ray_node import RAY, cluster_command, prepare
-from cli.ray_start import fitted, head_parameters, node_parameters
+from cli.supervisor.ray_node import RAY, cluster_command, prepare
+from cli.supervisor.ray_start import fitted, head_parameters, node_parameters
 from core.ray_environment import QUIET, ray_environment
 from core.settings import Settings
-from deployments.launch import configuration
+from deployments.serving.launch import configuration
 from tests.conftest import fresh_settings
 from tests.stack import FIRST_PORT
 

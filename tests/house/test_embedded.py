@@ -14,8 +14,8 @@ import psutil
 import pytest
 from redis import Redis
 
-from cli.journal import Journal
-from cli.services import EmbeddedService
+from cli.supervisor.journal import Journal
+from cli.supervisor.services import EmbeddedService
 from core.settings import Settings
 from store.embedded import Servers, postgres, running, valkey
 from store.embedded.leftovers import inside, tagged

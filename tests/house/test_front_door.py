@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from cli import front_door
-from cli.front_door import Door, fitted
-from cli.ray_node import prepare
+from cli.supervisor import front_door
+from cli.supervisor.front_door import Door, fitted
+from cli.supervisor.ray_node import prepare
 from core.ray_environment import haproxy_dir
 from core.settings import Settings
 from gateway.bodies import SMALL_BODY_BYTES
@@ -90,8 +90,8 @@ def test_who_trickles_takes_a_share_and_not_for_long(
     home: Settings, template: str, tmp_path: Path, behind: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As many connections as one address may have, none of which ever ends a request's head."""
-    monkeypatch.setattr("cli.ray_node.max_connections", lambda: 350)
-    monkeypatch.setattr("cli.ray_node._HEAD_TIMEOUT_SECONDS", 2)
+    monkeypatch.setattr("cli.supervisor.ray_node.max_connections", lambda: 350)
+    monkeypatch.setattr("cli.supervisor.ray_node._HEAD_TIMEOUT_SECONDS", 2)
     share = (350 - front_door.RESERVED_CONNECTIONS) // front_door.ADDRESSES
 
     with Running(home, template, tmp_path) as haproxy:
@@ -113,7 +113,7 @@ def test_who_comes_with_little_finds_a_place_however_much_a_few_have(
     home: Settings, template: str, tmp_path: Path, behind: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Four addresses, each with as many connections as it gets."""
-    monkeypatch.setattr("cli.ray_node.max_connections", lambda: 350)
+    monkeypatch.setattr("cli.supervisor.ray_node.max_connections", lambda: 350)
     places = 350 - front_door.RESERVED_CONNECTIONS
     with Running(home, template, tmp_path) as haproxy, ExitStack() as stack:
         for last in range(2, 6):
@@ -136,7 +136,7 @@ def test_a_body_that_stalls_reaches_nobody(
     asked: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("cli.ray_node._HEAD_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr("cli.supervisor.ray_node._HEAD_TIMEOUT_SECONDS", 1)
     post = b"POST /%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n%b\r\n%b"
     with Running(home, template, tmp_path):
         late = _raw(post % (b"stalls", SMALL_BODY_BYTES, b"", b"x" * 10))
@@ -168,7 +168,7 @@ def test_connections_to_replicas_are_kept_under_many_callers(
     opened: list[object],
 ) -> None:
     """Each caller asks again and again; a replica sees hardly more connections than callers."""
-    monkeypatch.setattr("cli.ray_node.max_connections", lambda: 350)
+    monkeypatch.setattr("cli.supervisor.ray_node.max_connections", lambda: 350)
     small = re.sub(r"(?m)^    maxconn .*$", "    maxconn 350", template, count=1)
 
     def opened_for_callers() -> int:

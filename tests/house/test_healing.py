@@ -11,7 +11,7 @@ from contextlib import suppress
 import psutil
 import pytest
 
-from cli.ray_daemons import Daemons
+from cli.supervisor.ray_daemons import Daemons
 from store.embedded.leftovers import is_alive, tagged
 from tests.house.conftest import PORT
 from tests.stack import Stack
@@ -65,7 +65,7 @@ def test_what_is_killed_comes_back(copies: tuple[Stack, Stack], name: str) -> No
 def test_without_the_gcs_the_others_go_on(copies: tuple[Stack, Stack]) -> None:
     """It is started again alone, and knows afterwards whom to start again."""
     _, copy = copies
-    _wait(copy, lambda: copy.is_ready() and not copy.processes("cli.ray_start"))
+    _wait(copy, lambda: copy.is_ready() and not copy.processes("cli.supervisor.ray_start"))
     others = {*copy.hosts(), *copy.replicas(), _daemons(copy).raylet.process}
     before = _daemons(copy).gcs.process
     before.kill()
@@ -79,19 +79,19 @@ def test_without_the_gcs_the_others_go_on(copies: tuple[Stack, Stack]) -> None:
 def test_what_serves_outlives_the_raylet(copies: tuple[Stack, Stack]) -> None:
     """Nobody hears a no for long while another Ray is started; then all are the new one's."""
     _, copy = copies
-    _wait(copy, lambda: copy.is_ready() and not copy.processes("cli.ray_start"))
+    _wait(copy, lambda: copy.is_ready() and not copy.processes("cli.supervisor.ray_start"))
     serving = {*copy.hosts(), *copy.replicas(), *copy.haproxies()[-1:]}
     _daemons(copy).raylet.process.kill()
-    _wait(copy, lambda: bool(copy.processes("cli.ray_start")))
+    _wait(copy, lambda: bool(copy.processes("cli.supervisor.ray_start")))
     assert all(map(is_alive, serving))
     assert copy.is_ready()
-    assert copy.processes("cli.ray_start"), "ready before another Ray is"
+    assert copy.processes("cli.supervisor.ray_start"), "ready before another Ray is"
     _wait(copy, lambda: not any(map(is_alive, serving)) and copy.is_ready())
 
 
 def test_the_raylet_outlives_what_sleeps_in_its_agents_place(copies: tuple[Stack, Stack]) -> None:
     _, copy = copies
-    _wait(copy, lambda: copy.is_ready() and not copy.processes("cli.ray_start"))
+    _wait(copy, lambda: copy.is_ready() and not copy.processes("cli.supervisor.ray_start"))
     raylet = _daemons(copy).raylet.process
     sleepers = copy.sleepers()
     assert len(sleepers) == 2

@@ -15,13 +15,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cli.down import down
-from cli.home import HomeBusy, HomeLock, running_supervisor
-from cli.port_check import PortsBusy, check_ports
-from cli.ray_node import prepare
-from cli.ray_start import head_parameters, node_parameters
-from cli.services import Backoff
-from cli.up import UnusableHost, up
+from cli.supervisor.down import down
+from cli.supervisor.home import HomeBusy, HomeLock, running_supervisor
+from cli.supervisor.port_check import PortsBusy, check_ports
+from cli.supervisor.ray_node import prepare
+from cli.supervisor.ray_start import head_parameters, node_parameters
+from cli.supervisor.services import Backoff
+from cli.supervisor.up import UnusableHost, up
 from core.ray_environment import haproxy_dir, ray_environment, token_path
 from core.settings import Ports, Settings
 from store.embedded.leftovers import end, everything, is_alive, tagged

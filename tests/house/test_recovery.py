@@ -143,7 +143,7 @@ def _wait_until_well(copy: Stack, client: Client) -> None:
     while not (
         client.is_heard()
         and copy.is_ready()
-        and not copy.processes("cli.ray_start")
+        and not copy.processes("cli.supervisor.ray_start")
         and all(any(map(is_alive, find(copy))) for kind, find in KINDS.items() if kind != "agent")
     ):
         assert time.monotonic() < deadline, copy.log.read_text()

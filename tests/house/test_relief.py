@@ -9,10 +9,10 @@ from pathlib import Path
 
 import psutil
 
-from cli.front_door import outgoing_file
-from cli.journal import Journal
-from cli.ray_node import prepare
-from cli.stopgap import Stopgap, _pid
+from cli.supervisor.front_door import outgoing_file
+from cli.supervisor.journal import Journal
+from cli.supervisor.ray_node import prepare
+from cli.supervisor.stopgap import Stopgap, _pid
 from core.ray_environment import haproxy_dir
 from core.settings import Settings
 from store.embedded.leftovers import is_alive

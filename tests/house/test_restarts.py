@@ -14,11 +14,11 @@ from typing import Any
 import psutil
 import pytest
 
-from cli import deploy as deploying
-from cli.doctor import _supervisor
-from cli.journal import Journal
-from cli.ray_service import RayService
-from cli.restarts import restarts
+from cli.operator import deploy as deploying
+from cli.operator.doctor import _supervisor
+from cli.supervisor.journal import Journal
+from cli.supervisor.ray_service import RayService
+from cli.supervisor.restarts import restarts
 from tests.conftest import fresh_settings
 
 TICK_SECONDS = 0.2
@@ -40,9 +40,9 @@ def test_a_ray_that_dies_at_each_start_is_started_ever_more_seldom(
         return child
 
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    monkeypatch.setattr("cli.ray_service.ray_node.prepare", lambda _: {})
-    monkeypatch.setattr("cli.survivors.end_tagged", lambda *_: 0)
-    monkeypatch.setattr("cli.ray_service.tagged", lambda *_: [])
+    monkeypatch.setattr("cli.supervisor.ray_service.ray_node.prepare", lambda _: {})
+    monkeypatch.setattr("cli.supervisor.survivors.end_tagged", lambda *_: 0)
+    monkeypatch.setattr("cli.supervisor.ray_service.tagged", lambda *_: [])
     monkeypatch.setattr(RayService, "_spawn", spawn)
     ray = RayService(home, Journal(home.home_path / "logs"), may_deploy=lambda: True)
     while now < 1_000 + HOUR_SECONDS:

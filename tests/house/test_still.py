@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from cli.journal import MAX_LOG_BYTES, Journal
-from cli.suspended import Suspended
+from cli.supervisor.journal import MAX_LOG_BYTES, Journal
+from cli.supervisor.suspended import Suspended
 from core.settings import Settings
 from store.embedded.leftovers import is_alive
 from store.embedded.server import TAG_VARIABLE, tag
@@ -33,7 +33,7 @@ def home(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def watcher(home: Settings, monkeypatch: pytest.MonkeyPatch) -> Suspended:
-    monkeypatch.setattr("cli.suspended._LOOK_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("cli.supervisor.suspended._LOOK_EVERY_SECONDS", 0.0)
     return Suspended(home, Journal(home.home_path / "logs"))
 
 

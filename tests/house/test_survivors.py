@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from cli.front_door import outgoing_file
-from cli.journal import Journal
-from cli.survivors import Survivors
+from cli.supervisor.front_door import outgoing_file
+from cli.supervisor.journal import Journal
+from cli.supervisor.survivors import Survivors
 from core.ray_environment import haproxy_dir
 from core.settings import Settings
 from store.embedded.server import TAG_VARIABLE, ensure_run_dir, tag
@@ -80,7 +80,7 @@ def test_who_is_never_relieved_does_not_stay_for_good(
 ) -> None:
     assert survivors.part()
     survivors.tick()
-    monkeypatch.setattr("cli.survivors._PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("cli.supervisor.survivors._PATIENCE_SECONDS", 0.0)
     survivors.tick()
     assert all(processes[name].wait(5) for name in SERVING)
 
@@ -88,7 +88,7 @@ def test_who_is_never_relieved_does_not_stay_for_good(
 def test_where_there_is_no_room_all_is_begun_anew(
     survivors: Survivors, processes: Named, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.survivors._ROOM_BYTES", 1 << 60)
+    monkeypatch.setattr("cli.supervisor.survivors._ROOM_BYTES", 1 << 60)
     assert not survivors.part()
     assert all(processes[name].poll() is None for name in OTHERS), "left to whoever ends all"
     survivors.end()

@@ -13,10 +13,7 @@ from actors.runtime.committing import Committing
 from actors.runtime.mailbox import Mailbox
 from actors.runtime.memory import Working
 from actors.runtime.tenure import Tenure
-from store.hosts import (
-    batches,
-    leases,
-)
+from store.hosts import batches, leases
 from store.hosts.journal import HostStore
 
 Sabotage = Callable[[pytest.MonkeyPatch], None]

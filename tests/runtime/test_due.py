@@ -16,10 +16,7 @@ from actors.runtime import agenda, batch, committing, ownership
 from actors.runtime.wire import Outcome
 from actors.stock import model as m
 from core.ids import uuid7
-from store.hosts.journal import (
-    Rejected,
-    Why,
-)
+from store.hosts.journal import Rejected, Why
 from tests.runtime.audit import audit
 from tests.runtime.clients import Shop
 from tests.runtime.kit import Cluster, Node, SteerableClock, Urls, running

@@ -9,10 +9,7 @@ from unittest.mock import patch
 from actors.runtime.wire import Outcome
 from actors.stock import model as m
 from core.ids import uuid7
-from store.hosts.journal import (
-    Rejected,
-    Why,
-)
+from store.hosts.journal import Rejected, Why
 from tests.runtime.clients import Shop
 from tests.runtime.kit import Urls, running
 

@@ -17,10 +17,7 @@ from actors.stock import model as m
 from core.ids import uuid7
 from store.hosts import leases
 from store.hosts.journal import HostStore
-from store.hosts.leases import (
-    LEASE_SECONDS,
-    Incarnation,
-)
+from store.hosts.leases import LEASE_SECONDS, Incarnation
 from tests.runtime.audit import audit
 from tests.runtime.clients import Shop
 from tests.runtime.conftest import PATIENCE

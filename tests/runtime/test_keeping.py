@@ -25,18 +25,12 @@ from actors.runtime.wire import Outcome
 from actors.stock import model as m
 from core.errors import Unavailable
 from core.ids import uuid7
+from deployments.kit.resources import _keeper_is_at_work, _shards_have_owners
 from deployments.meta import Degraded
-from deployments.resources import _keeper_is_at_work, _shards_have_owners
-from store.hosts import (
-    leases,
-    wishes,
-)
+from store.hosts import leases, wishes
 from store.hosts.journal import OutcomeUnknown
 from store.hosts.keeping import KeeperStore
-from store.kit.engine import (
-    Database,
-    Scope,
-)
+from store.kit.engine import Database, Scope
 from tests.runtime.audit import audit
 from tests.runtime.clients import Shop
 from tests.runtime.conftest import LONG

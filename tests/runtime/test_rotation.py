@@ -18,10 +18,7 @@ from core.settings import Settings
 from store.hosts import leases
 from store.hosts.keeping import KeeperStore
 from store.kit import migrate
-from store.kit.engine import (
-    Database,
-    Scope,
-)
+from store.kit.engine import Database, Scope
 from tests.runtime.clients import Shop
 from tests.runtime.kit import Cluster, Urls, running
 from tests.store.test_migrate import fresh

@@ -17,10 +17,7 @@ from actors.runtime.wire import Answer, Envelope, Outcome, shard_of
 from actors.stock import model as m
 from core.ids import uuid7
 from store.hosts import leases
-from store.hosts.leases import (
-    LEASE_SECONDS,
-    Shard,
-)
+from store.hosts.leases import LEASE_SECONDS, Shard
 from tests.runtime import sabotage
 from tests.runtime.audit import audit
 from tests.runtime.clients import Request, Shop

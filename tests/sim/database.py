@@ -11,18 +11,8 @@ from uuid import UUID
 
 from actors.composite import Rows
 from store.hosts.command_log import Logged
-from store.hosts.journal import (
-    Fenced,
-    Known,
-    OutcomeUnknown,
-    Rejected,
-)
-from store.hosts.leases import (
-    LEASE_SECONDS,
-    Incarnation,
-    Lease,
-    Shard,
-)
+from store.hosts.journal import Fenced, Known, OutcomeUnknown, Rejected
+from store.hosts.leases import LEASE_SECONDS, Incarnation, Lease, Shard
 from tests.sim.tables import Tables, places
 
 EPOCH_MS = 1_800_000_000_000

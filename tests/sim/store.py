@@ -13,17 +13,8 @@ from uuid import UUID
 
 from actors.stock import model as m
 from store.hosts.command_log import Logged
-from store.hosts.journal import (
-    Fenced,
-    Known,
-    OutcomeUnknown,
-    Rejected,
-)
-from store.hosts.leases import (
-    Incarnation,
-    Lease,
-    Shard,
-)
+from store.hosts.journal import Fenced, Known, OutcomeUnknown, Rejected
+from store.hosts.leases import Incarnation, Lease, Shard
 from store.hosts.wishes import Wishes
 from tests.sim.database import Session, SimDatabase
 from tests.sim.reads import READS

@@ -9,15 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actors.composite import Rows
-from store.hosts.aggregates import (
-    OUTBOX,
-    Write,
-)
-from store.inventory import (
-    purchasing,
-    stock,
-    transfers,
-)
+from store.hosts.aggregates import OUTBOX, Write
+from store.inventory import purchasing, stock, transfers
 from store.kit.migrate import all_tables
 from store.pos import writing
 

@@ -25,10 +25,7 @@ from core.clock import SystemClock
 from core.errors import Unavailable
 from core.request import RequestKey
 from store.hosts.journal import OutcomeUnknown
-from store.hosts.leases import (
-    Incarnation,
-    Shard,
-)
+from store.hosts.leases import Incarnation, Shard
 from tests.runtime.faults import Faults
 from tests.runtime.kit import LocalHosts, LocalTransport, Node
 from tests.sim.database import EPOCH_MS, SimDatabase

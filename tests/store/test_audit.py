@@ -12,10 +12,7 @@ from core.paging import Span
 from core.principal import Principal, Role
 from core.settings import Settings
 from store.kit import audit
-from store.kit.engine import (
-    Database,
-    Scope,
-)
+from store.kit.engine import Database, Scope
 
 OWNER = Principal(str(uuid7()), Role.OWNER)
 

@@ -13,20 +13,9 @@ from sqlalchemy.exc import DBAPIError
 
 from core.ids import uuid7
 from core.settings import Settings
-from store.business.profile import (
-    business_currency,
-    lock_business,
-)
-from store.kit.engine import (
-    PUBLIC,
-    Database,
-    Scope,
-)
-from store.people import (
-    access_keys,
-    sessions,
-    users,
-)
+from store.business.profile import business_currency, lock_business
+from store.kit.engine import PUBLIC, Database, Scope
+from store.people import access_keys, sessions, users
 from tests.waiting import eventually
 
 SOON = datetime.now(UTC) + timedelta(hours=1)

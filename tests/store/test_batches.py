@@ -15,23 +15,10 @@ from hypothesis import strategies as st
 from core.ids import uuid7
 from core.settings import Settings
 from store.hosts import journal
-from store.hosts.aggregates import (
-    AggregateLoader,
-    Tables,
-)
-from store.hosts.batches import (
-    Procedure,
-    Write,
-    array_of_scalars,
-)
+from store.hosts.aggregates import AggregateLoader, Tables
+from store.hosts.batches import Procedure, Write, array_of_scalars
 from store.hosts.command_log import Logged
-from store.hosts.journal import (
-    HostStore,
-    Known,
-    OutcomeUnknown,
-    Rejected,
-    Why,
-)
+from store.hosts.journal import HostStore, Known, OutcomeUnknown, Rejected, Why
 from store.hosts.leases import Incarnation
 
 ODD_TEXT = [

@@ -18,16 +18,8 @@ from core.settings import Settings
 from deployments.business.places import Places
 from store.business import profile
 from store.business.locations import locations
-from store.business.taxes import (
-    Rate,
-    rates_at,
-    tax_classes,
-    tax_rates,
-)
-from store.kit.engine import (
-    Database,
-    Scope,
-)
+from store.business.taxes import Rate, rates_at, tax_classes, tax_rates
+from store.kit.engine import Database, Scope
 
 NOW = datetime.now(UTC)
 LONG_AGO, LATELY, SOON = NOW - timedelta(days=99), NOW - timedelta(days=9), NOW + timedelta(days=9)

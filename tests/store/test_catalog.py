@@ -17,34 +17,16 @@ from core.errors import Conflict
 from core.ids import uuid7
 from core.paging import Span
 from core.settings import Settings
-from deployments.catalog import categories
-from store.catalog import (
-    bundles,
-    items,
-    search,
-)
-from store.catalog import (
-    categories as catalog_categories,
-)
-from store.catalog import (
-    products as catalog,
-)
+from deployments.catalog.categories import service as categories
+from store.catalog import bundles, items, search
+from store.catalog import categories as catalog_categories
+from store.catalog import products as catalog
 from store.catalog.bundles import ItemOwner
-from store.catalog.products import (
-    Product,
-    products,
-)
+from store.catalog.products import Product, products
 from store.catalog.search import Filters
 from store.hosts.tables import outbox as outbox_table
-from store.kit import (
-    outbox,
-    paging,
-)
-from store.kit.engine import (
-    PUBLIC,
-    Database,
-    Scope,
-)
+from store.kit import outbox, paging
+from store.kit.engine import PUBLIC, Database, Scope
 
 _NEW_BUSINESS = text("INSERT INTO businesses (id, name, currency) VALUES (:id, 'Shop', 'GBP')")
 _MANY_CATEGORIES = text("""

@@ -16,27 +16,14 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from core.errors import Conflict
 from core.ids import uuid7
 from core.settings import Settings
-from deployments.catalog import bundles
-from deployments.catalog.category_rules import planted
-from store.catalog import (
-    bundles as catalog_bundles,
-)
-from store.catalog import (
-    categories,
-    products,
-    variants,
-)
+from deployments.catalog.categories.rules import planted
+from deployments.catalog.products import bundles
+from store.catalog import bundles as catalog_bundles
+from store.catalog import categories, products, variants
 from store.catalog.bundles import Component
-from store.catalog.categories import (
-    MAX_DEPTH,
-    Category,
-)
+from store.catalog.categories import MAX_DEPTH, Category
 from store.catalog.variants import Variant
-from store.kit.engine import (
-    PUBLIC,
-    Database,
-    Scope,
-)
+from store.kit.engine import PUBLIC, Database, Scope
 from tests.store.test_catalog import new_tenant, product, saved
 
 

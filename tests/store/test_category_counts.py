@@ -13,18 +13,11 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.settings import Settings
-from deployments.catalog import categories
-from store.catalog import (
-    categories as catalog_categories,
-)
-from store.catalog import (
-    products as catalog,
-)
+from deployments.catalog.categories import service as categories
+from store.catalog import categories as catalog_categories
+from store.catalog import products as catalog
 from store.catalog.products import products
-from store.kit.engine import (
-    Database,
-    Scope,
-)
+from store.kit.engine import Database, Scope
 from tests.store.test_catalog import new_tenant, product
 
 

@@ -14,14 +14,8 @@ from core.errors import Conflict, IdempotencyMismatch, Unavailable
 from core.ids import uuid7
 from core.request import RequestKey
 from core.settings import Settings
-from store.kit.commands import (
-    Recorded,
-    once,
-)
-from store.kit.engine import (
-    Database,
-    Scope,
-)
+from store.kit.commands import Recorded, once
+from store.kit.engine import Database, Scope
 from store.people import users
 
 TENANT = uuid7()

@@ -14,8 +14,8 @@ import asyncpg
 import pytest
 from typer.testing import CliRunner
 
-from cli.doctor import Finding, examine, exit_status
 from cli.main import app
+from cli.operator.doctor import Finding, examine, exit_status
 from core.ids import uuid7
 from core.settings import Settings, get_settings
 from store.doctor import health

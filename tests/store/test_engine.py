@@ -21,15 +21,8 @@ from core.ids import uuid7
 from core.settings import Settings
 from store.embedded import postgres
 from store.embedded.leftovers import inside
-from store.kit import (
-    circuit,
-    engine,
-)
-from store.kit.engine import (
-    PUBLIC,
-    Database,
-    Scope,
-)
+from store.kit import circuit, engine
+from store.kit.engine import PUBLIC, Database, Scope
 from tests.conftest import fresh_settings
 
 _PID = text("SELECT pg_backend_pid()")

@@ -11,11 +11,7 @@ import pytest
 from core.errors import Unavailable
 from core.ids import uuid7
 from core.settings import Settings
-from store.kit.engine import (
-    PUBLIC,
-    Database,
-    Scope,
-)
+from store.kit.engine import PUBLIC, Database, Scope
 
 _SCOPE = (
     "SELECT current_setting('holdfast.tenant_id', true), current_setting('holdfast.audience', true)"

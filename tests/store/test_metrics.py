@@ -12,14 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from core.settings import Settings
 from store.kit import metrics
-from store.kit.metrics import (
-    MetricsPublisher,
-    exposition,
-)
-from store.kit.redis import (
-    Redis,
-    RedisUnavailable,
-)
+from store.kit.metrics import MetricsPublisher, exposition
+from store.kit.redis import Redis, RedisUnavailable
 from tests.waiting import eventually
 
 

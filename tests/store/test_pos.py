@@ -10,15 +10,8 @@ import pytest
 
 from core.paging import Span
 from core.settings import Settings
-from store.kit.engine import (
-    Database,
-    Scope,
-)
-from store.pos.reading import (
-    SaleFilters,
-    parked,
-    sales,
-)
+from store.kit.engine import Database, Scope
+from store.pos.reading import SaleFilters, parked, sales
 
 
 async def _refused(settings: Settings, statement: str, *arguments: Any) -> str:

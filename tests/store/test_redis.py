@@ -15,10 +15,7 @@ from core.settings import Settings
 from store.embedded import valkey
 from store.embedded.server import Server
 from store.kit import redis as module
-from store.kit.redis import (
-    Redis,
-    RedisUnavailable,
-)
+from store.kit.redis import Redis, RedisUnavailable
 from tests.conftest import fresh_settings
 
 

@@ -21,10 +21,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from core.settings import Settings
 from store.hosts.tables import Xid8
 from store.kit.migrate import all_tables
-from store.kit.schema import (
-    APP_ROLE,
-    HOST_ROLE,
-)
+from store.kit.schema import APP_ROLE, HOST_ROLE
 
 TABLES = all_tables().tables
 WALLED = sorted(name for name, table in TABLES.items() if "tenant_id" in table.c)

@@ -21,26 +21,12 @@ from core.ids import uuid7
 from core.settings import Settings
 from store.embedded import postgres
 from store.embedded.server import Server as EmbeddedServer
-from store.hosts.journal import (
-    HostStore,
-    Rejected,
-)
+from store.hosts.journal import HostStore, Rejected
 from store.hosts.keeping import KeeperStore
 from store.hosts.leases import Incarnation
 from store.kit import servers
-from store.kit.budget import (
-    CONNECTIONS_PER_REPLICA,
-    app_limit,
-    connections_needed,
-)
-from store.kit.servers import (
-    Server,
-    UnusableServer,
-    look,
-    prepare,
-    what_is_short,
-    why_unusable,
-)
+from store.kit.budget import CONNECTIONS_PER_REPLICA, app_limit, connections_needed
+from store.kit.servers import Server, UnusableServer, look, prepare, what_is_short, why_unusable
 from tests.conftest import fresh_settings
 
 

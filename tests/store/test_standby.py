@@ -14,26 +14,12 @@ from core.ids import uuid7
 from core.request import RequestKey
 from core.settings import Settings
 from store.hosts.command_log import Logged
-from store.hosts.journal import (
-    HostStore,
-    Line,
-    OutcomeUnknown,
-)
+from store.hosts.journal import HostStore, Line, OutcomeUnknown
 from store.hosts.keeping import KeeperStore
 from store.hosts.leases import Incarnation
-from store.kit import (
-    engine,
-    outbox,
-)
-from store.kit.commands import (
-    Recorded,
-    once,
-)
-from store.kit.engine import (
-    PUBLIC,
-    Database,
-    Scope,
-)
+from store.kit import engine, outbox
+from store.kit.commands import Recorded, once
+from store.kit.engine import PUBLIC, Database, Scope
 
 
 @pytest.fixture

@@ -12,11 +12,7 @@ import pytest
 from actors.families import FAMILIES
 from core.ids import uuid7
 from core.settings import Settings
-from store.hosts.journal import (
-    HostStore,
-    Rejected,
-    Why,
-)
+from store.hosts.journal import HostStore, Rejected, Why
 from store.hosts.leases import Incarnation
 
 _LOADER = FAMILIES["commerce"].loader

@@ -14,20 +14,11 @@ from core.errors import Unavailable
 from core.ids import uuid7
 from store.business import profile
 from store.business.locations import locations
-from store.business.taxes import (
-    tax_classes,
-    tax_rates,
-)
+from store.business.taxes import tax_classes, tax_rates
 from store.catalog import bundles
 from store.catalog.bundles import Component
-from store.kit.engine import (
-    Database,
-    Scope,
-)
-from store.pos.till_prices import (
-    TillPrices,
-    till_prices,
-)
+from store.kit.engine import Database, Scope
+from store.pos.till_prices import TillPrices, till_prices
 from tests.store.test_business import add
 from tests.store.test_catalog_items import db, kept, product, saved, variant
 

@@ -15,22 +15,13 @@ from core.ids import uuid7
 from core.settings import Settings
 from store.doctor import drift
 from store.hosts import leases
-from store.hosts.journal import (
-    HostStore,
-    OutcomeUnknown,
-)
+from store.hosts.journal import HostStore, OutcomeUnknown
 from store.hosts.keeping import KeeperStore
 from store.hosts.leases import Incarnation
 from store.kit import migrate
 from store.kit.connect import FAILURES
-from store.kit.engine import (
-    PUBLIC,
-    Database,
-)
-from store.kit.redis import (
-    Redis,
-    RedisUnavailable,
-)
+from store.kit.engine import PUBLIC, Database
+from store.kit.redis import Redis, RedisUnavailable
 from tests.tls import Authority, make_authority, tls_door
 
 REFUSALS = (Unavailable, OutcomeUnknown, DBAPIError, *FAILURES)

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx2
 
-from cli.client import Client
+from cli.api.client import Client
 from cli.demo.books import TillBook
 from cli.demo.sellers import Page, Till
 from cli.demo.sending import Answers, Sender

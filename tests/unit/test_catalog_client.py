@@ -9,7 +9,7 @@ from decimal import Decimal
 import httpx2
 import pytest
 
-from cli.client import ApiError, Client, Unreachable, open_http
+from cli.api.client import ApiError, Client, Unreachable, open_http
 
 Answer = httpx2.Response | Exception
 

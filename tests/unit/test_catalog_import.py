@@ -12,11 +12,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from cli.client import ApiError, Client
-from cli.import_journal import ImportRunning, journal
-from cli.import_products import BATCH_ROWS, ImportReport, import_products
-from cli.import_run import write_rejects
-from cli.product_rows import ProductRow, Reject, Repeat, Row
+from cli.api.client import ApiError, Client
+from cli.data.import_journal import ImportRunning, journal
+from cli.data.import_products import BATCH_ROWS, ImportReport, import_products
+from cli.data.import_run import write_rejects
+from cli.data.product_rows import ProductRow, Reject, Repeat, Row
 
 
 class Killed(Exception):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.product_rows import (
+from cli.data.product_rows import (
     FileUnreadable,
     ProductFile,
     ProductRow,

@@ -14,10 +14,10 @@ from core.errors import ValidationFailed
 from core.ids import uuid7
 from core.principal import Principal, Role
 from deployments.catalog.base import sees_costs
-from deployments.catalog.import_rules import Outcome, Shelf, TaxClasses, read_rows
-from deployments.catalog.import_schemas import ProductRow
-from deployments.catalog.rules import Author, changed, created, event_data
-from deployments.catalog.schemas import NewProduct, ProductChanges, ProductView
+from deployments.catalog.files.import_rules import Outcome, Shelf, TaxClasses, read_rows
+from deployments.catalog.files.import_schemas import ProductRow
+from deployments.catalog.products.rules import Author, changed, created, event_data
+from deployments.catalog.products.schemas import NewProduct, ProductChanges, ProductView
 from store.catalog.products import Product
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

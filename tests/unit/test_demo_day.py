@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+from cli.data.product_rows import open_products
 from cli.demo.day import Back, DrawerMove, NeverSold, Purchase, plan_day
 from cli.demo.retail import MAPPING, Invoice, Retail
 from cli.demo.run import SAMPLE
 from cli.demo.tenders import Tender, tender_of
-from cli.product_rows import open_products
 
 
 def test_what_is_cancelled_is_returned_from_the_oldest_sales_before_it() -> None:

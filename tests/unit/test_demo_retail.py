@@ -8,16 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cli.demo.retail import (
-    MAPPING,
-    Invoice,
-    Retail,
-    best_sellers,
-    plan_stock,
-    units_sold,
-)
+from cli.data.product_rows import FileUnreadable, ProductRow, Reject, Repeat, open_products
+from cli.demo.retail import MAPPING, Invoice, Retail, best_sellers, plan_stock, units_sold
 from cli.demo.run import SAMPLE
-from cli.product_rows import FileUnreadable, ProductRow, Reject, Repeat, open_products
 
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 

@@ -8,7 +8,7 @@ from collections import Counter
 import httpx2
 import pytest
 
-from cli.client import ApiError, Client
+from cli.api.client import ApiError, Client
 from cli.demo import sellers
 from cli.demo.day import plan_day
 from cli.demo.meter import Meter, show_nothing

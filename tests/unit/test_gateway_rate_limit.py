@@ -12,10 +12,7 @@ from core.principal import Principal, Role
 from core.telemetry import REGISTRY
 from gateway import rate_limit
 from gateway.rate_limit import WINDOW_SECONDS, Limited, Limits, RateLimiter
-from store.kit.redis import (
-    Redis,
-    RedisUnavailable,
-)
+from store.kit.redis import Redis, RedisUnavailable
 from tests.clock import StandingClock
 
 NOWHERE = "unix:///nowhere/redis.sock"

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from core.errors import Unavailable
-from deployments import gathering
-from deployments.gathering import Gathering
+from deployments.kit import gathering
+from deployments.kit.gathering import Gathering
 from tests.waiting import eventually
 
 

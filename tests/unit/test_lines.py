@@ -6,10 +6,7 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
-from store.hosts.journal import (
-    Line,
-    Lines,
-)
+from store.hosts.journal import Line, Lines
 
 
 async def _connected() -> Any:

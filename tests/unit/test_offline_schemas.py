@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from deployments.pos.offline_schemas import OfflineSale
+from deployments.pos.offline.schemas import OfflineSale
 
 APART, COMPOSED = "cafe\u0301", "caf\u00e9"
 # As the build before codes had one form made them: a register repeats what that one has kept.

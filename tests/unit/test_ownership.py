@@ -18,15 +18,8 @@ from actors.runtime.memory import Memory
 from actors.runtime.ownership import Ownership
 from actors.runtime.tenure import Tenure
 from core.clock import SystemClock
-from store.hosts.journal import (
-    OutcomeUnknown,
-    Rejected,
-    Why,
-)
-from store.hosts.leases import (
-    Lease,
-    Shard,
-)
+from store.hosts.journal import OutcomeUnknown, Rejected, Why
+from store.hosts.leases import Lease, Shard
 
 KEPT, GIVEN = Shard("goods", 1), Shard("goods", 2)
 TENANT = uuid4()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.errors import Forbidden
-from deployments.auth.ranks import LastOwner, check_grant, check_owner_stays, check_touch
+from deployments.auth.people.ranks import LastOwner, check_grant, check_owner_stays, check_touch
 
 ROLES = ("owner", "manager", "staff", "cashier")
 MAY_GRANT = {

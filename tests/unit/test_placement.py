@@ -16,10 +16,7 @@ from actors.runtime.placement import (
     takers,
     unwanted,
 )
-from store.hosts.leases import (
-    Incarnation,
-    Shard,
-)
+from store.hosts.leases import Incarnation, Shard
 from store.hosts.wishes import Wishes
 
 NOTHING = Wishes({}, frozenset())

@@ -15,11 +15,11 @@ from actors.till import model as m
 from actors.till.messages import SaleMade
 from core.errors import HoldfastError
 from core.money import exponent
-from deployments.inventory.service import moment
+from deployments.inventory.stock.service import moment
 from deployments.pos import answers as a
 from deployments.pos import schemas as s
 from deployments.pos import views
-from deployments.pos.plain_sale import answer_of, plain_sale
+from deployments.pos.sales.plain_sale import answer_of, plain_sale
 from gateway import json_body
 from gateway.schemas import Envelope
 

@@ -14,14 +14,11 @@ from actors.till.model import PPM
 from core.errors import ChooseVariant, NotFound, ValidationFailed
 from deployments.pos import schemas as s
 from deployments.pos.errors import CurrencyMismatch
-from deployments.pos.price_book import by_name
-from deployments.pos.pricing import priced, spread, tax_of
+from deployments.pos.sales.price_book import by_name
+from deployments.pos.sales.pricing import priced, spread, tax_of
 from store.business.profile import TillTerms
 from store.business.taxes import Rate
-from store.catalog.bundles import (
-    Component,
-    SaleItem,
-)
+from store.catalog.bundles import Component, SaleItem
 
 CLASS = UUID(int=1)
 amounts = st.integers(0, 10**13 - 1)

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from deployments.pos.slips import COLUMNS, Slip, as_pdf, as_text
+from deployments.pos.receipts.slips import COLUMNS, Slip, as_pdf, as_text
 
 _STREAM = re.compile(rb"stream\r?\n(.*?)\r?\nendstream", re.DOTALL)
 _MAPPING = re.compile(rb"<([0-9A-Fa-f]{4})> <([0-9A-Fa-f]{4})>")
@@ -56,7 +56,7 @@ def test_what_no_font_has_is_a_question_mark() -> None:
 def test_lines_fit_on_the_paper() -> None:
     from fpdf import FPDF
 
-    from deployments.pos import slips
+    from deployments.pos.receipts import slips
 
     wide = as_text(slip("ж" * 200)).splitlines()
     assert max(map(len, wide)) == COLUMNS

@@ -10,7 +10,7 @@ import pytest
 
 import actors
 from actors.messages import TURNED_DOWN
-from deployments.inventory import service
+from deployments.inventory.stock import service
 from deployments.pos import errors
 
 FOLDER = Path(actors.__file__).parent

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deployments import serve_controller
+from deployments.serving import serve_controller
 
 _applications: Any = import_module("ray.serve._private.application_state")
 Status = _applications.ApplicationStatus

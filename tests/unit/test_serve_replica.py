@@ -25,7 +25,7 @@ from starlette.routing import Route
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from deployments.serve_replica import (
+from deployments.serving.serve_replica import (
     forget_reset_connections,
     match_routes_once,
     serve_directly,
@@ -194,7 +194,7 @@ async def test_the_server_looks_around_once_a_second(monkeypatch: pytest.MonkeyP
         ticks.append(number)
         return len(ticks) == 3
 
-    monkeypatch.setattr("deployments.serve_replica.asyncio.sleep", sleep)
+    monkeypatch.setattr("deployments.serving.serve_replica.asyncio.sleep", sleep)
     server = uvicorn.Server(uvicorn.Config(lambda: None))
     monkeypatch.setattr(server, "on_tick", on_tick)
     await server.main_loop()

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from actors.runtime.upkeep import machine_id
-from cli.shards import _hosts_table, _loads
+from cli.operator.shards import _hosts_table, _loads
 from store.hosts.wishes import HostState
 
 

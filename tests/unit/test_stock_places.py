@@ -14,15 +14,7 @@ from actors.stock import model as m
 from actors.stock import transfers as t
 from actors.stock.levels import location_of
 from core.ids import uuid7
-from tests.unit.stock_bench import (
-    KIND,
-    OCCURRED,
-    ON_HAND,
-    RECORDED,
-    RESERVED,
-    TENANT,
-    StockBench,
-)
+from tests.unit.stock_bench import KIND, OCCURRED, ON_HAND, RECORDED, RESERVED, TENANT, StockBench
 
 TEA, CUP = UUID(int=1), UUID(int=2)
 SHOP, BARN = TENANT, UUID(int=8)

@@ -15,15 +15,7 @@ from actors.stock import model as stock
 from actors.till import messages as t
 from actors.till import model as m
 from core.ids import uuid7
-from tests.unit.offline_bench import (
-    FLOAT_MINOR,
-    ITEMS,
-    PLENTY,
-    START_MS,
-    offline,
-    register,
-    shop,
-)
+from tests.unit.offline_bench import FLOAT_MINOR, ITEMS, PLENTY, START_MS, offline, register, shop
 from tests.unit.stock_bench import TENANT, StockBench
 from tests.unit.till_bench import CURRENCY, REGISTER, line
 

@@ -8,10 +8,7 @@ from __future__ import annotations
 from alembic import op
 
 from core.settings import get_settings
-from store.kit.schema import (
-    APP_ROLE,
-    HOST_ROLE,
-)
+from store.kit.schema import APP_ROLE, HOST_ROLE
 
 revision = "0001_roles"
 down_revision = None

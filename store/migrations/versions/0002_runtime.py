@@ -7,14 +7,7 @@ from alembic import op
 
 from core.settings import get_settings
 from store.hosts.tables import Xid8
-from store.kit.schema import (
-    APP_ROLE,
-    HOST_ROLE,
-    TENANT,
-    USER,
-    grant,
-    wall,
-)
+from store.kit.schema import APP_ROLE, HOST_ROLE, TENANT, USER, grant, wall
 
 revision = "0002_runtime"
 down_revision = "0001_roles"

@@ -6,11 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from store.kit.schema import (
-    APP_ROLE,
-    PUBLIC,
-    wall,
-)
+from store.kit.schema import APP_ROLE, PUBLIC, wall
 
 revision = "0003_inventory"
 down_revision = "0002_runtime"

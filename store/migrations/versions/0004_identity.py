@@ -13,14 +13,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from store.kit.schema import (
-    APP_ROLE,
-    HOST_ROLE,
-    TENANT,
-    USER,
-    grant,
-    wall,
-)
+from store.kit.schema import APP_ROLE, HOST_ROLE, TENANT, USER, grant, wall
 
 revision = "0004_identity"
 down_revision = "0003_inventory"

@@ -6,12 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
-from store.kit.schema import (
-    APP_ROLE,
-    PUBLIC,
-    TENANT,
-    wall,
-)
+from store.kit.schema import APP_ROLE, PUBLIC, TENANT, wall
 
 revision = "0005_catalog"
 down_revision = "0004_identity"

@@ -9,11 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-from store.kit.schema import (
-    APP_ROLE,
-    USER,
-    wall,
-)
+from store.kit.schema import APP_ROLE, USER, wall
 
 revision = "0006_business"
 down_revision = "0005_catalog"

@@ -5,11 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from store.kit.schema import (
-    APP_ROLE,
-    PUBLIC,
-    wall,
-)
+from store.kit.schema import APP_ROLE, PUBLIC, wall
 
 revision = "0007_stock_per_location"
 down_revision = "0006_business"

@@ -5,11 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from store.kit.schema import (
-    APP_ROLE,
-    grant,
-    wall,
-)
+from store.kit.schema import APP_ROLE, grant, wall
 
 revision = "0010_card_payments"
 down_revision = "0009_till"

@@ -9,12 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-from store.kit.schema import (
-    HOST_ROLE,
-    grant,
-    wall,
-    wall_person,
-)
+from store.kit.schema import HOST_ROLE, grant, wall, wall_person
 
 revision = "0012_people"
 down_revision = "0011_stock_transfers"

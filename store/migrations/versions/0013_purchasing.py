@@ -6,10 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from store.kit.schema import (
-    moment,
-    wall,
-)
+from store.kit.schema import moment, wall
 
 revision = "0013_purchasing"
 down_revision = "0012_people"

@@ -5,10 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from store.kit.schema import (
-    APP_ROLE,
-    USER,
-)
+from store.kit.schema import APP_ROLE, USER
 
 revision = "0018_api_keys"
 down_revision = "0017_offline_sales"

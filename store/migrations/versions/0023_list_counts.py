@@ -6,10 +6,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from store.kit.schema import (
-    APP_ROLE,
-    TENANT,
-)
+from store.kit.schema import APP_ROLE, TENANT
 
 revision = "0023_list_counts"
 down_revision = "0022_command_log_days"

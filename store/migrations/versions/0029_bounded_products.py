@@ -5,10 +5,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from store.kit.schema import (
-    PUBLIC,
-    TENANT,
-)
+from store.kit.schema import PUBLIC, TENANT
 
 revision = "0029_bounded_products"
 down_revision = "0028_spared_indexes"

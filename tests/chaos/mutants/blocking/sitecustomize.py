@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from deployments import serve_controller
+from deployments.serving import serve_controller
 
 serve_controller._serve_while_building.__name__  # noqa: B018
 serve_controller._serve_while_building = lambda: None

@@ -5,9 +5,9 @@ import os
 import time
 from pathlib import Path
 
-import cli.strays
+import cli.supervisor.strays
 from actors.runtime.tenure import Tenure
-from cli.suspended import Suspended
+from cli.supervisor.suspended import Suspended
 from store.hosts import batches
 from store.hosts.journal import HostStore
 
@@ -23,10 +23,10 @@ async def _owned_for_ever(self):
     return self.kept
 
 
-batches.PROOF, Suspended.tick, cli.strays.end_strays  # noqa: B018
+batches.PROOF, Suspended.tick, cli.supervisor.strays.end_strays  # noqa: B018
 HostStore.renew, HostStore.owned = _renew_anyhow, _owned_for_ever
 batches.PROOF = ""
 Suspended.tick = lambda self: None
-cli.strays.end_strays = lambda *arguments: []
+cli.supervisor.strays.end_strays = lambda *arguments: []
 Tenure.valid = property(lambda self: True)
 Path(os.environ["HOLDFAST_HOME"], "mutated").touch()

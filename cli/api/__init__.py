@@ -1,0 +1,1 @@
+"""Holdfast as a client meets it."""

@@ -1,0 +1,1 @@
+"""Everything that `holdfast up` starts, watches and stops."""

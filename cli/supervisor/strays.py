@@ -1,0 +1,40 @@
+"""Ends shard hosts of this machine that were lost and still run."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from actors.runtime.strays import end_strays
+from actors.runtime.upkeep import machine_id
+from cli.supervisor.journal import Journal
+from core.settings import Settings
+
+_LOOK_EVERY_SECONDS = 3.0
+
+
+class Strays:
+    """Looks in a thread of its own: the database may be slow to answer, or not answer."""
+
+    def __init__(self, settings: Settings, journal: Journal) -> None:
+        self._url = settings.owner_database_url
+        self._journal = journal
+
+    def start(self) -> None:
+        threading.Thread(target=self._look_for_good, name="strays", daemon=True).start()
+
+    def _look_for_good(self) -> None:
+        while True:
+            time.sleep(_LOOK_EVERY_SECONDS)
+            try:
+                ended = end_strays(self._url, machine_id())
+            except Exception as error:
+                self._journal.note("strays_not_known", error=repr(error))
+                continue
+            for host in ended:
+                self._journal.say(
+                    f"Host {host.name} lost its lease and hangs; ending it.",
+                    "stray",
+                    host=host.name,
+                    pid=host.pid,
+                )

@@ -1,0 +1,87 @@
+"""What serves on when Ray's own processes have died: replicas, shard hosts, HAProxy.
+
+Ray starts them and lets them find each other; to answer they do not need it. So a new Ray is
+started beside them. Its hosts take the names of those that are there, and end them; its HAProxy
+takes over the door as soon as it knows of a replica. What is left then is ended.
+"""
+
+from __future__ import annotations
+
+import time
+
+import psutil
+
+from cli.supervisor.front_door import outgoing_file
+from cli.supervisor.journal import Journal
+from core.ray_environment import haproxy_dir
+from core.settings import Settings
+from store.embedded.leftovers import end, end_tagged, is_alive, tagged
+
+_HAPROXY = ("haproxy.cfg", "stopgap.cfg")
+_SERVING = ("ray::ServeReplica", "ray::HostActor", *_HAPROXY)
+# As much again as serves now; where there is less, the old ones make room first.
+_ROOM_BYTES = 1_000_000_000
+# Longer than HAProxy takes to end what is under way.
+_PATIENCE_SECONDS = 35.0
+
+
+class Survivors:
+    """Of one Ray, until another one serves; none for most of the time."""
+
+    def __init__(self, settings: Settings, journal: Journal) -> None:
+        self._settings = settings
+        self._journal = journal
+        self._haproxies: list[psutil.Process] = []
+        self._others: list[psutil.Process] = []
+        self._relieved_since: float | None = None
+
+    def __bool__(self) -> bool:
+        return any(map(is_alive, self._haproxies + self._others))
+
+    def part(self) -> bool:
+        """Ends all of Ray's but them: its controller and its GCS still might tell HAProxy that
+        everyone is dead. False if there is nobody, or no room for another Ray beside them; then
+        all are ended."""
+        if psutil.virtual_memory().available < _ROOM_BYTES:
+            return False
+        ours = {process: _command(process) for process in tagged(self._settings, "ray")}
+        self._haproxies = [one for one, said in ours.items() if _is_any(said, _HAPROXY)]
+        serving = [one for one, said in ours.items() if _is_any(said, _SERVING)]
+        self._others = [one for one in serving if one not in self._haproxies]
+        self._relieved_since = None
+        end(one for one in ours if one not in serving)
+        return bool(self._haproxies and self._others)
+
+    def introduce(self) -> None:
+        """Says to the next HAProxy whom it is to relieve. To be called once its folder is there."""
+        if pids := [str(one.pid) for one in self._haproxies if is_alive(one)]:
+            outgoing_file(haproxy_dir(self._settings)).write_text(" ".join(pids))
+
+    def tick(self) -> None:
+        """To be called while the next Ray serves: ends them once their HAProxy has nothing left to
+        answer."""
+        if not self._haproxies and not self._others:
+            return
+        now = time.monotonic()
+        self._relieved_since = self._relieved_since or now
+        late = now - self._relieved_since > _PATIENCE_SECONDS
+        if late or not any(map(is_alive, self._haproxies)):
+            count = end(one for one in self._haproxies + self._others if is_alive(one))
+            self._journal.note("survivors_ended", count=count, in_time=not late)
+            self._haproxies, self._others = [], []
+
+    def end(self) -> None:
+        """Ends all of Ray's, them too."""
+        end_tagged(self._settings, "ray")
+        self._haproxies, self._others = [], []
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def _is_any(command: str, words: tuple[str, ...]) -> bool:
+    return any(word in command for word in words)

@@ -1,0 +1,78 @@
+"""Processes of this copy that somebody stopped and forgot: whoever started them starts them
+again, but sees only that they still exist."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import psutil
+
+from cli.supervisor.journal import Journal
+from cli.supervisor.ray_start import AGENTS
+from core.settings import Settings
+from store.embedded.leftovers import belongs, signal_process
+
+_LOOK_EVERY_SECONDS = 1.0
+# A short stop does no harm: a lease lasts longer.
+_PATIENCE_LOOKS = 4
+# With these all of Ray ends, by what stands in their command line; so they are told to go on
+# first, and ended only if they do not.
+_KEYSTONES = ("/raylet/raylet", *AGENTS)
+_TOLD_AFTER_LOOKS = 2
+_YOUNG_SECONDS = 5.0
+
+
+class Suspended:
+    """Counts looks, not time: a machine that slept is no reason to end anything."""
+
+    def __init__(self, settings: Settings, journal: Journal) -> None:
+        self._settings = settings
+        self._journal = journal
+        self._ours: dict[psutil.Process, bool] = {}
+        self._looks: dict[psutil.Process, int] = {}
+        self._looked_at = 0.0
+
+    def tick(self) -> None:
+        now = time.monotonic()
+        if now - self._looked_at < _LOOK_EVERY_SECONDS:
+            return
+        self._looked_at = now
+        stopped = [one for one in self._processes() if _is_stopped(one)]
+        self._looks = {one: self._looks.get(one, 0) + 1 for one in stopped}
+        for one, looks in self._looks.items():
+            if looks >= _PATIENCE_LOOKS:
+                self._send(one, signal.SIGKILL, "ending it")
+            elif looks == _TOLD_AFTER_LOOKS and _is_keystone(one):
+                self._send(one, signal.SIGCONT, "telling it to go on")
+
+    def _send(self, one: psutil.Process, number: signal.Signals, what: str) -> None:
+        said = f"Process {one.pid} stands still; {what}."
+        self._journal.say(said, "suspended", pid=one.pid, signal=number.name)
+        signal_process(one, number)
+
+    def _processes(self) -> list[psutil.Process]:
+        """This copy's. Each process of the machine is looked at closely but once."""
+        known, self._ours = self._ours, {}
+        for one in psutil.process_iter():
+            is_ours = known[one] if one in known else belongs(self._settings, one)
+            # One that was born a moment ago may not have become what it is going to be.
+            if is_ours or one in known or time.time() - one.create_time() > _YOUNG_SECONDS:
+                self._ours[one] = is_ours
+        return [one for one, is_ours in self._ours.items() if is_ours]
+
+
+def _is_keystone(process: psutil.Process) -> bool:
+    try:
+        command = " ".join(process.cmdline()[:3])
+    except psutil.Error:
+        return False
+    return any(word in command for word in _KEYSTONES)
+
+
+def _is_stopped(process: psutil.Process) -> bool:
+    """By a signal; one that is stopped for a debugger has another status."""
+    try:
+        return process.status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        return False

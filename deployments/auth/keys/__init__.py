@@ -1,0 +1,1 @@
+"""Keys of machines and of people."""

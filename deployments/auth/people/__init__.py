@@ -1,0 +1,1 @@
+"""Who works for a business, and how they come and go."""

@@ -1,0 +1,1 @@
+"""A person's sessions and passwords."""

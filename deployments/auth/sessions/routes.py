@@ -1,0 +1,129 @@
+"""A person's own sessions and password.
+
+What takes a password or a token of a mailed link takes no Idempotency-Key: the command log must
+keep no digest of a secret. Such a link is good for one use anyway.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+
+from core.errors import InvalidCredentials, NotFound
+from deployments.auth import service
+from deployments.auth.access import Anyone, In, Key, Person, PersonalKey
+from deployments.auth.people import addresses
+from deployments.auth.schemas import (
+    PasswordChangeIn,
+    ResetIn,
+    ResetRequestIn,
+    SessionOut,
+    VerificationIn,
+)
+from deployments.auth.sessions import passwords
+from gateway.answers import response
+from gateway.context import context_of
+from gateway.errors import responses
+from gateway.routing import HoldfastRoute
+from gateway.schemas import Envelope, Message
+
+router = APIRouter(route_class=HoldfastRoute)
+
+
+@router.get("/sessions", summary="List your sessions")
+async def list_sessions(principal: Person, resources: In) -> Envelope[list[SessionOut]]:
+    """Where you are signed in, the session used last first; at most 200."""
+    found = await service.own_sessions(resources.db, principal)
+    return Envelope(data=[SessionOut.of(one, principal.session_id) for one in found])
+
+
+@router.delete("/sessions", summary="End your other sessions", response_model=Message)
+async def end_other_sessions(principal: Person, resources: In, key: Key) -> Response:
+    """Signs you out everywhere but here, within seconds."""
+    return response(await service.end_other_sessions(resources.db, resources.edge, principal, key))
+
+
+@router.delete(
+    "/sessions/{session_id}",
+    summary="End one of your sessions",
+    response_model=Message,
+    responses=responses(NotFound),
+)
+async def end_session(
+    principal: Person, resources: In, key: PersonalKey, session_id: UUID
+) -> Response:
+    """Its access token counts for nothing from now on, within seconds everywhere."""
+    return response(
+        await service.end_session(resources.db, resources.edge, principal, key, session_id)
+    )
+
+
+@router.post(
+    "/password/change", summary="Change your password", responses=responses(InvalidCredentials)
+)
+async def change_password(
+    principal: Person, resources: In, request: Request, body: PasswordChangeIn
+) -> Message:
+    """Needs the present password. All your other sessions end; your API keys stay."""
+    await passwords.change(
+        resources.db,
+        resources.edge,
+        principal,
+        context_of(request.scope).address,
+        current=body.current_password,
+        new=body.new_password,
+    )
+    return Message(message="Password changed")
+
+
+@router.post("/password/forgot", summary="Ask for a new password", status_code=202)
+async def forgot_password(
+    _: Anyone, resources: In, request: Request, body: ResetRequestIn
+) -> Message:
+    """If there is an account with this address, a mail with a link goes to it. The answer is the
+    same if there is none."""
+    await passwords.request_reset(
+        resources.db,
+        resources.edge,
+        resources.clock,
+        context_of(request.scope).address,
+        body.email,
+    )
+    return Message(message="If there is such an account, a mail is on its way")
+
+
+@router.post("/password/reset", summary="Set a new password", responses=responses(NotFound))
+async def reset_password(_: Anyone, resources: In, request: Request, body: ResetIn) -> Message:
+    """With the token of the mail's link, which is good for one use within an hour. All sessions
+    and API keys of the account end; sign in next."""
+    await passwords.reset(
+        resources.db,
+        resources.edge,
+        context_of(request.scope).address,
+        body.token,
+        body.password,
+    )
+    return Message(message="Password set")
+
+
+@router.post("/email/verify", summary="Prove an e-mail address", responses=responses(NotFound))
+async def verify_email(_: Anyone, resources: In, request: Request, body: VerificationIn) -> Message:
+    """With the token of the link that was mailed there, within seven days. Signing in never waits
+    for it."""
+    address = context_of(request.scope).address
+    await addresses.verify(resources.db, resources.edge, address, body.token)
+    return Message(message="Address verified")
+
+
+@router.post(
+    "/email/send",
+    summary="Mail the link to your address again",
+    status_code=202,
+    response_model=Message,
+)
+async def send_verification(principal: Person, resources: In, key: Key) -> Response:
+    """A new link to prove your address; the one before ends. Nothing is sent if it is proved."""
+    return response(
+        await addresses.send_again(resources.db, resources.edge, resources.clock, principal, key)
+    )

@@ -1,0 +1,69 @@
+"""Bodies, queries and answers about categories."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from deployments.catalog.categories.rules import MAX_NAME
+from deployments.catalog.products import fields as f
+from gateway.schemas import CamelModel, QueryModel
+from store.catalog.categories import Category
+
+CategoryName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_NAME, pattern=r"^[^>]*[^\s>][^>]*$"),
+    AfterValidator(str.strip),
+]
+Slug = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^\w+(-\w+)*$")]
+
+
+class NewCategory(CamelModel):
+    """A category to create, at the top or below another; the tree is at most 5 levels deep."""
+
+    name: CategoryName = Field(description="Unique among its siblings; without >")
+    parent_id: UUID | None = None
+    slug: Slug = Field(
+        default_factory=str, description="Unique in the business; made of the name if absent"
+    )
+    position: f.Position = Field(default_factory=int)
+
+
+class CategoryChanges(CamelModel):
+    """What to replace; what is left out stays. A new `parentId`, null for the top, moves the
+    category with all that is below it."""
+
+    name: CategoryName = Field(default_factory=str)
+    parent_id: UUID | None = None
+    slug: Slug = Field(default_factory=str)
+    position: f.Position = Field(default_factory=int)
+
+
+class CategoryView(CamelModel):
+    """A category. `path` is how products name it; `depth` is 1 at the top."""
+
+    id: UUID
+    parent_id: UUID | None
+    name: str
+    slug: str
+    path: str
+    depth: int
+    position: int
+
+    @classmethod
+    def of(cls, category: Category) -> CategoryView:
+        return cls.model_validate(category)
+
+
+class CategoryNode(CategoryView):
+    """A category in its tree; `products` are those right in it."""
+
+    products: int
+
+
+class TreeQuery(QueryModel):
+    vendor_id: UUID | None = Field(
+        default=None, description="Whose tree; by default your own business'"
+    )

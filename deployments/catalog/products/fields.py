@@ -1,0 +1,102 @@
+"""What the fields of the catalogue take, each with its bounds."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
+
+from core.money import MAX_AMOUNT_MINOR
+from deployments.catalog.categories.rules import MAX_NAME, tidy_path
+from gateway.schemas import MAX_ITEM_CODE, Amount, composed
+from store.catalog.bundles import MAX_COMPONENT_QUANTITY
+from store.catalog.categories import MAX_DEPTH, SEPARATOR
+
+MAX_IMAGES = 20
+MAX_PATH = 512
+MAX_PRICES = 20
+MAX_OPTIONS = 5
+MAX_BACKORDER = 1_000_000
+MAX_POSITION = 10_000
+
+# Trimmed after the length was checked, so that the published bounds are exactly the real ones.
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=255, pattern=r"\S"),
+    AfterValidator(str.strip),
+]
+Description = Annotated[str, StringConstraints(max_length=10_000)]
+
+
+def _path(text: str) -> str:
+    path = tidy_path(text)
+    names = path.split(SEPARATOR)
+    if not all(names):
+        raise ValueError("must have a name on each side of every >")
+    if len(names) > MAX_DEPTH:
+        raise ValueError(f"must have at most {MAX_DEPTH} levels")
+    if len(path) > MAX_PATH or max(map(len, names)) > MAX_NAME:
+        raise ValueError(f"must have names of at most {MAX_NAME} characters")
+    return path
+
+
+Category = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_PATH, pattern=r"\S"),
+    AfterValidator(_path),
+    Field(description="A name at the top, or a path of up to 5 names: `Toys > Cars`"),
+]
+# Words with single spaces between: what looks the same is the same.
+Code = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_ITEM_CODE, pattern=r"^\S+( \S+)*$"),
+    AfterValidator(composed),
+]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+ImageUrl = Annotated[
+    str, StringConstraints(max_length=2048, pattern=r"^https?://[^\s/?#]+([/?#]\S*)?$")
+]
+AltText = Annotated[str, StringConstraints(min_length=1, max_length=250)]
+Images = Annotated[list[ImageUrl], Field(max_length=MAX_IMAGES, description="URLs, in order")]
+ImageAlts = Annotated[
+    dict[ImageUrl, AltText],
+    Field(max_length=MAX_IMAGES, description="What an image shows, by its URL"),
+]
+Prices = Annotated[
+    dict[Currency, Amount],
+    Field(max_length=MAX_PRICES, description="Prices in further currencies, by ISO 4217 code"),
+]
+Cost = Annotated[
+    Amount | None,
+    Field(description="What one costs the business, in the product's currency; management's alone"),
+]
+BackorderLimit = Annotated[
+    int,
+    Field(ge=0, le=MAX_BACKORDER, description="How far below none it may be sold; 0 for not"),
+]
+TaxClassId = Annotated[UUID | None, Field(description="A tax class of the business")]
+OptionText = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=50, pattern=r"^[^\s:]+( [^\s:]+)*$"),
+]
+OptionValue = Annotated[
+    str, StringConstraints(min_length=1, max_length=50, pattern=r"^\S+( \S+)*$")
+]
+Options = Annotated[
+    dict[OptionText, OptionValue],
+    Field(
+        min_length=1,
+        max_length=MAX_OPTIONS,
+        description="What tells the variant from its siblings, all of which have the same names",
+        examples=[{"size": "M"}],
+    ),
+]
+Position = Annotated[int, Field(ge=0, le=MAX_POSITION, description="Order among its siblings")]
+PartQuantity = Annotated[int, Field(ge=1, le=MAX_COMPONENT_QUANTITY)]
+PriceBound = Annotated[
+    Decimal,
+    Field(ge=0, le=MAX_AMOUNT_MINOR),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": MAX_AMOUNT_MINOR}),
+]

@@ -1,0 +1,264 @@
+"""The rules of the catalogue, without any machinery: what a request makes of a product or a
+variant, and what their events say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+from uuid import UUID
+
+from core.errors import FieldError, ValidationFailed
+from core.ids import uuid7
+from core.money import from_minor, to_minor
+from deployments.catalog.files.import_schemas import ProductRow, VariantRow
+from deployments.catalog.products.schemas import (
+    NewProduct,
+    NewVariant,
+    ProductChanges,
+    VariantChanges,
+)
+from store.catalog.products import Product
+from store.catalog.variants import Variant
+
+Item = TypeVar("Item", Product, Variant)
+
+CREATED = "catalog.product.created.v1"
+UPDATED = "catalog.product.updated.v1"
+DELETED = "catalog.product.deleted.v1"
+VARIANT_CREATED = "catalog.variant.created.v1"
+VARIANT_UPDATED = "catalog.variant.updated.v1"
+VARIANT_DELETED = "catalog.variant.deleted.v1"
+
+_SHARED = frozenset({"images", "sku", "barcode", "tax_class_id"})
+_PLAIN = _SHARED | {"name", "description", "category", "backorder_limit"}
+_PLAIN_OF_VARIANT = _SHARED | {"options", "position"}
+# What an event calls a field that stands in another unit here.
+_SHOWN_AS = {
+    "price_minor": "price",
+    "cost_minor": "cost",
+    "image_alts": "imageAlts",
+    "tax_class_id": "taxClassId",
+    "backorder_limit": "backorderLimit",
+}
+_NEVER_CHANGES = frozenset({"version", "updated_at"})
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who writes, for which business, when, and in which currency if nothing else is said."""
+
+    tenant_id: UUID
+    user_id: UUID
+    now: datetime
+    currency: str
+
+
+def created(body: NewProduct | ProductRow, author: Author) -> Product:
+    """A new product. Raises ValidationFailed on what is wrong about its money or images."""
+    currency = body.currency or author.currency
+    product_id = uuid7()
+    product = Product(
+        id=product_id,
+        tenant_id=author.tenant_id,
+        created_by=author.user_id,
+        name=body.name,
+        description=body.description,
+        price_minor=to_minor(body.price, currency),
+        currency=currency,
+        category=body.category,
+        images=body.images,
+        sku=body.sku or made_sku(product_id),
+        barcode=body.barcode,
+        version=1,
+        created_at=author.now,
+        updated_at=author.now,
+        kind=body.kind,
+        image_alts=body.image_alts,
+        tax_class_id=body.tax_class_id,
+        backorder_limit=body.backorder_limit,
+        prices=minor_prices(body.prices, currency),
+        cost_minor=_minor(body.cost, currency, "cost"),
+    )
+    return _checked(product, body.model_fields_set)
+
+
+def changed(product: Product, body: ProductChanges | ProductRow, now: datetime) -> Product:
+    """The product with what `body` gives, one version on; the very same object if nothing
+    differs. Raises ValidationFailed on what is wrong about its money or images."""
+    given = body.model_fields_set
+    values: dict[str, Any] = {name: getattr(body, name) for name in given & _PLAIN}
+    currency = body.currency or product.currency
+    if "price" in given:
+        values["price_minor"] = to_minor(body.price, currency)
+    elif currency != product.currency:
+        raise ValidationFailed([FieldError("price", "must be given with a new currency")])
+    values["currency"] = currency
+    if "cost" in given:
+        values["cost_minor"] = _minor(body.cost, currency, "cost")
+    elif currency != product.currency and product.cost_minor is not None:
+        raise ValidationFailed([FieldError("cost", "must be given with a new currency")])
+    values |= _money_and_alts(product, body, currency)
+    return _next(product, values, given, now)
+
+
+def created_variant(body: NewVariant | VariantRow, product: Product, author: Author) -> Variant:
+    """A new variant of `product`. Raises ValidationFailed on what is wrong about its money or
+    images."""
+    variant_id = uuid7()
+    variant = Variant(
+        id=variant_id,
+        tenant_id=author.tenant_id,
+        product_id=product.id,
+        options=body.options,
+        sku=body.sku or made_sku(variant_id),
+        barcode=body.barcode,
+        price_minor=_minor(body.price, product.currency, "price"),
+        tax_class_id=body.tax_class_id,
+        images=body.images,
+        image_alts=body.image_alts,
+        position=body.position,
+        version=1,
+        created_at=author.now,
+        updated_at=author.now,
+        prices=minor_prices(body.prices, product.currency),
+        cost_minor=_minor(body.cost, product.currency, "cost"),
+    )
+    return _checked(variant, body.model_fields_set)
+
+
+def changed_variant(
+    variant: Variant, body: VariantChanges | VariantRow, product: Product, now: datetime
+) -> Variant:
+    """The variant with what `body` gives, one version on; the very same object if nothing
+    differs. Raises ValidationFailed like `created_variant`."""
+    given = body.model_fields_set
+    values: dict[str, Any] = {name: getattr(body, name) for name in given & _PLAIN_OF_VARIANT}
+    for name in given & {"price", "cost"}:
+        values[f"{name}_minor"] = _minor(getattr(body, name), product.currency, name)
+    values |= _money_and_alts(variant, body, product.currency)
+    return _next(variant, values, given, now)
+
+
+def check_options(options: Mapping[str, str], siblings: Sequence[Variant]) -> None:
+    """Raises ValidationFailed on `options` unless they have the names that the siblings have,
+    and other values than each of them."""
+    for sibling in siblings:
+        if set(sibling.options) != set(options):
+            names = ", ".join(sorted(sibling.options))
+            raise ValidationFailed(
+                [FieldError("options", f"must have the names of its siblings: {names}")]
+            )
+        if sibling.options == options:
+            raise ValidationFailed([FieldError("options", "are those of another variant")])
+
+
+def check_currency_kept(before: Product, after: Product, variants: Sequence[Variant]) -> None:
+    """Raises ValidationFailed on `currency` if variants have money in the one that is left."""
+    if before.currency != after.currency and any(
+        one.price_minor is not None or one.cost_minor is not None for one in variants
+    ):
+        message = "cannot change while variants have prices or costs of their own"
+        raise ValidationFailed([FieldError("currency", message)])
+
+
+def minor_prices(prices: Mapping[str, Decimal], currency: str) -> dict[str, int]:
+    """Prices in further currencies in minor units, for an item whose own currency is `currency`.
+    Raises ValidationFailed on `prices.<code>`."""
+    if currency in prices:
+        raise ValidationFailed(
+            [FieldError(f"prices.{currency}", "is the product's own currency: give `price`")]
+        )
+    found = {}
+    for code, amount in prices.items():
+        try:
+            found[code] = to_minor(amount, code, f"prices.{code}")
+        except ValidationFailed as error:
+            raise ValidationFailed(
+                [FieldError(f"prices.{code}", wrong.message) for wrong in error.errors]
+            ) from error
+    return found
+
+
+def made_sku(item_id: UUID) -> str:
+    return f"P-{item_id.hex[-12:].upper()}"
+
+
+def event_data(product: Product, before: Product | None = None) -> dict[str, Any]:
+    """What an event says of a product, and which fields differ from `before`. What it costs is
+    not said: events go to others."""
+    data: dict[str, Any] = {
+        "productId": str(product.id),
+        "sku": product.sku,
+        "name": product.name,
+        "category": product.category,
+        "price": float(from_minor(product.price_minor, product.currency)),
+        "currency": product.currency,
+        "kind": product.kind,
+        "version": product.version,
+    }
+    if before is not None:
+        data["changed"] = _differing(before, product)
+    return data
+
+
+def variant_event_data(variant: Variant, before: Variant | None = None) -> dict[str, Any]:
+    """What an event says of a variant, and which fields differ from `before`."""
+    data: dict[str, Any] = {
+        "variantId": str(variant.id),
+        "productId": str(variant.product_id),
+        "sku": variant.sku,
+        "options": variant.options,
+        "version": variant.version,
+    }
+    if before is not None:
+        data["changed"] = _differing(before, variant)
+    return data
+
+
+def _money_and_alts(
+    item: Product | Variant,
+    body: ProductChanges | ProductRow | VariantChanges | VariantRow,
+    currency: str,
+) -> dict[str, Any]:
+    """Prices in further currencies, and the texts of the images that are left."""
+    given = body.model_fields_set
+    values: dict[str, Any] = {}
+    if "prices" in given:
+        values["prices"] = minor_prices(body.prices, currency)
+    elif currency in item.prices:
+        values["prices"] = {c: minor for c, minor in item.prices.items() if c != currency}
+    if "image_alts" in given:
+        values["image_alts"] = body.image_alts
+    elif "images" in given:
+        kept = {url: alt for url, alt in item.image_alts.items() if url in body.images}
+        values["image_alts"] = kept
+    return values
+
+
+def _next(item: Item, values: Mapping[str, Any], given: set[str], now: datetime) -> Item:
+    if all(getattr(item, name) == value for name, value in values.items()):
+        return item
+    after = replace(item, **values, version=item.version + 1, updated_at=now)
+    return _checked(after, given)
+
+
+def _checked(item: Item, given: set[str]) -> Item:
+    stray = [url for url in item.image_alts if url not in item.images]
+    if stray:
+        field = "imageAlts" if "image_alts" in given else "images"
+        raise ValidationFailed([FieldError(field, "must name only URLs that are in images")])
+    return item
+
+
+def _minor(amount: Decimal | None, currency: str, field: str) -> int | None:
+    return None if amount is None else to_minor(amount, currency, field)
+
+
+def _differing(before: Product | Variant, after: Product | Variant) -> list[str]:
+    names = set(before.__dataclass_fields__) - _NEVER_CHANGES
+    return sorted(
+        _SHOWN_AS.get(name, name) for name in names if getattr(before, name) != getattr(after, name)
+    )

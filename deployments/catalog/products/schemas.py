@@ -1,0 +1,341 @@
+"""Bodies, queries and answers about products and their variants."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from core.money import from_minor
+from deployments.catalog.products import fields as f
+from gateway.schemas import Amount, CamelModel, ItemCode, Page, PageQuery, QueryModel
+from store.catalog.bundles import MAX_COMPONENTS, Component
+from store.catalog.products import Product
+from store.catalog.search import MAX_OPTION_FILTERS
+from store.catalog.variants import Variant
+
+MAX_VARIANTS = 100
+Sort = Literal["createdAt", "-createdAt", "price", "-price", "name", "-name"]
+
+
+class _ItemFields(CamelModel):
+    """What a product and a variant may both have. Whether a field was given is told by
+    `model_fields_set`: defaults come from factories so that the published schema has none, and
+    takes no null where none is meant."""
+
+    barcode: f.Code | None = Field(default=None, description="Unique in the business")
+    images: f.Images = Field(default_factory=list)
+    image_alts: f.ImageAlts = Field(default_factory=dict)
+    prices: f.Prices = Field(default_factory=dict)
+    cost: f.Cost = None
+    tax_class_id: f.TaxClassId = None
+
+
+class ProductFields(_ItemFields):
+    """What of a product may be left out."""
+
+    description: f.Description = Field(default_factory=str)
+    category: f.Category | None = None
+    currency: f.Currency = Field(
+        default_factory=str, description="ISO 4217; by default the business' own"
+    )
+    backorder_limit: f.BackorderLimit = Field(default_factory=int)
+
+
+class VariantFields(_ItemFields):
+    """What of a variant may be left out. Without a price it has the product's."""
+
+    price: Amount | None = Field(default=None, description="In the product's currency")
+    position: f.Position = Field(default_factory=int)
+
+
+class ComponentBody(CamelModel):
+    """So many of an item (a product without variants, or a variant) in each bundle."""
+
+    item_id: UUID
+    quantity: f.PartQuantity
+
+
+Components = Annotated[
+    list[ComponentBody],
+    Field(
+        min_length=1,
+        max_length=MAX_COMPONENTS,
+        description="The parts of a bundle: shared with others, and no bundles themselves",
+    ),
+]
+
+
+class NewVariant(VariantFields):
+    """A variant to create."""
+
+    options: f.Options
+    sku: f.Code = Field(default_factory=str, description="Unique in the business; made if absent")
+
+
+class VariantChanges(VariantFields):
+    """What to replace; what is left out stays."""
+
+    options: f.Options = Field(default_factory=dict)
+    sku: f.Code = Field(default_factory=str)
+    version: int | None = Field(
+        default=None,
+        ge=1,
+        le=2**31 - 1,
+        description="If given, the change is made only if the variant still has this version",
+    )
+
+
+class NewProduct(ProductFields):
+    """A product to create. `price` may have as many decimals as its currency has. A bundle has
+    `components` and no variants; its kind stays what it is."""
+
+    name: f.Name
+    price: Amount
+    sku: f.Code = Field(default_factory=str, description="Unique in the business; made if absent")
+    kind: Literal["simple", "bundle"] = Field(default_factory=lambda: "simple")
+    variants: list[NewVariant] = Field(default_factory=list, max_length=MAX_VARIANTS)
+    components: Components = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> NewProduct:
+        if (self.kind == "bundle") != bool(self.components):
+            raise ValueError("a bundle, and nothing else, has components")
+        if self.kind == "bundle" and self.variants:
+            raise ValueError("a bundle has no variants")
+        return self
+
+
+class ProductChanges(ProductFields):
+    """What to replace; what is left out stays. A new `currency` needs a `price`, and a `cost` if
+    there is one."""
+
+    name: f.Name = Field(default_factory=str)
+    price: Amount = Field(default_factory=Decimal)
+    sku: f.Code = Field(default_factory=str)
+    components: Components = Field(default_factory=list)
+    version: int | None = Field(
+        default=None,
+        ge=1,
+        le=2**31 - 1,
+        description="If given, the change is made only if the product still has this version",
+    )
+
+
+class _ItemView(CamelModel):
+    id: UUID
+    price: Amount
+    currency: str = Field(description="What `price` is in")
+    prices: dict[str, Amount] = Field(description="Prices in further currencies")
+    cost: Amount | None = Field(default=None, exclude_if=lambda value: value is None)
+    tax_class_id: UUID | None
+    images: list[str]
+    image_alts: dict[str, str]
+    sku: str
+    barcode: str | None
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class VariantView(_ItemView):
+    """A variant as everyone may see it; `cost` is there for its business' management alone.
+    `taxClassId` is null where the product's counts."""
+
+    product_id: UUID
+    options: dict[str, str]
+    has_own_price: bool
+    position: int
+
+    @classmethod
+    def of(cls, variant: Variant, product: Product, currency: str | None = None) -> VariantView:
+        price_minor, shown = variant_price(variant, product, currency)
+        return cls(
+            price=from_minor(price_minor, shown),
+            currency=shown,
+            prices=_amounts(variant.prices),
+            cost=_cost(variant.cost_minor, product.currency),
+            has_own_price=variant.price_minor is not None,
+            **{name: getattr(variant, name) for name in _SHOWN_OF_VARIANT},
+        )
+
+
+class ProductView(_ItemView):
+    """A product as everyone may see it; `cost` is there for its business' management alone.
+    `vendorId` is the business that sells it. With variants, they are what is sold."""
+
+    vendor_id: UUID
+    name: str
+    description: str
+    category: str | None
+    kind: Literal["simple", "bundle"]
+    backorder_limit: int
+    variant_count: int
+
+    @classmethod
+    def of(
+        cls, product: Product, variant_count: int = 0, currency: str | None = None
+    ) -> ProductView:
+        return cls.model_validate(_shown(product, variant_count, currency))
+
+
+class ProductDetail(ProductView):
+    """A product with its variants and, of a bundle, its parts."""
+
+    variants: list[VariantView]
+    components: list[ComponentBody]
+
+    @classmethod
+    def whole(
+        cls,
+        product: Product,
+        variants: list[Variant],
+        components: tuple[Component, ...],
+        currency: str | None = None,
+    ) -> ProductDetail:
+        return cls(
+            variants=[VariantView.of(one, product, currency) for one in variants],
+            components=[ComponentBody(item_id=c.item_id, quantity=c.quantity) for c in components],
+            **_shown(product, len(variants), currency),
+        )
+
+
+_MADE = {"vendor_id", "price", "currency", "prices", "cost", "variant_count", "has_own_price"}
+_SHOWN = tuple(set(ProductView.model_fields) - _MADE)
+_SHOWN_OF_VARIANT = tuple(set(VariantView.model_fields) - _MADE)
+
+ProductPage = Page[ProductView]
+
+
+def product_price(product: Product, currency: str | None) -> tuple[int, str]:
+    """The price in minor units and its currency: the one that is asked for, where there is a
+    price in it, else the product's own."""
+    if currency in product.prices:
+        return product.prices[currency], currency
+    return product.price_minor, product.currency
+
+
+def variant_price(variant: Variant, product: Product, currency: str | None) -> tuple[int, str]:
+    """The same for a variant. The product's price in a currency counts for it unless it has a
+    price of its own."""
+    if currency in variant.prices:
+        return variant.prices[currency], currency
+    if variant.price_minor is not None:
+        return variant.price_minor, product.currency
+    return product_price(product, currency)
+
+
+def _shown(product: Product, variant_count: int, currency: str | None) -> dict[str, object]:
+    price_minor, shown = product_price(product, currency)
+    return {
+        "vendor_id": product.tenant_id,
+        "price": from_minor(price_minor, shown),
+        "currency": shown,
+        "prices": _amounts(product.prices),
+        "cost": _cost(product.cost_minor, product.currency),
+        "variant_count": variant_count,
+        **{name: getattr(product, name) for name in _SHOWN},
+    }
+
+
+def _amounts(prices: dict[str, int]) -> dict[str, Decimal]:
+    return {currency: from_minor(minor, currency) for currency, minor in sorted(prices.items())}
+
+
+def _cost(cost_minor: int | None, currency: str) -> Decimal | None:
+    return None if cost_minor is None else from_minor(cost_minor, currency)
+
+
+class CategorySize(CamelModel):
+    category: str
+    products: int
+
+
+class VendorQuery(QueryModel):
+    vendor_id: UUID | None = Field(default=None, description="Only this business' products")
+
+
+class CurrencyQuery(QueryModel):
+    currency: f.Currency | None = Field(
+        default=None, description="Show prices in it, where there are any"
+    )
+
+
+OptionFilter = Annotated[str, StringConstraints(max_length=101, pattern=r"^[^\s:][^:]*:\S.*$")]
+
+
+class ProductFilters(QueryModel):
+    """Which products. Prices compare as the numbers shown, so with prices in several currencies
+    name the `currency` too."""
+
+    category: f.Category | None = Field(
+        default=None, description="A name or path, with all that is below it"
+    )
+    min_price: f.PriceBound | None = None
+    max_price: f.PriceBound | None = None
+    currency: f.Currency | None = Field(
+        default=None, description="Only what has a price in it; prices are then shown in it"
+    )
+    q: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="Words that name, SKU or category hold, or SKU and options of a variant, each"
+        " at least as the beginning of a word; at most 10,000 products are found",
+    )
+    sku: ItemCode | None = None
+    barcode: ItemCode | None = None
+    option: list[OptionFilter] = Field(
+        default_factory=list,
+        max_length=MAX_OPTION_FILTERS,
+        description="`name:value`; several must be true of one variant",
+    )
+    in_stock: bool | None = Field(
+        default=None,
+        description="Only what some location has, or what none has: more on hand than reserved, of"
+        " the product, a variant of it, or all parts of a bundle at one location; `total` then"
+        " counts 10,000 at most",
+    )
+    vendor_id: UUID | None = Field(default=None, description="Only this business' products")
+
+    @field_validator("option")
+    @classmethod
+    def _each_name_once(cls, value: list[str]) -> list[str]:
+        names = [one.partition(":")[0] for one in value]
+        if len(set(names)) < len(names):
+            raise ValueError("must name each option once")
+        return value
+
+
+class ProductQuery(ProductFilters, PageQuery):
+    """Which products, in what order, and which page of them."""
+
+    sort: Sort = "-createdAt"
+
+
+class FacetValue(CamelModel):
+    value: str
+    products: int
+
+
+class PriceFacet(CamelModel):
+    """Products from `minPrice` up to, and without, `maxPrice`; null is without bound."""
+
+    min_price: int | None
+    max_price: int | None
+    products: int
+
+
+class Facets(CamelModel):
+    """How many of the products found have what; most first, 50 of each at most. Counted are
+    10,000 products at most."""
+
+    counted: int
+    categories: list[FacetValue]
+    prices: list[PriceFacet]
+    options: dict[str, list[FacetValue]]
+    vendors: list[FacetValue]
+    in_stock: list[FacetValue] = Field(description="`true` and `false`")

@@ -1,0 +1,70 @@
+"""What the owner of the stock must hear of the catalogue: what is gone, and how far beyond what
+is there something may be sold. Told after the catalogue's own commit, and again at each repeat of
+the request, since a first try may have ended between the two."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from actors.stock.model import SetItemTerms, TermsReply
+from core.principal import Principal
+from core.request import RequestKey
+from deployments.inventory.stock import service
+from deployments.kit.resources import Resources
+from store.catalog import products
+from store.kit.engine import Scope
+
+_AT_ONCE = 32
+
+
+async def discontinue(
+    shared: Resources, principal: Principal, key: RequestKey, item_id: UUID
+) -> None:
+    """No new holds on a product, or any of its variants, or a variant that left the catalogue."""
+    tenant_id = await shared.owners.of_any(item_id)
+    async with shared.db.transaction(Scope(tenant_id)) as tx:
+        items = await products.with_variants(tx, [item_id])
+    commands = {item: SetItemTerms(item, discontinued=True) for item in items}
+    await _send(shared, principal, key, tenant_id, commands)
+
+
+async def set_backorder(
+    shared: Resources,
+    principal: Principal,
+    key: RequestKey,
+    item_ids: Sequence[UUID],
+    *,
+    new: bool = False,
+) -> None:
+    """Passes the limits of one business' products on, to their variants too. What is `new` has
+    none unless the catalogue says so."""
+    if not item_ids:
+        return
+    tenant_id = principal.tenant_id or await shared.owners.of_any(item_ids[0])
+    async with shared.db.transaction(Scope(tenant_id)) as tx:
+        limits = await products.backorder_limits(tx, item_ids)
+    commands = {
+        item: SetItemTerms(item, backorder_limit=limit)
+        for item, limit in limits.items()
+        if limit or not new
+    }
+    await _send(shared, principal, key, tenant_id, commands)
+
+
+async def _send(
+    shared: Resources,
+    principal: Principal,
+    key: RequestKey,
+    tenant_id: UUID,
+    commands: Mapping[UUID, SetItemTerms],
+) -> None:
+    turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def tell(item_id: UUID, wanted: SetItemTerms) -> None:
+        async with turns:
+            step = key.step(f"terms {item_id}")
+            await service.command(shared, principal, step, wanted, TermsReply, tenant_id)
+
+    await asyncio.gather(*(tell(item_id, command) for item_id, command in commands.items()))

@@ -1,0 +1,180 @@
+"""Products that get their first variant, or lose their last: the owner of the stock is told.
+
+While a product has variants its owner takes nothing in under its own name, so no stock is left
+where nobody can sell it. Nobody waits for the owner with a transaction open: whoever writes a first
+variant marks the product, tells the owner, and writes only while the mark lasts (`store/
+first_variants.py`). Each telling gives the item a new sequence: BecomeSimple names the one that was
+seen where no mark and no variant was, so one that arrives late changes nothing. Where a writer told
+of variants and then wrote none, the product is thought a parent until somebody is refused for it,
+or `free_if_simple` looks.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+from uuid import UUID
+
+from actors.families import COMMERCE, decode_reply, encode_command
+from actors.messages import Refused
+from actors.runtime.bus import CommandBus
+from actors.stock.model import BecomeParents, BecomeSimple, Level
+from core.errors import Conflict, Unavailable
+from core.ids import uuid7
+from core.principal import Principal
+from core.request import RequestKey
+from store.catalog import bundles, first_variants
+from store.catalog import products as catalog
+from store.inventory import reading
+from store.kit.engine import Database, Scope, Transaction
+
+# A request's own time: who writes later begins anew.
+MARKED_SECONDS = 30.0
+MOST_TRIES = 4
+
+T = TypeVar("T")
+
+
+class ProductHasStock(Conflict):
+    code, title = "product_has_stock", "Product has stock"
+    default_detail = (
+        "A product with variants is not stocked itself. Bring its own stock to zero first: adjust"
+        " what is on hand, end its holds, and receive or cancel what is on its way."
+    )
+
+
+class TellFirst(Exception):
+    """The owner has to hear that these products get variants, before any is written."""
+
+    def __init__(self, product_ids: Sequence[UUID]) -> None:
+        super().__init__(product_ids)
+        self.product_ids = product_ids
+
+
+class Telling:
+    """What one request has told the owner of products that get their first variant."""
+
+    def __init__(self) -> None:
+        self.writer_id = uuid7()
+        self.stocked: dict[UUID, list[Level]] = {}
+        self.has_marked = False
+
+    async def check(
+        self, tx: Transaction, product_ids: Sequence[UUID]
+    ) -> Mapping[UUID, Sequence[Level]]:
+        """Of products without variants those that stay what they are, with the levels that forbid
+        it; the others may get variants in `tx`, which has the catalogue's lock. Raises
+        TellFirst."""
+        marked = await first_variants.marked_by(tx, self.writer_id)
+        if not marked.issuperset(product_ids):
+            raise TellFirst(product_ids)
+        return {one: self.stocked[one] for one in product_ids if one in self.stocked}
+
+
+async def telling(
+    db: Database,
+    bus: CommandBus,
+    principal: Principal,
+    key: RequestKey,
+    tenant_id: UUID,
+    attempt: Callable[[Telling], Awaitable[T]],
+) -> T:
+    """Runs `attempt`, a transaction that may write first variants, after `Telling.check`. Raises
+    what it raises, and Unavailable if the marks were gone each time."""
+    told = Telling()
+    try:
+        for _ in range(MOST_TRIES):
+            try:
+                return await attempt(told)
+            except TellFirst as wanted:
+                products = wanted.product_ids
+            async with db.transaction(Scope(tenant_id)) as tx:
+                await catalog.lock_catalog(tx, tenant_id)
+                await first_variants.mark(tx, tenant_id, told.writer_id, products, MARKED_SECONDS)
+            told.has_marked = True
+            told.stocked = await become_parents(bus, principal, key, tenant_id, products)
+        raise Unavailable
+    finally:
+        if told.has_marked:
+            with suppress(Unavailable):  # it ends by itself
+                async with db.transaction(Scope(tenant_id)) as tx:
+                    await first_variants.unmark(tx, told.writer_id)
+
+
+async def become_parents(
+    bus: CommandBus,
+    principal: Principal,
+    key: RequestKey,
+    tenant_id: UUID,
+    product_ids: Sequence[UUID],
+) -> dict[UUID, list[Level]]:
+    """Makes parents of products that are about to get their first variant. Those that stay what
+    they are, with the levels that forbid it."""
+    # Decided anew at each repeat: an answer from before says nothing of the stock that is there.
+    body = encode_command(BecomeParents(tuple(product_ids)))
+    decided = await bus.send(COMMERCE, tenant_id, principal.id, body, key.anew())
+    found: dict[UUID, list[Level]] = defaultdict(list)
+    for level in decode_reply(decided.reply).levels:
+        found[level.product_id].append(level)
+    return found
+
+
+async def check_stockless(tx: Transaction, told: Telling, product_id: UUID) -> None:
+    """That a product may get its first variant in `tx`. Raises TellFirst; ProductHasStock, saying
+    where."""
+    stocked = await told.check(tx, [product_id])
+    if levels := stocked.get(product_id):
+        raise ProductHasStock(
+            extra={
+                "levels": [
+                    {
+                        "locationId": str(level.location_id),
+                        "onHand": level.on_hand,
+                        "reserved": level.reserved,
+                        "incoming": level.incoming,
+                    }
+                    for level in levels[:50]
+                ]
+            }
+        )
+
+
+async def free_if_simple(
+    db: Database,
+    bus: CommandBus,
+    principal: Principal,
+    key: RequestKey,
+    tenant_id: UUID,
+    item_id: UUID,
+) -> None:
+    """Lets a product be stocked again that its owner thinks a parent and that has no variants.
+    `item_id` is its own, or that of a variant that it had."""
+    async with db.transaction(Scope(tenant_id)) as tx:
+        await catalog.lock_catalog(tx, tenant_id)
+        product_id = await catalog.product_of_item(tx, item_id)
+        if product_id is None:
+            return
+        facts = (await bundles.facts_of(tx, [product_id])).get(product_id)
+        sequence = await reading.parent_sequence(tx, product_id)
+        if sequence is None or facts is None or facts.kind != "simple":
+            return
+        if await first_variants.is_marked(tx, product_id):
+            return
+    body = encode_command(BecomeSimple(product_id, sequence))
+    await bus.send(COMMERCE, tenant_id, principal.id, body, key.anew())
+
+
+async def settle(
+    db: Database,
+    bus: CommandBus,
+    principal: Principal,
+    key: RequestKey,
+    tenant_id: UUID,
+    reply: Any,
+) -> None:
+    """After a refusal because of variants: if there are none, the next request is not refused."""
+    if isinstance(reply, Refused) and reply.code == "choose_variant":
+        item_id = UUID(str(reply.facts["productId"]))
+        await free_if_simple(db, bus, principal, key, tenant_id, item_id)

@@ -1,0 +1,1 @@
+"""Levels, reservations, adjustments, counts."""

@@ -1,0 +1,275 @@
+"""What inventory does: commands to the owner of the stock, lists from Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from actors.families import COMMERCE, decode_reply, encode_command
+from actors.messages import Command, Refused, Reply, Shortage
+from actors.stock import model as m
+from core import moments
+from core.errors import (
+    BundleHasNoStock,
+    ChooseVariant,
+    Conflict,
+    FieldError,
+    HoldfastError,
+    InsufficientStock,
+    MoreThanOrdered,
+    NoOpenHold,
+    NotFound,
+    ProductDiscontinued,
+    PurchaseNotDraft,
+    PurchaseNotOpen,
+    ReservationExpired,
+    ReservationNotOpen,
+    StockChanged,
+    StockLimitReached,
+    TransferClosed,
+    ValidationFailed,
+)
+from core.ids import text_of, uuid7
+from core.principal import Principal
+from core.request import RequestKey
+from deployments.catalog.products.bundles import available, expanded
+from deployments.inventory.stock import schemas as s
+from deployments.kit import desk
+from deployments.kit.desk import Draft, Receipts
+from deployments.kit.resources import Resources
+from store.catalog import bundles as catalog_bundles
+from store.catalog.bundles import Component
+from store.kit.engine import Scope
+
+R = TypeVar("R", bound=Reply)
+
+DAY_MS = 86_400_000
+# Between a caller's clock and ours.
+MAX_CLOCK_SKEW_MS = 60_000
+
+REFUSALS: dict[str, type[HoldfastError]] = {
+    "insufficient_stock": InsufficientStock,
+    "not_found": NotFound,
+    "not_open": ReservationNotOpen,
+    "reservation_expired": ReservationExpired,
+    "no_open_hold": NoOpenHold,
+    "stock_limit": StockLimitReached,
+    "product_discontinued": ProductDiscontinued,
+    "stock_changed": StockChanged,
+    "transfer_closed": TransferClosed,
+    "moved_meanwhile": Conflict,
+    # Looked at before they are sent, too.
+    "counted_twice": Conflict,
+    "same_location": Conflict,
+    "choose_variant": ChooseVariant,
+    "not_in_purchase": Conflict,
+    "more_than_ordered": MoreThanOrdered,
+    "purchase_not_draft": PurchaseNotDraft,
+    "purchase_not_open": PurchaseNotOpen,
+}
+
+
+async def command(
+    shared: Resources,
+    principal: Principal,
+    key: RequestKey,
+    wanted: Command | Draft,
+    expected: type[R],
+    tenant_id: UUID | None = None,
+) -> tuple[R, Receipts]:
+    """Has the owner decide, in the caller's own business or in the one that is named. Raises the
+    error that stands for a refusal, or what `desk.decided` raises."""
+    tenant_id = tenant_id or tenant_of(principal)
+    reply, receipts = await desk.decided(shared, principal, key, tenant_id, wanted)
+    return _expect(reply, expected), receipts
+
+
+async def ask(
+    shared: Resources, principal: Principal, tenant_id: UUID, wanted: Command, expected: type[R]
+) -> R:
+    """What the owner has committed, as of now. Raises as `command` does."""
+    decided = await shared.bus.read(COMMERCE, tenant_id, principal.id, encode_command(wanted))
+    return _expect(decode_reply(decided.reply), expected)
+
+
+async def check(
+    shared: Resources,
+    principal: Principal,
+    product_ids: Iterable[UUID],
+    location_ids: Iterable[UUID | None] = (),
+) -> UUID:
+    """The caller's business, whose own all of these are, and the items such as have stock. Raises
+    NotFound, ChooseVariant or BundleHasNoStock."""
+    tenant_id = tenant_of(principal)
+    if bundles := await shared.owners.bundles(tenant_id, product_ids):
+        raise BundleHasNoStock(extra={"productId": str(min(bundles))})
+    for location_id in set(location_ids):
+        await shared.places.check(tenant_id, location_id)
+    return tenant_id
+
+
+async def reserve(
+    shared: Resources, principal: Principal, key: RequestKey, body: s.ReserveBody
+) -> tuple[m.Hold, Receipts]:
+    """Holds all lines or none; of a bundle, its parts."""
+    tenant_id = tenant_of(principal)
+
+    async def draft() -> m.Reserve:
+        lines = _wanted_lines(body)
+        await shared.places.check(tenant_id, body.location_id)
+        if await shared.owners.bundles(tenant_id, (line.product_id for line in lines)):
+            async with shared.db.transaction(Scope(tenant_id=tenant_id)) as tx:
+                parts, _ = await expanded(tx, lines)
+            lines = tuple(m.Line(*part) for part in parts)
+        ttl_ms = body.ttl_seconds * 1000
+        return m.Reserve(uuid7(), lines, ttl_ms, body.reference, body.location_id)
+
+    return await command(shared, principal, key, draft, m.Hold)
+
+
+def _wanted_lines(body: s.ReserveBody) -> tuple[m.Line, ...]:
+    if body.lines is not None:
+        return tuple(m.Line(line.product_id, line.quantity) for line in body.lines)
+    if body.product_id is not None and body.quantity is not None:
+        return (m.Line(body.product_id, body.quantity),)
+    raise ValueError("a ReserveBody has one of two forms")
+
+
+async def level(
+    shared: Resources, principal: Principal, product_id: UUID, location_id: UUID | None
+) -> s.LevelOut:
+    """An item's level everywhere, or at one location. Raises NotFound, ChooseVariant."""
+    tenant_id = await shared.owners.of(product_id)
+    if location_id is not None:
+        await shared.places.check(tenant_id, location_id)
+    if await shared.owners.bundles(tenant_id, [product_id]):
+        async with shared.db.transaction(Scope(tenant_id=tenant_id)) as tx:
+            parts = (await catalog_bundles.components_of(tx, [product_id])).get(product_id, ())
+        items = [product_id, *(part.item_id for part in parts)]
+    else:
+        parts, items = (), [product_id]
+    wanted = m.GetLevels(tuple(items), location_id, everywhere=location_id is None)
+    found = (await ask(shared, principal, tenant_id, wanted, m.Levels)).levels
+    if found[0].discontinued and principal.tenant_id != tenant_id:
+        raise NotFound("There is no such product.")
+    if parts:
+        return bundle_level(tenant_id, product_id, parts, found)
+    return level_out(tenant_id, found)
+
+
+async def reservation(shared: Resources, principal: Principal, reservation_id: UUID) -> m.Hold:
+    """A reservation of the caller's business, from its owner. Raises NotFound."""
+    wanted = m.GetReservation(reservation_id)
+    return await ask(shared, principal, tenant_of(principal), wanted, m.Hold)
+
+
+def occurred_ms(key: RequestKey, given: datetime | None, field: str) -> int | None:
+    """A moment in the past as ms since the epoch. Raises ValidationFailed, naming the field, for
+    one to come, or too long ago."""
+    if given is None:
+        return None
+    ms = moments.to_ms(given)
+    if ms > key.arrived_ms + MAX_CLOCK_SKEW_MS:
+        raise ValidationFailed([FieldError(field, "must not be in the future")])
+    if ms < key.arrived_ms - s.MAX_AGE_DAYS * DAY_MS:
+        raise ValidationFailed([FieldError(field, f"must be in the last {s.MAX_AGE_DAYS} days")])
+    return ms
+
+
+def tenant_of(principal: Principal) -> UUID:
+    """The business that the caller acts for; routes that need one let nobody else in."""
+    if principal.tenant_id is None:
+        raise NotFound
+    return principal.tenant_id
+
+
+def level_out(tenant_id: UUID, levels: Sequence[m.Level]) -> s.LevelOut:
+    """Levels of one item at some locations, and their sums."""
+    places = [place_level(tenant_id, level) for level in levels]
+    return s.LevelOut(
+        product_id=levels[0].product_id,
+        quantity=sum(place.quantity for place in places),
+        on_hand=sum(place.on_hand for place in places),
+        reserved=sum(place.reserved for place in places),
+        incoming=sum(place.incoming for place in places),
+        low_stock_threshold=sum(place.low_stock_threshold for place in places),
+        is_low_stock=any(place.is_low_stock for place in places),
+        backorder_limit=levels[0].backorder_limit,
+        locations=places,
+    )
+
+
+def bundle_level(
+    tenant_id: UUID, bundle_id: UUID, parts: Sequence[Component], levels: Sequence[m.Level]
+) -> s.LevelOut:
+    """What the parts at each location make: whole bundles on hand, and free."""
+    by_place: dict[UUID, dict[UUID, m.Level]] = {}
+    for level in levels:
+        by_place.setdefault(level.location_id or tenant_id, {})[level.product_id] = level
+    bundles = []
+    for location_id, there in by_place.items():
+        on_hand = available(parts, {one: level.on_hand for one, level in there.items()})
+        free = available(parts, {one: level.available for one, level in there.items()})
+        bundles.append(m.Level(bundle_id, on_hand, on_hand - free, 0, location_id=location_id))
+    return level_out(tenant_id, bundles)
+
+
+def place_level(tenant_id: UUID, level: m.Level) -> s.PlaceLevel:
+    return s.PlaceLevel(
+        product_id=level.product_id,
+        location_id=level.location_id or tenant_id,
+        # What is owed at one location takes nothing from what is free at others.
+        quantity=max(level.available, 0),
+        on_hand=level.on_hand,
+        reserved=level.reserved,
+        incoming=level.incoming,
+        low_stock_threshold=level.low_stock_threshold,
+        is_low_stock=level.is_low,
+        sequence=level.sequence,
+    )
+
+
+def reservation_out(tenant_id: UUID, hold: m.Hold) -> s.ReservationOut:
+    available = {level.product_id: max(level.available, 0) for level in hold.levels}
+    lines = [
+        s.HeldLine(product_id=product, quantity=quantity, available=available[product])
+        for product, quantity in hold.lines
+    ]
+    only: dict[str, Any] = lines[0].model_dump() if len(lines) == 1 else {}
+    return s.ReservationOut(
+        reservation_id=hold.reservation_id,
+        location_id=hold.location_id or tenant_id,
+        status=hold.status,
+        expires_at=moment(hold.expires_at_ms),
+        created_at=moment(hold.created_at_ms),
+        reference=hold.reference,
+        lines=lines,
+        **only,
+    )
+
+
+def moment(ms: int) -> datetime:
+    """A point in time from ms since the epoch."""
+    return moments.of_ms(ms)
+
+
+def _expect(reply: Reply, expected: type[R]) -> R:
+    if isinstance(reply, Refused):
+        extra = {"shortages": _shortages(reply.shortages), **reply.facts}
+        raise REFUSALS[reply.code](extra=extra)
+    if not isinstance(reply, expected):
+        raise TypeError(f"expected {expected.__name__}, was answered {type(reply).__name__}")
+    return reply
+
+
+def _shortages(shortages: Iterable[Shortage]) -> list[dict[str, Any]]:
+    return [
+        {
+            "productId": text_of(shortage.product_id),
+            "requested": shortage.requested,
+            "available": shortage.available,
+        }
+        for shortage in shortages
+    ]

@@ -1,0 +1,1 @@
+"""Sales that are paid by card."""

@@ -1,0 +1,1 @@
+"""Sales that were made without a network."""

@@ -1,0 +1,276 @@
+"""Sales that were made offline: what was charged is checked and taken, never priced again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import UUID, uuid5
+
+from actors.messages import Reply
+from actors.till import messages as t
+from actors.till import model as m
+from core.errors import FieldError, HoldfastError, NotFound, ValidationFailed
+from core.money import to_minor
+from core.principal import MANAGEMENT, Principal
+from core.request import RequestKey
+from deployments.inventory.stock.service import (
+    occurred_ms,
+    tenant_of,
+)
+from deployments.kit.resources import Resources
+from deployments.pos import answers as a
+from deployments.pos.commands import location_of, send
+from deployments.pos.errors import ClientSaleIdReused
+from deployments.pos.offline.schemas import OfflineLine, OfflineSale, Unreadable
+from deployments.pos.sales import pricing
+from deployments.pos.sales.price_book import Name, Prices
+from deployments.pos.sales.pricing import Wanted
+from gateway.answers import recorded
+from gateway.errors import Problem, document
+from gateway.schemas import Envelope
+from store.catalog import bundles
+from store.catalog.bundles import SaleItem
+from store.kit.commands import Recorded, answered, once
+from store.kit.engine import Scope
+from store.people import members
+from store.pos import reading
+
+# A register may round tax in another way, by less than a unit per line.
+MAX_TAX_OFF_MINOR = 1
+Entries = Sequence[OfflineSale | Unreadable]
+
+
+def sale_id(tenant_id: UUID, client_sale_id: UUID) -> UUID:
+    """The sale's id: the same for each upload of the same sale, and another in each business."""
+    return uuid5(tenant_id, f"offline sale {client_sale_id}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is looked up before a batch is judged: by id, the sales that are in already; of those
+    who are said to have sold, the members; by location, its terms and the goods that are named."""
+
+    uploaded: Mapping[UUID, Any]
+    members: frozenset[UUID]
+    prices: Mapping[UUID, Prices]
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One request with a batch. `record` may be repeated at any time, by anyone: what makes a
+    sale happen once is its own id, in the hands of the owner of drawer and stock."""
+
+    shared: Resources
+    principal: Principal
+    key: RequestKey
+    request_id: str
+
+    async def record(self, entries: Entries) -> Recorded:
+        """Has each recorded that can be. Raises IdempotencyMismatch, and what keeps all of them
+        from being judged; then it is not known which are in, and to be asked again."""
+        tenant_id = tenant_of(self.principal)
+        async with self.shared.db.transaction(Scope(tenant_id)) as tx:
+            before = await answered(tx, self.key)
+            if before is not None:
+                return before
+            sales = [entry for entry in entries if isinstance(entry, OfflineSale)]
+            ids = {sale_id(tenant_id, sale.client_sale_id) for sale in sales}
+            uploaded = await reading.uploaded(tx, ids)
+            cashiers = {sale.cashier_id for sale in sales if sale.cashier_id is not None}
+            staff = await members.among(tx, cashiers)
+        known = _Known(uploaded, staff, await self._goods(tenant_id, sales))
+        outcomes = await asyncio.gather(
+            *(self._outcome(place, entry, known) for place, entry in enumerate(entries)),
+            return_exceptions=True,
+        )
+        results = [
+            self._rejected(one, outcome) if isinstance(outcome, BaseException) else outcome
+            for one, outcome in zip(entries, outcomes, strict=True)
+        ]
+        sizes = Counter(result.status for result in results)
+        counted = {name: sizes[name] for name in ("recorded", "repeated", "rejected")}
+        answer = recorded(200, Envelope(data=a.OfflineResults(**counted, sales=results)))
+        if counted["rejected"]:
+            # As with any refusal: the same request may ask anew.
+            return answer
+        async with self.shared.db.transaction(Scope(tenant_id)) as tx:
+            return await once(tx, tenant_id, self.key, lambda: _given(answer))
+
+    async def _goods(self, tenant_id: UUID, sales: Sequence[OfflineSale]) -> dict[UUID, Prices]:
+        """Terms and items by location, without locations that are not there; by id also what was
+        deleted since."""
+        named: dict[UUID, set[Name]] = defaultdict(set)
+        for sale in sales:
+            place = location_of(self.principal, sale.location_id)
+            named[place].update(line.named[1:] for line in sale.lines)
+        found = {}
+        for place, names in named.items():
+            prices = await self.shared.price_book.prices(tenant_id, place, names)
+            if prices is None:
+                continue
+            missing = [name for kind, name in names - prices.items.keys() if kind == "id"]
+            if missing:
+                items = {**prices.items, **await self._gone(tenant_id, missing)}
+                prices = prices._replace(items=items)
+            found[place] = prices
+        return found
+
+    async def _gone(self, tenant_id: UUID, ids: Sequence[Any]) -> dict[Name, SaleItem]:
+        async with self.shared.db.lookup(Scope(tenant_id)) as lookup:
+            items = await bundles.sale_items(lookup, ids, deleted=True)
+        return {("id", item.item_id): item for item in items}
+
+    async def _outcome(
+        self, place: int, entry: OfflineSale | Unreadable, known: _Known
+    ) -> a.OfflineResult:
+        if isinstance(entry, Unreadable):
+            raise ValidationFailed(entry.errors)
+        tenant_id = tenant_of(self.principal)
+        before = known.uploaded.get(sale_id(tenant_id, entry.client_sale_id))
+        if before is not None:
+            # Also when it could not be recorded any more: it is too old by now, or its goods or
+            # its register are gone.
+            if before["upload_digest"] != entry.digest():
+                raise ClientSaleIdReused(extra={"saleId": str(before["id"])})
+            number, shift_id = before["receipt_number"], before["shift_id"]
+            return _result(entry, "repeated", before["id"], number, shift_id)
+        draft = self._draft(entry, known)
+        key = self.key.step(f"offline sale {place}")
+        reply, _ = await send(self.shared, self.principal, key, draft, Reply)
+        if isinstance(reply, t.SaleMade):
+            sale = reply.sold.sale
+            return _result(entry, "recorded", draft.sale_id, sale.receipt_number, sale.shift_id)
+        if not isinstance(reply, t.SaleKnown):
+            raise TypeError(f"a sale was answered {type(reply).__name__}")
+        sale = reply.sale
+        return _result(entry, "repeated", draft.sale_id, sale.receipt_number, sale.shift_id)
+
+    def _draft(self, entry: OfflineSale, known: _Known) -> t.Sell:
+        """The command that records the sale. Raises ValidationFailed or NotFound, naming the
+        field; ChooseVariant."""
+        tenant_id, place = tenant_of(self.principal), location_of(self.principal, entry.location_id)
+        there = known.prices.get(place)
+        if there is None:
+            raise NotFound("There is no such location here.")
+        currency = there.terms.currency
+        cashier = self.principal.id
+        if entry.cashier_id is not None and str(entry.cashier_id) != cashier:
+            if entry.cashier_id not in known.members:
+                raise ValidationFailed([FieldError("cashierId", "is nobody who works here")])
+            cashier = str(entry.cashier_id)
+        occurred_at_ms = occurred_ms(self.key, entry.occurred_at, "occurredAt")
+        if occurred_at_ms is None:
+            raise ValueError("an offline sale says when it happened")
+        lines = charged(pricing.chosen(entry.lines, there.items), currency, entry)
+        tips_minor = to_minor(entry.tips, currency, "tips")
+        _check_total(entry, sum(line.total_minor for line in lines) + tips_minor, currency)
+        return t.Sell(
+            sale_id(tenant_id, entry.client_sale_id),
+            entry.register_id,
+            place,
+            currency,
+            lines,
+            tuple(
+                t.Tender(
+                    m.Method(paid.method),
+                    to_minor(paid.amount, currency, f"payments[{number}].amount"),
+                    paid.reference,
+                )
+                for number, paid in enumerate(entry.payments)
+            ),
+            tips_minor,
+            entry.prices_include_tax,
+            entry.customer_id,
+            entry.note,
+            by_manager=self.principal.role in MANAGEMENT,
+            offline=m.Offline(
+                entry.client_sale_id,
+                occurred_at_ms,
+                cashier,
+                entry.digest(),
+                entry.offline_number,
+            ),
+        )
+
+    def _rejected(self, entry: OfflineSale | Unreadable, error: BaseException) -> a.OfflineResult:
+        """Raises what says nothing about the sale itself: then nothing was judged."""
+        if not isinstance(error, HoldfastError) or error.status >= 500 or error.status == 429:
+            raise error
+        problem = Problem.model_validate(document(error, self.request_id))
+        return a.OfflineResult(
+            client_sale_id=entry.client_sale_id, status="rejected", problem=problem
+        )
+
+
+def charged(
+    wanted: Iterable[Wanted[OfflineLine]], currency: str, entry: OfflineSale
+) -> tuple[m.SaleLine, ...]:
+    """The lines as they were charged. Raises ValidationFailed where one does not add up."""
+    return tuple(_line(one, currency, entry) for one in wanted)
+
+
+def _line(wanted: Wanted[OfflineLine], currency: str, entry: OfflineSale) -> m.SaleLine:
+    place, said, item = wanted
+    path = f"lines[{place}]"
+    unit = to_minor(said.unit_price, currency, f"{path}.unitPrice")
+    discount = to_minor(said.discount, currency, f"{path}.discount")
+    tax = to_minor(said.tax, currency, f"{path}.tax")
+    total = to_minor(said.total, currency, f"{path}.total")
+    rate_ppm = int(said.tax_rate * m.PPM)
+    amount = unit * said.quantity - discount
+    if amount < 0:
+        raise _bad(f"{path}.discount", "is more than what it is taken from")
+    due = pricing.tax_of(amount, rate_ppm, included=entry.prices_include_tax)
+    if abs(tax - due) > MAX_TAX_OFF_MINOR:
+        raise _bad(f"{path}.tax", "is not what taxRate makes of the amount")
+    if total != (amount if entry.prices_include_tax else amount + tax):
+        raise _bad(f"{path}.total", "is not quantity x unitPrice - discount, with the tax")
+    if total > m.MAX_AMOUNT_MINOR or tax > total:
+        raise _bad(f"{path}.total", "is out of bounds")
+    return m.SaleLine(
+        item.item_id,
+        item.product_id,
+        item.name,
+        item.sku,
+        said.quantity,
+        unit,
+        discount,
+        rate_ppm,
+        tax,
+        total,
+        pricing.parts_of(item),
+    )
+
+
+def _check_total(entry: OfflineSale, due_minor: int, currency: str) -> None:
+    if due_minor > m.MAX_AMOUNT_MINOR:
+        raise _bad("lines", "cost too much together")
+    if to_minor(entry.total, currency, "total") != due_minor:
+        raise _bad("total", "is not what the lines and the tips come to")
+
+
+def _result(
+    entry: OfflineSale,
+    status: Literal["recorded", "repeated"],
+    made_id: UUID,
+    number: int,
+    shift_id: UUID,
+) -> a.OfflineResult:
+    return a.OfflineResult(
+        client_sale_id=entry.client_sale_id,
+        status=status,
+        sale_id=made_id,
+        receipt_number=number,
+        shift_id=shift_id,
+    )
+
+
+def _bad(name: str, message: str) -> ValidationFailed:
+    return ValidationFailed([FieldError(name, message)])
+
+
+async def _given(answer: Recorded) -> Recorded:
+    return answer

@@ -1,0 +1,1 @@
+"""Receipts, on paper and by mail."""

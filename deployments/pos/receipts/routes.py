@@ -1,0 +1,88 @@
+"""Receipts as text, HTML or PDF."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import Header, Query, Response
+
+from core.errors import NotFound
+from deployments.inventory.stock.service import tenant_of
+from deployments.kit.resources import Shared
+from deployments.pos import schemas as s
+from deployments.pos.receipts import slips
+from deployments.pos.returns.routes import read_return
+from deployments.pos.router import ReturnId, SaleId, Till, router
+from deployments.pos.sales.routes import read_sale
+from deployments.pos.sales.service import terms_at
+from gateway.errors import responses
+
+_TYPES = {
+    "text": "text/plain; charset=utf-8",
+    "html": "text/html; charset=utf-8",
+    "pdf": "application/pdf",
+}
+_ACCEPTED = {"text/plain": "text", "text/html": "html", "application/pdf": "pdf"}
+_GIVEN: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The receipt",
+        "content": {
+            "text/plain": {"schema": {"type": "string"}},
+            "text/html": {"schema": {"type": "string"}},
+            "application/pdf": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+DOCUMENT = _GIVEN | responses(NotFound)
+
+Accept = Annotated[str, Header(max_length=1000, include_in_schema=False)]
+
+
+@router.get("/sales/{saleId}/receipt", response_class=Response, responses=DOCUMENT)
+async def sale_receipt(
+    shared: Shared,
+    principal: Till,
+    sale_id: SaleId,
+    query: Annotated[s.ReceiptQuery, Query()],
+    accept: Accept = "",
+) -> Response:
+    """The receipt of a sale, in the location's time zone. `format`, or else the Accept header,
+    says in what form; plain text if neither does."""
+    sale = await read_sale(shared, principal, sale_id, query)
+    terms = await terms_at(shared, tenant_of(principal), sale.location_id)
+    return await _document(slips.sale_slip(sale, terms), query.format, accept)
+
+
+@router.get("/returns/{returnId}/receipt", response_class=Response, responses=DOCUMENT)
+async def return_receipt(
+    shared: Shared,
+    principal: Till,
+    return_id: ReturnId,
+    query: Annotated[s.ReceiptQuery, Query()],
+    accept: Accept = "",
+) -> Response:
+    """The receipt of a return, as that of a sale."""
+    made = await read_return(shared, principal, return_id)
+    terms = await terms_at(shared, tenant_of(principal), made.location_id)
+    return await _document(slips.return_slip(made, terms), query.format, accept)
+
+
+async def _document(slip: slips.Slip, wanted: str | None, accept: str) -> Response:
+    form = wanted or _preferred(accept)
+    content: str | bytes
+    if form == "pdf":
+        content = await asyncio.to_thread(slips.as_pdf, slip)
+    else:
+        content = slips.as_html(slip) if form == "html" else slips.as_text(slip)
+    headers = {"Content-Security-Policy": slips.HTML_POLICY} if form == "html" else None
+    return Response(content, headers=headers, media_type=_TYPES[form])
+
+
+def _preferred(accept: str) -> str:
+    """The first form that is named; what a browser or a printer asks for names one."""
+    for part in accept.split(","):
+        form = _ACCEPTED.get(part.partition(";")[0].strip().lower())
+        if form is not None:
+            return form
+    return "text"

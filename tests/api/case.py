@@ -51,3 +51,8 @@ def plain(**call: Any) -> Callable[[Shop | None], Awaitable[Call]]:
         return Call(**call)
 
     return make
+
+
+def for_everyone(make: Callable[[Shop | None], Awaitable[Call]] | None = None, **rest: Any) -> Case:
+    """A route for everyone, about nothing in particular."""
+    return Case(EVERYONE, make or plain(), about_a_thing=False, own=False, **rest)

@@ -14,8 +14,8 @@ from core.principal import Role
 from core.settings import Settings
 from tests.api.harness import BASE, Served, serving
 from tests.api.people import Session, session
+from tests.api.pos.till_kit import till_served
 from tests.api.shop import Shop, open_shop
-from tests.api.till_kit import till_served
 from tests.stack import FIRST_PORT, Layout, Stack, running_stack
 
 PORTS: dict[Layout, int] = {"single": FIRST_PORT, "split": FIRST_PORT + 60}
@@ -30,7 +30,8 @@ APART = "/api/inventory"
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests that are made for each route run in the split layout for its own routes alone. Those
     that need a copy are marked `stack`, and `split` too where it has that layout: lanes and
-    `make quick` go by these marks."""
+    `make quick` go by these marks. All of one layout come together, whichever folder they are
+    of."""
     again = [item for item in items if _is_split(item) and _runs_in_vain(item)]
     if again:
         config.hook.pytest_deselected(items=again)
@@ -41,6 +42,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("stack")
         if _is_split(item):
             item.add_marker("split")
+    items.sort(key=_is_split)
 
 
 def _parameters(item: pytest.Item) -> dict[str, Any]:
@@ -61,8 +63,8 @@ def _runs_in_vain(item: pytest.Item) -> bool:
 def stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
-    """A copy that runs, without rate limits. Each layout is started once: pytest orders the
-    tests so that all of one layout come together."""
+    """A copy that runs, without rate limits. Each layout is started once, since all of one
+    layout come together."""
     layout: Layout = request.param
     home = tmp_path_factory.mktemp(f"stack-{layout}")
     replicas = REPLICAS[layout]

@@ -143,8 +143,10 @@ PROMISES = (
         ),
     ),
     Promise(14, "simulated years", "no life broke a promise", 6, ("tests/sim",)),
-    Promise(15, "the API is honest", "0 answers of 5xx", 3, ("tests/api/test_openapi.py",)),
-    Promise(16, "tenants are walls", "every cell", 2, ("tests/api/test_walls.py",)),
+    Promise(
+        15, "the API is honest", "0 answers of 5xx", 3, ("tests/api/every_route/test_openapi.py",)
+    ),
+    Promise(16, "tenants are walls", "every cell", 2, ("tests/api/every_route/test_walls.py",)),
     Promise(17, "the past still loads", "a day's trade", 2, ("tests/runtime/test_past.py",)),
     Promise(
         18,

@@ -25,11 +25,7 @@ from deployments.inventory.purchasing.schemas import (
     SupplierChanges,
     SupplierView,
 )
-from deployments.inventory.stock.service import (
-    ask,
-    command,
-    tenant_of,
-)
+from deployments.inventory.stock.service import ask, command, tenant_of
 from deployments.kit.desk import Draft, Receipts
 from deployments.kit.resources import Resources
 from gateway.schemas import CamelModel, Envelope, Message

@@ -17,10 +17,7 @@ from actors.stock import model as m
 from core.ids import uuid7
 from core.principal import STAFF
 from deployments.inventory.stock import service
-from deployments.inventory.stock.schemas import (
-    DEFAULT_TTL_SECONDS,
-    MAX_TTL_SECONDS,
-)
+from deployments.inventory.stock.schemas import DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS
 from deployments.kit.receipts import receipt_header
 from deployments.kit.resources import Resources
 from gateway.access import require

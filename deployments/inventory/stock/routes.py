@@ -23,10 +23,7 @@ from core.errors import (
 from core.principal import MANAGEMENT, STAFF, Principal
 from core.request import RequestKey
 from deployments.inventory.purchasing import routes as purchasing_routes
-from deployments.inventory.stock import (
-    changes,
-    service,
-)
+from deployments.inventory.stock import changes, service
 from deployments.inventory.stock import schemas as s
 from deployments.inventory.transfers import routes as transfers
 from deployments.kit.receipts import RECEIPT, set_receipt

@@ -16,10 +16,7 @@ from core.errors import FieldError, HoldfastError, NotFound, ValidationFailed
 from core.money import to_minor
 from core.principal import MANAGEMENT, Principal
 from core.request import RequestKey
-from deployments.inventory.stock.service import (
-    occurred_ms,
-    tenant_of,
-)
+from deployments.inventory.stock.service import occurred_ms, tenant_of
 from deployments.kit.resources import Resources
 from deployments.pos import answers as a
 from deployments.pos.commands import location_of, send

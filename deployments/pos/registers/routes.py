@@ -14,10 +14,7 @@ from core.ids import uuid7
 from core.money import from_minor, to_minor
 from core.principal import MANAGEMENT, Principal, Role
 from core.request import RequestKey
-from deployments.inventory.stock.service import (
-    moment,
-    tenant_of,
-)
+from deployments.inventory.stock.service import moment, tenant_of
 from deployments.kit.desk import Draft
 from deployments.kit.resources import Resources, Shared
 from deployments.pos import answers as a

@@ -15,10 +15,7 @@ from core.errors import InsufficientStock, NotFound, ReservationExpired, Reserva
 from core.money import from_minor
 from core.principal import Principal
 from core.request import RequestKey
-from deployments.inventory.stock.service import (
-    moment,
-    tenant_of,
-)
+from deployments.inventory.stock.service import moment, tenant_of
 from deployments.kit.resources import Resources, Shared
 from deployments.pos import answers as a
 from deployments.pos import errors as e

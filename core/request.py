@@ -38,7 +38,7 @@ class RequestKey(msgspec.Struct, frozen=True):
 
 
 def command_id(tenant: str, principal: str, method: str, route: str, key: str) -> UUID:
-    """The command id of `design.md`, section 5: the first 128 bits of a SHA-256."""
+    """The first 128 bits of a SHA-256 over who asks and for what; see docs/architecture.md."""
     packed = _packed(tenant, principal, method, route) + _packed_part(key)
     return UUID(bytes=hashlib.sha256(packed).digest()[:16])
 

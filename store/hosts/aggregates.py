@@ -48,7 +48,8 @@ OUTBOX = Tables(
             """
 INSERT INTO outbox (event_id, tenant_id, type, subject, time, data)
 SELECT gen_random_uuid(), a, b, c, to_timestamp(d / 1000.0), e::jsonb
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[]) AS r(a, b, c, d, e)"""
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[]) AS r(a, b, c, d, e)""",
+            ("tenant_id", "type", "subject", "time", "data"),
         )
     },
     {},
@@ -96,9 +97,3 @@ class AggregateLoader:
             for kind, statement in self._due.items()
             for row in await connection.fetch(statement, *arguments)
         ]
-
-
-def array_literal(items: Sequence[Any]) -> str:
-    """Postgres' notation of an array of plain scalars, which need no quoting. Arrays of arrays do
-    not unnest by rows, so they travel like this."""
-    return "{" + ",".join(map(str, items)) + "}"

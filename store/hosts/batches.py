@@ -8,7 +8,7 @@ for the host, which may be stopped meanwhile and yet keeps nobody waiting.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, repeat
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -57,10 +57,12 @@ PLANS = {
 
 
 class Write(NamedTuple):
-    """`statement` takes one array per column of the rows; `row` puts a row into that shape."""
+    """`statement` takes one array per column of the rows. `columns` are their names; `arrays` those
+    of which each value is itself an array, of numbers or ids, and travels as text."""
 
     statement: str
-    row: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None = None
+    columns: tuple[str, ...] = ()
+    arrays: frozenset[str] = frozenset()
 
 
 _ARRAY = re.compile(r"\$(\d+)::(\w+)\[\]")
@@ -79,6 +81,11 @@ def array_of_scalars(column: Sequence[Any]) -> str:
     return f"{{{text[1:-1].decode()}}}"
 
 
+def array_literal(items: Sequence[Any]) -> str:
+    """Postgres' notation of an array of numbers or ids, which need no quoting."""
+    return "{" + ",".join(map(str, items)) + "}"
+
+
 def _quoted(one: Any) -> str:
     if one is None:
         return "NULL"
@@ -95,16 +102,23 @@ class _Table:
         if odd := set(kinds.values()) - _AS_JSON - {"bytea"}:
             raise ValueError(f"nobody knows how {odd} travel")
         self._name = name
-        self._statement, self._row = write
+        self._statement = write.statement
         self._plain = [kinds[place] != "bytea" for place in sorted(kinds)]
+        nested = [column in write.arrays for column in write.columns]
+        self._nested = nested or [False] * len(kinds)
 
     def take(self, rows: Sequence[Any], texts: list[str | None], blobs: list[Any]) -> None:
         """Adds the columns to those that travel; None for each where there are no rows."""
-        shaped = rows if self._row is None else map(self._row, rows)
-        columns = zip(*shaped, strict=True) if rows else repeat(None)
-        for plain, column in zip(self._plain, columns, strict=bool(rows)):
-            if plain:
-                texts.append(None if column is None else array_of_scalars(column))
+        if not rows:
+            texts.extend(repeat(None, sum(self._plain)))
+            blobs.extend(repeat(None, len(self._plain) - sum(self._plain)))
+            return
+        columns = zip(*rows, strict=True)
+        for plain, nested, column in zip(self._plain, self._nested, columns, strict=True):
+            if nested:
+                texts.append(array_of_scalars([array_literal(value) for value in column]))
+            elif plain:
+                texts.append(array_of_scalars(column))
             else:
                 blobs.append(column)
 

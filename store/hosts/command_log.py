@@ -8,7 +8,9 @@ from uuid import UUID
 
 import asyncpg
 
-from store.hosts.batches import REMEMBERED, Write
+from store.hosts.batches import REMEMBERED
+from store.hosts.tables import command_log
+from store.hosts.writes import insert
 
 
 class Logged(NamedTuple):
@@ -21,14 +23,7 @@ class Logged(NamedTuple):
 
 
 # Written after all else of a batch.
-LOG = {
-    "command_log": Write(
-        """
-INSERT INTO command_log (id, tenant_id, fingerprint, reply)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::bytea[])"""
-    )
-}
-
+LOG = {"command_log": insert(command_log, ("id", "tenant_id", "fingerprint", "reply"))}
 
 _READ = f"""
 SELECT id, tenant_id, fingerprint, reply FROM command_log
@@ -38,4 +33,5 @@ WHERE id = ANY($1::uuid[]) AND {REMEMBERED}"""  # noqa: S608
 async def read(connection: asyncpg.Connection, command_ids: Sequence[UUID]) -> dict[UUID, Logged]:
     """The lines of these commands, in one indexed query."""
     rows = await connection.fetch(_READ, command_ids)
-    return {row[0]: Logged(*row) for row in rows}
+    lines = [Logged(*row) for row in rows]
+    return {line.command_id: line for line in lines}

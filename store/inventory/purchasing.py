@@ -36,8 +36,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import Conflict, FieldError
 from core.paging import MOST_COUNTED, Part, Span
-from store.hosts.aggregates import Read, Tables, array_literal
-from store.hosts.batches import Write
+from store.hosts.aggregates import Read, Tables
+from store.hosts.writes import upsert
 from store.kit.engine import sqlstate
 from store.kit.paging import Row, falling, page, rising
 from store.kit.schema import metadata, moment
@@ -255,26 +255,8 @@ SELECT k.n, supplier_id, location_id, currency, reference,
 FROM purchase_orders o JOIN unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k(id, tenant, n)
 ON o.id = k.id AND o.tenant_id = k.tenant"""
 
-_WRITE = """
-INSERT INTO purchase_orders AS t (id, tenant_id, supplier_id, location_id, currency, reference,
-  expected_at, status, lines, item_ids, created_by, created_at, ordered_at, updated_at, sequence)
-SELECT a, b, c, d, e, f, to_timestamp(g / 1000.0), h, i::jsonb, j::uuid[], k,
-  to_timestamp(l / 1000.0), to_timestamp(m / 1000.0), to_timestamp(n / 1000.0), o
-FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bigint[],
-  $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::bigint[], $14::bigint[],
-  $15::bigint[]) AS r(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o)
-ON CONFLICT (id) DO UPDATE SET supplier_id = excluded.supplier_id,
-  location_id = excluded.location_id, currency = excluded.currency,
-  reference = excluded.reference, expected_at = excluded.expected_at, status = excluded.status,
-  lines = excluded.lines, item_ids = excluded.item_ids, ordered_at = excluded.ordered_at,
-  updated_at = excluded.updated_at, sequence = excluded.sequence
-WHERE t.sequence < excluded.sequence AND t.tenant_id = excluded.tenant_id"""
-
-
-def _order(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    return (*row[:9], array_literal(row[9]), *row[10:])
-
-
 TABLES = Tables(
-    reads={"purchase": Read(_LOAD)}, writes={"purchase_orders": Write(_WRITE, _order)}, due={}
+    reads={"purchase": Read(_LOAD)},
+    writes={"purchase_orders": upsert(purchase_orders, keep=("created_by", "created_at"))},
+    due={},
 )

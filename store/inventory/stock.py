@@ -20,8 +20,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from store.hosts.aggregates import Columns, Read, Tables, array_literal, ids_and_tenants
-from store.hosts.batches import Write
+from store.hosts.aggregates import Columns, Read, Tables, ids_and_tenants
+from store.hosts.writes import insert, update, upsert
 from store.kit.schema import metadata, used
 
 stock_levels = Table(
@@ -173,10 +173,6 @@ def _moments_at_locations(keys: Sequence[Any]) -> Columns:
     return [*ids_and_tenants(keys), list(locations), list(moments_ms)]
 
 
-def _reservation(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    return (*row[:5], array_literal(row[5]), array_literal(row[6]), *row[7:])
-
-
 _LOAD_LEVELS = """
 SELECT k.n, on_hand, reserved, incoming, low_stock_threshold, low, floor,
   (extract(epoch FROM counted_at) * 1000)::bigint, sequence
@@ -288,68 +284,6 @@ LATERAL (
     AND r.expires_at < coalesce(full_at.time, s.to_time)
   ORDER BY r.expires_at) AS due"""
 
-_WRITE_ITEMS = """
-INSERT INTO stock_items AS i (product_id, tenant_id, discontinued, backorder_limit, sequence,
-  updated_at, parent)
-SELECT a, b, c, d, e, to_timestamp(f / 1000.0), g FROM unnest($1::uuid[], $2::uuid[], $3::bool[],
-  $4::bigint[], $5::bigint[], $6::bigint[], $7::bool[]) AS r(a, b, c, d, e, f, g)
-ON CONFLICT (product_id) DO UPDATE SET discontinued = excluded.discontinued,
-  backorder_limit = excluded.backorder_limit, sequence = excluded.sequence,
-  updated_at = excluded.updated_at, parent = excluded.parent
-WHERE i.sequence < excluded.sequence AND i.tenant_id = excluded.tenant_id"""
-
-_LEVELS = """
-FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[],
-  $7::int[], $8::bool[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[])
-  AS r(product_id, location_id, tenant_id, on_hand, reserved, incoming, low_stock_threshold, low,
-    floor, counted_at, sequence, updated_at)"""
-
-_WRITE_LEVELS = f"""
-INSERT INTO stock_levels (product_id, location_id, tenant_id, on_hand, reserved, incoming,
-  low_stock_threshold, low, floor, counted_at, sequence, updated_at)
-SELECT product_id, location_id, tenant_id, on_hand, reserved, incoming, low_stock_threshold, low,
-  floor, to_timestamp(counted_at / 1000.0), sequence, to_timestamp(updated_at / 1000.0) {_LEVELS}
-ON CONFLICT DO NOTHING"""
-
-# What is there is nearly always what is written: an upsert costs a look-up and a lock more.
-_MOVE_LEVELS = f"""
-UPDATE stock_levels AS t SET on_hand = r.on_hand, reserved = r.reserved, incoming = r.incoming,
-  low_stock_threshold = r.low_stock_threshold, low = r.low, floor = r.floor,
-  counted_at = to_timestamp(r.counted_at / 1000.0), sequence = r.sequence,
-  updated_at = to_timestamp(r.updated_at / 1000.0) {_LEVELS}
-WHERE t.product_id = r.product_id AND t.location_id = r.location_id
-  AND t.tenant_id = r.tenant_id AND t.sequence < r.sequence"""  # noqa: S608
-
-_RESERVATIONS = """
-FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::uuid[], $5::text[], $6::text[], $7::text[],
-  $8::text[], $9::text[], $10::bigint[], $11::bigint[], $12::bigint[])
-  AS r(id, tenant_id, shard, location_id, status, product_ids, quantities, reference, created_by,
-    created_at, expires_at, sequence)"""
-
-_WRITE_RESERVATIONS = f"""
-INSERT INTO reservations (id, tenant_id, shard, location_id, status, product_ids, quantities,
-  reference, created_by, created_at, expires_at, sequence)
-SELECT id, tenant_id, shard, location_id, status, product_ids::uuid[], quantities::int[],
-  reference, created_by, to_timestamp(created_at / 1000.0), to_timestamp(expires_at / 1000.0),
-  sequence {_RESERVATIONS}"""
-
-_CHANGE_RESERVATIONS = f"""
-UPDATE reservations AS t SET status = r.status, product_ids = r.product_ids::uuid[],
-  quantities = r.quantities::int[], expires_at = to_timestamp(r.expires_at / 1000.0),
-  sequence = r.sequence {_RESERVATIONS}
-WHERE t.id = r.id AND t.tenant_id = r.tenant_id AND t.sequence < r.sequence"""  # noqa: S608
-
-_WRITE_MOVEMENTS = """
-INSERT INTO stock_movements (product_id, location_id, sequence, tenant_id, kind, on_hand_delta,
-  reserved_delta, incoming_delta, on_hand_after, reserved_after, incoming_after, reason, reference,
-  reservation_id, command_id, created_by, occurred_at, recorded_at)
-SELECT a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, to_timestamp(q / 1000.0),
-  to_timestamp(r / 1000.0)
-FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::bigint[],
-  $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[],
-  $13::text[], $14::uuid[], $15::uuid[], $16::text[], $17::bigint[], $18::bigint[])
-  AS w(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r)"""
-
 TABLES = Tables(
     reads={
         "stock": Read(_LOAD_LEVELS, _with_locations),
@@ -360,12 +294,16 @@ TABLES = Tables(
         "books": Read(_LOAD_BOOKS, _with_locations),
     },
     writes={
-        "stock_items": Write(_WRITE_ITEMS),
-        "stock_levels": Write(_WRITE_LEVELS),
-        "stock_levels moved": Write(_MOVE_LEVELS),
-        "reservations": Write(_WRITE_RESERVATIONS, _reservation),
-        "reservations changed": Write(_CHANGE_RESERVATIONS, _reservation),
-        "stock_movements": Write(_WRITE_MOVEMENTS),
+        "stock_items": upsert(stock_items),
+        # What is there is nearly always what is written: an upsert costs a look-up and a lock more.
+        "stock_levels": insert(stock_levels, unless_there=True),
+        "stock_levels moved": update(stock_levels),
+        "reservations": insert(reservations),
+        "reservations changed": update(
+            reservations,
+            keep=("shard", "location_id", "reference", "created_by", "created_at"),
+        ),
+        "stock_movements": insert(stock_movements),
     },
     due={"reservation": _LOAD_DUE},
 )

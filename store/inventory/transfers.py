@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -21,8 +20,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.paging import Part, Span
-from store.hosts.aggregates import Read, Tables, array_literal
-from store.hosts.batches import Write
+from store.hosts.aggregates import Read, Tables
+from store.hosts.writes import upsert
 from store.kit.paging import Row, falling, page
 from store.kit.schema import metadata, used
 
@@ -73,10 +72,6 @@ async def list_transfers(
     return await page(tx, either, order, span, also=of_status)
 
 
-def _row(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    return (*row[:5], array_literal(row[5]), array_literal(row[6]), *row[7:])
-
-
 _LOAD = """
 SELECT k.n, product_ids, quantities, from_location_id, to_location_id, status, created_by,
   (extract(epoch FROM created_at) * 1000)::bigint, (extract(epoch FROM closed_at) * 1000)::bigint,
@@ -84,18 +79,21 @@ SELECT k.n, product_ids, quantities, from_location_id, to_location_id, status, c
 FROM stock_transfers t JOIN unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k(id, tenant, n)
 ON t.id = k.id AND t.tenant_id = k.tenant"""
 
-_WRITE = """
-INSERT INTO stock_transfers AS t (id, tenant_id, from_location_id, to_location_id, status,
-  product_ids, quantities, reference, created_by, created_at, closed_at, sequence)
-SELECT a, b, c, d, e, f::uuid[], g::int[], h, i, to_timestamp(j / 1000.0),
-  to_timestamp(k / 1000.0), l
-FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[],
-  $8::text[], $9::text[], $10::bigint[], $11::bigint[], $12::bigint[])
-  AS r(a, b, c, d, e, f, g, h, i, j, k, l)
-ON CONFLICT (id) DO UPDATE SET status = excluded.status, closed_at = excluded.closed_at,
-  sequence = excluded.sequence
-WHERE t.sequence < excluded.sequence AND t.tenant_id = excluded.tenant_id"""
-
 TABLES = Tables(
-    reads={"transfer": Read(_LOAD)}, writes={"stock_transfers": Write(_WRITE, _row)}, due={}
+    reads={"transfer": Read(_LOAD)},
+    writes={
+        "stock_transfers": upsert(
+            stock_transfers,
+            keep=(
+                "from_location_id",
+                "to_location_id",
+                "product_ids",
+                "quantities",
+                "reference",
+                "created_by",
+                "created_at",
+            ),
+        )
+    },
+    due={},
 )

@@ -41,13 +41,14 @@ chaos: $(INSTALLED) ## Try to break every promise for an hour; CHAOS_MINUTES=n, 
 	@$(if $(CHAOS_SEED),HOLDFAST_CHAOS_SEED=$(CHAOS_SEED)) \
 		CHAOS_MINUTES=$(or $(CHAOS_MINUTES),60) $(BIN)/python -m tests.chaos.table $(ARGS)
 
-check: $(INSTALLED) ## Lint, format, types, imports; migrations and API description are current
+check: $(INSTALLED) ## Lint, format, types, imports; descriptions of database, API and events
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/holdfast migrate --check
 	@$(BIN)/holdfast openapi --check
+	@$(BIN)/holdfast events --check
 
 format: $(INSTALLED) ## Put the code into shape
 	@$(BIN)/ruff check --fix
@@ -58,8 +59,9 @@ bench: $(INSTALLED) ## Measure against other ways of doing the same; QUICK=1, CO
 	@$(BIN)/python -m bench.run $(if $(QUICK),--quick) $(if $(KEEP),--keep-baseline) \
 		$(if $(COMMIT_DELAY),--commit-delay $(COMMIT_DELAY))
 
-openapi: $(INSTALLED) ## Write deployments/openapi.json anew
+openapi: $(INSTALLED) ## Write deployments/openapi.json and deployments/events.json anew
 	@$(BIN)/holdfast openapi
+	@$(BIN)/holdfast events
 
 lock: ## Pin the newest dependencies that fit; needs uv
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \

@@ -139,6 +139,27 @@ def openapi(
 
 
 @app.command()
+def events(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; tell whether the file is current")
+    ] = False,
+) -> None:
+    """Write the schemas of all events to `deployments/events.json`; what is there is frozen."""
+    from deployments import events as emitted
+
+    try:
+        if not check:
+            emitted.write()
+            typer.echo(f"Wrote {emitted.COMMITTED.name}.")
+        elif emitted.is_current():
+            typer.echo(f"{emitted.COMMITTED.name} is current.")
+        else:
+            raise _fail(f"{emitted.COMMITTED.name} is not what the code says: run `make openapi`")
+    except emitted.Frozen as error:
+        raise _fail(error) from error
+
+
+@app.command()
 def drift(
     repair: Annotated[
         bool, typer.Option("--repair", help="Have the owner of each level bring it back")

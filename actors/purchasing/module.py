@@ -7,44 +7,45 @@ from typing import Any
 
 import msgspec
 
-from actors.composite import Module, Rows, Rule
+from actors.composite import Module, Project, Rows, Rule
+from actors.outbox import emit
 from actors.purchasing import decide
 from actors.purchasing import model as p
+from actors.purchasing.events import (
+    OrderLine,
+    PurchaseCancelled,
+    PurchaseOrder,
+    PurchaseOrdered,
+    PurchaseReceived,
+)
 from actors.runtime.family import Change
 
 _to_json = msgspec.json.Encoder().encode
 _lines = msgspec.json.Decoder(tuple[p.PurchaseLine, ...]).decode
 
 
-def _told(kind: str) -> Any:
-    """Records that something happened to an order: ids, quantities and no costs."""
+def _emitted(event: type[PurchaseOrder]) -> Project:
+    """Emits that something happened to an order."""
 
     def record(change: Change, rows: Rows) -> None:
         order: p.Purchase = change.after
-        data = {
-            "purchaseOrderId": str(change.key.id),
-            "supplierId": str(order.terms.supplier_id),
-            "locationId": str(order.terms.location_id),
-            "status": order.status.value,
-            "lines": [
-                {
-                    "productId": str(line.item_id),
-                    "quantity": line.quantity,
-                    "received": line.received,
-                    "cancelled": line.cancelled,
-                }
-                for line in order.lines
-            ],
-        }
-        rows["outbox"].append(
-            (
-                change.key.tenant_id,
-                f"inventory.purchase_order.{kind}.v1",
-                str(change.key.id),
-                change.context.now_ms,
-                _to_json(data).decode(),
+        lines = tuple(
+            OrderLine(
+                product_id=line.item_id,
+                quantity=line.quantity,
+                received=line.received,
+                cancelled=line.cancelled,
             )
+            for line in order.lines
         )
+        made = event(
+            purchase_order_id=change.key.id,
+            supplier_id=order.terms.supplier_id,
+            location_id=order.terms.location_id,
+            status=order.status.value,
+            lines=lines,
+        )
+        emit(change, rows, made)
 
     return record
 
@@ -90,9 +91,9 @@ PURCHASING_MODULE = Module(
     replies=(p.PurchaseReply,),
     events=decide.EVENTS,
     records={
-        p.Placed: _told("ordered"),
-        p.GoodsReceived: _told("received"),
-        p.RestCancelled: _told("cancelled"),
+        p.Placed: _emitted(PurchaseOrdered),
+        p.GoodsReceived: _emitted(PurchaseReceived),
+        p.RestCancelled: _emitted(PurchaseCancelled),
     },
     states={p.PURCHASE: _row},
     restores={p.PURCHASE: _restored},

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeVar
 
-import msgspec
 from msgspec.structs import replace
 
 from actors.composite import Rows
+from actors.outbox import emit
 from actors.runtime.family import Change, Timer
 from actors.stock import model as m
+from actors.stock.events import Level, StockLow, StockOversold, StockUpdated
 from actors.stock.levels import location_of
-from core.ids import text_of
 
-_to_json = msgspec.json.Encoder().encode
+L = TypeVar("L", bound=Level)
 
 
 def moved(change: Change, rows: Rows) -> None:
@@ -81,14 +81,14 @@ def _line(change: Change, rows: Rows, movement: m.Movement, after: m.Stock) -> N
 def crossed(change: Change, rows: Rows) -> None:
     """The event of a level that has just become low."""
     if change.after.low and change.before is not None and not change.before.low:
-        rows["outbox"].append(_event(change, "inventory.stock.low.v1"))
+        emit(change, rows, _level(change, StockLow))
 
 
 def _oversold(change: Change, rows: Rows) -> None:
     """The event of goods that are gone although they were not there, or promised to others."""
     before = 0 if change.before is None else change.before.available
     if change.after.available < min(before, -change.event.backorder_limit):
-        rows["outbox"].append(_event(change, "inventory.stock.oversold.v1"))
+        emit(change, rows, _level(change, StockOversold))
 
 
 def level(change: Change, rows: Rows) -> None:
@@ -110,7 +110,7 @@ def level(change: Change, rows: Rows) -> None:
             change.context.now_ms,
         )
     )
-    rows["outbox"].append(_event(change, "inventory.stock.updated.v1"))
+    emit(change, rows, _level(change, StockUpdated))
 
 
 def item(change: Change, rows: Rows) -> None:
@@ -154,22 +154,16 @@ def expiry(change: Change) -> Timer:
     return Timer(due_ms, change.key.tenant_id, m.Expire(change.key.id))
 
 
-def _event(change: Change, kind: str) -> tuple[Any, ...]:
+def _level(change: Change, event: type[L]) -> L:
     stock: m.Stock = change.after
-    data = {
-        "productId": change.key.id,
-        "locationId": location_of(change.key),
-        "onHand": stock.on_hand,
-        "reserved": stock.reserved,
-        "available": stock.available,
-        "incoming": stock.incoming,
-        "lowStockThreshold": stock.low_stock_threshold,
-        "sequence": stock.sequence,
-    }
-    return (
-        change.key.tenant_id,
-        kind,
-        text_of(change.key.id),
-        change.context.now_ms,
-        _to_json(data).decode(),
+    # By their places, in a fifth of the time: there is one for each level that a batch touches.
+    return event(
+        change.key.id,
+        location_of(change.key),
+        stock.on_hand,
+        stock.reserved,
+        stock.available,
+        stock.incoming,
+        stock.low_stock_threshold,
+        stock.sequence,
     )

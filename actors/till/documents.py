@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 
 from actors.composite import Rows
+from actors.outbox import emit
 from actors.runtime.family import Change
 from actors.till import model as m
-from actors.till.told import tell
+from actors.till.events import ReturnedLine, SaleCompleted, SaleReturned, SoldLine
 
 _to_json = msgspec.json.Encoder().encode
 
@@ -51,7 +52,7 @@ def sold(change: Change, rows: Rows) -> None:
             )
         )
     _receipt(change, sale, "sale", rows)
-    tell(change, rows, "pos.sale.completed.v1", _sale_told(change, event))
+    emit(change, rows, _sale_completed(change, event))
 
 
 def _sale_row(change: Change, event: m.Sold) -> tuple[Any, ...]:
@@ -102,30 +103,30 @@ def _uploaded(change: Change, offline: m.Offline | None) -> tuple[Any, ...]:
     )
 
 
-def _sale_told(change: Change, event: m.Sold) -> dict[str, Any]:
+def _sale_completed(change: Change, event: m.Sold) -> SaleCompleted:
     sale = event.sale
     cashier, sold_at_ms = _sold_by(change, event)
-    return {
-        **_document("saleId", change, sale, cashier),
-        # The event's own time is when it was written down; these may be days apart.
-        "soldAtMs": sold_at_ms,
-        "offline": event.offline is not None,
-        "customerId": event.customer_id,
-        "totalMinor": sum(line.total_minor for line in sale.lines),
-        "taxMinor": sum(line.tax_minor for line in sale.lines),
-        "discountMinor": sum(line.discount_minor for line in sale.lines),
-        "tipsMinor": sale.tips_minor,
-        "lines": [
-            {
-                "itemId": line.item_id,
-                "productId": line.product_id,
-                "quantity": line.quantity,
-                "totalMinor": line.total_minor,
-            }
+    return SaleCompleted(
+        sale_id=change.key.id,
+        location_id=sale.location_id,
+        register_id=sale.register_id,
+        shift_id=sale.shift_id,
+        receipt_number=sale.receipt_number,
+        currency=sale.currency,
+        cashier_id=cashier,
+        sold_at_ms=sold_at_ms,
+        offline=event.offline is not None,
+        customer_id=event.customer_id,
+        total_minor=sum(line.total_minor for line in sale.lines),
+        tax_minor=sum(line.tax_minor for line in sale.lines),
+        discount_minor=sum(line.discount_minor for line in sale.lines),
+        tips_minor=sale.tips_minor,
+        lines=tuple(
+            SoldLine(line.item_id, line.product_id, line.quantity, line.total_minor)
             for line in sale.lines
             if line.card_id is None
-        ],
-    }
+        ),
+    )
 
 
 def returned(change: Change, rows: Rows) -> None:
@@ -153,7 +154,7 @@ def returned(change: Change, rows: Rows) -> None:
     for number, refund in enumerate(record.refunds):
         _refunded(change, record, number, refund, rows)
     _receipt(change, record, "return", rows)
-    tell(change, rows, "pos.sale.returned.v1", _return_told(change, record))
+    emit(change, rows, _sale_returned(change, record))
 
 
 def _return_row(change: Change, record: m.ReturnMade) -> tuple[Any, ...]:
@@ -196,23 +197,29 @@ def _refunded(
         rows["card_refunds"].append((*place, *owed))
 
 
-def _return_told(change: Change, record: m.ReturnMade) -> dict[str, Any]:
-    return {
-        **_document("returnId", change, record, change.context.principal),
-        "saleId": record.sale_id,
-        "lines": [
-            {
-                "itemId": line.sold.item_id,
-                "quantity": line.quantity,
-                "restock": line.restock,
-                "totalMinor": line.total_minor,
-            }
+def _sale_returned(change: Change, record: m.ReturnMade) -> SaleReturned:
+    return SaleReturned(
+        return_id=change.key.id,
+        sale_id=record.sale_id,
+        location_id=record.location_id,
+        register_id=record.register_id,
+        shift_id=record.shift_id,
+        receipt_number=record.receipt_number,
+        currency=record.currency,
+        cashier_id=change.context.principal,
+        lines=tuple(
+            ReturnedLine(
+                item_id=line.sold.item_id,
+                quantity=line.quantity,
+                restock=line.restock,
+                total_minor=line.total_minor,
+            )
             for line in record.lines
-        ],
-        "totalMinor": record.total_minor,
-        "taxMinor": sum(line.tax_minor for line in record.lines),
-        "void": record.void,
-    }
+        ),
+        total_minor=record.total_minor,
+        tax_minor=sum(line.tax_minor for line in record.lines),
+        void=record.void,
+    )
 
 
 def sale(change: Change, rows: Rows) -> None:
@@ -243,17 +250,3 @@ def _receipt(change: Change, given: m.Sale | m.ReturnMade, kind: str, rows: Rows
             change.context.now_ms,
         )
     )
-
-
-def _document(
-    name: str, change: Change, given: m.Sale | m.ReturnMade, cashier: str
-) -> dict[str, Any]:
-    return {
-        name: change.key.id,
-        "locationId": given.location_id,
-        "registerId": given.register_id,
-        "shiftId": given.shift_id,
-        "receiptNumber": given.receipt_number,
-        "currency": given.currency,
-        "cashierId": cashier,
-    }

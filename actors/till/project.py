@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 
 from actors.composite import Project, Rows
+from actors.outbox import emit
 from actors.runtime.family import Change
 from actors.till import documents
 from actors.till import model as m
-from actors.till.told import tell
+from actors.till.events import ShiftClosed
 
 _to_json = msgspec.json.Encoder().encode
 
@@ -51,20 +52,16 @@ def _shift_closed(change: Change, rows: Rows) -> None:
         event.note,
     )
     rows["pos_shifts"].append(_shift(change, shift, register.location_id, closing))
-    tell(
-        change,
-        rows,
-        "pos.shift.closed.v1",
-        {
-            "shiftId": shift.id,
-            "registerId": change.key.id,
-            "locationId": register.location_id,
-            "number": shift.number,
-            "currency": shift.currency,
-            "expectedMinor": shift.expected_minor,
-            "countedMinor": event.counted_minor,
-        },
+    closed = ShiftClosed(
+        shift_id=shift.id,
+        register_id=change.key.id,
+        location_id=register.location_id,
+        number=shift.number,
+        currency=shift.currency,
+        expected_minor=shift.expected_minor,
+        counted_minor=event.counted_minor,
     )
+    emit(change, rows, closed)
 
 
 def _shift(

@@ -16,6 +16,7 @@ from core.money import exponent
 from core.principal import Principal, Role, role_in_business
 from core.request import RequestKey
 from deployments.auth.people import addresses
+from deployments.business.events import ProfileCreated
 from gateway.address import network_of
 from gateway.answers import recorded
 from gateway.edge import Edge
@@ -36,7 +37,6 @@ from store.people import sessions, users
 
 REFRESH_PREFIX = "hfr_"
 DEFAULT_CURRENCY = "USD"
-BUSINESS_CREATED = "business.profile.created.v1"
 
 
 class EmailTaken(Conflict):
@@ -102,7 +102,7 @@ async def register(
                 await users.add_business(
                     tx, tenant_id, business_name or name, currency or DEFAULT_CURRENCY, user.id
                 )
-                await emit(tx, tenant_id, tenant_id, BUSINESS_CREATED, {"id": str(tenant_id)})
+                await emit(tx, tenant_id, tenant_id, ProfileCreated(id=tenant_id))
             await addresses.ask(tx, clock, place, user.id)
     return Account(user, role, tenant_id)
 

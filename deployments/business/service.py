@@ -13,6 +13,13 @@ from core.money import exponent
 from core.paging import Part, Span
 from core.principal import Principal
 from core.request import RequestKey
+from deployments.business.events import (
+    LOCATION,
+    TAX_CLASS,
+    TAX_RATE,
+    ProfileDeleted,
+    ProfileUpdated,
+)
 from deployments.business.places import Places
 from deployments.business.schemas import (
     BusinessChanges,
@@ -38,8 +45,6 @@ from store.kit.engine import Database, Scope, Transaction
 from store.kit.outbox import emit
 from store.people import access_keys, invitations, sessions
 
-PROFILE_UPDATED = "business.profile.updated.v1"
-PROFILE_DELETED = "business.profile.deleted.v1"
 _AUDITED = (
     "name",
     "legal_name",
@@ -95,8 +100,7 @@ async def change_profile(
         if all(getattr(before, name) == value for name, value in values.items()):
             return recorded(200, Envelope(data=BusinessOut.of(before)))
         after = await business.change(tx, tenant, values)
-        data = {"id": str(tenant), "version": after.version}
-        await emit(tx, tenant, tenant, PROFILE_UPDATED, data)
+        await emit(tx, tenant, tenant, ProfileUpdated(id=tenant, version=after.version))
         changes = audit.changed(before, after, _AUDITED)
         await audit.record(tx, tenant, principal, "business.updated", tenant, changes)
         return recorded(200, Envelope(data=BusinessOut.of(after)))
@@ -122,8 +126,7 @@ async def close_business(
         ended.extend(await access_keys.end_all(tx))
         await invitations.revoke_all(tx)
         gone = await business.change(tx, tenant, {"deleted_at": at})
-        data = {"id": str(tenant), "version": gone.version}
-        await emit(tx, tenant, tenant, PROFILE_DELETED, data)
+        await emit(tx, tenant, tenant, ProfileDeleted(id=tenant, version=gone.version))
         await audit.record(tx, tenant, principal, "business.deleted", tenant)
         return recorded(200, Message(message="Business deleted"))
 
@@ -155,6 +158,7 @@ def location_records(db: Database) -> Records[Location]:
         db,
         Kind(
             noun="location",
+            events=LOCATION,
             rows=locations.rows,
             view=LocationOut.of,
             most=locations.MOST_LOCATIONS,
@@ -189,6 +193,7 @@ def tax_class_records(db: Database) -> Records[TaxClass]:
         db,
         Kind(
             noun="tax_class",
+            events=TAX_CLASS,
             rows=taxes.classes,
             view=TaxClassOut.of,
             most=taxes.MOST_CLASSES,
@@ -215,6 +220,7 @@ def tax_rate_records(db: Database, clock: Clock) -> Records[TaxRate]:
         db,
         Kind(
             noun="tax_rate",
+            events=TAX_RATE,
             rows=taxes.rates,
             view=TaxRateOut.of,
             most=taxes.MOST_RATES,

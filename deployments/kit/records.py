@@ -15,6 +15,7 @@ from core.ids import uuid7
 from core.paging import Part, Span
 from core.principal import Principal
 from core.request import RequestKey
+from deployments.kit.events import RecordEvents
 from gateway.access import tenant_of
 from gateway.answers import recorded
 from gateway.schemas import Envelope, Message
@@ -59,11 +60,12 @@ async def _no_check(_: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[T]):
-    """One sort of master data. `noun` names it in events and the audit log, `audited` are the
-    columns that the log tells of. The checks raise what forbids a change; `check_values` may also
+    """One sort of master data. `noun` names it in the audit log, `audited` are the columns that
+    the log tells of. The checks raise what forbids a change; `check_values` may also
     complete `values`, or write what must change along."""
 
     noun: str
+    events: RecordEvents
     rows: Rows[T]
     view: Callable[[T, UUID], BaseModel]
     most: int
@@ -156,8 +158,8 @@ class Records(Generic[T]):
     ) -> None:
         changes = audit.changed(before, one, self._kind.audited)
         tenant, noun = tenant_of(principal), self._kind.noun
-        data = {"id": str(one.id), "version": one.version}
-        await emit(tx, tenant, one.id, f"business.{noun}.{verb}.v1", data)
+        event = getattr(self._kind.events, verb)
+        await emit(tx, tenant, one.id, event(id=one.id, version=one.version))
         await audit.record(tx, tenant, principal, f"{noun}.{verb}", one.id, changes)
 
     def _found(self, one: T | None) -> T:

@@ -12,6 +12,7 @@ from core.ids import uuid7
 from core.paging import Part, Span
 from core.principal import Principal, Role
 from core.request import RequestKey
+from deployments.users.events import RoleChanged, UserDisabled, UserEnabled
 from deployments.users.schemas import AccountOut, AddressOut, ProfileOut, UserQuery
 from gateway.answers import recorded
 from gateway.edge import Edge
@@ -23,10 +24,6 @@ from store.kit.engine import Database, Scope, Transaction
 from store.kit.outbox import emit
 from store.people import access_keys, profiles, sessions
 from store.people.profiles import Listed
-
-DISABLED = "auth.user.disabled.v1"
-ENABLED = "auth.user.enabled.v1"
-ROLE_CHANGED = "auth.user.role_changed.v1"
 
 
 class TooManyAddresses(Conflict):
@@ -156,8 +153,8 @@ async def set_disabled(
         await profiles.set_disabled(tx, user_id, disabled=disabled)
         action = "user.disabled" if disabled else "user.enabled"
         await audit.record(tx, UUID(principal.id), principal, action, user_id)
-        event = DISABLED if disabled else ENABLED
-        await emit(tx, UUID(principal.id), user_id, event, {"userId": str(user_id)})
+        event = UserDisabled if disabled else UserEnabled
+        await emit(tx, UUID(principal.id), user_id, event(user_id=user_id))
         return disabled
 
     return await _govern(db, edge, principal, key, user_id, work)
@@ -175,8 +172,8 @@ async def set_role(
         await profiles.set_role(tx, user_id, role)
         changes = {"role": (before.role, role)}
         await audit.record(tx, UUID(principal.id), principal, "user.role_changed", user_id, changes)
-        data = {"userId": str(user_id), "role": role}
-        await emit(tx, UUID(principal.id), user_id, ROLE_CHANGED, data)
+        event = RoleChanged(user_id=user_id, role=role)
+        await emit(tx, UUID(principal.id), user_id, event)
         return True
 
     return await _govern(db, edge, principal, key, user_id, work)

@@ -6,49 +6,52 @@ subject then commits second too, and the order per subject holds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from core.events import Event
 from core.ids import uuid7
 from store.hosts.tables import outbox
 
+# The transaction has its number before the rows have theirs: `store.kit.consumers` relies on it.
+_EMIT = text(
+    """
+WITH me AS MATERIALIZED (SELECT pg_current_xact_id() AS xid)
+INSERT INTO outbox (event_id, tenant_id, type, subject, data, xid)
+SELECT e.event_id, :tenant_id, e.type, e.subject, e.data::jsonb, me.xid
+FROM me, unnest(CAST(:event_ids AS uuid[]), CAST(:types AS text[]), CAST(:subjects AS text[]),
+  CAST(:data AS text[])) WITH ORDINALITY AS e(event_id, type, subject, data, place)
+ORDER BY e.place"""
+)
 
-class Event(NamedTuple):
-    """What happened: `subject` is the id of the thing it happened to, `type` its name with a
-    version (`catalog.product.created.v1`), `data` JSON with ids and no personal data."""
 
-    subject: UUID
-    type: str
-    data: Mapping[str, Any]
+async def emit(tx: AsyncConnection, tenant_id: UUID, subject: UUID, event: Event) -> None:
+    """Records that something happened to `subject`, to be published once `tx` has committed."""
+    await emit_all(tx, tenant_id, [(subject, event)])
 
 
-async def emit(
-    tx: AsyncConnection, tenant_id: UUID, subject: UUID, event_type: str, data: Mapping[str, Any]
+async def emit_all(
+    tx: AsyncConnection, tenant_id: UUID, events: Sequence[tuple[UUID, Event]]
 ) -> None:
-    """Records one event, to be published once `tx` has committed."""
-    await emit_all(tx, tenant_id, [Event(subject, event_type, data)])
-
-
-async def emit_all(tx: AsyncConnection, tenant_id: UUID, events: Sequence[Event]) -> None:
-    """Records events in their order, to be published once `tx` has committed."""
+    """Records events, each with its subject, in their order, to be published once `tx` has
+    committed."""
     if not events:
         return
-    rows = [
+    await tx.execute(
+        _EMIT,
         {
-            "event_id": uuid7(),
             "tenant_id": tenant_id,
-            "type": event.type,
-            "subject": str(event.subject),
-            "data": dict(event.data),
-        }
-        for event in events
-    ]
-    await tx.execute(insert(outbox), rows)
+            "event_ids": [uuid7() for _ in events],
+            "types": [event.kind for _, event in events],
+            "subjects": [str(subject) for subject, _ in events],
+            "data": [event.json for _, event in events],
+        },
+    )
 
 
 class Waiting(NamedTuple):

@@ -27,6 +27,7 @@ from store.catalog.search import Filters
 from store.hosts.tables import outbox as outbox_table
 from store.kit import outbox, paging
 from store.kit.engine import PUBLIC, Database, Scope
+from tests.store.events import ThingMade
 
 _NEW_BUSINESS = text("INSERT INTO businesses (id, name, currency) VALUES (:id, 'Shop', 'GBP')")
 _MANY_CATEGORIES = text("""
@@ -310,20 +311,18 @@ async def test_an_event_is_written_with_its_cause_or_not_at_all(db: Database) ->
     tenant = await new_tenant(db)
     kept = product(tenant, "E")
     async with db.transaction(Scope(tenant)) as tx:
-        await outbox.emit(tx, tenant, kept.id, "catalog.product.created.v1", {})
+        await outbox.emit(tx, tenant, kept.id, ThingMade(name="c"))
         await tx.rollback()
     async with db.transaction(Scope(tenant)) as tx:
         await catalog.add(tx, [kept])
-        await outbox.emit_all(
-            tx, tenant, [outbox.Event(kept.id, f"catalog.product.{n}.v1", {"n": n}) for n in "ab"]
-        )
+        await outbox.emit_all(tx, tenant, [(kept.id, ThingMade(name=name)) for name in "ab"])
     async with db.transaction(Scope(tenant)) as tx:
         rows = (await tx.execute(select(outbox_table).order_by(outbox_table.c.id))).all()
         assert [(r.subject, r.type, r.data) for r in rows] == [
-            (str(kept.id), "catalog.product.a.v1", {"n": "a"}),
-            (str(kept.id), "catalog.product.b.v1", {"n": "b"}),
+            (str(kept.id), "test.thing.made.v1", {"name": "a"}),
+            (str(kept.id), "test.thing.made.v1", {"name": "b"}),
         ]
         assert rows[0].published_at is None
     with pytest.raises(DBAPIError, match="row-level security"):
         async with db.transaction(Scope(await new_tenant(db))) as tx:
-            await outbox.emit(tx, tenant, kept.id, "catalog.product.forged.v1", {})
+            await outbox.emit(tx, tenant, kept.id, ThingMade(name="forged"))

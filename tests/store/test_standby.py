@@ -20,6 +20,7 @@ from store.hosts.leases import Incarnation
 from store.kit import engine, outbox
 from store.kit.commands import Recorded, once
 from store.kit.engine import PUBLIC, Database, Scope
+from tests.store.events import ThingMade
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ async def test_a_wait_that_is_cut_off_is_no_yes(
 
     async def emit() -> None:
         async with db.transaction(Scope(tenant_id=tenant)) as tx:
-            await outbox.emit(tx, tenant, uuid7(), "test.thing.made.v1", {})
+            await outbox.emit(tx, tenant, uuid7(), ThingMade())
 
     tenant = uuid7()
     host = HostStore(embedded.host_database_url, Incarnation(uuid7(), "h", "m", 1))

@@ -16,6 +16,7 @@ from core.clock import Clock
 from core.errors import NotFound
 from core.principal import Principal
 from core.request import RequestKey
+from deployments.auth.events import VerificationRequested
 from gateway.answers import recorded
 from gateway.edge import Edge
 from gateway.links import NONCE_BYTES, parse
@@ -27,7 +28,6 @@ from store.kit.outbox import emit
 from store.people import users
 
 TTL = timedelta(days=7)
-VERIFICATION_REQUESTED = "auth.verification.requested.v1"
 
 
 async def ask(tx: Transaction, clock: Clock, tenant_id: UUID, user_id: UUID) -> None:
@@ -35,8 +35,7 @@ async def ask(tx: Transaction, clock: Clock, tenant_id: UUID, user_id: UUID) -> 
     happens if the address is proved."""
     expires_at = moments.of_ms(clock.now_ms()) + TTL
     if await users.ask_to_verify(tx, user_id, secrets.token_bytes(NONCE_BYTES), expires_at):
-        data = {"userId": str(user_id)}
-        await emit(tx, tenant_id, user_id, VERIFICATION_REQUESTED, data)
+        await emit(tx, tenant_id, user_id, VerificationRequested(user_id=user_id))
 
 
 async def send_again(

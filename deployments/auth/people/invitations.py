@@ -20,6 +20,7 @@ from core.ids import uuid7
 from core.paging import Part, Span
 from core.principal import Principal, Role
 from core.request import RequestKey
+from deployments.auth.events import InvitationCreated, InvitationRevoked, MemberJoined
 from deployments.auth.people.members import actor_role
 from deployments.auth.people.ranks import check_grant
 from deployments.auth.people.schemas import (
@@ -46,9 +47,6 @@ from store.people import invitations, members, users
 from store.people.invitations import Invitation
 
 TTL = timedelta(days=7)
-CREATED = "auth.invitation.created.v1"
-REVOKED = "auth.invitation.revoked.v1"
-JOINED = "auth.member.joined.v1"
 
 
 class AlreadyMember(Conflict):
@@ -97,8 +95,8 @@ async def invite(
         )
         if made is None:
             raise TooManyInvitations
-        data = {"id": str(made.id), "businessId": str(tenant), "role": role}
-        await emit(tx, tenant, made.id, CREATED, data)
+        event = InvitationCreated(id=made.id, business_id=tenant, role=role)
+        await emit(tx, tenant, made.id, event)
         changes = {"role": (None, role)}
         await audit.record(tx, tenant, principal, "invitation.created", made.id, changes)
         answer = NewInvitationOut(invitation=InvitationOut.of(made))
@@ -123,7 +121,7 @@ async def revoke(
         check_grant(actor, found.role)
         if found.open:
             await invitations.revoke(tx, invitation_id)
-            await emit(tx, tenant, invitation_id, REVOKED, {"id": str(invitation_id)})
+            await emit(tx, tenant, invitation_id, InvitationRevoked(id=invitation_id))
             await audit.record(tx, tenant, principal, "invitation.revoked", invitation_id)
         return recorded(200, Message(message="Invitation revoked"))
 
@@ -196,8 +194,8 @@ async def _join(
     if not await members.add(tx, tenant, user.id, invited.role):
         raise AlreadyMember
     await invitations.accept(tx, invited.id, user.id)
-    data = {"userId": str(user.id), "businessId": str(tenant), "role": invited.role}
-    await emit(tx, tenant, user.id, JOINED, data)
+    event = MemberJoined(user_id=user.id, business_id=tenant, role=invited.role)
+    await emit(tx, tenant, user.id, event)
     actor = Principal(str(user.id), Role(invited.role), tenant)
     changes = {"role": (None, invited.role), "invitation": (None, invited.id)}
     await audit.record(tx, tenant, actor, "member.joined", user.id, changes)

@@ -9,9 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 from uuid import UUID
 
-from deployments.auth.people.addresses import VERIFICATION_REQUESTED
-from deployments.auth.people.invitations import CREATED
-from deployments.auth.sessions.passwords import RESET_REQUESTED
+from deployments.auth.events import InvitationCreated, ResetRequested, VerificationRequested
 from gateway.links import Links
 from store.kit.engine import Database, Scope
 from store.kit.outbox import Waiting
@@ -25,11 +23,11 @@ class Mail(NamedTuple):
 
 async def mail_for(db: Database, links: Links, event: Waiting) -> Mail | None:
     """None for an event that asks for no mail, or whose link has ended meanwhile."""
-    if event.type == CREATED:
+    if event.type == InvitationCreated.kind:
         return await invitation_mail(db, links, event.tenant_id, UUID(event.subject))
-    if event.type == VERIFICATION_REQUESTED:
+    if event.type == VerificationRequested.kind:
         return await _verification_mail(db, links, UUID(event.subject))
-    if event.type == RESET_REQUESTED:
+    if event.type == ResetRequested.kind:
         async with db.transaction(Scope(user_id=event.tenant_id)) as tx:
             asked = await password_resets.get(tx, UUID(event.subject))
             user = await users.user_by_id(tx, event.tenant_id)

@@ -8,6 +8,7 @@ from core.errors import NotFound
 from core.paging import Part, Span
 from core.principal import Principal
 from core.request import RequestKey
+from deployments.auth.events import MemberChanged, MemberRemoved
 from deployments.auth.people.ranks import RANKS, check_grant, check_owner_stays, check_touch
 from deployments.auth.people.schemas import MemberOut, MembershipOut
 from gateway.access import tenant_of
@@ -21,9 +22,6 @@ from store.kit.engine import Database, Scope, Transaction
 from store.kit.outbox import emit
 from store.people import access_keys, invitations, members, sessions, users
 from store.people.members import Member
-
-CHANGED = "auth.member.changed.v1"
-REMOVED = "auth.member.removed.v1"
 
 
 async def actor_role(tx: Transaction, principal: Principal) -> str | None:
@@ -68,8 +66,8 @@ async def change_role(
             if RANKS[role] < RANKS[member.role]:
                 await invitations.revoke_by(tx, user_id)
             ended.extend(await _end_access(tx, tenant, user_id))
-            data = {"userId": str(user_id), "businessId": str(tenant), "role": role}
-            await emit(tx, tenant, user_id, CHANGED, data)
+            event = MemberChanged(user_id=user_id, business_id=tenant, role=role)
+            await emit(tx, tenant, user_id, event)
             changes = {"role": (member.role, role)}
             await audit.record(tx, tenant, principal, "member.role_changed", user_id, changes)
         return recorded(200, Envelope(data=MemberOut.of(await _member(tx, user_id))))
@@ -131,8 +129,8 @@ async def _end(
     await members.remove(tx, member.user_id)
     await invitations.revoke_by(tx, member.user_id)
     ended = await _end_access(tx, tenant, member.user_id)
-    data = {"userId": str(member.user_id), "businessId": str(tenant)}
-    await emit(tx, tenant, member.user_id, REMOVED, data)
+    event = MemberRemoved(user_id=member.user_id, business_id=tenant)
+    await emit(tx, tenant, member.user_id, event)
     changes = {"role": (member.role, None)}
     await audit.record(tx, tenant, principal, action, member.user_id, changes)
     return ended

@@ -12,6 +12,7 @@ from core.clock import Clock
 from core.errors import FieldError, InvalidCredentials, NotFound, Unauthenticated, ValidationFailed
 from core.ids import uuid7
 from core.principal import Principal, Role
+from deployments.auth.events import PasswordChanged, ResetRequested
 from gateway.edge import Edge
 from gateway.links import NONCE_BYTES, parse
 from gateway.passwords import prepared
@@ -27,8 +28,6 @@ from store.kit.outbox import emit
 from store.people import access_keys, password_resets, sessions, users
 
 RESET_TTL = timedelta(hours=1)
-RESET_REQUESTED = "auth.password_reset.requested.v1"
-PASSWORD_CHANGED = "auth.password.changed.v1"  # noqa: S105 - an event's name
 # Every request is answered after this time, so that it does not tell who has an account.
 ANSWER_AFTER_SECONDS = 0.4
 
@@ -67,8 +66,7 @@ async def request_reset(db: Database, edge: Edge, clock: Clock, address: str, em
         # What is a person's alone goes by the user's id where a business's would stand.
         async with db.transaction(Scope(tenant_id=user.id, user_id=user.id)) as tx:
             await password_resets.add(tx, reset_id, user.id, nonce, expires_at)
-            data = {"id": str(reset_id), "userId": str(user.id)}
-            await emit(tx, user.id, reset_id, RESET_REQUESTED, data)
+            await emit(tx, user.id, reset_id, ResetRequested(id=reset_id, user_id=user.id))
     await asyncio.sleep(max(0.0, answer_at - asyncio.get_running_loop().time()))
 
 
@@ -120,7 +118,7 @@ async def _set(
             await users.mark_verified(tx, user.id)
             # Who needed the link may not be who made the keys.
             ended.extend(await access_keys.end_of(tx, user.id))
-        await emit(tx, user.id, user.id, PASSWORD_CHANGED, {"userId": str(user.id)})
+        await emit(tx, user.id, user.id, PasswordChanged(user_id=user.id))
         action = "password.reset" if reset_id else "password.changed"
         await audit.record(tx, user.id, actor, action, user.id)
     for proof_id in ended:

@@ -11,6 +11,11 @@ from core.errors import CategoryInUse, Conflict, FieldError, ValidationFailed
 from core.principal import Principal
 from core.request import RequestKey
 from deployments.catalog.base import CatalogService, business, found, recorded
+from deployments.catalog.categories.events import (
+    CategoryCreated,
+    CategoryDeleted,
+    CategoryUpdated,
+)
 from deployments.catalog.categories.rules import (
     depth_first,
     path_of,
@@ -33,10 +38,6 @@ from store.kit import audit
 from store.kit.commands import Recorded, once
 from store.kit.engine import PUBLIC, Scope, Transaction
 from store.kit.outbox import emit
-
-CREATED = "catalog.category.created.v1"
-UPDATED = "catalog.category.updated.v1"
-DELETED = "catalog.category.deleted.v1"
 
 
 class Categories(CatalogService):
@@ -77,7 +78,7 @@ class Categories(CatalogService):
                 (made,) = planted([path], known, taken, tenant, self.now())
                 made = replace(made, position=body.position, slug=body.slug or made.slug)
                 await stored.add(tx, [made])
-                await emit(tx, tenant, made.id, CREATED, _event_data(made))
+                await emit(tx, tenant, made.id, CategoryCreated.of(made))
                 await _note(tx, principal, "category.created", None, made)
                 return recorded(201, Envelope(data=CategoryView.of(made)))
 
@@ -116,7 +117,7 @@ class Categories(CatalogService):
                 if after != before:
                     after = replace(after, updated_at=self.now())
                     await stored.change(tx, before, after)
-                    await emit(tx, tenant, category_id, UPDATED, _event_data(after))
+                    await emit(tx, tenant, category_id, CategoryUpdated.of(after))
                     await _note(tx, principal, "category.updated", before, after)
                 return recorded(200, Envelope(data=CategoryView.of(after)))
 
@@ -133,7 +134,7 @@ class Categories(CatalogService):
                 if any(await stored.is_used(tx, category)):
                     raise CategoryInUse
                 await stored.remove(tx, category)
-                await emit(tx, tenant, category_id, DELETED, _event_data(category))
+                await emit(tx, tenant, category_id, CategoryDeleted.of(category))
                 path = {"path": (category.path, None)}
                 await audit.record(tx, tenant, principal, "category.deleted", category_id, path)
                 return recorded(200, Message(message="Category deleted"))
@@ -204,12 +205,3 @@ async def _check_slug(tx: Transaction, tenant_id: UUID, slug: str) -> None:
     if await stored.taken_slugs(tx, tenant_id, [slug]):
         message = "is another category's"
         raise Conflict(f"This slug {message}.", errors=[FieldError("slug", message)])
-
-
-def _event_data(category: Category) -> dict[str, object]:
-    return {
-        "categoryId": str(category.id),
-        "parentId": str(category.parent_id) if category.parent_id else None,
-        "path": category.path,
-        "slug": category.slug,
-    }

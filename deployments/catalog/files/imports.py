@@ -8,6 +8,7 @@ from uuid import UUID
 
 from actors.runtime.bus import CommandBus
 from core.clock import Clock
+from core.events import Event
 from core.principal import Principal
 from core.request import RequestKey
 from deployments.catalog.base import CatalogService, business, recorded
@@ -26,14 +27,13 @@ from deployments.catalog.files.import_schemas import (
     RowError,
     RowResult,
 )
-from deployments.catalog.products.rules import (
-    CREATED,
-    UPDATED,
-    VARIANT_CREATED,
-    VARIANT_UPDATED,
-    event_data,
-    variant_event_data,
+from deployments.catalog.products.events import (
+    ProductCreated,
+    ProductUpdated,
+    VariantCreated,
+    VariantUpdated,
 )
+from deployments.catalog.products.rules import differing
 from deployments.catalog.variants.parents import Telling, telling
 from gateway.schemas import Envelope
 from store.business import taxes
@@ -46,7 +46,7 @@ from store.catalog.variants import Variant
 from store.kit import audit
 from store.kit.commands import Recorded, once
 from store.kit.engine import Database, Scope, Transaction
-from store.kit.outbox import Event, emit_all
+from store.kit.outbox import emit_all
 
 
 class Imports(CatalogService):
@@ -131,21 +131,31 @@ async def _write(tx: Transaction, tenant_id: UUID, outcomes: Sequence[Outcome]) 
     await catalog_bundles.put_components(tx, tenant_id, parts)
 
 
-def _events(outcomes: Sequence[Outcome]) -> list[Event]:
-    events = []
+def _events(outcomes: Sequence[Outcome]) -> list[tuple[UUID, Event]]:
+    """What happened, each with the item that it happened to."""
+    events: list[tuple[UUID, Event]] = []
     for outcome in outcomes:
         if outcome.status not in ("created", "updated"):
             continue
         item, before = outcome.item, outcome.before
         if isinstance(item, Product) and not isinstance(before, Variant):
-            data = event_data(item, before)
-            if before is not None and outcome.parts is not None:
-                data["changed"] = sorted([*data["changed"], "components"])
-            events.append(Event(item.id, UPDATED if before else CREATED, data))
+            events.append((item.id, _of_product(item, before, outcome.parts is not None)))
         elif isinstance(item, Variant) and not isinstance(before, Product):
-            kind = VARIANT_UPDATED if before else VARIANT_CREATED
-            events.append(Event(item.id, kind, variant_event_data(item, before)))
+            events.append((item.id, _of_variant(item, before)))
     return events
+
+
+def _of_product(product: Product, before: Product | None, has_new_parts: bool) -> Event:
+    if before is None:
+        return ProductCreated.of(product)
+    changed = differing(before, product) + ["components"] * has_new_parts
+    return ProductUpdated.of(product, changed=tuple(sorted(changed)))
+
+
+def _of_variant(variant: Variant, before: Variant | None) -> Event:
+    if before is None:
+        return VariantCreated.of(variant)
+    return VariantUpdated.of(variant, changed=tuple(differing(before, variant)))
 
 
 def _result(outcomes: Sequence[Outcome]) -> ImportResult:

@@ -1,5 +1,5 @@
 """The rules of the catalogue, without any machinery: what a request makes of a product or a
-variant, and what their events say."""
+variant."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uuid import UUID
 
 from core.errors import FieldError, ValidationFailed
 from core.ids import uuid7
-from core.money import from_minor, to_minor
+from core.money import to_minor
 from deployments.catalog.files.import_schemas import ProductRow, VariantRow
 from deployments.catalog.products.schemas import (
     NewProduct,
@@ -24,13 +24,6 @@ from store.catalog.products import Product
 from store.catalog.variants import Variant
 
 Item = TypeVar("Item", Product, Variant)
-
-CREATED = "catalog.product.created.v1"
-UPDATED = "catalog.product.updated.v1"
-DELETED = "catalog.product.deleted.v1"
-VARIANT_CREATED = "catalog.variant.created.v1"
-VARIANT_UPDATED = "catalog.variant.updated.v1"
-VARIANT_DELETED = "catalog.variant.deleted.v1"
 
 _SHARED = frozenset({"images", "sku", "barcode", "tax_class_id"})
 _PLAIN = _SHARED | {"name", "description", "category", "backorder_limit"}
@@ -186,38 +179,6 @@ def made_sku(item_id: UUID) -> str:
     return f"P-{item_id.hex[-12:].upper()}"
 
 
-def event_data(product: Product, before: Product | None = None) -> dict[str, Any]:
-    """What an event says of a product, and which fields differ from `before`. What it costs is
-    not said: events go to others."""
-    data: dict[str, Any] = {
-        "productId": str(product.id),
-        "sku": product.sku,
-        "name": product.name,
-        "category": product.category,
-        "price": float(from_minor(product.price_minor, product.currency)),
-        "currency": product.currency,
-        "kind": product.kind,
-        "version": product.version,
-    }
-    if before is not None:
-        data["changed"] = _differing(before, product)
-    return data
-
-
-def variant_event_data(variant: Variant, before: Variant | None = None) -> dict[str, Any]:
-    """What an event says of a variant, and which fields differ from `before`."""
-    data: dict[str, Any] = {
-        "variantId": str(variant.id),
-        "productId": str(variant.product_id),
-        "sku": variant.sku,
-        "options": variant.options,
-        "version": variant.version,
-    }
-    if before is not None:
-        data["changed"] = _differing(before, variant)
-    return data
-
-
 def _money_and_alts(
     item: Product | Variant,
     body: ProductChanges | ProductRow | VariantChanges | VariantRow,
@@ -257,7 +218,8 @@ def _minor(amount: Decimal | None, currency: str, field: str) -> int | None:
     return None if amount is None else to_minor(amount, currency, field)
 
 
-def _differing(before: Product | Variant, after: Product | Variant) -> list[str]:
+def differing(before: Product | Variant, after: Product | Variant) -> list[str]:
+    """The fields that a change changed, as events call them, in order."""
     names = set(before.__dataclass_fields__) - _NEVER_CHANGES
     return sorted(
         _SHOWN_AS.get(name, name) for name in names if getattr(before, name) != getattr(after, name)

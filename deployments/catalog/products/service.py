@@ -19,17 +19,15 @@ from deployments.catalog.base import (
     sees_costs,
 )
 from deployments.catalog.categories import service as categories
+from deployments.catalog.products.events import ProductCreated, ProductDeleted, ProductUpdated
 from deployments.catalog.products.rules import (
-    CREATED,
-    DELETED,
-    UPDATED,
     Author,
     changed,
     check_currency_kept,
     check_options,
     created,
     created_variant,
-    event_data,
+    differing,
 )
 from deployments.catalog.products.schemas import (
     CategorySize,
@@ -122,7 +120,7 @@ class Catalog(CatalogService):
                 await products.add(tx, [product])
                 await catalog_variants.add(tx, variants)
                 await catalog_bundles.put_components(tx, tenant, {product.id: parts})
-                await emit(tx, tenant, product.id, CREATED, event_data(product))
+                await emit(tx, tenant, product.id, ProductCreated.of(product))
                 await note(tx, principal, "product.created", None, product, (), parts)
                 return recorded(201, Envelope(data=ProductDetail.whole(product, variants, parts)))
 
@@ -151,12 +149,13 @@ class Catalog(CatalogService):
                 if after is not before:
                     await categories.ensure(tx, tenant, [after.category], after.updated_at)
                     await products.replace(tx, [after])
-                    data = event_data(after, before)
+                    told = differing(before, after)
                     had, has = await _old_and_new_parts(tx, product_id, new_parts)
                     if new_parts is not None:
                         await catalog_bundles.put_components(tx, tenant, {product_id: new_parts})
-                        data["changed"] = sorted([*data["changed"], "components"])
-                    await emit(tx, tenant, product_id, UPDATED, data)
+                        told = sorted([*told, "components"])
+                    event = ProductUpdated.of(after, changed=tuple(told))
+                    await emit(tx, tenant, product_id, event)
                     await note(tx, principal, "product.updated", before, after, had, has)
                 return recorded(200, await _detail(tx, after, None))
 
@@ -177,7 +176,7 @@ class Catalog(CatalogService):
                 now = self.now()
                 await catalog_variants.remove(tx, ids, now)
                 await products.remove(tx, product_id, now)
-                await emit(tx, tenant, product_id, DELETED, event_data(product))
+                await emit(tx, tenant, product_id, ProductDeleted.of(product))
                 await audit.record(tx, tenant, principal, "product.deleted", product_id)
                 return recorded(200, Message(message="Product deleted"))
 

@@ -10,14 +10,12 @@ from core.errors import Conflict
 from core.principal import Principal
 from core.request import RequestKey
 from deployments.catalog.base import CatalogService, check_version, found, recorded, sees_costs
+from deployments.catalog.products.events import VariantCreated, VariantDeleted, VariantUpdated
 from deployments.catalog.products.rules import (
-    VARIANT_CREATED,
-    VARIANT_DELETED,
-    VARIANT_UPDATED,
     changed_variant,
     check_options,
     created_variant,
-    variant_event_data,
+    differing,
 )
 from deployments.catalog.products.schemas import (
     MAX_VARIANTS,
@@ -110,8 +108,7 @@ class Variants(CatalogService):
                     if not siblings:
                         await check_stockless(tx, told, product_id)
                     await catalog_variants.add(tx, [variant])
-                    data = variant_event_data(variant)
-                    await emit(tx, tenant, variant.id, VARIANT_CREATED, data)
+                    await emit(tx, tenant, variant.id, VariantCreated.of(variant))
                     await _note(tx, principal, "variant.created", None, variant)
                     return recorded(201, Envelope(data=VariantView.of(variant, product)))
 
@@ -135,8 +132,8 @@ class Variants(CatalogService):
                 if after is not before:
                     await _check_siblings(tx, after)
                     await catalog_variants.replace(tx, [after])
-                    data = variant_event_data(after, before)
-                    await emit(tx, tenant, variant_id, VARIANT_UPDATED, data)
+                    told = tuple(differing(before, after))
+                    await emit(tx, tenant, variant_id, VariantUpdated.of(after, changed=told))
                     await _note(tx, principal, "variant.updated", before, after)
                 return recorded(200, Envelope(data=VariantView.of(after, product)))
 
@@ -153,7 +150,7 @@ class Variants(CatalogService):
                 variant = found(await catalog_variants.get(tx, variant_id), "variant")
                 await check_in_no_bundle(tx, [variant_id])
                 await catalog_variants.remove(tx, [variant_id], self.now())
-                await emit(tx, tenant, variant_id, VARIANT_DELETED, variant_event_data(variant))
+                await emit(tx, tenant, variant_id, VariantDeleted.of(variant))
                 await audit.record(tx, tenant, principal, "variant.deleted", variant_id)
                 return recorded(200, Message(message="Variant deleted"))
 

@@ -1,0 +1,18 @@
+"""How rules emit events: a row in the batch that makes them true."""
+
+from __future__ import annotations
+
+import msgspec
+
+from actors.composite import Rows
+from actors.runtime.family import Change
+from core.events import Event
+from core.ids import text_of
+
+_to_json = msgspec.json.Encoder().encode
+
+
+def emit(change: Change, rows: Rows, event: Event) -> None:
+    """Emits what happened to the change's aggregate, which is the event's subject."""
+    key, data = change.key, _to_json(event).decode()
+    rows["outbox"].append((key.tenant_id, event.kind, text_of(key.id), change.context.now_ms, data))

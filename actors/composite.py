@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar, Union
 import msgspec
 from msgspec.structs import replace
 
-from actors.messages import TURNED_DOWN, Refused, TurnDown
+from actors.messages import TURNED_DOWN, Refused, TurnDown, replies_of
 from actors.runtime.family import Change, Context, Decision, Key, Timer, View
 
 K = TypeVar("K")
@@ -33,8 +33,7 @@ class Rule(NamedTuple):
 class Module:
     """What a pure module brings into its family.
 
-    - `commands`: a rule for each type of command; `replies`: the types it answers with, besides
-      `Refused`, which all share.
+    - `commands`: a rule for each type of command, which says itself what it is answered with.
     - `events`: for each type of event `evolve(state, event)`, whose state has a `sequence`.
     - `records`: for types of event of which every single one is written down (a ledger's line).
     - `states`: for each kind of key, the rows that a batch leaves behind, once per aggregate; the
@@ -47,7 +46,6 @@ class Module:
     """
 
     commands: Mapping[type, Rule]
-    replies: Sequence[type]
     events: Mapping[type, Callable[[Any, Any], Any]]
     states: Mapping[str, Project]
     restores: Mapping[str, Callable[[Any], Any]]
@@ -81,7 +79,8 @@ class CompositeRules:
         self._restores = _joined(module.restores for module in modules)
         self.creates = frozenset[type]().union(*(module.creates for module in modules))
         self.sizes = _joined(module.sizes for module in modules)
-        replies = [Refused, *(reply for module in modules for reply in module.replies)]
+        said = (reply for command in self._rules for reply in replies_of(command))
+        replies = dict.fromkeys([Refused, *said])
         self._commands = msgspec.msgpack.Decoder(Union[tuple(self._rules)])  # noqa: UP007
         self._replies = msgspec.msgpack.Decoder(Union[tuple(replies)])  # noqa: UP007
         self._encode = msgspec.msgpack.Encoder(uuid_format="bytes").encode

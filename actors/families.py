@@ -24,7 +24,7 @@ _tables = AggregateLoader((stock.TABLES, transfers.TABLES, writing.TABLES, purch
 FAMILIES: Families = {COMMERCE: Family(COMMERCE, _tables, commerce)}
 
 
-def encode_command(command: Command) -> bytes:
+def encode_command(command: Command[Any]) -> bytes:
     """A commerce command as it travels."""
     return commerce.encode(command)
 

@@ -3,17 +3,22 @@ they are one union, so a name is given only once in a family."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import cache
+from types import UnionType
+from typing import Any, Generic, NamedTuple, Never, TypeVar, get_args
 from uuid import UUID
 
 import msgspec
 
+# What a command is answered, unless it is refused: a type of reply, or a union of some.
+R_co = TypeVar("R_co", bound="Reply", covariant=True)
 
-class Command(msgspec.Struct, frozen=True, tag=True):
-    """Base of what a shard is asked to do."""
+
+class Command(msgspec.Struct, Generic[R_co], frozen=True, tag=True):
+    """Base of what a shard is asked to do; `class Reserve(Command[Hold])` is answered a Hold."""
 
 
-class TurnDown(Command, frozen=True):
+class TurnDown(Command[Never], frozen=True):
     """Whoever prepared a command refuses the request, and `problem` says why, in words of its own:
     unless the command was answered before, or is being decided. Then that is its answer."""
 
@@ -22,6 +27,16 @@ class TurnDown(Command, frozen=True):
 
 class Reply(msgspec.Struct, frozen=True, tag=True):
     """Base of what a shard answers."""
+
+
+@cache
+def replies_of(command: type[Command[Any]]) -> tuple[type[Reply], ...]:
+    """The types of reply that a type of command says it is answered with."""
+    (base,) = command.__orig_bases__  # type: ignore[attr-defined]
+    (said,) = get_args(base)
+    if said is Never:
+        return ()
+    return get_args(said) if isinstance(said, UnionType) else (said,)
 
 
 class Shortage(NamedTuple):

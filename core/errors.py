@@ -7,7 +7,7 @@ Handlers raise these and never build a status by hand; the gateway renders them 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 
 class FieldError(NamedTuple):
@@ -17,13 +17,29 @@ class FieldError(NamedTuple):
     message: str
 
 
-class HoldfastError(Exception):
-    """Base of all errors that a caller is told of."""
+# Every class, by its code and by the refusal that it stands for.
+_BY_CODE: dict[str, type[HoldfastError]] = {}
 
-    status: ClassVar[int] = 500
-    code: ClassVar[str] = "internal_error"
-    title: ClassVar[str] = "Internal error"
-    default_detail: ClassVar[str] = "Something went wrong on our side."
+
+class HoldfastError(Exception):
+    """Base of all errors that a caller is told of.
+
+    A class with a `code` of its own is the one of that code, and stands for what an owner refuses
+    under it. Where an owner has a word of its own, the class says so: `class ReservationNotOpen(
+    Conflict, refusal="not_open")`. Raises TypeError where a code or a refusal has a class already.
+    """
+
+    status: int = 500
+    code: str = "internal_error"
+    title: str = "Internal error"
+    default_detail: str = "Something went wrong on our side."
+
+    def __init_subclass__(cls, *, refusal: str | None = None) -> None:
+        super().__init_subclass__()
+        for code in {str(name) for name in (cls.__dict__.get("code"), refusal) if name}:
+            if code in _BY_CODE:
+                raise TypeError(f"{code!r} of {cls.__name__} is {_BY_CODE[code].__name__}'s")
+            _BY_CODE[code] = cls
 
     def __init__(
         self,
@@ -38,6 +54,11 @@ class HoldfastError(Exception):
         self.extra = extra or {}
         self.retry_after_seconds = retry_after_seconds
         super().__init__(self.detail)
+
+
+def error_class(code: str) -> type[HoldfastError] | None:
+    """The class of a code, or of an owner's refusal, among those that this process has imported."""
+    return _BY_CODE.get(code)
 
 
 class ValidationFailed(HoldfastError):
@@ -133,7 +154,7 @@ class CategoryInUse(Conflict):
     default_detail = "The category holds products or other categories."
 
 
-class ReservationNotOpen(Conflict):
+class ReservationNotOpen(Conflict, refusal="not_open"):
     code, title = "reservation_not_open", "Reservation not open"
     default_detail = "The reservation has been confirmed or released before."
 
@@ -156,6 +177,22 @@ class BundleHasNoStock(Conflict):
 class StockChanged(Conflict):
     code, title = "stock_changed", "Stock has changed"
     default_detail = "The level is not what you expected; `onHand` and `sequence` say what it is."
+
+
+class MovedMeanwhile(Conflict, refusal="moved_meanwhile"):
+    """What was asked about has changed since; told as any conflict."""
+
+
+class CountedTwice(Conflict, refusal="counted_twice"):
+    """A count names a level twice; told as any conflict."""
+
+
+class SameLocation(Conflict, refusal="same_location"):
+    """A transfer that leads nowhere; told as any conflict."""
+
+
+class NotInPurchase(Conflict, refusal="not_in_purchase"):
+    """What came was not ordered; told as any conflict."""
 
 
 class TransferClosed(Conflict):

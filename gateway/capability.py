@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 from fastapi import APIRouter
 
@@ -11,11 +12,15 @@ from gateway.routing import HoldfastRoute
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """`router` holds routes relative to `prefix`: "/reserve" of the prefix "/api/inventory"."""
+    """`router` holds routes relative to `prefix`: "/reserve" of the prefix "/api/inventory".
+    `before` and `refused`: what is done around the decisions of owners, whichever capabilities a
+    process serves (`deployments.kit.desk.Hooks`)."""
 
     name: str
     prefix: str
     router: APIRouter
+    before: Mapping[type, Callable[..., Awaitable[None]]] = field(default_factory=dict)
+    refused: Mapping[str, Callable[..., Awaitable[None]]] = field(default_factory=dict)
 
 
 def joined(*routers: APIRouter) -> APIRouter:

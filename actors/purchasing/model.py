@@ -75,10 +75,25 @@ class Purchase(msgspec.Struct, frozen=True):
     sequence: int = 0
 
 
+# --- replies -------------------------------------------------------------------------------
+
+
+class PurchaseReply(Reply, frozen=True):
+    """An order as it now stands."""
+
+    purchase_id: UUID
+    terms: Terms
+    lines: tuple[PurchaseLine, ...]
+    status: PurchaseStatus
+    created_by: str
+    created_at_ms: int
+    ordered_at_ms: int | None
+
+
 # --- commands ------------------------------------------------------------------------------
 
 
-class PutPurchase(Command, frozen=True):
+class PutPurchase(Command[PurchaseReply], frozen=True):
     """Writes a draft: a new one, or in place of what it said."""
 
     purchase_id: UUID
@@ -87,7 +102,7 @@ class PutPurchase(Command, frozen=True):
     is_new: bool
 
 
-class PlacePurchase(Command, frozen=True):
+class PlacePurchase(Command[PurchaseReply], frozen=True):
     """The draft goes to the supplier: its goods are incoming."""
 
     purchase_id: UUID
@@ -98,7 +113,7 @@ class Delivered(NamedTuple):
     quantity: int
 
 
-class ReceivePurchase(Command, frozen=True):
+class ReceivePurchase(Command[PurchaseReply], frozen=True):
     """Goods came: all lines, or none. More than is outstanding only with `allow_excess`."""
 
     purchase_id: UUID
@@ -106,13 +121,13 @@ class ReceivePurchase(Command, frozen=True):
     allow_excess: bool = False
 
 
-class CancelPurchase(Command, frozen=True):
+class CancelPurchase(Command[PurchaseReply], frozen=True):
     """What has not come will not come."""
 
     purchase_id: UUID
 
 
-class GetPurchase(Command, frozen=True):
+class GetPurchase(Command[PurchaseReply], frozen=True):
     purchase_id: UUID
 
 
@@ -136,21 +151,6 @@ class GoodsReceived(msgspec.Struct, frozen=True):
 
 class RestCancelled(msgspec.Struct, frozen=True):
     pass
-
-
-# --- replies -------------------------------------------------------------------------------
-
-
-class PurchaseReply(Reply, frozen=True):
-    """An order as it now stands."""
-
-    purchase_id: UUID
-    terms: Terms
-    lines: tuple[PurchaseLine, ...]
-    status: PurchaseStatus
-    created_by: str
-    created_at_ms: int
-    ordered_at_ms: int | None
 
 
 # Refusals of purchasing: not_found, purchase_not_draft, purchase_not_open, not_in_purchase,

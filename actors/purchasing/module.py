@@ -88,7 +88,6 @@ PURCHASING_MODULE = Module(
         p.CancelPurchase: Rule(decide.keys, decide.cancel),
         p.GetPurchase: Rule(decide.key_alone, decide.get),
     },
-    replies=(p.PurchaseReply,),
     events=decide.EVENTS,
     records={
         p.Placed: _emitted(PurchaseOrdered),

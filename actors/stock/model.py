@@ -95,10 +95,73 @@ class Reservation(msgspec.Struct, frozen=True):
     sequence: int = 0
 
 
+# --- replies -------------------------------------------------------------------------------
+
+
+class Level(msgspec.Struct, frozen=True, array_like=True):
+    product_id: UUID
+    on_hand: int
+    reserved: int
+    low_stock_threshold: int
+    discontinued: bool = False
+    location_id: UUID | None = None
+    incoming: int = 0
+    backorder_limit: int = 0
+    sequence: int = 0
+
+    @property
+    def available(self) -> int:
+        return self.on_hand - self.reserved
+
+    @property
+    def is_low(self) -> bool:
+        return self.available < self.low_stock_threshold
+
+
+class Levels(Reply, frozen=True):
+    levels: tuple[Level, ...]
+
+
+class Hold(Reply, frozen=True):
+    """A reservation as it now stands, with the levels of its goods."""
+
+    reservation_id: UUID
+    status: Status
+    lines: tuple[Line, ...]
+    expires_at_ms: int
+    created_at_ms: int
+    created_by: str
+    reference: str | None
+    levels: tuple[Level, ...]
+    location_id: UUID | None = None
+
+
+class Freed(Reply, frozen=True):
+    level: Level
+    quantity: int
+    reservation_ids: tuple[UUID, ...]
+
+
+class TermsReply(Reply, frozen=True):
+    """An item's terms as they now stand."""
+
+    product_id: UUID
+    discontinued: bool
+    backorder_limit: int
+
+
+class Repairs(Reply, frozen=True):
+    """The level before (as the owner had it) and after; the same where nothing was wrong."""
+
+    before: Level
+    after: Level
+    repaired: bool
+
+
 # --- commands ------------------------------------------------------------------------------
 
 
-class AddStock(Command, frozen=True):
+class AddStock(Command[Levels], frozen=True):
     """Goods come in; optionally a new threshold."""
 
     product_id: UUID
@@ -123,7 +186,7 @@ class Adjustment(NamedTuple):
     occurred_at_ms: int | None = None
 
 
-class Adjust(Command, frozen=True):
+class Adjust(Command[Levels], frozen=True):
     """Changes levels, all or nothing, lines of one level after one another. Goods that are taken
     must be available, backorder included."""
 
@@ -141,7 +204,7 @@ class CountLine(NamedTuple):
     location_id: UUID | None = None
 
 
-class Count(Command, frozen=True):
+class Count(Command[Levels], frozen=True):
     """Physical counts: a level becomes what was counted plus what moved after that moment, each
     level at most once. A count that is older than one which is already in changes nothing."""
 
@@ -149,7 +212,7 @@ class Count(Command, frozen=True):
     reference: str | None = None
 
 
-class Repair(Command, frozen=True):
+class Repair(Command[Repairs], frozen=True):
     """Brings a level back to its ledger, and what is reserved to the open holds, whatever the
     cause of the difference."""
 
@@ -158,7 +221,7 @@ class Repair(Command, frozen=True):
     location_id: UUID | None = None
 
 
-class Reserve(Command, frozen=True):
+class Reserve(Command[Hold], frozen=True):
     """Holds every line or none. `reservation_id` is new."""
 
     reservation_id: UUID
@@ -168,26 +231,26 @@ class Reserve(Command, frozen=True):
     location_id: UUID | None = None
 
 
-class Confirm(Command, frozen=True):
+class Confirm(Command[Hold], frozen=True):
     """The held goods leave for good."""
 
     reservation_id: UUID
 
 
-class Extend(Command, frozen=True):
+class Extend(Command[Hold], frozen=True):
     """The hold lasts until `ttl_ms` from now."""
 
     reservation_id: UUID
     ttl_ms: int
 
 
-class Release(Command, frozen=True):
+class Release(Command[Hold], frozen=True):
     """The hold ends and its goods are free again."""
 
     reservation_id: UUID
 
 
-class ReleaseOldest(Command, frozen=True):
+class ReleaseOldest(Command[Freed], frozen=True):
     """Frees `quantity` of the caller's own oldest open holds of one item at one location."""
 
     product_id: UUID
@@ -195,13 +258,13 @@ class ReleaseOldest(Command, frozen=True):
     location_id: UUID | None = None
 
 
-class Expire(Command, frozen=True):
+class Expire(Command[Hold], frozen=True):
     """A shard's own: the hold and its grace are over."""
 
     reservation_id: UUID
 
 
-class SetItemTerms(Command, frozen=True):
+class SetItemTerms(Command[TermsReply], frozen=True):
     """What holds at all locations; None leaves it. A discontinued item takes no new holds;
     `backorder_limit` units may be promised beyond what is there, at each location."""
 
@@ -210,7 +273,7 @@ class SetItemTerms(Command, frozen=True):
     backorder_limit: int | None = None
 
 
-class BecomeParents(Command, frozen=True):
+class BecomeParents(Command[Levels], frozen=True):
     """Products that are about to get their first variant: from then on each is a parent. One that
     has anything on hand, reserved or incoming stays what it is; the reply is its levels. What is
     a parent already gets a new sequence all the same, so that no earlier BecomeSimple counts."""
@@ -218,7 +281,7 @@ class BecomeParents(Command, frozen=True):
     product_ids: tuple[UUID, ...]
 
 
-class BecomeSimple(Command, frozen=True):
+class BecomeSimple(Command[Levels], frozen=True):
     """A product without variants, no parent any more. Refused unless the item is still at
     `sequence`."""
 
@@ -226,7 +289,7 @@ class BecomeSimple(Command, frozen=True):
     sequence: int
 
 
-class GetLevels(Command, frozen=True):
+class GetLevels(Command[Levels], frozen=True):
     """Levels of items: at one location, or with `everywhere` at each where there is one (the main
     one at least)."""
 
@@ -235,7 +298,7 @@ class GetLevels(Command, frozen=True):
     everywhere: bool = False
 
 
-class GetReservation(Command, frozen=True):
+class GetReservation(Command[Hold], frozen=True):
     reservation_id: UUID
 
 
@@ -325,69 +388,6 @@ class Extended(msgspec.Struct, frozen=True):
 
 class Reduced(msgspec.Struct, frozen=True):
     lines: tuple[Line, ...]
-
-
-# --- replies -------------------------------------------------------------------------------
-
-
-class Level(msgspec.Struct, frozen=True, array_like=True):
-    product_id: UUID
-    on_hand: int
-    reserved: int
-    low_stock_threshold: int
-    discontinued: bool = False
-    location_id: UUID | None = None
-    incoming: int = 0
-    backorder_limit: int = 0
-    sequence: int = 0
-
-    @property
-    def available(self) -> int:
-        return self.on_hand - self.reserved
-
-    @property
-    def is_low(self) -> bool:
-        return self.available < self.low_stock_threshold
-
-
-class Levels(Reply, frozen=True):
-    levels: tuple[Level, ...]
-
-
-class Hold(Reply, frozen=True):
-    """A reservation as it now stands, with the levels of its goods."""
-
-    reservation_id: UUID
-    status: Status
-    lines: tuple[Line, ...]
-    expires_at_ms: int
-    created_at_ms: int
-    created_by: str
-    reference: str | None
-    levels: tuple[Level, ...]
-    location_id: UUID | None = None
-
-
-class Freed(Reply, frozen=True):
-    level: Level
-    quantity: int
-    reservation_ids: tuple[UUID, ...]
-
-
-class TermsReply(Reply, frozen=True):
-    """An item's terms as they now stand."""
-
-    product_id: UUID
-    discontinued: bool
-    backorder_limit: int
-
-
-class Repairs(Reply, frozen=True):
-    """The level before (as the owner had it) and after; the same where nothing was wrong."""
-
-    before: Level
-    after: Level
-    repaired: bool
 
 
 # Refusals of stock: insufficient_stock, not_found, not_open, reservation_expired, no_open_hold,

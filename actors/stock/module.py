@@ -50,7 +50,6 @@ STOCK_MODULE = Module(
     | parents.COMMANDS
     | reservations.COMMANDS
     | transfers.COMMANDS,
-    replies=(m.Levels, m.Hold, m.Freed, m.TermsReply, m.Repairs, transfers.TransferReply),
     events=EVENTS | transfers.EVENTS,
     states={
         m.STOCK: project.level,

@@ -54,7 +54,15 @@ class Transfer(msgspec.Struct, frozen=True):
     sequence: int = 1
 
 
-class StartTransfer(Command, frozen=True):
+class TransferReply(Reply, frozen=True):
+    """A transfer, and the levels of its goods: at the source, then at the destination."""
+
+    transfer_id: UUID
+    transfer: Transfer
+    levels: tuple[m.Level, ...]
+
+
+class StartTransfer(Command[TransferReply], frozen=True):
     """`transfer_id` is new. The goods arrive at once, or with `ship` when they are received."""
 
     transfer_id: UUID
@@ -65,19 +73,19 @@ class StartTransfer(Command, frozen=True):
     reference: str | None = None
 
 
-class ReceiveTransfer(Command, frozen=True):
+class ReceiveTransfer(Command[TransferReply], frozen=True):
     """The goods have arrived."""
 
     transfer_id: UUID
 
 
-class CancelTransfer(Command, frozen=True):
+class CancelTransfer(Command[TransferReply], frozen=True):
     """The goods are back where they came from."""
 
     transfer_id: UUID
 
 
-class GetTransfer(Command, frozen=True):
+class GetTransfer(Command[TransferReply], frozen=True):
     transfer_id: UUID
 
 
@@ -88,14 +96,6 @@ class Started(msgspec.Struct, frozen=True):
 class Ended(msgspec.Struct, frozen=True):
     status: TransferStatus
     closed_at_ms: int
-
-
-class TransferReply(Reply, frozen=True):
-    """A transfer, and the levels of its goods: at the source, then at the destination."""
-
-    transfer_id: UUID
-    transfer: Transfer
-    levels: tuple[m.Level, ...]
 
 
 def transfer_key(context: Context, transfer_id: UUID) -> Key:

@@ -9,161 +9,6 @@ import msgspec
 from actors.messages import Command, Reply
 from actors.till import model as m
 
-
-class PutRegister(Command, frozen=True):
-    """Makes a register, or changes it. Its location stays while a shift is open."""
-
-    register_id: UUID
-    location_id: UUID
-    name: str
-    discount_limit_percent: int
-    create: bool = False
-
-
-class RemoveRegister(Command, frozen=True):
-    register_id: UUID
-
-
-class OpenShift(Command, frozen=True):
-    register_id: UUID
-    shift_id: UUID
-    opening_float_minor: int
-    currency: str
-
-
-class MoveCash(Command, frozen=True):
-    """Paid in, paid out, or the drawer opened without a sale (amount 0)."""
-
-    register_id: UUID
-    kind: m.CashMove
-    amount_minor: int = 0
-    reason: str | None = None
-
-
-class CloseShift(Command, frozen=True):
-    """Only who opened the shift may close it, or a manager: so none is stuck for good."""
-
-    register_id: UUID
-    counted_minor: int
-    counts: tuple[m.Count, ...] = ()
-    note: str | None = None
-    by_manager: bool = False
-
-
-class NewCard(msgspec.Struct, frozen=True, array_like=True):
-    """A gift card to be made: `card_id` is the digest of its code."""
-
-    card_id: UUID
-    last_four: str
-    expires_at_ms: int | None = None
-
-
-class Tender(msgspec.Struct, frozen=True, array_like=True):
-    """`amount_minor` as it was handed over: cash may be more than is due."""
-
-    method: m.Method
-    amount_minor: int
-    reference: str | None = None
-    card_id: UUID | None = None
-
-
-class Sell(Command, frozen=True):
-    """A priced sale: all of it happens, or nothing. With a `reservation_id` the goods of that
-    hold are taken first. `new_cards` are those that lines with a `card_id` sell. One that was made
-    `offline` has happened: it is recorded once under its `sale_id`, however often it is told, and
-    never refused for want of stock; it has no hold and no gift cards."""
-
-    sale_id: UUID
-    register_id: UUID
-    location_id: UUID
-    currency: str
-    lines: tuple[m.SaleLine, ...]
-    tenders: tuple[Tender, ...]
-    tips_minor: int = 0
-    prices_include_tax: bool = True
-    customer_id: UUID | None = None
-    note: str | None = None
-    reservation_id: UUID | None = None
-    new_cards: tuple[NewCard, ...] = ()
-    by_manager: bool = False
-    offline: m.Offline | None = None
-    # Of one that is paid by card: it is made in this shift, asked for by then, or not at all.
-    shift_id: UUID | None = None
-    until_ms: int | None = None
-
-
-class HoldSale(Command, frozen=True):
-    """Looks whether the sale could be made now, and holds its goods under `reservation_id` while
-    its cards are charged: also where there are none, since the hold decides between sale and
-    refund. A sale that brings a hold of its own keeps that one. `reference` is what the ledger
-    names as the cause."""
-
-    sale: Sell
-    reservation_id: UUID
-    ttl_ms: int
-    reference: str
-
-
-class Back(msgspec.Struct, frozen=True, array_like=True):
-    """Units of a line that come back; `restock` puts them on the shelf again."""
-
-    number: int
-    quantity: int
-    restock: bool = True
-
-
-class Return(Command, frozen=True):
-    """Goods of a sale come back, at any register of the business. `refund_to`: None for the
-    tenders of the sale; cash, store_credit (`new_card`), gift_card (`card_id`). A `void` takes
-    back everything, with the tips, in the shift of the sale."""
-
-    return_id: UUID
-    sale_id: UUID
-    register_id: UUID
-    lines: tuple[Back, ...]
-    refund_to: m.Method | None = None
-    card_id: UUID | None = None
-    new_card: NewCard | None = None
-    reason: str | None = None
-    void: bool = False
-    by_manager: bool = False
-
-
-class ReturnUnreceipted(Command, frozen=True):
-    """Goods come back without a receipt, at today's price, for cash or store credit: a manager's
-    business. `restock` has a place per line."""
-
-    return_id: UUID
-    register_id: UUID
-    location_id: UUID
-    currency: str
-    lines: tuple[m.SaleLine, ...]
-    restock: tuple[bool, ...]
-    refund_to: m.Method
-    new_card: NewCard | None = None
-    reason: str | None = None
-    by_manager: bool = False
-
-
-class DisableCard(Command, frozen=True):
-    card_id: UUID
-
-
-class Abandon(Command, frozen=True):
-    """The sale that a hold was for will not be: from now on it cannot consume the hold. Refused
-    when it has."""
-
-    reservation_id: UUID
-
-
-class GetRegister(Command, frozen=True):
-    register_id: UUID
-
-
-class GetCard(Command, frozen=True):
-    card_id: UUID
-
-
 # --- replies -------------------------------------------------------------------------------
 
 
@@ -217,3 +62,160 @@ class CardState(Reply, frozen=True):
 
 class Abandoned(Reply, frozen=True):
     reservation_id: UUID
+
+
+# --- commands ------------------------------------------------------------------------------
+
+
+class PutRegister(Command[RegisterState], frozen=True):
+    """Makes a register, or changes it. Its location stays while a shift is open."""
+
+    register_id: UUID
+    location_id: UUID
+    name: str
+    discount_limit_percent: int
+    create: bool = False
+
+
+class RemoveRegister(Command[RegisterState], frozen=True):
+    register_id: UUID
+
+
+class OpenShift(Command[RegisterState], frozen=True):
+    register_id: UUID
+    shift_id: UUID
+    opening_float_minor: int
+    currency: str
+
+
+class MoveCash(Command[RegisterState], frozen=True):
+    """Paid in, paid out, or the drawer opened without a sale (amount 0)."""
+
+    register_id: UUID
+    kind: m.CashMove
+    amount_minor: int = 0
+    reason: str | None = None
+
+
+class CloseShift(Command[ShiftResult], frozen=True):
+    """Only who opened the shift may close it, or a manager: so none is stuck for good."""
+
+    register_id: UUID
+    counted_minor: int
+    counts: tuple[m.Count, ...] = ()
+    note: str | None = None
+    by_manager: bool = False
+
+
+class NewCard(msgspec.Struct, frozen=True, array_like=True):
+    """A gift card to be made: `card_id` is the digest of its code."""
+
+    card_id: UUID
+    last_four: str
+    expires_at_ms: int | None = None
+
+
+class Tender(msgspec.Struct, frozen=True, array_like=True):
+    """`amount_minor` as it was handed over: cash may be more than is due."""
+
+    method: m.Method
+    amount_minor: int
+    reference: str | None = None
+    card_id: UUID | None = None
+
+
+class Sell(Command[SaleMade | SaleKnown], frozen=True):
+    """A priced sale: all of it happens, or nothing. With a `reservation_id` the goods of that
+    hold are taken first. `new_cards` are those that lines with a `card_id` sell. One that was made
+    `offline` has happened: it is recorded once under its `sale_id`, however often it is told, and
+    never refused for want of stock; it has no hold and no gift cards."""
+
+    sale_id: UUID
+    register_id: UUID
+    location_id: UUID
+    currency: str
+    lines: tuple[m.SaleLine, ...]
+    tenders: tuple[Tender, ...]
+    tips_minor: int = 0
+    prices_include_tax: bool = True
+    customer_id: UUID | None = None
+    note: str | None = None
+    reservation_id: UUID | None = None
+    new_cards: tuple[NewCard, ...] = ()
+    by_manager: bool = False
+    offline: m.Offline | None = None
+    # Of one that is paid by card: it is made in this shift, asked for by then, or not at all.
+    shift_id: UUID | None = None
+    until_ms: int | None = None
+
+
+class HoldSale(Command[SaleHeld], frozen=True):
+    """Looks whether the sale could be made now, and holds its goods under `reservation_id` while
+    its cards are charged: also where there are none, since the hold decides between sale and
+    refund. A sale that brings a hold of its own keeps that one. `reference` is what the ledger
+    names as the cause."""
+
+    sale: Sell
+    reservation_id: UUID
+    ttl_ms: int
+    reference: str
+
+
+class Back(msgspec.Struct, frozen=True, array_like=True):
+    """Units of a line that come back; `restock` puts them on the shelf again."""
+
+    number: int
+    quantity: int
+    restock: bool = True
+
+
+class Return(Command[ReturnDone], frozen=True):
+    """Goods of a sale come back, at any register of the business. `refund_to`: None for the
+    tenders of the sale; cash, store_credit (`new_card`), gift_card (`card_id`). A `void` takes
+    back everything, with the tips, in the shift of the sale."""
+
+    return_id: UUID
+    sale_id: UUID
+    register_id: UUID
+    lines: tuple[Back, ...]
+    refund_to: m.Method | None = None
+    card_id: UUID | None = None
+    new_card: NewCard | None = None
+    reason: str | None = None
+    void: bool = False
+    by_manager: bool = False
+
+
+class ReturnUnreceipted(Command[ReturnDone], frozen=True):
+    """Goods come back without a receipt, at today's price, for cash or store credit: a manager's
+    business. `restock` has a place per line."""
+
+    return_id: UUID
+    register_id: UUID
+    location_id: UUID
+    currency: str
+    lines: tuple[m.SaleLine, ...]
+    restock: tuple[bool, ...]
+    refund_to: m.Method
+    new_card: NewCard | None = None
+    reason: str | None = None
+    by_manager: bool = False
+
+
+class DisableCard(Command[CardState], frozen=True):
+    card_id: UUID
+
+
+class Abandon(Command[Abandoned], frozen=True):
+    """The sale that a hold was for will not be: from now on it cannot consume the hold. Refused
+    when it has."""
+
+    reservation_id: UUID
+
+
+class GetRegister(Command[RegisterState], frozen=True):
+    register_id: UUID
+
+
+class GetCard(Command[CardState], frozen=True):
+    card_id: UUID

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from core.clock import Clock
 from core.errors import NotFound
+from core.principal import Principal
+from gateway.access import tenant_of
 from store.business import locations
 from store.kit.engine import Database, Scope
 
@@ -54,3 +56,8 @@ class Places:
         if len(self._known) > MAX_REMEMBERED:
             self._known.popitem(last=False)
         return known
+
+
+def location_of(principal: Principal, location_id: UUID | None) -> UUID:
+    """The location that is meant: the main one, whose id is the business's, where none is."""
+    return location_id or tenant_of(principal)

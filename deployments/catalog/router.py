@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Path, Response
 
 from core.principal import MANAGEMENT, Principal, Role
 from core.request import RequestKey
+from deployments.catalog.variants import parents
 from gateway.access import public_read, require
 from gateway.capability import Capability
 from gateway.idempotency import request_key
@@ -16,7 +17,9 @@ from gateway.routing import HoldfastRoute
 from store.kit.commands import Recorded
 
 router = APIRouter(route_class=HoldfastRoute, tags=["catalog"])
-capability = Capability("catalog", "/api/products", router)
+capability = Capability(
+    "catalog", "/api/products", router, refused={"choose_variant": parents.settle}
+)
 
 ProductId = Annotated[UUID, Path(alias="productId")]
 VariantId = Annotated[UUID, Path(alias="variantId")]

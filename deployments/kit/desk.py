@@ -5,51 +5,140 @@ A request may be the repeat of one that was done, and whose answer was lost. By 
 changed, goods may be gone: what a replica looks at to prepare the command says no. So a replica
 refuses nothing by itself that came with a client's key: it tells the owner, under that very key,
 and the owner answers what it answered before, or else remembers the refusal as one of its own.
+
+What is refused is raised, as the error class that stands for the refusal's code (`core.errors`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
-import msgspec
-
 from actors.families import COMMERCE, decode_reply, encode_command
-from actors.messages import TURNED_DOWN, Command, Refused, TurnDown
+from actors.messages import TURNED_DOWN, Command, Refused, Reply, TurnDown, replies_of
+from actors.runtime.bus import CommandBus
 from actors.runtime.wire import Receipt
-from core.errors import FieldError, HoldfastError, TooManyRequests
+from core.errors import HoldfastError, TooManyRequests
 from core.principal import Principal
 from core.request import RequestKey
-from deployments.catalog.variants import parents
-from deployments.kit.resources import Resources
-from gateway.errors import MOST_FIELD_ERRORS
+from deployments.kit import refusals
+from gateway.access import tenant_of
+from gateway.capability import Capability
+
+if TYPE_CHECKING:
+    from deployments.kit.resources import Resources
+
+K = TypeVar("K")
+V = TypeVar("V")
+R = TypeVar("R", bound=Reply)
+R_co = TypeVar("R_co", bound=Reply, covariant=True)
 
 Receipts = tuple[Receipt, ...]
 # Prepares a command. What it raises is the refusal of the request.
-Draft = Callable[[], Awaitable[Command]]
+Draft = Callable[[], Awaitable[Command[R]]]
 
 
-async def decided(
+class Ordered(NamedTuple, Generic[R_co]):
+    """An owner's reply, with receipts of the order in which it decided."""
+
+    reply: R_co
+    receipts: Receipts
+
+
+class Asked(NamedTuple):
+    """What hooks are told of: who asks which owner for what. `key` is None for a read."""
+
+    shared: Resources
+    principal: Principal
+    tenant_id: UUID
+    key: RequestKey | None
+    command: Command[Any]
+
+
+class Hooks(NamedTuple):
+    """What capabilities do around a decision: by type of command before its owner is asked, where
+    what they raise is the refusal; by code after a refusal, before the caller hears of it."""
+
+    before: Mapping[type, Callable[[Asked], Awaitable[None]]]
+    refused: Mapping[str, Callable[[Asked, Refused], Awaitable[None]]]
+
+
+def hooks_of(capabilities: Iterable[Capability]) -> Hooks:
+    """All that the capabilities bring. Raises ValueError where two bring one for the same."""
+    several = tuple(capabilities)
+    return Hooks(
+        _joined([capability.before for capability in several]),
+        _joined([capability.refused for capability in several]),
+    )
+
+
+def _joined(parts: Iterable[Mapping[K, V]]) -> dict[K, V]:
+    whole: dict[K, V] = {}
+    for part in parts:
+        if both := whole.keys() & part.keys():
+            raise ValueError(f"two capabilities have a hook for {both}")
+        whole |= part
+    return whole
+
+
+async def send(
     shared: Resources,
     principal: Principal,
     key: RequestKey,
-    tenant_id: UUID,
-    wanted: Command | Draft,
-) -> tuple[Any, Receipts]:
-    """The owner's reply, perhaps a `Refused`, with receipts of order. Everything that may have
-    changed since an earlier try belongs into the draft. Raises what the draft raised, then or now,
-    and what the bus raises."""
+    wanted: Command[R] | Draft[R],
+    tenant_id: UUID | None = None,
+) -> Ordered[R]:
+    """Has the owner decide, in the caller's own business or in the one that is named. Everything
+    that may have changed since an earlier try belongs into the draft. Raises what stands for a
+    refusal, what the draft raised, then or now, and what the bus raises."""
+    tenant_id = tenant_id or tenant_of(principal)
     command = await _prepared(key, wanted) if callable(wanted) else wanted
-    answer = await shared.bus.send(COMMERCE, tenant_id, principal.id, encode_command(command), key)
-    reply = decode_reply(answer.reply)
-    if isinstance(reply, Refused) and reply.code == TURNED_DOWN:
-        raise _as_error(str(reply.facts["problem"]))
-    await parents.settle(shared.db, shared.bus, principal, key, tenant_id, reply)
-    return reply, answer.receipts
+    return await _answered(Asked(shared, principal, tenant_id, key, command), command)
 
 
-async def _prepared(key: RequestKey, draft: Draft) -> Command:
+async def ask(
+    shared: Resources, principal: Principal, wanted: Command[R], tenant_id: UUID | None = None
+) -> R:
+    """What the owner has committed, as of now. Raises as `send` does."""
+    tenant_id = tenant_id or tenant_of(principal)
+    asked = Asked(shared, principal, tenant_id, None, wanted)
+    return (await _answered(asked, wanted)).reply
+
+
+async def decide(
+    bus: CommandBus, principal: str, tenant_id: UUID, key: RequestKey | None, command: Command[R]
+) -> Ordered[R | Refused]:
+    """Has the owner decide, for who looks at refusals himself; without a key it is a read. Raises
+    what the bus raises, and TypeError for a reply that the command does not know."""
+    body = encode_command(command)
+    if key is None:
+        decided = await bus.read(COMMERCE, tenant_id, principal, body)
+    else:
+        decided = await bus.send(COMMERCE, tenant_id, principal, body, key)
+    reply = decode_reply(decided.reply)
+    kind, asked = type(reply), type(command)
+    if kind is not Refused and kind not in replies_of(asked) and asked is not TurnDown:
+        raise TypeError(f"{asked.__name__} was answered {kind.__name__}")
+    return Ordered(reply, decided.receipts)
+
+
+async def _answered(asked: Asked, command: Command[R]) -> Ordered[R]:
+    shared, principal, tenant_id, key, _ = asked
+    before = shared.hooks.before.get(type(command))
+    if before is not None:
+        await before(asked)
+    reply, receipts = await decide(shared.bus, principal.id, tenant_id, key, command)
+    if type(reply) is not Refused:
+        return Ordered(reply, receipts)  # type: ignore[arg-type]
+    if reply.code == TURNED_DOWN:
+        raise refusals.told_before(str(reply.facts["problem"]))
+    if reply.code in shared.hooks.refused:
+        await shared.hooks.refused[reply.code](asked, reply)
+    raise refusals.error_of(reply)
+
+
+async def _prepared(key: RequestKey, draft: Draft[R]) -> Command[R]:
     try:
         return await draft()
     except HoldfastError as error:
@@ -57,30 +146,4 @@ async def _prepared(key: RequestKey, draft: Draft) -> Command:
         # and neither does that there were too many.
         if not key.client_supplied or error.status >= 500 or isinstance(error, TooManyRequests):
             raise
-        return TurnDown(_as_text(error))
-
-
-class _Told(msgspec.Struct):
-    """An error as it travels."""
-
-    status: int
-    code: str
-    title: str
-    detail: str
-    errors: list[FieldError]
-    extra: dict[str, Any]
-
-
-def _as_text(error: HoldfastError) -> str:
-    errors = list(error.errors[:MOST_FIELD_ERRORS])
-    told = _Told(error.status, error.code, error.title, error.detail, errors, error.extra)
-    return msgspec.json.encode(told).decode()
-
-
-def _as_error(text: str) -> HoldfastError:
-    """The error as it was first told, perhaps by another replica."""
-    told = msgspec.json.decode(text, type=_Told)
-    names = {"status": told.status, "code": told.code, "title": told.title}
-    kind = type("ToldBefore", (HoldfastError,), names)
-    error: HoldfastError = kind(told.detail, errors=told.errors, extra=told.extra)
-    return error
+        return TurnDown(refusals.as_text(error))

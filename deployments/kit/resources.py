@@ -21,6 +21,7 @@ from core.garbage import Tidying
 from core.settings import Settings
 from deployments.business.places import Places
 from deployments.inventory.owners import ProductOwners
+from deployments.kit.desk import Hooks
 from deployments.meta import Degraded
 from deployments.pos.card_payments.provider import Sandbox
 from deployments.pos.card_payments.service import CardSales, CardWorker
@@ -41,7 +42,8 @@ Check = Callable[[], Awaitable[None]]
 class Resources:
     """`bus` reaches the shard hosts, `db` reads and writes under row-level security; `watch` is
     for what the replica itself needs to know, which must not wait behind requests. `checks` are
-    what `/ready` asks, by name: each raises when its part is not well."""
+    what `/ready` asks, by name: each raises when its part is not well. `hooks` are what
+    capabilities do around the decisions of owners."""
 
     db: Database
     watch: Database
@@ -53,6 +55,7 @@ class Resources:
     places: Places
     cards: CardSales
     price_book: PriceBook
+    hooks: Hooks
     checks: dict[str, Check] = field(default_factory=dict)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -75,7 +78,9 @@ class Resources:
         await self.watch.close()
 
 
-def make_resources(settings: Settings, transport: Transport, process: str) -> Resources:
+def make_resources(
+    settings: Settings, transport: Transport, process: str, hooks: Hooks
+) -> Resources:
     """The resources of one replica. `process` names it among all, for metrics."""
     clock = SystemClock()
     db = Database(settings.app_database_url)
@@ -96,6 +101,7 @@ def make_resources(settings: Settings, transport: Transport, process: str) -> Re
         places=Places(db, clock),
         cards=cards,
         price_book=PriceBook(db),
+        hooks=hooks,
         checks={
             "postgres": partial(_postgres_is_well, watch),
             "redis": redis.ping,

@@ -1,19 +1,8 @@
-"""What the till refuses, by the code that its aggregates give."""
+"""What the till refuses."""
 
 from __future__ import annotations
 
-from core.errors import (
-    ChooseVariant,
-    Conflict,
-    Forbidden,
-    HoldfastError,
-    InsufficientStock,
-    NotFound,
-    ProductDiscontinued,
-    ReservationExpired,
-    ReservationNotOpen,
-    StockLimitReached,
-)
+from core.errors import Conflict, Forbidden, HoldfastError
 
 
 class NoShift(Conflict):
@@ -184,43 +173,3 @@ class CardPaymentCompleted(Conflict):
 class RefundNotDead(Conflict):
     code, title = "refund_not_dead", "Not given up"
     default_detail = "The provider has made the refund, or is still being asked for it."
-
-
-_ALL: tuple[type[HoldfastError], ...] = (
-    NoShift,
-    ShiftIsOpen,
-    NotYourShift,
-    ManagerNeeded,
-    DiscountTooHigh,
-    DrawerShort,
-    AmountLimit,
-    WrongLocation,
-    CurrencyMismatch,
-    PaymentShort,
-    ChangeNotCash,
-    ClientSaleIdReused,
-    ReservationNotFound,
-    ReservationDiffers,
-    GiftCardNotFound,
-    GiftCardDisabled,
-    GiftCardExpired,
-    GiftCardShort,
-    GiftCardExists,
-    GiftCardByGiftCard,
-    GiftCardUsed,
-    LineNotFound,
-    MoreThanSold,
-    MoreThanPaid,
-    AlreadyReturned,
-    VoidTooLate,
-    SaleTooLate,
-    InsufficientStock,
-    StockLimitReached,
-    ReservationExpired,
-    ProductDiscontinued,
-    ChooseVariant,
-    NotFound,
-)
-REFUSALS: dict[str, type[HoldfastError]] = {kind.code: kind for kind in _ALL} | {
-    "not_open": ReservationNotOpen
-}

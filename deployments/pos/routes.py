@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deployments.pos.card_payments import routes as card_routes
+from deployments.pos.gift_cards import guesses
 from deployments.pos.gift_cards import routes as gift_card_routes
 from deployments.pos.offline import routes as offline_routes
 from deployments.pos.parked import routes as parked_routes
@@ -25,4 +26,4 @@ __all__ = [
     "sale_routes",
 ]
 
-capability = Capability("pos", "/api/pos", router)
+capability = Capability("pos", "/api/pos", router, before=guesses.BEFORE, refused=guesses.REFUSED)

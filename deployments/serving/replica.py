@@ -19,6 +19,7 @@ from core.settings import get_settings
 from core.telemetry import configure_logging
 from deployments.capabilities import CAPABILITIES
 from deployments.inventory.stock import lean as lean_inventory
+from deployments.kit.desk import hooks_of
 from deployments.kit.resources import make_resources
 from deployments.pos.sales import lean as lean_pos
 from deployments.serving.serve_replica import (
@@ -55,7 +56,7 @@ def make_app(only: str | None) -> FastAPI:
     configure_logging(settings.log_level)
     mounted = next((one for one in CAPABILITIES if one.name == only), None)
     process = f"replica-{mounted.name if mounted else 'api'}-{os.getpid()}"
-    resources = make_resources(settings, RayTransport(settings), process)
+    resources = make_resources(settings, RayTransport(settings), process, hooks_of(CAPABILITIES))
     prefix = mounted.prefix if mounted else ""
     handlers = lean_inventory.lean_handlers(resources) | lean_pos.lean_handlers(resources)
     lean = {route: one for route, one in handlers.items() if route[1].startswith(prefix)}

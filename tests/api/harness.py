@@ -17,7 +17,9 @@ from core.settings import Settings
 from deployments import meta
 from deployments.auth.routes import capability as auth
 from deployments.business.places import Places
+from deployments.capabilities import CAPABILITIES
 from deployments.inventory.owners import ProductOwners
+from deployments.kit.desk import hooks_of
 from deployments.pos.card_payments.provider import Sandbox
 from deployments.pos.card_payments.service import CardSales
 from deployments.pos.sales.price_book import PriceBook
@@ -84,6 +86,7 @@ class InProcess:
         self.places = Places(self.db, self.clock)
         self.price_book = PriceBook(self.db)
         self.bus = LazyBus(self.settings)
+        self.hooks = hooks_of(CAPABILITIES)
         self.cards = CardSales(self.db, self.bus, Sandbox(self.db), self.clock)  # type: ignore[arg-type]
         self.edge = Edge(
             self.settings,

@@ -1,4 +1,5 @@
-"""Every refusal that a rule may give has an error that stands for it."""
+"""Every refusal that a rule may give has an error that stands for it, and no error stands for what
+nobody says."""
 
 from __future__ import annotations
 
@@ -9,52 +10,148 @@ from pathlib import Path
 import pytest
 
 import actors
-from actors.messages import TURNED_DOWN
-from deployments.inventory.stock import service
-from deployments.pos import errors
+import deployments.capabilities
+from actors.messages import TURNED_DOWN, Refused, Shortage
+from core import errors
+from core.errors import Conflict, FieldError, HoldfastError, NotFound, ValidationFailed
+from core.ids import uuid7
+from deployments.kit import refusals
+from deployments.kit.desk import hooks_of
+from deployments.pos.errors import CardsOff, DrawerShort
+from gateway.capability import Capability
 
-FOLDER = Path(actors.__file__).parent
-# What no replica asks for: a host's own timers, and what is told of by its sender.
+ROOT = Path(actors.__file__).parents[1]
+SOURCES = ("core", "store", "actors", "gateway", "deployments", "cli")
+# What no replica hears: a shard refuses it to its own timer.
 UNHEARD = {"not_due"}
-# Refusals of the stock's own commands, which the till never sends.
-OF_STOCK = {
-    "no_open_hold",
-    "stock_changed",
-    "transfer_closed",
-    "moved_meanwhile",
-    "counted_twice",
-    "same_location",
-}
+# What carries another error: the desk makes that one of it.
+CARRIES = {TURNED_DOWN}
 
 
-def given(part: str) -> Iterator[tuple[str, str]]:
-    """Each code that a rule in a folder gives, and where."""
-    for path in sorted((FOLDER / part).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if not isinstance(node, ast.Call) or not node.args:
-                continue
-            name = getattr(node.func, "id", None)
-            code = node.args[0]
-            if name in ("refuse", "Refused"):
-                for one in ast.walk(code):
-                    if isinstance(one, ast.Constant) and isinstance(one.value, str):
-                        yield one.value, f"{path.name}:{node.lineno}"
+def parsed(*folders: str) -> Iterator[tuple[Path, ast.Module]]:
+    assert deployments.capabilities.CAPABILITIES, "imported, so that every class is known"
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            yield path, ast.parse(path.read_text())
+
+
+def texts(node: ast.AST) -> Iterator[str]:
+    for part in ast.walk(node):
+        if isinstance(part, ast.Constant) and isinstance(part.value, str):
+            yield part.value
+
+
+def given() -> dict[str, str]:
+    """Each code that a rule gives, and where: what it hands to `refuse`, and what a function that
+    finds a reason returns."""
+    found: dict[str, str] = {}
+    for path, tree in parsed("actors"):
+        for node in ast.walk(tree):
+            where = f"{path.name}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.Call) and node.args:
+                if getattr(node.func, "id", None) in ("refuse", "Refused"):
+                    found |= dict.fromkeys(texts(node.args[0]), where)
+            elif isinstance(node, ast.FunctionDef) and node.name == "why_not":
+                for part in ast.walk(node):
+                    if isinstance(part, ast.Return) and part.value is not None:
+                        found |= dict.fromkeys(texts(part.value), where)
+    return found
+
+
+def said() -> set[str]:
+    """The names of classes that are used for more than to document a route."""
+    found: set[str] = set()
+
+    def look(node: ast.AST) -> None:
+        if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "responses":
+            return
+        if isinstance(node, ast.Name | ast.Attribute):
+            found.add(node.id if isinstance(node, ast.Name) else node.attr)
+        for part in ast.iter_child_nodes(node):
+            look(part)
+
+    for _, tree in parsed(*SOURCES):
+        look(tree)
+    return found
+
+
+def test_each_code_has_its_error() -> None:
+    codes = given()
+    assert {"gift_card_expired", "insufficient_stock", "moved_meanwhile"} <= codes.keys()
+    assert {code for code in codes if errors.error_class(code) is None} == UNHEARD
+    assert all(errors.error_class(code) is None for code in CARRIES)
+
+
+def test_no_error_is_for_what_nobody_says() -> None:
+    codes, names = given(), said()
+    stand_for: dict[type[HoldfastError], set[str]] = {}
+    for code, kind in errors._BY_CODE.items():
+        if kind.__module__.startswith(SOURCES):
+            stand_for.setdefault(kind, set()).add(code)
+    silent = {
+        kind.__name__
+        for kind, own in stand_for.items()
+        if own.isdisjoint(codes) and kind.__name__ not in names
+    }
+    assert silent == set()
+
+
+def test_two_errors_of_one_code_are_none() -> None:
+    with pytest.raises(TypeError, match="in_use"):
+        type("Other", (Conflict,), {"code": "in_use"})
+    with pytest.raises(TypeError, match="not_open"):
+
+        class Other(Conflict, refusal="not_open"):
+            pass
+
+
+def test_a_refusal_is_told_as_the_api_names_things() -> None:
+    item = uuid7()
+    refused = Refused(
+        "drawer_short", (Shortage(item, 3, 2),), {"expectedMinor": 1250, "currency": "EUR"}
+    )
+    error = refusals.error_of(refused)
+    assert type(error) is DrawerShort
+    assert error.extra == {
+        "expected": 12.5,
+        "currency": "EUR",
+        "shortages": [{"productId": str(item), "requested": 3, "available": 2}],
+    }
+    assert refusals.error_of(Refused("line_not_found", facts={"line": 0})).extra == {"line": 1}
+    # It names the index in the body.
+    assert refusals.error_of(Refused("stock_changed", facts={"line": 0})).extra == {"line": 0}
+    moved = refusals.error_of(Refused("moved_meanwhile"))
+    assert isinstance(moved, Conflict)
+    assert (moved.status, moved.code) == (409, "conflict")
 
 
 @pytest.mark.parametrize(
-    ("part", "known", "but"),
+    "error",
     [
-        ("stock", service.REFUSALS, UNHEARD),
-        ("purchasing", service.REFUSALS, set()),
-        ("till", errors.REFUSALS, set()),
-        # A sale and a return move stock by the rules of stock.
-        ("stock", errors.REFUSALS, UNHEARD | OF_STOCK),
+        NotFound("There is no such thing."),
+        ValidationFailed([FieldError("lines[0].quantity", "must be more")]),
+        CardsOff(extra={"why": 1}),
     ],
 )
-def test_each_code_has_its_error(part: str, known: dict[str, object], but: set[str]) -> None:
-    codes = dict(given(part))
-    assert codes
-    assert {code: where for code, where in codes.items() if code not in known} == {
-        code: codes[code] for code in but if code in codes
-    }
-    assert TURNED_DOWN not in known, "which the desk turns into the error itself"
+def test_what_was_turned_down_is_told_again(error: HoldfastError) -> None:
+    again = refusals.told_before(refusals.as_text(error))
+    assert type(again) is type(error)
+    for name in ("status", "code", "title", "detail", "errors", "extra"):
+        assert getattr(again, name) == getattr(error, name)
+
+
+def test_what_another_build_turned_down_is_told_again() -> None:
+    error = NotFound("Long ago.")
+    error.code, error.title, error.status = "gone_by_now", "Gone", 410
+    again = refusals.told_before(refusals.as_text(error))
+    assert type(again) is HoldfastError
+    assert (again.status, again.code, again.title) == (410, "gone_by_now", "Gone")
+
+
+def test_two_capabilities_have_no_hook_for_the_same() -> None:
+    async def hook() -> None: ...
+
+    one = Capability("one", "/one", None, refused={"not_found": hook})  # type: ignore[arg-type]
+    assert hooks_of([one]).refused == {"not_found": hook}
+    with pytest.raises(ValueError, match="not_found"):
+        hooks_of([one, one])

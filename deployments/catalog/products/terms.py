@@ -8,10 +8,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from actors.stock.model import SetItemTerms, TermsReply
+from actors.stock.model import SetItemTerms
 from core.principal import Principal
 from core.request import RequestKey
-from deployments.inventory.stock import service
+from deployments.kit import desk
 from deployments.kit.resources import Resources
 from store.catalog import products
 from store.kit.engine import Scope
@@ -65,6 +65,6 @@ async def _send(
     async def tell(item_id: UUID, wanted: SetItemTerms) -> None:
         async with turns:
             step = key.step(f"terms {item_id}")
-            await service.command(shared, principal, step, wanted, TermsReply, tenant_id)
+            await desk.send(shared, principal, step, wanted, tenant_id)
 
     await asyncio.gather(*(tell(item_id, command) for item_id, command in commands.items()))

@@ -14,10 +14,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
-from actors.families import COMMERCE, decode_reply, encode_command
 from actors.messages import Refused
 from actors.runtime.bus import CommandBus
 from actors.stock.model import BecomeParents, BecomeSimple, Level
@@ -25,6 +24,8 @@ from core.errors import Conflict, Unavailable
 from core.ids import uuid7
 from core.principal import Principal
 from core.request import RequestKey
+from deployments.kit import desk, refusals
+from deployments.kit.desk import Asked
 from store.catalog import bundles, first_variants
 from store.catalog import products as catalog
 from store.inventory import reading
@@ -113,10 +114,12 @@ async def become_parents(
     """Makes parents of products that are about to get their first variant. Those that stay what
     they are, with the levels that forbid it."""
     # Decided anew at each repeat: an answer from before says nothing of the stock that is there.
-    body = encode_command(BecomeParents(tuple(product_ids)))
-    decided = await bus.send(COMMERCE, tenant_id, principal.id, body, key.anew())
+    wanted = BecomeParents(tuple(product_ids))
+    reply, _ = await desk.decide(bus, principal.id, tenant_id, key.anew(), wanted)
+    if isinstance(reply, Refused):
+        raise refusals.error_of(reply)
     found: dict[UUID, list[Level]] = defaultdict(list)
-    for level in decode_reply(decided.reply).levels:
+    for level in reply.levels:
         found[level.product_id].append(level)
     return found
 
@@ -162,19 +165,16 @@ async def free_if_simple(
             return
         if await first_variants.is_marked(tx, product_id):
             return
-    body = encode_command(BecomeSimple(product_id, sequence))
-    await bus.send(COMMERCE, tenant_id, principal.id, body, key.anew())
+    wanted = BecomeSimple(product_id, sequence)
+    await desk.decide(bus, principal.id, tenant_id, key.anew(), wanted)
 
 
-async def settle(
-    db: Database,
-    bus: CommandBus,
-    principal: Principal,
-    key: RequestKey,
-    tenant_id: UUID,
-    reply: Any,
-) -> None:
+async def settle(asked: Asked, refused: Refused) -> None:
     """After a refusal because of variants: if there are none, the next request is not refused."""
-    if isinstance(reply, Refused) and reply.code == "choose_variant":
-        item_id = UUID(str(reply.facts["productId"]))
-        await free_if_simple(db, bus, principal, key, tenant_id, item_id)
+    if asked.key is None:
+        return
+    item_id = UUID(str(refused.facts["productId"]))
+    shared = asked.shared
+    await free_if_simple(
+        shared.db, shared.bus, asked.principal, asked.key, asked.tenant_id, item_id
+    )

@@ -25,8 +25,9 @@ from deployments.inventory.purchasing.schemas import (
     SupplierChanges,
     SupplierView,
 )
-from deployments.inventory.stock.service import ask, command, tenant_of
-from deployments.kit.desk import Draft, Receipts
+from deployments.inventory.stock.service import tenant_of
+from deployments.kit import desk
+from deployments.kit.desk import Draft, Ordered
 from deployments.kit.resources import Resources
 from gateway.schemas import CamelModel, Envelope, Message
 from store.business.profile import business_currency
@@ -154,7 +155,7 @@ class Purchasing:
 
     async def draft(
         self, key: RequestKey, body: PurchaseBody, purchase_id: UUID | None = None
-    ) -> tuple[p.PurchaseReply, Receipts]:
+    ) -> Ordered[p.PurchaseReply]:
         """A new draft, or another text for one. Raises NotFound, ValidationFailed on what is
         wrong about a line, PurchaseNotDraft."""
 
@@ -178,7 +179,7 @@ class Purchasing:
 
     async def receive(
         self, key: RequestKey, purchase_id: UUID, body: ReceiptBody
-    ) -> tuple[p.PurchaseReply, Receipts]:
+    ) -> Ordered[p.PurchaseReply]:
         """Raises NotFound, PurchaseNotOpen, MoreThanOrdered, StockLimitReached, Conflict for an
         item that is not in the order."""
 
@@ -198,14 +199,13 @@ class Purchasing:
 
     async def order(self, purchase_id: UUID) -> p.PurchaseReply:
         """From its owner. Raises NotFound."""
-        wanted = p.GetPurchase(purchase_id)
-        return await ask(self._shared, self._principal, self._tenant, wanted, p.PurchaseReply)
+        return await desk.ask(self._shared, self._principal, p.GetPurchase(purchase_id))
 
     async def decided(
-        self, key: RequestKey, wanted: Command | Draft
-    ) -> tuple[p.PurchaseReply, Receipts]:
+        self, key: RequestKey, wanted: Command[p.PurchaseReply] | Draft[p.PurchaseReply]
+    ) -> Ordered[p.PurchaseReply]:
         """Has the owner decide. Raises the error that stands for a refusal."""
-        return await command(self._shared, self._principal, key, wanted, p.PurchaseReply)
+        return await desk.send(self._shared, self._principal, key, wanted)
 
     async def _note(
         self, tx: Transaction, action: str, before: Supplier | None, after: Supplier

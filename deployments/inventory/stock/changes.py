@@ -24,6 +24,7 @@ from core.principal import MANAGEMENT, Principal, Role
 from core.request import RequestKey
 from deployments.inventory.stock import schemas as s
 from deployments.inventory.stock import service
+from deployments.kit import desk
 from deployments.kit.receipts import RECEIPT, set_receipt
 from deployments.kit.resources import Resources, Shared
 from gateway.access import require
@@ -120,7 +121,7 @@ async def _change(
         )
         return m.Adjust(wanted, body.reason.value, body.reference)
 
-    reply, receipts = await service.command(shared, principal, key, draft, m.Levels)
+    reply, receipts = await desk.send(shared, principal, key, draft)
     set_receipt(response, receipts)
     return Envelope(data=[service.place_level(tenant_id, level) for level in reply.levels])
 
@@ -155,7 +156,7 @@ async def count(
         )
         return m.Count(tuple(lines), body.reference)
 
-    reply, receipts = await service.command(shared, principal, key, draft, m.Levels)
+    reply, receipts = await desk.send(shared, principal, key, draft)
     set_receipt(response, receipts)
     return Envelope(data=[service.place_level(tenant_id, level) for level in reply.levels])
 
@@ -177,7 +178,7 @@ async def repair(
         # The location may be deleted by now; its level must be right all the same.
         return m.Repair(body.product_id, body.reason, body.location_id)
 
-    reply, receipts = await service.command(shared, principal, key, draft, m.Repairs, tenant_id)
+    reply, receipts = await desk.send(shared, principal, key, draft, tenant_id)
     set_receipt(response, receipts)
     return Envelope(
         data=s.RepairOut(

@@ -18,6 +18,7 @@ from core.ids import uuid7
 from core.principal import STAFF
 from deployments.inventory.stock import service
 from deployments.inventory.stock.schemas import DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS
+from deployments.kit import desk
 from deployments.kit.receipts import receipt_header
 from deployments.kit.resources import Resources
 from gateway.access import require
@@ -88,7 +89,7 @@ def lean_handlers(shared: Resources) -> dict[tuple[str, str], LeanHandler]:
             return m.Reserve(uuid7(), lines, body.ttl_seconds * 1000, body.reference)
 
         try:
-            hold, receipts = await service.command(shared, principal, key, draft, m.Hold)
+            hold, receipts = await desk.send(shared, principal, key, draft)
         except _Bundle:
             return None
         headers = (

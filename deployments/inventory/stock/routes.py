@@ -26,6 +26,7 @@ from deployments.inventory.purchasing import routes as purchasing_routes
 from deployments.inventory.stock import changes, service
 from deployments.inventory.stock import schemas as s
 from deployments.inventory.transfers import routes as transfers
+from deployments.kit import desk
 from deployments.kit.receipts import RECEIPT, set_receipt
 from deployments.kit.resources import Shared
 from gateway.access import public_read, require
@@ -84,7 +85,7 @@ async def add(
             body.location_id,
         )
 
-    reply, receipts = await service.command(shared, principal, key, draft, m.Levels)
+    reply, receipts = await desk.send(shared, principal, key, draft)
     set_receipt(response, receipts)
     return Envelope(data=service.place_level(service.tenant_of(principal), reply.levels[0]))
 
@@ -114,7 +115,7 @@ async def release_oldest(
         await service.check(shared, principal, [body.product_id], [body.location_id])
         return m.ReleaseOldest(body.product_id, body.quantity, body.location_id)
 
-    freed, receipts = await service.command(shared, principal, key, draft, m.Freed)
+    freed, receipts = await desk.send(shared, principal, key, draft)
     set_receipt(response, receipts)
     return Envelope(
         data=s.ReleasedOut(
@@ -222,7 +223,7 @@ async def terms(
         await service.check(shared, principal, [product_id])
         return m.SetItemTerms(product_id, backorder_limit=body.backorder_limit)
 
-    reply, receipts = await service.command(shared, principal, key, draft, m.TermsReply)
+    reply, receipts = await desk.send(shared, principal, key, draft)
     set_receipt(response, receipts)
     return Envelope(data=s.TermsOut(product_id=product_id, backorder_limit=reply.backorder_limit))
 
@@ -254,10 +255,10 @@ async def _act(
     shared: Shared,
     principal: Principal,
     key: RequestKey,
-    wanted: Command,
+    wanted: Command[m.Hold],
     response: Response,
 ) -> Envelope[s.ReservationOut]:
-    hold, receipts = await service.command(shared, principal, key, wanted, m.Hold)
+    hold, receipts = await desk.send(shared, principal, key, wanted)
     set_receipt(response, receipts)
     return Envelope(data=service.reservation_out(service.tenant_of(principal), hold))
 

@@ -4,94 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
-from actors.families import COMMERCE, decode_reply, encode_command
-from actors.messages import Command, Refused, Reply, Shortage
 from actors.stock import model as m
 from core import moments
-from core.errors import (
-    BundleHasNoStock,
-    ChooseVariant,
-    Conflict,
-    FieldError,
-    HoldfastError,
-    InsufficientStock,
-    MoreThanOrdered,
-    NoOpenHold,
-    NotFound,
-    ProductDiscontinued,
-    PurchaseNotDraft,
-    PurchaseNotOpen,
-    ReservationExpired,
-    ReservationNotOpen,
-    StockChanged,
-    StockLimitReached,
-    TransferClosed,
-    ValidationFailed,
-)
-from core.ids import text_of, uuid7
+from core.errors import BundleHasNoStock, FieldError, NotFound, ValidationFailed
+from core.ids import uuid7
 from core.principal import Principal
 from core.request import RequestKey
 from deployments.catalog.products.bundles import available, expanded
 from deployments.inventory.stock import schemas as s
 from deployments.kit import desk
-from deployments.kit.desk import Draft, Receipts
+from deployments.kit.desk import Ordered
 from deployments.kit.resources import Resources
 from store.catalog import bundles as catalog_bundles
 from store.catalog.bundles import Component
 from store.kit.engine import Scope
 
-R = TypeVar("R", bound=Reply)
-
 DAY_MS = 86_400_000
 # Between a caller's clock and ours.
 MAX_CLOCK_SKEW_MS = 60_000
-
-REFUSALS: dict[str, type[HoldfastError]] = {
-    "insufficient_stock": InsufficientStock,
-    "not_found": NotFound,
-    "not_open": ReservationNotOpen,
-    "reservation_expired": ReservationExpired,
-    "no_open_hold": NoOpenHold,
-    "stock_limit": StockLimitReached,
-    "product_discontinued": ProductDiscontinued,
-    "stock_changed": StockChanged,
-    "transfer_closed": TransferClosed,
-    "moved_meanwhile": Conflict,
-    # Looked at before they are sent, too.
-    "counted_twice": Conflict,
-    "same_location": Conflict,
-    "choose_variant": ChooseVariant,
-    "not_in_purchase": Conflict,
-    "more_than_ordered": MoreThanOrdered,
-    "purchase_not_draft": PurchaseNotDraft,
-    "purchase_not_open": PurchaseNotOpen,
-}
-
-
-async def command(
-    shared: Resources,
-    principal: Principal,
-    key: RequestKey,
-    wanted: Command | Draft,
-    expected: type[R],
-    tenant_id: UUID | None = None,
-) -> tuple[R, Receipts]:
-    """Has the owner decide, in the caller's own business or in the one that is named. Raises the
-    error that stands for a refusal, or what `desk.decided` raises."""
-    tenant_id = tenant_id or tenant_of(principal)
-    reply, receipts = await desk.decided(shared, principal, key, tenant_id, wanted)
-    return _expect(reply, expected), receipts
-
-
-async def ask(
-    shared: Resources, principal: Principal, tenant_id: UUID, wanted: Command, expected: type[R]
-) -> R:
-    """What the owner has committed, as of now. Raises as `command` does."""
-    decided = await shared.bus.read(COMMERCE, tenant_id, principal.id, encode_command(wanted))
-    return _expect(decode_reply(decided.reply), expected)
 
 
 async def check(
@@ -112,7 +45,7 @@ async def check(
 
 async def reserve(
     shared: Resources, principal: Principal, key: RequestKey, body: s.ReserveBody
-) -> tuple[m.Hold, Receipts]:
+) -> Ordered[m.Hold]:
     """Holds all lines or none; of a bundle, its parts."""
     tenant_id = tenant_of(principal)
 
@@ -126,7 +59,7 @@ async def reserve(
         ttl_ms = body.ttl_seconds * 1000
         return m.Reserve(uuid7(), lines, ttl_ms, body.reference, body.location_id)
 
-    return await command(shared, principal, key, draft, m.Hold)
+    return await desk.send(shared, principal, key, draft)
 
 
 def _wanted_lines(body: s.ReserveBody) -> tuple[m.Line, ...]:
@@ -151,7 +84,7 @@ async def level(
     else:
         parts, items = (), [product_id]
     wanted = m.GetLevels(tuple(items), location_id, everywhere=location_id is None)
-    found = (await ask(shared, principal, tenant_id, wanted, m.Levels)).levels
+    found = (await desk.ask(shared, principal, wanted, tenant_id)).levels
     if found[0].discontinued and principal.tenant_id != tenant_id:
         raise NotFound("There is no such product.")
     if parts:
@@ -161,8 +94,7 @@ async def level(
 
 async def reservation(shared: Resources, principal: Principal, reservation_id: UUID) -> m.Hold:
     """A reservation of the caller's business, from its owner. Raises NotFound."""
-    wanted = m.GetReservation(reservation_id)
-    return await ask(shared, principal, tenant_of(principal), wanted, m.Hold)
+    return await desk.ask(shared, principal, m.GetReservation(reservation_id))
 
 
 def occurred_ms(key: RequestKey, given: datetime | None, field: str) -> int | None:
@@ -253,23 +185,3 @@ def reservation_out(tenant_id: UUID, hold: m.Hold) -> s.ReservationOut:
 def moment(ms: int) -> datetime:
     """A point in time from ms since the epoch."""
     return moments.of_ms(ms)
-
-
-def _expect(reply: Reply, expected: type[R]) -> R:
-    if isinstance(reply, Refused):
-        extra = {"shortages": _shortages(reply.shortages), **reply.facts}
-        raise REFUSALS[reply.code](extra=extra)
-    if not isinstance(reply, expected):
-        raise TypeError(f"expected {expected.__name__}, was answered {type(reply).__name__}")
-    return reply
-
-
-def _shortages(shortages: Iterable[Shortage]) -> list[dict[str, Any]]:
-    return [
-        {
-            "productId": text_of(shortage.product_id),
-            "requested": shortage.requested,
-            "available": shortage.available,
-        }
-        for shortage in shortages
-    ]

@@ -25,6 +25,7 @@ from core.principal import MANAGEMENT, Principal, Role
 from core.request import RequestKey
 from deployments.inventory.stock import schemas as s
 from deployments.inventory.stock import service
+from deployments.kit import desk
 from deployments.kit.desk import Draft
 from deployments.kit.receipts import RECEIPT, set_receipt
 from deployments.kit.resources import Resources, Shared
@@ -89,11 +90,8 @@ async def transfer(
     shared: Shared, principal: Handler, transfer_id: TransferId
 ) -> Envelope[s.TransferOut]:
     """One transfer as it stands now."""
-    tenant_id = service.tenant_of(principal)
     wanted = t.GetTransfer(transfer_id)
-    return Envelope(
-        data=_out(await service.ask(shared, principal, tenant_id, wanted, t.TransferReply))
-    )
+    return Envelope(data=_out(await desk.ask(shared, principal, wanted)))
 
 
 @router.post(
@@ -122,10 +120,10 @@ async def _act(
     shared: Resources,
     principal: Principal,
     key: RequestKey,
-    wanted: Command | Draft,
+    wanted: Command[t.TransferReply] | Draft[t.TransferReply],
     response: Response,
 ) -> Envelope[s.TransferOut]:
-    reply, receipts = await service.command(shared, principal, key, wanted, t.TransferReply)
+    reply, receipts = await desk.send(shared, principal, key, wanted)
     set_receipt(response, receipts)
     return Envelope(data=_out(reply))
 

@@ -15,10 +15,10 @@ from core.money import from_minor
 from core.principal import Principal, Role
 from core.request import RequestKey
 from deployments.inventory.stock.service import tenant_of
+from deployments.kit import desk
 from deployments.kit.resources import Resources, Shared
 from deployments.pos import answers as a
 from deployments.pos import schemas as s
-from deployments.pos.commands import ask
 from deployments.pos.errors import CardPaymentCompleted, NotYourShift, RefundNotDead
 from deployments.pos.router import Key, Manager, PaymentId, Till, router
 from deployments.pos.sales.routes import pending_out
@@ -147,7 +147,7 @@ async def _check_right(shared: Resources, principal: Principal, payment: CardPay
     if principal.role is not Role.CASHIER or payment.created_by == principal.id:
         return
     sale: t.Sell = commerce.decode(payment.sale)
-    found = await ask(shared, principal, t.GetRegister(sale.register_id), t.RegisterState)
+    found = await desk.ask(shared, principal, t.GetRegister(sale.register_id))
     shift = found.register.shift
     if shift is None or shift.opened_by != principal.id:
         raise NotYourShift

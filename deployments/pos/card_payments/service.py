@@ -20,13 +20,13 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID, uuid5
 
 import msgspec
 
-from actors.families import COMMERCE, commerce, decode_reply, encode_command
-from actors.messages import Command, Refused
+from actors.families import commerce, encode_command
+from actors.messages import Command, Refused, Reply
 from actors.runtime.bus import CommandBus
 from actors.till import messages as t
 from core import telemetry
@@ -34,6 +34,7 @@ from core.clock import Clock
 from core.errors import IdempotencyMismatch
 from core.request import RequestKey
 from core.telemetry import get_logger
+from deployments.kit import desk
 from deployments.pos.card_payments.provider import CardProvider, Charge, RefundRefused, Verdict
 from store.kit.engine import Database, Scope, Transaction
 from store.pos import card_refunds, cards, reading
@@ -50,6 +51,7 @@ MAX_REFUND_ATTEMPTS = 8
 DECLINED, ABANDONED = "card_declined", "abandoned"
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Reply)
 Note = Callable[[Transaction], Awaitable[None]]
 Ask = Callable[[CardPayment, CardCharge], Awaitable[Charge | None]]
 
@@ -255,7 +257,7 @@ class CardSales:
                 tenders[charge.number], reference=charge.charge_id
             )
         sale = msgspec.structs.replace(draft, tenders=tuple(tenders))
-        reply = await self._command(payment.tenant_id, payment.created_by, payment.id, "sell", sale)
+        reply = await self._command(payment, "sell", sale)
         if isinstance(reply, Refused):
             return await self._advance(payment, "refunding", reply.code)
         return await self._advance(payment, "completed")
@@ -287,11 +289,9 @@ class CardSales:
         reply = await self._abandon(payment)
         return isinstance(reply, Refused) and await self._is_sold(payment)
 
-    async def _abandon(self, payment: CardPayment) -> Any:
+    async def _abandon(self, payment: CardPayment) -> t.Abandoned | Refused:
         wanted = t.Abandon(payment.reservation_id)
-        return await self._command(
-            payment.tenant_id, payment.created_by, payment.id, "abandon", wanted
-        )
+        return await self._command(payment, "abandon", wanted)
 
     async def _is_sold(self, payment: CardPayment) -> bool:
         async with self._db.transaction(Scope(payment.tenant_id)) as tx:
@@ -304,17 +304,15 @@ class CardSales:
         async with self._db.transaction(Scope(payment.tenant_id)) as tx:
             return await cards.advance(tx, payment.id, payment.status, status, problem)
 
-    async def _command(
-        self, tenant_id: UUID, principal: str, intent_id: UUID, step: str, wanted: Command
-    ) -> Any:
+    async def _command(self, payment: CardPayment, step: str, wanted: Command[R]) -> R | Refused:
         """A command under an id of its own in this payment, the same at each try."""
         now_ms = self._clock.now_ms()
-        fingerprint = hashlib.sha256(intent_id.bytes + step.encode()).digest()
+        fingerprint = hashlib.sha256(payment.id.bytes + step.encode()).digest()
         key = RequestKey(
-            uuid5(intent_id, step), fingerprint, True, now_ms, now_ms + COMMAND_TIMEOUT_MS
+            uuid5(payment.id, step), fingerprint, True, now_ms, now_ms + COMMAND_TIMEOUT_MS
         )
-        decided = await self._bus.send(COMMERCE, tenant_id, principal, encode_command(wanted), key)
-        return decode_reply(decided.reply)
+        decided = await desk.decide(self._bus, payment.created_by, payment.tenant_id, key, wanted)
+        return decided.reply
 
     async def _bounded(self, work: Awaitable[T]) -> T:
         async with asyncio.timeout(self._charge_timeout_seconds):

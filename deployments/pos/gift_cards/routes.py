@@ -12,11 +12,11 @@ from actors.till import messages as t
 from core.errors import NotFound
 from core.principal import Principal
 from deployments.inventory.stock.service import tenant_of
+from deployments.kit import desk
 from deployments.kit.resources import Resources, Shared
 from deployments.pos import answers as a
 from deployments.pos import schemas as s
 from deployments.pos import views as v
-from deployments.pos.commands import ask, send
 from deployments.pos.gift_cards import codes
 from deployments.pos.gift_cards import service as gift_cards
 from deployments.pos.router import Key, Manager, Till, receipt, router
@@ -53,7 +53,7 @@ async def get_gift_card(
 ) -> Envelope[a.GiftCardOut]:
     """What is on a card."""
     asked = t.GetCard(_id(principal, query.code))
-    return _card(shared, await ask(shared, principal, asked, t.CardState))
+    return _card(shared, await desk.ask(shared, principal, asked))
 
 
 @router.post("/gift-cards/disable", responses=responses(NotFound))
@@ -62,7 +62,7 @@ async def disable_gift_card(
 ) -> Envelope[a.GiftCardOut]:
     """A lost or stolen card pays nothing any more. Its balance stays on it."""
     wanted = t.DisableCard(_id(principal, body.code))
-    found, receipts = await send(shared, principal, key, wanted, t.CardState)
+    found, receipts = await desk.send(shared, principal, key, wanted)
     receipt(response, receipts)
     return _card(shared, found)
 

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID, uuid5
 
-from actors.messages import Reply
 from actors.till import messages as t
 from actors.till import model as m
 from core.errors import FieldError, HoldfastError, NotFound, ValidationFailed
 from core.money import to_minor
 from core.principal import MANAGEMENT, Principal
 from core.request import RequestKey
+from deployments.business.places import location_of
 from deployments.inventory.stock.service import occurred_ms, tenant_of
+from deployments.kit import desk
 from deployments.kit.resources import Resources
 from deployments.pos import answers as a
-from deployments.pos.commands import location_of, send
 from deployments.pos.errors import ClientSaleIdReused
 from deployments.pos.offline.schemas import OfflineLine, OfflineSale, Unreadable
 from deployments.pos.sales import pricing
@@ -136,7 +136,7 @@ class Upload:
             return _result(entry, "repeated", before["id"], number, shift_id)
         draft = self._draft(entry, known)
         key = self.key.step(f"offline sale {place}")
-        reply, _ = await send(self.shared, self.principal, key, draft, Reply)
+        reply, _ = await desk.send(self.shared, self.principal, key, draft)
         if isinstance(reply, t.SaleMade):
             sale = reply.sold.sale
             return _result(entry, "recorded", draft.sale_id, sale.receipt_number, sale.shift_id)

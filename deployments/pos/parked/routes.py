@@ -11,11 +11,11 @@ from core.errors import NotFound
 from core.ids import uuid7
 from core.principal import Principal
 from core.request import RequestKey
+from deployments.business.places import location_of
 from deployments.inventory.stock.service import tenant_of
 from deployments.kit.resources import Resources, Shared
 from deployments.pos import answers as a
 from deployments.pos import schemas as s
-from deployments.pos.commands import location_of
 from deployments.pos.errors import TooManyParked
 from deployments.pos.router import Key, Till, router
 from gateway.errors import responses

@@ -14,14 +14,15 @@ from core.ids import uuid7
 from core.money import from_minor, to_minor
 from core.principal import MANAGEMENT, Principal, Role
 from core.request import RequestKey
+from deployments.business.places import location_of
 from deployments.inventory.stock.service import moment, tenant_of
+from deployments.kit import desk
 from deployments.kit.desk import Draft
 from deployments.kit.resources import Resources, Shared
 from deployments.pos import answers as a
 from deployments.pos import records
 from deployments.pos import schemas as s
 from deployments.pos import views as v
-from deployments.pos.commands import ask, location_of, send
 from deployments.pos.errors import AmountLimit, DrawerShort, NoShift, NotYourShift, ShiftIsOpen
 from deployments.pos.router import (
     Key,
@@ -86,7 +87,7 @@ async def remove_register(
 ) -> Message:
     """Takes a register out of use. What it sold stays."""
     wanted = t.RemoveRegister(register_id)
-    await send(shared, principal, key, wanted, t.RegisterState)
+    await desk.send(shared, principal, key, wanted)
     return Message(message="Register removed")
 
 
@@ -111,7 +112,7 @@ async def open_shift(
         float_minor = to_minor(body.opening_float, terms.currency, "openingFloat")
         return t.OpenShift(register_id, uuid7(), float_minor, terms.currency)
 
-    reply, receipts = await send(shared, principal, key, draft, t.RegisterState)
+    reply, receipts = await desk.send(shared, principal, key, draft)
     receipt(response, receipts)
     return Envelope(data=v.report_out(register_id, _open(reply.register)))
 
@@ -147,7 +148,7 @@ async def close_shift(
         by_manager = principal.role in MANAGEMENT
         return t.CloseShift(register_id, counted_minor, counts, body.note, by_manager)
 
-    done, receipts = await send(shared, principal, key, draft, t.ShiftResult)
+    done, receipts = await desk.send(shared, principal, key, draft)
     receipt(response, receipts)
     _, counts = _counted(body, done.shift.currency)
     closing = v.Closing(
@@ -248,7 +249,7 @@ async def _register(
         limit = body.discount_limit_percent
         return t.PutRegister(register_id, place, body.name, limit, create)
 
-    reply, receipts = await send(shared, principal, key, draft, t.RegisterState)
+    reply, receipts = await desk.send(shared, principal, key, draft)
     receipt(response, receipts)
     return Envelope(data=v.register_out(reply.register_id, reply.register))
 
@@ -257,10 +258,10 @@ async def _moved(
     shared: Resources,
     principal: Principal,
     key: RequestKey,
-    wanted: t.MoveCash | Draft,
+    wanted: t.MoveCash | Draft[t.RegisterState],
     response: Response,
 ) -> Envelope[a.CashOut]:
-    reply, receipts = await send(shared, principal, key, wanted, t.RegisterState)
+    reply, receipts = await desk.send(shared, principal, key, wanted)
     receipt(response, receipts)
     shift = _open(reply.register)
     expected = from_minor(shift.expected_minor, shift.currency)
@@ -269,7 +270,7 @@ async def _moved(
 
 async def _state(shared: Resources, principal: Principal, register_id: UUID) -> m.Register:
     asked = t.GetRegister(register_id)
-    found = await ask(shared, principal, asked, t.RegisterState)
+    found = await desk.ask(shared, principal, asked)
     return found.register
 
 

@@ -14,7 +14,9 @@ from core.ids import uuid7
 from core.money import from_minor
 from core.principal import MANAGEMENT, Principal
 from core.request import RequestKey
+from deployments.business.places import location_of
 from deployments.inventory.stock.service import moment, tenant_of
+from deployments.kit import desk
 from deployments.kit.desk import Draft
 from deployments.kit.resources import Resources, Shared
 from deployments.pos import answers as a
@@ -22,7 +24,6 @@ from deployments.pos import errors as e
 from deployments.pos import records
 from deployments.pos import schemas as s
 from deployments.pos import views as v
-from deployments.pos.commands import location_of, send
 from deployments.pos.gift_cards import codes
 from deployments.pos.router import Key, Manager, ReturnId, SaleId, Till, own_eyes, receipt, router
 from deployments.pos.sales import service as selling
@@ -169,10 +170,10 @@ async def _returned(
     shared: Resources,
     principal: Principal,
     key: RequestKey,
-    wanted: t.Return | Draft,
+    wanted: t.Return | Draft[t.ReturnDone],
     response: Response,
 ) -> Envelope[a.ReturnOut]:
-    done, receipts = await send(shared, principal, key, wanted, t.ReturnDone)
+    done, receipts = await desk.send(shared, principal, key, wanted)
     receipt(response, receipts)
     credit = _credit_told(shared, tenant_of(principal), key, done.record)
     made = v.return_out(done.return_id, done.record, moment(done.at_ms), credit)

@@ -15,6 +15,7 @@ from core.errors import InsufficientStock, NotFound, ReservationExpired, Reserva
 from core.money import from_minor
 from core.principal import Principal
 from core.request import RequestKey
+from deployments.business.places import location_of
 from deployments.inventory.stock.service import moment, tenant_of
 from deployments.kit.resources import Resources, Shared
 from deployments.pos import answers as a
@@ -22,7 +23,6 @@ from deployments.pos import errors as e
 from deployments.pos import records
 from deployments.pos import schemas as s
 from deployments.pos import views as v
-from deployments.pos.commands import location_of
 from deployments.pos.gift_cards import service as gift_cards
 from deployments.pos.router import RECEIPT, Key, PaymentId, SaleId, Till, own_eyes, receipt, router
 from deployments.pos.sales import service as selling

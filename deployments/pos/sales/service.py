@@ -16,13 +16,14 @@ from core.ids import uuid7
 from core.money import from_minor, to_minor
 from core.principal import MANAGEMENT, Principal
 from core.request import RequestKey
+from deployments.business.places import location_of
 from deployments.inventory.stock.service import tenant_of
-from deployments.kit.desk import Draft, Receipts
+from deployments.kit import desk
+from deployments.kit.desk import Ordered
 from deployments.kit.resources import Resources
 from deployments.pos import answers as a
 from deployments.pos import schemas as s
 from deployments.pos.card_payments.service import HOLD_MS, hold_id, payment_id
-from deployments.pos.commands import ask, location_of, send
 from deployments.pos.errors import CardsOff, TotalChanged
 from deployments.pos.gift_cards import codes
 from deployments.pos.gift_cards import service as gift_cards
@@ -104,7 +105,7 @@ async def shortages(
         return []
     place = location_of(principal, basket.location_id)
     asked = stock.GetLevels(tuple(wanted), place)
-    reply = await ask(shared, principal, asked, stock.Levels)
+    reply = await desk.ask(shared, principal, asked)
     return [
         a.PartsOut(
             product_id=level.product_id,
@@ -191,10 +192,18 @@ def card_tokens(payments: Sequence[s.PaymentBody]) -> dict[int, str]:
 
 
 async def sell(
-    shared: Resources, principal: Principal, key: RequestKey, draft: Draft
-) -> tuple[t.SaleMade, Receipts]:
+    shared: Resources, principal: Principal, key: RequestKey, draft: SaleDraft
+) -> Ordered[t.SaleMade]:
     """Has it decided and committed: stock, drawer, gift cards, receipt, all or nothing."""
-    return await send(shared, principal, key, draft, t.SaleMade)
+    made, receipts = await desk.send(shared, principal, key, draft)
+    return Ordered(made_now(made), receipts)
+
+
+def made_now(reply: t.SaleMade | t.SaleKnown) -> t.SaleMade:
+    """Of a sale that was not made offline: no such one is known before it is made."""
+    if type(reply) is not t.SaleMade:
+        raise TypeError("only what was sold offline is recorded twice")
+    return reply
 
 
 async def hold(
@@ -208,4 +217,4 @@ async def hold(
         cause = f"card payment {payment_id(key)}"
         return t.HoldSale(await draft(), hold_id(key), HOLD_MS, cause)
 
-    return (await send(shared, principal, key, wanted, t.SaleHeld))[0]
+    return (await desk.send(shared, principal, key, wanted)).reply

@@ -1,0 +1,81 @@
+"""Refusals as errors: what an owner refuses, and what a replica turned down at an earlier try."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from actors.messages import Refused
+from core.errors import FieldError, HoldfastError, error_class
+from core.ids import text_of
+from core.money import from_minor
+from gateway.errors import MOST_FIELD_ERRORS
+
+# Of refusals that have no amounts in them.
+NO_CURRENCY = "XXX"
+# Facts that are places, which the API counts from 1; not where it names the index in the body.
+_PLACES = ("line", "payment")
+_INDEXED = frozenset({"stock_changed"})
+
+
+def error_of(refused: Refused) -> HoldfastError:
+    """The error that stands for a refusal, with its facts as the API names them: amounts in whole
+    units of the currency."""
+    kind = error_class(refused.code)
+    if kind is None:
+        raise LookupError(f"no error stands for the refusal {refused.code!r}")
+    currency = str(refused.facts.get("currency", NO_CURRENCY))
+    extra: dict[str, Any] = {
+        name.removesuffix("Minor"): float(from_minor(int(value), currency))
+        if name.endswith("Minor")
+        else value
+        for name, value in refused.facts.items()
+    }
+    if refused.code not in _INDEXED:
+        extra |= {name: int(extra[name]) + 1 for name in _PLACES if name in extra}
+    if refused.shortages:
+        extra["shortages"] = [
+            {"productId": text_of(product_id), "requested": requested, "available": available}
+            for product_id, requested, available in refused.shortages
+        ]
+    return _made(kind, None, (), extra)
+
+
+class _Told(msgspec.Struct):
+    """An error as it travels."""
+
+    status: int
+    code: str
+    title: str
+    detail: str
+    errors: list[FieldError]
+    extra: dict[str, Any]
+
+
+def as_text(error: HoldfastError) -> str:
+    """What `told_before` reads."""
+    errors = list(error.errors[:MOST_FIELD_ERRORS])
+    told = _Told(error.status, error.code, error.title, error.detail, errors, error.extra)
+    return msgspec.json.encode(told).decode()
+
+
+def told_before(text: str) -> HoldfastError:
+    """The error as it was first told, perhaps by another replica, of another build."""
+    told = msgspec.json.decode(text, type=_Told)
+    kind = error_class(told.code) or HoldfastError
+    error = _made(kind, told.detail, told.errors, told.extra)
+    error.status, error.code, error.title = told.status, told.code, told.title
+    return error
+
+
+def _made(
+    kind: type[HoldfastError],
+    detail: str | None,
+    errors: Any,
+    extra: dict[str, Any],
+) -> HoldfastError:
+    """One of a kind whose own way to be made may ask for something else."""
+    error = kind.__new__(kind)
+    HoldfastError.__init__(error, detail, errors=errors, extra=extra)
+    return error

@@ -44,8 +44,8 @@ class Tokens:
         self._revoked: dict[UUID, None] = {}
 
     def issue(self, user_id: UUID, role: Role, tenant_id: UUID | None, session_id: UUID) -> str:
-        """A token for one session of a user. `business_id` is `tenant_id` by the name that the
-        product documents use."""
+        """A token for one session of a user. `business_id` is `tenant_id` by the name that
+        people know it by."""
         now = self._clock.now_ms() // 1000
         tenant = str(tenant_id) if tenant_id else None
         claims = {

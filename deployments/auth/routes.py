@@ -1,5 +1,4 @@
-"""Service 1 of the marketplace plan: accounts and sessions; beyond it, keys for machines
-and scripts.
+"""Accounts and sessions; keys for machines and scripts.
 
 Register, login and refresh take no Idempotency-Key: their answers are secrets, which the command
 log must not keep.

@@ -1,4 +1,4 @@
-"""Requests and answers of `/api/auth`. Where the product documents show a shape, it is that."""
+"""Requests and answers of `/api/auth`."""
 
 from __future__ import annotations
 

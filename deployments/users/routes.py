@@ -1,5 +1,4 @@
-"""Service 2 of the marketplace plan: profiles, addresses, preferences; beyond it, what a
-platform's admins do to accounts."""
+"""Profiles, addresses, preferences; what a platform's admins do to accounts."""
 
 from __future__ import annotations
 

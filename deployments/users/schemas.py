@@ -1,4 +1,4 @@
-"""Requests and answers of `/api/users`. Where the product documents show a shape, it is that."""
+"""Requests and answers of `/api/users`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Service 3 of the marketplace plan: products, and beyond it variants, categories, facets, import
-and export. What is imported registers its routes first: `/categories` comes before an id."""
+"""Products, with variants, categories, facets, import and export. What is imported registers its routes first: `/categories` comes before an id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The inventory over HTTP: the plan's routes (service 4), and what users expect beyond."""
+"""Stock over HTTP: levels, reservations, what is low, and the ledger."""
 
 from __future__ import annotations
 

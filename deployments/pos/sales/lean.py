@@ -1,5 +1,5 @@
 """A sale without FastAPI, whose layers took more samples of a replica's profile than the handler
-that they wrap. Bodies, rules and answers are those of `sale_routes`; the plainest bodies, and all
+that they wrap. Bodies, rules and answers are those of `routes`; the plainest bodies, and all
 answers, go without pydantic, too (`plain_sale`).
 
 It takes only what it can answer with a sale or a refusal of one. A request that is wrong in its

@@ -1,4 +1,4 @@
-"""Service 2 of the marketplace plan: profiles, addresses, preferences; and what admins do."""
+"""Profiles, addresses, preferences; and what admins do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Products, with variants, categories, facets, import and export. What is imported registers its routes first: `/categories` comes before an id."""
+"""Products, with variants, categories, facets, import and export. What is imported registers its
+routes first: `/categories` comes before an id."""
 
 from __future__ import annotations
 

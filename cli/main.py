@@ -35,10 +35,10 @@ def up() -> None:
     from cli.supervisor.port_check import PortsBusy
     from cli.supervisor.up import UnusableHost
     from cli.supervisor.up import up as run
-    from store.kit.migrate import DatabaseIsYounger, MigrationBlocked
+    from store.kit.migrate import MigrationBlocked, UnknownMigration
     from store.kit.servers import UnusableServer
 
-    unusable = (DatabaseIsYounger, MigrationBlocked, UnusableHost, UnusableServer)
+    unusable = (MigrationBlocked, UnknownMigration, UnusableHost, UnusableServer)
     try:
         run(get_settings())
     except (HomeBusy, PortsBusy, PermissionError, *unusable) as error:
@@ -65,12 +65,12 @@ def deploy() -> None:
     """
     from cli.operator.deploy import NotDeployed
     from cli.operator.deploy import deploy as run
-    from store.kit.migrate import DatabaseIsYounger, MigrationBlocked
+    from store.kit.migrate import MigrationBlocked, UnknownMigration
     from store.kit.servers import UnusableServer
 
     try:
         typer.echo(run(get_settings()))
-    except (DatabaseIsYounger, MigrationBlocked, NotDeployed, UnusableServer) as error:
+    except (MigrationBlocked, NotDeployed, UnknownMigration, UnusableServer) as error:
         raise _fail(error) from error
 
 
@@ -108,14 +108,14 @@ def migrate_command(
             raise _fail(f"models and migrations differ:\n{listed}")
         typer.echo("Models and migrations agree.")
         return
-    from store.kit.migrate import DatabaseIsYounger, MigrationBlocked
+    from store.kit.migrate import MigrationBlocked, UnknownMigration
     from store.kit.servers import UnusableServer, prepare
 
     settings = get_settings()
     try:
         for told in prepare(settings.owner_database_url, settings):
             typer.echo(told)
-    except (DatabaseIsYounger, MigrationBlocked, UnusableServer) as error:
+    except (MigrationBlocked, UnknownMigration, UnusableServer) as error:
         raise _fail(error) from error
     typer.echo("The schema is current.")
 

@@ -10,11 +10,11 @@ from uuid import UUID
 import asyncpg
 import msgspec
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     Column,
     ForeignKey,
     Index,
-    Integer,
     SmallInteger,
     Table,
     Uuid,
@@ -39,7 +39,7 @@ bundle_components = Table(
     Column("bundle_id", Uuid, ForeignKey("products.id"), primary_key=True),
     Column("component_id", Uuid, primary_key=True),
     Column("tenant_id", Uuid, ForeignKey("businesses.id"), nullable=False),
-    Column("quantity", Integer, nullable=False),
+    Column("quantity", BigInteger, nullable=False),
     Column("position", SmallInteger, nullable=False),
     CheckConstraint(
         f"quantity BETWEEN 1 AND {MAX_COMPONENT_QUANTITY}", name="quantity_within_bounds"

@@ -94,7 +94,7 @@ products = Table(
     Column("barcode", String(64)),
     Column("kind", Text, nullable=False, server_default="simple"),
     Column("tax_class_id", Uuid),
-    Column("backorder_limit", Integer, nullable=False, server_default="0"),
+    Column("backorder_limit", BigInteger, nullable=False, server_default=text("0")),
     Column("version", Integer, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),

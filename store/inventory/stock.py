@@ -38,7 +38,7 @@ stock_levels = Table(
         nullable=False,
         comment="Ordered or on its way, and not there yet",
     ),
-    Column("low_stock_threshold", Integer, nullable=False),
+    Column("low_stock_threshold", BigInteger, nullable=False),
     Column("low", Boolean, nullable=False, comment="available < low_stock_threshold"),
     Column(
         "floor",
@@ -90,7 +90,7 @@ reservations = Table(
     Column("location_id", Uuid, nullable=False),
     Column("status", Text, nullable=False),
     Column("product_ids", ARRAY(Uuid), nullable=False),
-    Column("quantities", ARRAY(Integer), nullable=False),
+    Column("quantities", ARRAY(BigInteger), nullable=False),
     Column("reference", Text),
     Column("created_by", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),

@@ -38,8 +38,17 @@ class MigrationBlocked(RuntimeError):
     """Something held a lock that a migration needs for as long as we were patient."""
 
 
-class DatabaseIsYounger(RuntimeError):
+class UnknownMigration(RuntimeError):
+    """The database stands at a migration that this build does not have."""
+
+
+class DatabaseIsYounger(UnknownMigration):
     """A younger build has migrated the database, in ways that this one does not know."""
+
+
+class DatabaseIsOlder(UnknownMigration):
+    """The database stands at a migration that was gathered into a baseline since, and not at the
+    last of them: a build that still has them must bring it there first."""
 
 
 def all_tables() -> MetaData:
@@ -54,8 +63,10 @@ def upgrade(url: str, revision: str = "head") -> None:
     run twice, from two machines at once, and while others write: who waits for a lock makes all
     wait that come after, so a migration gives up after a tenth of a second, and tries again.
 
+    A database of before the baseline is one too, if it stood at the last migration of then.
+
     Blocks, so call it outside any event loop. Raises MigrationBlocked after five minutes, and
-    DatabaseIsYounger where the database knows a migration that we do not."""
+    DatabaseIsYounger or DatabaseIsOlder where the database knows a migration that we do not."""
     asyncio.run(_with_connection(url, partial(_upgrade, revision)))
 
 
@@ -89,14 +100,54 @@ def _upgrade(revision: str, connection: Connection) -> None:
 
 
 def _check_age(connection: Connection, config: Config) -> None:
-    known = {one.revision for one in ScriptDirectory.from_config(config).walk_revisions()}
-    found = MigrationContext.configure(connection).get_current_heads()
+    """Raises DatabaseIsYounger or DatabaseIsOlder where we have no way from what is there. The
+    numbers that migrations begin with are never given twice, so a lower one than all ours is of
+    the past."""
+    known = _revisions(config)
+    reached = known | _replaced(config).keys()
+    found = set(MigrationContext.configure(connection).get_current_heads())
     connection.rollback()
-    if unknown := ", ".join(sorted(set(found) - known)):
-        raise DatabaseIsYounger(
-            f"the database is at migration {unknown}, which this build does not know: it belongs"
-            " to a younger build"
+    unknown = found - reached
+    if not unknown:
+        return
+    listed = ", ".join(sorted(unknown))
+    if max(unknown) < min(known):
+        ends = ", ".join(_replaced(config))
+        raise DatabaseIsOlder(
+            f"the database is at migration {listed}, which this build has no more: an earlier"
+            f" build, which knows {ends}, has to migrate it first"
         )
+    raise DatabaseIsYounger(
+        f"the database is at migration {listed}, which this build does not know: it belongs to a"
+        " younger build"
+    )
+
+
+def _revisions(config: Config) -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+
+
+def _replaced(config: Config) -> dict[str, str]:
+    """By the last of the migrations that a baseline was made of, the baseline's own last: it says
+    `REPLACES` of it, because both leave the same schema."""
+    scripts = ScriptDirectory.from_config(config).walk_revisions()
+    return {
+        script.module.REPLACES: script.revision
+        for script in scripts
+        if hasattr(script.module, "REPLACES")
+    }
+
+
+def _enter_baseline(connection: Connection, config: Config) -> None:
+    """Takes a database that ended an earlier chain to stand at the end of the baseline that was
+    made of it, from where it goes on like any other."""
+    if MigrationContext.configure(connection).get_current_heads():
+        for earlier, baseline in _replaced(config).items():
+            connection.execute(
+                text("UPDATE alembic_version SET version_num = :now WHERE version_num = :then"),
+                {"now": baseline, "then": earlier},
+            )
+    connection.commit()
 
 
 def _try_upgrade(connection: Connection, config: Config, revision: str) -> bool:
@@ -109,6 +160,7 @@ def _try_upgrade(connection: Connection, config: Config, revision: str) -> bool:
     connection.commit()
     done = True
     try:
+        _enter_baseline(connection, config)
         command.upgrade(config, revision)
         if revision == "head":
             # A database that rested for weeks lacks the coming days, and may lack this one.

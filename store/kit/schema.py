@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import Column, Computed, DateTime, ForeignKey, Index, MetaData, String, Uuid, text
+from sqlalchemy import (
+    Column,
+    Computed,
+    DateTime,
+    ForeignKey,
+    Index,
+    MetaData,
+    String,
+    Table,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql.base import ischema_names
+from sqlalchemy.schema import SchemaItem
+from sqlalchemy.types import UserDefinedType
 
 APP_ROLE = "holdfast_app"
 HOST_ROLE = "holdfast_host"
@@ -27,6 +42,17 @@ metadata = MetaData(
     }
 )
 
+
+class Xid8(UserDefinedType[int]):
+    """Postgres' 64-bit transaction id, which never wraps around."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "xid8"
+
+
+ischema_names["xid8"] = Xid8
 
 LIVE_ID = "CASE WHEN deleted_at IS NULL THEN id END"
 
@@ -92,36 +118,96 @@ def drop_index_concurrently(op: Any, name: str) -> None:
         op.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
 
 
-def wall(op: Executor, table: str, *, app: str = "SELECT, INSERT, UPDATE, DELETE") -> None:
-    """Puts forced row-level security on `table`: the app role sees and writes only rows of the
-    transaction's tenant (none without one); the host role, which serves all tenants, all rows.
+@dataclass(frozen=True, slots=True)
+class Wall:
+    """Who may do what with a table's rows: what `Table(..., info=...)` says, by one of the
+    functions below. `app` and `host` are the rights that the two serving roles have.
 
-    `app` lists what the app role may do at all; an aggregate's tables take `SELECT` alone.
+    `rows` is the condition of those rows that the app role sees and writes, and `whose` names its
+    policy; without one the table is nobody's and has no row-level security. The host role, which
+    serves all tenants, sees all rows. `public` is a condition under which others may read a row.
+    `owner` names what functions that run as the schema's owner may do with every row (SELECT, ALL):
+    the owner stands behind the wall, too.
     """
-    op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
-    op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
-    op.execute(
-        f"CREATE POLICY {table}_tenant ON {table} TO {APP_ROLE}"
-        f" USING (tenant_id = {TENANT}) WITH CHECK (tenant_id = {TENANT})"
-    )
-    op.execute(f"CREATE POLICY {table}_host ON {table} TO {HOST_ROLE} USING (true)")
-    grant(op, table, app=app, host="SELECT, INSERT, UPDATE, DELETE")
+
+    app: str
+    host: str
+    whose: str = ""
+    rows: str = ""
+    public: str = ""
+    owner: str = ""
 
 
-def wall_person(op: Executor, table: str, *, app: str = "SELECT, INSERT, UPDATE, DELETE") -> None:
-    """The same for what is a person's and no business's: the app role sees and writes only rows
-    whose `user_id` is the transaction's user."""
-    op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
-    op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
-    op.execute(
-        f"CREATE POLICY {table}_own ON {table} TO {APP_ROLE}"
-        f" USING (user_id = {USER}) WITH CHECK (user_id = {USER})"
-    )
-    grant(op, table, app=app)
+_WALL = "wall"
+_ALL = "SELECT, INSERT, UPDATE, DELETE"
 
 
-def grant(op: Executor, table: str, *, app: str = "", host: str = "") -> None:
-    """Grants the two serving roles their rights on `table`; an empty string grants nothing."""
-    for role, rights in ((APP_ROLE, app), (HOST_ROLE, host)):
+def of_tenant(
+    *, app: str = _ALL, host: str = _ALL, key: str = "tenant_id", public: str = "", owner: str = ""
+) -> dict[str, Any]:
+    """The `info` of a table whose rows are a tenant's: `key` is the column that says whose. An
+    aggregate's tables, which only shard hosts write, take `app="SELECT"`."""
+    return {_WALL: Wall(app, host, "tenant", f"{key} = {TENANT}", public, owner)}
+
+
+def of_caller(*, app: str, host: str) -> dict[str, Any]:
+    """The `info` of a table whose `tenant_id` is a business, or where the caller acts for none the
+    caller."""
+    return {_WALL: Wall(app, host, "own", f"tenant_id = coalesce({TENANT}, {USER})")}
+
+
+def of_person(*, app: str = _ALL) -> dict[str, Any]:
+    """The `info` of a table whose rows are a person's and no business's: those of `user_id`."""
+    return {_WALL: Wall(app, "", "own", f"user_id = {USER}")}
+
+
+def of_nobody(*, app: str = "", host: str = "") -> dict[str, Any]:
+    """The `info` of a table in which nothing belongs to a business or is a person's secret from
+    the app role: rights alone."""
+    return {_WALL: Wall(app, host)}
+
+
+def wall_of(table: Table) -> Wall:
+    """Raises KeyError if the table does not say who may do what with it."""
+    wall: Wall = table.info[_WALL]
+    return wall
+
+
+def create_table(op: Any, name: str, *parts: SchemaItem, **rest: Any) -> None:
+    """Creates a table in a migration, with its indexes and the wall that its `info` describes."""
+    raise_wall(op, op.create_table(name, *parts, **rest))
+
+
+def raise_wall(op: Executor, table: Table) -> None:
+    """Puts up what `wall_of` says: rights, forced row-level security and its policies."""
+    wall, name = wall_of(table), table.name
+    for role, rights in ((APP_ROLE, wall.app), (HOST_ROLE, wall.host)):
         if rights:
-            op.execute(f"GRANT {rights} ON {table} TO {role}")
+            op.execute(f"GRANT {rights} ON {name} TO {role}")
+    if not wall.rows:
+        return
+    op.execute(f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY")
+    op.execute(f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY")
+    for policy, definition in policies_of(wall).items():
+        op.execute(f"CREATE POLICY {name}_{policy} ON {name} {definition}")
+
+
+def policies_of(wall: Wall) -> dict[str, str]:
+    """The policies that a wall is made of, by what their names end in."""
+    found = {}
+    if wall.rows:
+        found[wall.whose] = f"TO {APP_ROLE} USING ({wall.rows}) WITH CHECK ({wall.rows})"
+    if wall.rows and wall.host:
+        found["host"] = f"TO {HOST_ROLE} USING (true)"
+    if wall.public:
+        found["public"] = f"FOR SELECT TO {APP_ROLE} USING ({wall.public})"
+    if wall.owner:
+        found["owner"] = f"FOR {wall.owner} TO CURRENT_USER USING (true)"
+    return found
+
+
+def function_for(op: Executor, role: str, signature: str, definition: str) -> None:
+    """Makes a function that `role` alone may call (and its owner)."""
+    op.execute(definition)
+    op.execute(f"REVOKE ALL ON FUNCTION {signature} FROM PUBLIC")
+    op.execute(f"GRANT EXECUTE ON FUNCTION {signature} TO {role}")

@@ -1,5 +1,5 @@
 """What a till needs to price a basket: the terms of its location and the items, in one round trip
-(`till_prices` of migration 0027)."""
+(`till_prices` of migration 0038)."""
 
 from __future__ import annotations
 

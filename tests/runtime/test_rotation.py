@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -148,27 +147,6 @@ async def _until_days_are(owner: asyncpg.Connection, expected: list[str]) -> Non
 
 
 # --- migrations --------------------------------------------------------------------------------
-
-
-async def test_what_lay_in_the_default_partition_is_found_afterwards(embedded: Settings) -> None:
-    """A database of an earlier build that rested for days; a replica wrote before the keeper."""
-    async with fresh(embedded, "rested") as url:
-        await asyncio.to_thread(migrate.upgrade, url, "0019_incarnations")
-        owner = await asyncpg.connect(url)
-        for days in (0, 1, 2):
-            await owner.execute(f"DROP TABLE {_part(days)}")
-        ids = {uuid4(): _today() - timedelta(days) for days in (0, 3, 8)}
-        await owner.executemany(
-            "INSERT INTO command_log (id, tenant_id, fingerprint, reply, created_on)"
-            " VALUES ($1, $1, '', '', $2)",
-            [*ids.items(), (uuid4(), _today() - timedelta(30))],
-        )
-        await asyncio.to_thread(migrate.upgrade, url)
-        kept = await owner.fetch("SELECT id, created_on FROM command_log")
-        assert {row[0]: row[1] for row in kept} == ids
-        assert await _days(owner) == [_part(-8), _part(-3), *AHEAD]
-        assert not await owner.fetchval("SELECT to_regclass('command_log_default')")
-        await owner.close()
 
 
 async def test_a_start_makes_the_days_that_are_missing(embedded: Settings) -> None:

@@ -10,7 +10,7 @@ from alembic import op
 from core.settings import get_settings
 from store.kit.schema import APP_ROLE, HOST_ROLE
 
-revision = "0001_roles"
+revision = "0033_roles"
 down_revision = None
 branch_labels = None
 depends_on = None

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from deployments.auth.routes import capability as auth
-from deployments.business.routes import capability as business
-from deployments.catalog.products.routes import capability as catalog
-from deployments.inventory.stock.routes import capability as inventory
-from deployments.meta import capability as meta
-from deployments.pos.routes import capability as pos
-from deployments.users.routes import capability as users
+from deployments import meta
+from deployments.auth.capability import capability as auth
+from deployments.business.capability import capability as business
+from deployments.catalog.capability import capability as catalog
+from deployments.inventory.capability import capability as inventory
+from deployments.kit.capability import Capability
+from deployments.pos.capability import capability as pos
+from deployments.users.capability import capability as users
 
-CAPABILITIES = (meta, auth, users, business, catalog, inventory, pos)
+CAPABILITIES: tuple[Capability, ...] = (
+    meta.capability,
+    auth,
+    users,
+    business,
+    catalog,
+    inventory,
+    pos,
+)

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from hmac import compare_digest
 from importlib.metadata import version
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from core.errors import Unauthenticated, Unavailable
 from core.principal import Principal
 from core.telemetry import get_logger
 from deployments.auth.schemas import Jwks
+from deployments.kit.capability import Capability
+from deployments.kit.resources import Check, Degraded, Shared
+from deployments.kit.router import Router
 from gateway.access import public_read
 from gateway.address import is_local
-from gateway.capability import Capability
 from gateway.context import context_of
 from gateway.errors import responses
 from gateway.resources import Resources
-from gateway.routing import HoldfastRoute
 from gateway.schemas import CamelModel, Envelope
 from store.kit.metrics import exposition
 
@@ -34,21 +35,8 @@ MISSABLE = frozenset({"redis", "keeper"})
 
 _log = get_logger(__name__)
 
-Check = Callable[[], Awaitable[None]]
 State = Literal["ok", "degraded", "failed"]
 Anyone = Annotated[Principal, Depends(public_read(1))]
-
-
-class Degraded(Exception):
-    """Raised by a check: its part does most of its work, so nobody should be turned away."""
-
-
-class CheckedResources(Resources, Protocol):
-    """`checks` by name: each returns if its part is well, and raises if not: Degraded, or any
-    other error."""
-
-    @property
-    def checks(self) -> Mapping[str, Check]: ...
 
 
 class Alive(CamelModel):
@@ -120,11 +108,6 @@ def _check_may_measure(request: Request, resources: Resources) -> None:
         raise Unauthenticated("Metrics need the operators' token.")
 
 
-def _resources(request: Request) -> CheckedResources:
-    found: CheckedResources = request.app.state.resources
-    return found
-
-
 async def _checker(request: Request) -> _Checker:
     """The application's own, made when it is first asked."""
     state = request.app.state
@@ -146,8 +129,7 @@ async def _figures(request: Request) -> _Figures:
 _PLAIN_TEXT: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/plain": {"schema": {"type": "string"}}}}
 }
-In = Annotated[CheckedResources, Depends(_resources)]
-router = APIRouter(route_class=HoldfastRoute)
+router = Router()
 
 
 @router.get("/health", summary="Alive?")
@@ -158,7 +140,7 @@ async def health(_: Anyone) -> Envelope[Alive]:
 
 @router.get("/ready", summary="Ready?")
 async def ready(
-    _: Anyone, resources: In, checker: Annotated[_Checker, Depends(_checker)]
+    _: Anyone, resources: Shared, checker: Annotated[_Checker, Depends(_checker)]
 ) -> Envelope[Readiness]:
     """Whether requests can be served: Postgres answers, and shards have owners. Without Redis
     it is degraded (limits and events wait, nothing is lost); so it is without a keeper (who is
@@ -180,7 +162,7 @@ async def ready(
     responses=_PLAIN_TEXT | responses(Unauthenticated),
 )
 async def metrics(
-    _: Anyone, request: Request, resources: In, figures: Annotated[_Figures, Depends(_figures)]
+    _: Anyone, request: Request, resources: Shared, figures: Annotated[_Figures, Depends(_figures)]
 ) -> Response:
     """Prometheus text over all processes, each sample with its `process`, at most a second old.
     Without Redis, of this process only. It takes `HOLDFAST_METRICS_TOKEN` as a bearer token; where
@@ -191,9 +173,9 @@ async def metrics(
 
 
 @router.get("/.well-known/jwks.json", summary="Public keys")
-async def jwks(_: Anyone, resources: In) -> Jwks:
+async def jwks(_: Anyone, resources: Shared) -> Jwks:
     """The keys that access tokens are signed with (RFC 7517), for others to verify them."""
     return Jwks.model_validate(resources.edge.keys.jwks())
 
 
-capability = Capability("meta", "", router)
+capability = Capability("meta", "", (router,))

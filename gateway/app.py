@@ -15,13 +15,13 @@ from starlette.types import ASGIApp
 from core.errors import HoldfastError
 from core.settings import Settings
 from gateway import errors
-from gateway.access import READING
-from gateway.capability import Capability
+from gateway.capability import Routed
 from gateway.docs import documentation
 from gateway.entrance import Entrance, LeanHandler
 from gateway.middleware import MAX_BODY_BYTES, EdgeMiddleware
 from gateway.resources import Resources
 from gateway.routing import HoldfastRoute, placed
+from gateway.rules import checked
 
 _EXPOSED_HEADERS = [
     "X-Request-Id",
@@ -35,16 +35,12 @@ _EXPOSED_HEADERS = [
 _NO_TELEMETRY = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 
 
-class BadRoute(Exception):
-    """A capability's route breaks a rule that all of them keep."""
-
-
 def create_app(
     settings: Settings,
-    capabilities: Sequence[Capability],
+    capabilities: Sequence[Routed],
     resources: Resources,
     *,
-    mounted: Capability | None = None,
+    mounted: Routed | None = None,
     lean: Mapping[tuple[str, str], LeanHandler] | None = None,
     max_body_bytes: int = MAX_BODY_BYTES,
 ) -> FastAPI:
@@ -53,7 +49,7 @@ def create_app(
     With `mounted`, only that one, with relative paths, for a server that mounts it at its prefix;
     its answers, command ids and metrics are the same. `lean` replaces routes, by method and full
     path, with handlers that do without FastAPI; their twins stay for the documentation. Raises
-    BadRoute for a route that does not say who may use it, or what it costs if that is everyone.
+    BadRoute for a route that breaks a rule (`gateway.rules`).
     """
 
     @asynccontextmanager
@@ -117,23 +113,10 @@ def _cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
     )
 
 
-def placed_routes(
-    capabilities: Sequence[Capability], *, mounted: bool = False
-) -> list[HoldfastRoute]:
+def placed_routes(capabilities: Sequence[Routed], *, mounted: bool = False) -> list[HoldfastRoute]:
     """The routes of capabilities where an application has them. Raises BadRoute."""
-    found: list[HoldfastRoute] = []
-    for capability in capabilities:
-        for route in capability.router.routes:
-            if not isinstance(route, HoldfastRoute):
-                raise BadRoute(f"{capability.name}: {route!r} is not a HoldfastRoute")
-            if route.access is None:
-                raise BadRoute(f"{capability.name}: {route.path} does not say who may use it")
-            if _is_open(route) and route.access.cost is None:
-                raise BadRoute(f"{capability.name}: {route.path} does not say what it costs")
-            found.append(placed(route, capability.name, capability.prefix, mounted=mounted))
-    return found
-
-
-def _is_open(route: HoldfastRoute) -> bool:
-    """Whether anyone may read there."""
-    return bool(route.access and route.access.is_public and READING & (route.methods or set()))
+    return [
+        placed(checked(capability.name, route), capability.name, capability.prefix, mounted=mounted)
+        for capability in capabilities
+        for route in capability.routes
+    ]

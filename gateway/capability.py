@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from fastapi import APIRouter
-
-from gateway.routing import HoldfastRoute
+from starlette.routing import BaseRoute
 
 
 @dataclass(frozen=True, slots=True)
-class Capability:
-    """`router` holds routes relative to `prefix`: "/reserve" of the prefix "/api/inventory".
-    `before` and `refused`: what is done around the decisions of owners, whichever capabilities a
-    process serves (`deployments.kit.desk.Hooks`)."""
+class Routed:
+    """`routers` hold routes relative to `prefix`: "/reserve" of the prefix "/api/inventory". They
+    are searched in their order, so that what ends in an id comes last."""
 
     name: str
     prefix: str
-    router: APIRouter
-    before: Mapping[type, Callable[..., Awaitable[None]]] = field(default_factory=dict)
-    refused: Mapping[str, Callable[..., Awaitable[None]]] = field(default_factory=dict)
+    routers: tuple[APIRouter, ...]
 
-
-def joined(*routers: APIRouter) -> APIRouter:
-    """One router with the routes of several, in their order."""
-    return APIRouter(
-        route_class=HoldfastRoute, routes=[route for router in routers for route in router.routes]
-    )
+    @property
+    def routes(self) -> Iterator[BaseRoute]:
+        for router in self.routers:
+            yield from router.routes

@@ -21,6 +21,7 @@ from gateway.middleware import (
     MAX_QUERY_BYTES,
 )
 from gateway.routing import HoldfastRoute
+from gateway.rules import check_names
 
 _MUTATING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _FASTAPI_OWN = ("HTTPValidationError", "ValidationError")
@@ -42,7 +43,7 @@ levels. A query has at most {MAX_PARAMETERS} parameters in {MAX_QUERY_BYTES} byt
 
 
 def describe(routes: Sequence[BaseRoute]) -> dict[str, Any]:
-    """The document for `routes`."""
+    """The document for `routes`. Raises BadRoute where two models have one name."""
     document = get_openapi(
         title="Holdfast",
         version=version("holdfast"),
@@ -54,6 +55,7 @@ def describe(routes: Sequence[BaseRoute]) -> dict[str, Any]:
     schemas = components.setdefault("schemas", {})
     for name in _FASTAPI_OWN:
         schemas.pop(name, None)
+    check_names(list(schemas))
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(problem.pop("$defs"))
     schemas["Problem"] = problem

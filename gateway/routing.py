@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Container, Coroutine, Iterable
+from itertools import islice
 from typing import Any
 
 from fastapi import Request, params
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.responses import Response
 
-from core.errors import UnsupportedMediaType
+from core.errors import FieldError, UnsupportedMediaType, ValidationFailed
 from gateway import json_body
-from gateway.access import Access
+from gateway.access import READING, Access
 from gateway.context import context_of
 from gateway.edge import Edge
+from gateway.errors import MOST_FIELD_ERRORS, json_path
 
 _COPIED = set(inspect.signature(APIRoute.__init__).parameters) - {"self", "path", "endpoint"}
 
@@ -39,15 +42,21 @@ class HoldfastRoute(APIRoute):
         has_json = self.body_field is not None and not isinstance(
             self.body_field.field_info, params.Form
         )
+        takes_nothing = self.body_field is None and not READING & (self.methods or set())
+        parameters = _query_names(self.dependant)
 
         async def handle(request: Request) -> Response:
             context = context_of(request.scope)
             context.template = self.template
             if access is not None:
                 access.authorize(context, self.capability)
+            if context.query:
+                _check_names(request.query_params, parameters, "is no parameter of this route")
             if has_json:
                 # FastAPI finds the parsed body there, and would turn our errors into its own.
                 await _read_json(request)
+            elif takes_nothing:
+                await _check_empty(request)
             if cost <= 1:
                 return await serve(request)
             edge: Edge = request.app.state.resources.edge
@@ -80,6 +89,39 @@ def _find_access(dependant: Dependant) -> Access | None:
         if found is not None:
             return found
     return None
+
+
+def _query_names(dependant: Dependant) -> frozenset[str]:
+    """What a query may name."""
+    names = set[str]()
+    for inner in dependant.dependencies:
+        names |= _query_names(inner)
+    for field in dependant.query_params:
+        kind = field.field_info.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            names |= {known.alias or name for name, known in kind.model_fields.items()}
+        else:
+            names.add(field.alias)
+    return frozenset(names)
+
+
+def _check_names(given: Iterable[str], known: Container[str], problem: str) -> None:
+    """Raises ValidationFailed."""
+    unknown = islice((name for name in given if name not in known), MOST_FIELD_ERRORS)
+    if errors := [FieldError(json_path([name]), problem) for name in unknown]:
+        raise ValidationFailed(errors)
+
+
+async def _check_empty(request: Request) -> None:
+    """Raises ValidationFailed for a body that says something, where nothing would be read."""
+    body = await request.body()
+    if not body or body == b"{}":
+        return
+    await _read_json(request)
+    said = request._json
+    if not isinstance(said, dict):
+        raise ValidationFailed([FieldError("body", "must be an empty object, or left out")])
+    _check_names(said, (), "is not known here")
 
 
 async def _read_json(request: Request) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import datetime
 
 from tests.stack import Stack
 
@@ -11,8 +12,8 @@ SETTLED_SECONDS = 60.0
 
 _WAITING = """
 SELECT (SELECT count(*) FROM card_payments
-        WHERE status IN ('charging', 'charged', 'refunding'))
-     + (SELECT count(*) FROM card_refunds WHERE refunded_at IS NULL)"""
+        WHERE status IN ('charging', 'charged', 'refunding') AND created_at >= $1)
+     + (SELECT count(*) FROM card_refunds WHERE refunded_at IS NULL AND created_at >= $1)"""
 # What the provider kept of each charge, and what the till should have got by it: what the sale
 # was paid by that card, less what returns gave back to it; nothing if there is no sale.
 _WRONG = """
@@ -38,13 +39,13 @@ SELECT sale_id::text FROM pos_payments paid WHERE method = 'card'
 _COUNT = "SELECT count(*) FROM sandbox_charges WHERE status = 'approved'"
 
 
-async def audit_charges(stack: Stack) -> int:
+async def audit_charges(stack: Stack, since: datetime) -> int:
     """How many charges the provider made. Raises AssertionError for one that did not end as
-    exactly one of a sale or money given back."""
+    exactly one of a sale or money given back; waits for those that began at `since` or later."""
     connection = await stack.database()
     try:
         deadline = time.monotonic() + SETTLED_SECONDS
-        while waiting := await connection.fetchval(_WAITING):
+        while waiting := await connection.fetchval(_WAITING, since):
             assert time.monotonic() < deadline, f"{waiting} cards wait"
             await asyncio.sleep(0.5)
         wrong = [dict(row) for row in await connection.fetch(_WRONG)]

@@ -9,7 +9,7 @@ from uuid import UUID
 import typer
 
 if TYPE_CHECKING:
-    from deployments.auth.schemas import RegisterIn
+    from deployments.auth.schemas import NewAccount
 
 app = typer.Typer(no_args_is_help=True, help="Administrators of the platform.")
 
@@ -32,12 +32,12 @@ def create(
     from pydantic import ValidationError
 
     from core.errors import HoldfastError
-    from deployments.auth.schemas import RegisterIn
+    from deployments.auth.schemas import NewAccount
 
     if password is None:
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     try:
-        user_id = asyncio.run(_create(RegisterIn(name=name, email=email, password=password)))
+        user_id = asyncio.run(_create(NewAccount(name=name, email=email, password=password)))
     except ValidationError as error:
         for problem in error.errors():
             typer.echo(f"{problem['loc'][0]}: {problem['msg']}", err=True)
@@ -48,7 +48,7 @@ def create(
     typer.echo(f"Created administrator {email} ({user_id}).")
 
 
-async def _create(given: RegisterIn) -> UUID:
+async def _create(given: NewAccount) -> UUID:
     from core.clock import SystemClock
     from core.settings import get_settings
     from deployments.auth import service

@@ -8,41 +8,37 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 
 from core.errors import NotFound, Unauthenticated
 from core.principal import Role
 from deployments.auth import service
 from deployments.auth.access import Anyone, Caller, In, Person, Reader
-from deployments.auth.keys import routes as key_routes
 from deployments.auth.keys.service import key_of_caller
-from deployments.auth.people import routes as people_routes
 from deployments.auth.schemas import (
     CallerOut,
+    Credentials,
     Jwks,
-    LoginIn,
     LoginOut,
-    RefreshIn,
+    NewAccount,
     RegisteredOut,
-    RegisterIn,
+    SessionRefresh,
     TokensOut,
     UserOut,
 )
-from deployments.auth.sessions import routes as session_routes
-from gateway.capability import Capability, joined
+from deployments.kit.router import Router
 from gateway.context import context_of
 from gateway.errors import responses
-from gateway.routing import HoldfastRoute
 from gateway.schemas import Envelope, Message
 
-router = APIRouter(route_class=HoldfastRoute)
+router = Router()
 
 
 @router.post(
     "/register", summary="Register", status_code=201, responses=responses(service.EmailTaken)
 )
 async def register(
-    _: Anyone, resources: In, request: Request, body: RegisterIn
+    _: Anyone, resources: In, request: Request, body: NewAccount
 ) -> Envelope[RegisteredOut]:
     """A new account: of a shopper (`customer`), or of someone who sells (`vendor`), whose
     business it opens too. Sign in next."""
@@ -71,7 +67,7 @@ async def register(
 
 
 @router.post("/login", summary="Sign in", responses=responses(Unauthenticated, NotFound))
-async def login(_: Anyone, resources: In, request: Request, body: LoginIn) -> LoginOut:
+async def login(_: Anyone, resources: In, request: Request, body: Credentials) -> LoginOut:
     """A session: an access token for some minutes, and a refresh token for the next one."""
     issued = await service.login(
         resources.db,
@@ -100,7 +96,7 @@ async def login(_: Anyone, resources: In, request: Request, body: LoginIn) -> Lo
 
 
 @router.post("/refresh", summary="Refresh", responses=responses(Unauthenticated))
-async def refresh(_: Anyone, resources: In, request: Request, body: RefreshIn) -> TokensOut:
+async def refresh(_: Anyone, resources: In, request: Request, body: SessionRefresh) -> TokensOut:
     """New tokens for a session. Each refresh token is good for one use; a second use ends the
     session."""
     issued = await service.refresh(
@@ -151,10 +147,3 @@ async def me(principal: Caller, resources: In) -> Envelope[CallerOut]:
 async def jwks(_: Reader, resources: In) -> Jwks:
     """The keys that access tokens are signed with (RFC 7517), for others to verify them."""
     return Jwks.model_validate(resources.edge.keys.jwks())
-
-
-capability = Capability(
-    "auth",
-    "/api/auth",
-    joined(router, session_routes.router, people_routes.router, key_routes.router),
-)

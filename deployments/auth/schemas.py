@@ -76,7 +76,7 @@ NewPassword = Annotated[
 ScopeText = Annotated[str, Field(pattern=r"^(\*|[a-z]{2,32}:(read|write))$", max_length=40)]
 
 
-class RegisterIn(CamelModel):
+class NewAccount(CamelModel):
     """`vendor` also opens a business and makes the caller its owner. A platform's administrator
     is made with `holdfast admin create` only."""
 
@@ -100,7 +100,7 @@ class RegisteredOut(CamelModel):
     tenant_id: UUID | None
 
 
-class LoginIn(CamelModel):
+class Credentials(CamelModel):
     email: Email
     password: GivenPassword
     business_id: UUID | None = Field(
@@ -108,20 +108,20 @@ class LoginIn(CamelModel):
     )
 
 
-class PasswordChangeIn(CamelModel):
+class PasswordChanges(CamelModel):
     current_password: GivenPassword
     new_password: NewPassword
 
 
-class ResetRequestIn(CamelModel):
+class NewPasswordReset(CamelModel):
     email: Email
 
 
-class VerificationIn(CamelModel):
+class EmailVerification(CamelModel):
     token: Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class ResetIn(CamelModel):
+class PasswordReset(CamelModel):
     token: Annotated[str, Field(min_length=1, max_length=200)]
     password: NewPassword
 
@@ -161,7 +161,7 @@ class UserOut(CamelModel):
     email_verified: bool = Field(description="Whether a mailed link proved the address")
 
 
-class RefreshIn(CamelModel):
+class SessionRefresh(CamelModel):
     refresh_token: Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -189,7 +189,7 @@ class CallerOut(CamelModel):
     email_verified: bool | None
 
 
-class KeyIn(CamelModel):
+class NewKey(CamelModel):
     name: KeyName
     scopes: Annotated[list[ScopeText], Field(min_length=1, max_length=MAX_SCOPES)] = Field(
         description="`<capability>:read`, `<capability>:write` (which implies reading), or `*`",
@@ -199,13 +199,13 @@ class KeyIn(CamelModel):
     rate_limit_per_second: int | None = None
 
 
-class ServiceKeyIn(KeyIn):
+class ServiceKeyIn(NewKey):
     rate_limit_per_second: Annotated[int, Field(ge=1, le=5_000)] | None = Field(
         default=None, description="Requests per second, averaged over ten; 5000 by default"
     )
 
 
-class ApiKeyIn(KeyIn):
+class ApiKeyIn(NewKey):
     expires_at: Moment | None = Field(
         default=None, description="Within 366 days; 90 days from now by default"
     )
@@ -218,7 +218,7 @@ class ApiKeyQuery(PageQuery):
     user_id: UUID | None = Field(default=None, description="A member; by default yourself")
 
 
-class RotationIn(CamelModel):
+class KeyRotation(CamelModel):
     grace_seconds: Annotated[int, Field(ge=0, le=7 * 86_400)] = Field(
         default=0, description="For how long the old key lives on, to within five minutes"
     )
@@ -250,7 +250,7 @@ class KeyOut(CamelModel):
         )
 
 
-class NewKeyOut(CamelModel):
+class IssuedKeyOut(CamelModel):
     key: KeyOut
     secret: str | None = Field(
         description="The key itself. Shown this once; a repeat of the request answers null here"

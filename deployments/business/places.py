@@ -9,6 +9,7 @@ from uuid import UUID
 from core.clock import Clock
 from core.errors import NotFound
 from core.principal import Principal
+from deployments.kit.resources import Part
 from gateway.access import tenant_of
 from store.business import locations
 from store.kit.engine import Database, Scope
@@ -56,6 +57,9 @@ class Places:
         if len(self._known) > MAX_REMEMBERED:
             self._known.popitem(last=False)
         return known
+
+
+PLACES = Part(lambda shared: Places(shared.db, shared.clock))
 
 
 def location_of(principal: Principal, location_id: UUID | None) -> UUID:

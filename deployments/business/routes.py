@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import Depends, Path, Query, Response
 
 from core.errors import Conflict, InUse, NotFound
 from core.principal import MANAGEMENT, OWNERS, STAFF, Principal
@@ -29,16 +29,19 @@ from deployments.business.schemas import (
 )
 from deployments.kit.records import TooMany
 from deployments.kit.resources import Shared
+from deployments.kit.router import Router
 from gateway.access import require
 from gateway.answers import response
-from gateway.capability import Capability
 from gateway.errors import responses
 from gateway.idempotency import request_key
-from gateway.routing import HoldfastRoute
 from gateway.schemas import Envelope, Message, Page, PageQuery, page_of
 from store.business.taxes import of_class
 
-router = APIRouter(route_class=HoldfastRoute)
+router = Router()
+
+LocationId = Annotated[UUID, Path(alias="locationId")]
+TaxClassId = Annotated[UUID, Path(alias="taxClassId")]
+TaxRateId = Annotated[UUID, Path(alias="taxRateId")]
 
 Key = Annotated[RequestKey, Depends(request_key)]
 Member = Annotated[Principal, Depends(require(STAFF))]
@@ -75,22 +78,20 @@ async def change_business(
 async def delete_business(principal: Closer, shared: Shared, key: Key) -> Response:
     """Ends the business: nobody can sign in to it any more, its keys and invitations end, and
     its products leave the public catalogue. Its history is kept."""
-    return response(
-        await service.close_business(shared.db, shared.edge, shared.clock, principal, key)
-    )
+    return response(await service.close_business(shared, principal, key))
 
 
 @router.get("/locations", summary="List locations")
 async def list_locations(principal: Member, shared: Shared, query: Paging) -> Page[LocationOut]:
     """Locations that are not deleted, the oldest first."""
-    return page_of(await service.location_records(shared.db).part(principal, query.span))
+    return page_of(await service.location_records(shared).part(principal, query.span))
 
 
-@router.get("/locations/{location_id}", summary="Get a location", responses=responses(NotFound))
+@router.get("/locations/{locationId}", summary="Get a location", responses=responses(NotFound))
 async def get_location(
-    principal: Member, shared: Shared, location_id: UUID
+    principal: Member, shared: Shared, location_id: LocationId
 ) -> Envelope[LocationOut]:
-    return Envelope(data=await service.location_records(shared.db).get(principal, location_id))
+    return Envelope(data=await service.location_records(shared).get(principal, location_id))
 
 
 @router.post(
@@ -104,39 +105,37 @@ async def create_location(
     principal: Manager, shared: Shared, key: Key, body: NewLocation
 ) -> Response:
     """A further place where the business sells and keeps stock."""
-    records = service.location_records(shared.db)
+    records = service.location_records(shared)
     return response(await records.create(principal, key, body.values()))
 
 
 @router.put(
-    "/locations/{location_id}",
+    "/locations/{locationId}",
     summary="Change a location",
     response_model=Envelope[LocationOut],
     responses=responses(NotFound, Conflict),
 )
 async def change_location(
-    principal: Manager, shared: Shared, key: Key, location_id: UUID, body: LocationChanges
+    principal: Manager, shared: Shared, key: Key, location_id: LocationId, body: LocationChanges
 ) -> Response:
     """Replaces what the body gives; what it leaves out stays. With `version`, only if the
     location still has it."""
-    records = service.location_records(shared.db)
+    records = service.location_records(shared)
     return response(await records.change(principal, key, location_id, body.values(), body.version))
 
 
 @router.delete(
-    "/locations/{location_id}",
+    "/locations/{locationId}",
     summary="Delete a location",
     response_model=Message,
     responses=responses(NotFound, service.MainLocationStays, InUse),
 )
 async def delete_location(
-    principal: Manager, shared: Shared, key: Key, location_id: UUID
+    principal: Manager, shared: Shared, key: Key, location_id: LocationId
 ) -> Response:
     """Nothing new happens there, within half a minute everywhere; its history stays. The main
     location cannot be deleted."""
-    return response(
-        await service.remove_location(shared.db, shared.places, principal, key, location_id)
-    )
+    return response(await service.remove_location(shared, principal, key, location_id))
 
 
 @router.get("/tax-classes", summary="List tax classes")
@@ -161,13 +160,13 @@ async def create_tax_class(
 
 
 @router.put(
-    "/tax-classes/{tax_class_id}",
+    "/tax-classes/{taxClassId}",
     summary="Change a tax class",
     response_model=Envelope[TaxClassOut],
     responses=responses(NotFound, Conflict),
 )
 async def change_tax_class(
-    principal: Manager, shared: Shared, key: Key, tax_class_id: UUID, body: TaxClassChanges
+    principal: Manager, shared: Shared, key: Key, tax_class_id: TaxClassId, body: TaxClassChanges
 ) -> Response:
     """Replaces what the body gives; what it leaves out stays."""
     records = service.tax_class_records(shared.db)
@@ -175,13 +174,13 @@ async def change_tax_class(
 
 
 @router.delete(
-    "/tax-classes/{tax_class_id}",
+    "/tax-classes/{taxClassId}",
     summary="Delete a tax class",
     response_model=Message,
     responses=responses(NotFound, InUse),
 )
 async def delete_tax_class(
-    principal: Manager, shared: Shared, key: Key, tax_class_id: UUID
+    principal: Manager, shared: Shared, key: Key, tax_class_id: TaxClassId
 ) -> Response:
     """Only when no product or variant has it. What was sold with it keeps what it was taxed."""
     records = service.tax_class_records(shared.db)
@@ -216,13 +215,13 @@ async def create_tax_rate(
 
 
 @router.put(
-    "/tax-rates/{tax_rate_id}",
+    "/tax-rates/{taxRateId}",
     summary="Change a tax rate",
     response_model=Envelope[TaxRateOut],
     responses=responses(NotFound, Conflict),
 )
 async def change_tax_rate(
-    principal: Manager, shared: Shared, key: Key, tax_rate_id: UUID, body: TaxRateChanges
+    principal: Manager, shared: Shared, key: Key, tax_rate_id: TaxRateId, body: TaxRateChanges
 ) -> Response:
     """Puts a mistake right; sales that were made stay as they are."""
     records = service.tax_rate_records(shared.db, shared.clock)
@@ -230,13 +229,13 @@ async def change_tax_rate(
 
 
 @router.delete(
-    "/tax-rates/{tax_rate_id}",
+    "/tax-rates/{taxRateId}",
     summary="Delete a tax rate",
     response_model=Message,
     responses=responses(NotFound),
 )
 async def delete_tax_rate(
-    principal: Manager, shared: Shared, key: Key, tax_rate_id: UUID
+    principal: Manager, shared: Shared, key: Key, tax_rate_id: TaxRateId
 ) -> Response:
     """Whatever rate held before it, or holds everywhere, holds again."""
     records = service.tax_rate_records(shared.db, shared.clock)
@@ -251,6 +250,3 @@ async def read_audit_log(
     first. It holds no secrets, and nobody can change it."""
     found = await service.audit_log(shared.db, principal, query.filters(), query.span)
     return page_of(found.map(AuditOut.of))
-
-
-capability = Capability("business", "/api/business", router)

@@ -20,7 +20,7 @@ from deployments.business.events import (
     ProfileDeleted,
     ProfileUpdated,
 )
-from deployments.business.places import Places
+from deployments.business.places import PLACES
 from deployments.business.schemas import (
     BusinessChanges,
     BusinessOut,
@@ -28,22 +28,21 @@ from deployments.business.schemas import (
     TaxClassOut,
     TaxRateOut,
 )
+from deployments.kit.capability import Closing
 from deployments.kit.records import Kind, Records, Writing, check_version, locked_business
+from deployments.kit.resources import Resources
 from gateway.access import tenant_of
 from gateway.answers import recorded
-from gateway.edge import Edge
 from gateway.schemas import Envelope, Message
 from store.business import locations, taxes
 from store.business import profile as business
 from store.business.locations import Location
 from store.business.taxes import TaxClass, TaxRate
-from store.catalog import products
 from store.kit import audit
 from store.kit.audit import Entry, Filters
 from store.kit.commands import Recorded, once
 from store.kit.engine import Database, Scope, Transaction
 from store.kit.outbox import emit
-from store.people import access_keys, invitations, sessions
 
 _AUDITED = (
     "name",
@@ -109,35 +108,33 @@ async def change_profile(
         return await once(tx, tenant, key, work)
 
 
-async def close_business(
-    db: Database, edge: Edge, clock: Clock, principal: Principal, key: RequestKey
-) -> Recorded:
-    """Marks the business as deleted: nobody can sign in to it, its keys end, its products leave
-    the shelf; its history stays. Raises NotFound if it is deleted already."""
+async def close_business(shared: Resources, principal: Principal, key: RequestKey) -> Recorded:
+    """Marks the business as deleted, and has each capability end what it has here; its history
+    stays. Raises NotFound if it is deleted already."""
     tenant = tenant_of(principal)
     ended: list[UUID] = []
 
     async def work() -> Recorded:
         await locked_business(tx, tenant)
-        at = moments.of_ms(clock.now_ms())
-        await products.lock_catalog(tx, tenant)
-        await products.remove_all(tx, tenant, at)
-        ended.extend(await sessions.end_where(tx, business_id=tenant))
-        ended.extend(await access_keys.end_all(tx))
-        await invitations.revoke_all(tx)
-        gone = await business.change(tx, tenant, {"deleted_at": at})
+        closing = Closing(tx, tenant, moments.of_ms(shared.clock.now_ms()), ended)
+        for capability in shared.capabilities:
+            for end in capability.on_close:
+                await end(closing)
+        gone = await business.change(tx, tenant, {"deleted_at": closing.at})
         await emit(tx, tenant, tenant, ProfileDeleted(id=tenant, version=gone.version))
         await audit.record(tx, tenant, principal, "business.deleted", tenant)
         return recorded(200, Message(message="Business deleted"))
 
-    async with db.transaction(Scope(tenant)) as tx:
+    async with shared.db.transaction(Scope(tenant)) as tx:
         answer = await once(tx, tenant, key, work)
     for proof_id in ended:
-        edge.tokens.revoke(proof_id)
+        shared.edge.tokens.revoke(proof_id)
     return answer
 
 
-def location_records(db: Database) -> Records[Location]:
+def location_records(shared: Resources) -> Records[Location]:
+    declared = [uses for each in shared.capabilities for uses in each.location_uses]
+
     async def check(writing: Writing[Location]) -> None:
         values, before = writing.values, writing.before
         if before is None and values.get("currency") is None:
@@ -151,11 +148,11 @@ def location_records(db: Database) -> Records[Location]:
         if writing.before is not None and writing.before.id == writing.business.id:
             raise MainLocationStays
         if writing.before is not None:
-            _check_unused(await locations.uses_of(writing.tx, writing.before.id))
+            _check_unused(await locations.uses_of(writing.tx, writing.before.id, declared))
 
     audited = ("name", "street", "city", "state", "zip", "country", "phone", "time_zone")
     return Records(
-        db,
+        shared.db,
         Kind(
             noun="location",
             events=LOCATION,
@@ -170,12 +167,12 @@ def location_records(db: Database) -> Records[Location]:
 
 
 async def remove_location(
-    db: Database, places: Places, principal: Principal, key: RequestKey, location_id: UUID
+    shared: Resources, principal: Principal, key: RequestKey, location_id: UUID
 ) -> Recorded:
     """Raises NotFound; MainLocationStays; InUse while it has stock, holds, goods on their way, or
     registers."""
-    answer = await location_records(db).remove(principal, key, location_id)
-    places.forget(tenant_of(principal))
+    answer = await location_records(shared).remove(principal, key, location_id)
+    PLACES.of(shared).forget(tenant_of(principal))
     return answer
 
 

@@ -1,25 +1,17 @@
-"""The router of the catalogue, and what its routes depend on."""
+"""What the routes of the catalogue depend on."""
 
 from __future__ import annotations
 
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import Depends, Path, Response
 
 from core.principal import MANAGEMENT, Principal, Role
 from core.request import RequestKey
-from deployments.catalog.variants import parents
 from gateway.access import public_read, require
-from gateway.capability import Capability
 from gateway.idempotency import request_key
-from gateway.routing import HoldfastRoute
 from store.kit.commands import Recorded
-
-router = APIRouter(route_class=HoldfastRoute, tags=["catalog"])
-capability = Capability(
-    "catalog", "/api/products", router, refused={"choose_variant": parents.settle}
-)
 
 ProductId = Annotated[UUID, Path(alias="productId")]
 VariantId = Annotated[UUID, Path(alias="variantId")]

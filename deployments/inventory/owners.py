@@ -11,6 +11,7 @@ from uuid import UUID
 from core.clock import Clock
 from core.errors import ChooseVariant, NotFound
 from deployments.kit.gathering import Gathering
+from deployments.kit.resources import Part
 from store.catalog import bundles as catalog_bundles
 from store.catalog import products
 from store.catalog.bundles import ItemKind
@@ -98,3 +99,6 @@ class ProductOwners:
             self._known[product_id] = _Known(tenant_id, kind, 0.0 if kind == "parent" else until)
         while len(self._known) > MAX_REMEMBERED:
             self._known.popitem(last=False)
+
+
+OWNERS = Part(lambda shared: ProductOwners(shared.db, shared.clock))

@@ -12,38 +12,29 @@ What is refused is raised, as the error class that stands for the refusal's code
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from actors.families import COMMERCE, decode_reply, encode_command
 from actors.messages import TURNED_DOWN, Command, Refused, Reply, TurnDown, replies_of
 from actors.runtime.bus import CommandBus
-from actors.runtime.wire import Receipt
 from core.errors import HoldfastError, TooManyRequests
 from core.principal import Principal
 from core.request import RequestKey
 from deployments.kit import refusals
+from deployments.kit.receipts import Ordered
 from gateway.access import tenant_of
-from gateway.capability import Capability
 
 if TYPE_CHECKING:
+    from deployments.kit.capability import Capability
     from deployments.kit.resources import Resources
 
 K = TypeVar("K")
 V = TypeVar("V")
 R = TypeVar("R", bound=Reply)
-R_co = TypeVar("R_co", bound=Reply, covariant=True)
 
-Receipts = tuple[Receipt, ...]
 # Prepares a command. What it raises is the refusal of the request.
 Draft = Callable[[], Awaitable[Command[R]]]
-
-
-class Ordered(NamedTuple, Generic[R_co]):
-    """An owner's reply, with receipts of the order in which it decided."""
-
-    reply: R_co
-    receipts: Receipts
 
 
 class Asked(NamedTuple):
@@ -56,12 +47,16 @@ class Asked(NamedTuple):
     command: Command[Any]
 
 
+Before = Callable[[Asked], Awaitable[None]]
+AfterRefusal = Callable[[Asked, Refused], Awaitable[None]]
+
+
 class Hooks(NamedTuple):
     """What capabilities do around a decision: by type of command before its owner is asked, where
     what they raise is the refusal; by code after a refusal, before the caller hears of it."""
 
-    before: Mapping[type, Callable[[Asked], Awaitable[None]]]
-    refused: Mapping[str, Callable[[Asked, Refused], Awaitable[None]]]
+    before: Mapping[type, Before]
+    refused: Mapping[str, AfterRefusal]
 
 
 def hooks_of(capabilities: Iterable[Capability]) -> Hooks:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, cast
 from uuid import UUID
 
 from fastapi import Depends, Request
@@ -19,13 +19,7 @@ from core.clock import Clock, SystemClock
 from core.errors import Unavailable
 from core.garbage import Tidying
 from core.settings import Settings
-from deployments.business.places import Places
-from deployments.inventory.owners import ProductOwners
-from deployments.kit.desk import Hooks
-from deployments.meta import Degraded
-from deployments.pos.card_payments.provider import Sandbox
-from deployments.pos.card_payments.service import CardSales, CardWorker
-from deployments.pos.sales.price_book import PriceBook
+from deployments.kit.desk import Hooks, hooks_of
 from gateway.edge import Edge
 from store.hosts import leases
 from store.hosts.leases import Shard
@@ -35,73 +29,97 @@ from store.kit.redis import Redis
 CALIBRATE_SECONDS = 10.0
 MAX_KEEPER_SILENCE_SECONDS = 10.0
 
+if TYPE_CHECKING:
+    from deployments.kit.capability import Capability
+
+T = TypeVar("T")
 Check = Callable[[], Awaitable[None]]
+
+
+class Degraded(Exception):
+    """Raised by a check: its part does most of its work, so nobody should be turned away."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
     """`bus` reaches the shard hosts, `db` reads and writes under row-level security; `watch` is
     for what the replica itself needs to know, which must not wait behind requests. `checks` are
-    what `/ready` asks, by name: each raises when its part is not well. `hooks` are what
-    capabilities do around the decisions of owners."""
+    what `/ready` asks, by name: each raises when its part is not well. `tasks` run as long as the
+    replica serves; `parts` are what capabilities have made for themselves (`Part`).
+    `capabilities` are all that there are, served here or not, and `hooks` what they do around the
+    decisions of owners."""
 
+    settings: Settings
     db: Database
     watch: Database
     redis: Redis
     clock: Clock
     edge: Edge
     bus: CommandBus
-    owners: ProductOwners
-    places: Places
-    cards: CardSales
-    price_book: PriceBook
+    capabilities: tuple[Capability, ...]
     hooks: Hooks
     checks: dict[str, Check] = field(default_factory=dict)
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    tasks: tuple[Task, ...] = ()
+    parts: dict[Any, Any] = field(default_factory=dict)
+    running: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def start(self) -> None:
         await self.edge.start()
-        for work in (
-            _keep_time(self.clock, self.watch),
-            CardWorker(self.db, self.cards).run(),
-            Tidying().run(),
-        ):
-            self.tasks.append(asyncio.create_task(work))
+        for task in self.tasks:
+            self.running.append(asyncio.create_task(task(self)))
 
     async def stop(self) -> None:
-        for task in self.tasks:
+        for task in self.running:
             task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await asyncio.gather(*self.running, return_exceptions=True)
         await self.edge.stop()
         await self.redis.close()
         await self.db.close()
         await self.watch.close()
 
 
+# Runs until it is cancelled.
+Task = Callable[[Resources], Coroutine[Any, Any, None]]
+
+
+class Part(Generic[T]):
+    """What a capability has one of in each replica: `PLACES = Part(make)`, `PLACES.of(shared)`. It
+    is made when it is first asked for."""
+
+    def __init__(self, make: Callable[[Resources], T]) -> None:
+        self._make = make
+
+    def of(self, shared: Resources) -> T:
+        found: T | None = shared.parts.get(self)
+        if found is None:
+            found = shared.parts[self] = self._make(shared)
+        return found
+
+
 def make_resources(
-    settings: Settings, transport: Transport, process: str, hooks: Hooks
+    settings: Settings,
+    transport: Transport,
+    process: str,
+    capabilities: Sequence[Capability],
+    served: Sequence[Capability],
 ) -> Resources:
-    """The resources of one replica. `process` names it among all, for metrics."""
+    """The resources of one replica, which serves some of the `capabilities`. `process` names it
+    among all, for metrics."""
     clock = SystemClock()
     db = Database(settings.app_database_url)
     watch = Database(settings.app_database_url, pool_size=1)
     redis = Redis(settings.effective_redis_url)
     edge = Edge(settings, db, redis, clock, process=process)
-    bus = CommandBus(Directory(partial(_read_directory, watch), clock), transport, clock)
-    # With the sandbox whoever knows its tokens pays nothing.
-    cards = CardSales(db, bus, Sandbox(db), clock, is_on=settings.environment == "development")
     return Resources(
+        settings=settings,
         db=db,
         watch=watch,
         redis=redis,
         clock=clock,
         edge=edge,
-        bus=bus,
-        owners=ProductOwners(db, clock),
-        places=Places(db, clock),
-        cards=cards,
-        price_book=PriceBook(db),
-        hooks=hooks,
+        bus=CommandBus(Directory(partial(_read_directory, watch), clock), transport, clock),
+        capabilities=tuple(capabilities),
+        hooks=hooks_of(capabilities),
         checks={
             "postgres": partial(_postgres_is_well, watch),
             "redis": redis.ping,
@@ -109,11 +127,17 @@ def make_resources(
             "hosts": partial(_shards_have_owners, watch),
             "disk": edge.space.is_well,
         },
+        tasks=(_keep_time, _tidy, *(task for each in served for task in each.tasks)),
     )
 
 
-async def _keep_time(clock: Clock, db: Database) -> None:
+async def _tidy(_: Resources) -> None:
+    await Tidying().run()
+
+
+async def _keep_time(shared: Resources) -> None:
     """Keeps arrival stamps on the database's time, by which holds expire."""
+    clock, db = shared.clock, shared.watch
     while True:
         with suppress(Unavailable):
             sent_ms = clock.now_ms()

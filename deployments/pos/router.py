@@ -1,21 +1,17 @@
-"""The one router of the till, and what its routes have in common."""
+"""What the routes of the till have in common."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import Depends, Path, Response
 
 from core.principal import MANAGEMENT, STAFF, Principal, Role
 from core.request import RequestKey
-from deployments.kit.desk import Receipts
-from deployments.kit.receipts import RECEIPT_HEADER, receipt_header
+from deployments.kit.receipts import RECEIPT_HEADER, Receipts, receipt_header
 from gateway.access import require
 from gateway.idempotency import request_key
-from gateway.routing import HoldfastRoute
-
-router = APIRouter(route_class=HoldfastRoute, tags=["pos"])
 
 Till = Annotated[Principal, Depends(require(STAFF))]
 Manager = Annotated[Principal, Depends(require(MANAGEMENT))]

@@ -64,7 +64,7 @@ class OpenBody(CamelModel):
     opening_float: Amount = Decimal(0)
 
 
-class CountBody(CamelModel):
+class DrawerCount(CamelModel):
     """So many pieces of one coin or note."""
 
     value: Amount
@@ -75,7 +75,7 @@ class CloseBody(CamelModel):
     """What was counted: as one sum, by denomination, or both, which must then agree."""
 
     counted: Amount | None = None
-    denominations: Annotated[list[CountBody] | None, Field(min_length=1, max_length=50)] = None
+    denominations: Annotated[list[DrawerCount] | None, Field(min_length=1, max_length=50)] = None
     note: Annotated[str | None, Field(max_length=500)] = None
 
     @model_validator(mode="after")

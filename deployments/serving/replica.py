@@ -18,10 +18,8 @@ from core.garbage import collect_seldom
 from core.settings import get_settings
 from core.telemetry import configure_logging
 from deployments.capabilities import CAPABILITIES
-from deployments.inventory.stock import lean as lean_inventory
-from deployments.kit.desk import hooks_of
+from deployments.kit.capability import lean_handlers
 from deployments.kit.resources import make_resources
-from deployments.pos.sales import lean as lean_pos
 from deployments.serving.serve_replica import (
     forget_reset_connections,
     listen_on_own_address,
@@ -32,7 +30,7 @@ from deployments.serving.serve_replica import (
 )
 from gateway.app import create_app
 
-LEAN_ROUTES = frozenset({lean_inventory.ROUTE, lean_pos.ROUTE})
+LEAN_ROUTES = frozenset[tuple[str, str]]().union(*(each.lean_routes() for each in CAPABILITIES))
 # Longer than an application takes to be built on a machine that is short of CPU.
 HUNG_SECONDS = 15.0
 
@@ -54,12 +52,11 @@ def make_app(only: str | None) -> FastAPI:
     """The application, of one capability or of all."""
     settings = get_settings()
     configure_logging(settings.log_level)
-    mounted = next((one for one in CAPABILITIES if one.name == only), None)
+    mounted = next((each for each in CAPABILITIES if each.name == only), None)
+    served = (mounted,) if mounted else CAPABILITIES
     process = f"replica-{mounted.name if mounted else 'api'}-{os.getpid()}"
-    resources = make_resources(settings, RayTransport(settings), process, hooks_of(CAPABILITIES))
-    prefix = mounted.prefix if mounted else ""
-    handlers = lean_inventory.lean_handlers(resources) | lean_pos.lean_handlers(resources)
-    lean = {route: one for route, one in handlers.items() if route[1].startswith(prefix)}
+    resources = make_resources(settings, RayTransport(settings), process, CAPABILITIES, served)
+    lean = lean_handlers(served, resources)
     app = create_app(settings, CAPABILITIES, resources, mounted=mounted, lean=lean)
     collect_seldom()
     return app

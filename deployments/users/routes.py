@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import Depends, Path, Query, Response
 
 from core.errors import NotFound
 from core.principal import Principal, Role
@@ -13,25 +13,27 @@ from core.request import RequestKey
 from deployments.auth.access import PEOPLE
 from deployments.business.schemas import AuditOut, AuditQuery
 from deployments.kit.resources import Shared
+from deployments.kit.router import Router
 from deployments.users import service
 from deployments.users.schemas import (
+    AccountChanges,
     AccountOut,
-    AccountRoleIn,
-    AddressIn,
     AddressOut,
+    NewAddress,
     ProfileChanges,
     ProfileOut,
     UserQuery,
 )
 from gateway.access import require
 from gateway.answers import response
-from gateway.capability import Capability
 from gateway.errors import responses
 from gateway.idempotency import request_key
-from gateway.routing import HoldfastRoute
 from gateway.schemas import Envelope, Message, Page, page_of
 
-router = APIRouter(route_class=HoldfastRoute)
+router = Router()
+
+AddressId = Annotated[UUID, Path(alias="addressId")]
+UserId = Annotated[UUID, Path(alias="userId")]
 
 Key = Annotated[RequestKey, Depends(request_key)]
 # An API key acts in one business; what is a person's own is none of its.
@@ -66,19 +68,19 @@ async def list_addresses(principal: Person, shared: Shared) -> Envelope[list[Add
     response_model=Envelope[AddressOut],
     responses=responses(service.TooManyAddresses),
 )
-async def add_address(principal: Person, shared: Shared, key: Key, body: AddressIn) -> Response:
+async def add_address(principal: Person, shared: Shared, key: Key, body: NewAddress) -> Response:
     """The first one is your default; a later one that says so takes its place."""
     return response(await service.add_address(shared.db, principal, key, body.values()))
 
 
 @router.put(
-    "/address/{address_id}",
+    "/address/{addressId}",
     summary="Change an address",
     response_model=Envelope[AddressOut],
     responses=responses(NotFound),
 )
 async def change_address(
-    principal: Person, shared: Shared, key: Key, address_id: UUID, body: AddressIn
+    principal: Person, shared: Shared, key: Key, address_id: AddressId, body: NewAddress
 ) -> Response:
     """Replaces what the body gives; what it leaves out stays."""
     return response(
@@ -87,12 +89,14 @@ async def change_address(
 
 
 @router.delete(
-    "/address/{address_id}",
+    "/address/{addressId}",
     summary="Delete an address",
     response_model=Message,
     responses=responses(NotFound),
 )
-async def delete_address(principal: Person, shared: Shared, key: Key, address_id: UUID) -> Response:
+async def delete_address(
+    principal: Person, shared: Shared, key: Key, address_id: AddressId
+) -> Response:
     """If it was your default, your oldest one is it now."""
     return response(await service.remove_address(shared.db, principal, key, address_id))
 
@@ -115,18 +119,18 @@ async def read_admin_log(
     return page_of(found.map(AuditOut.of))
 
 
-@router.get("/{user_id}", summary="Get a person", responses=responses(NotFound))
-async def get_user(_: Admin, shared: Shared, user_id: UUID) -> Envelope[AccountOut]:
+@router.get("/{userId}", summary="Get a person", responses=responses(NotFound))
+async def get_user(_: Admin, shared: Shared, user_id: UserId) -> Envelope[AccountOut]:
     return Envelope(data=await service.account(shared.db, user_id))
 
 
 @router.post(
-    "/{user_id}/disable",
+    "/{userId}/disable",
     summary="Disable an account",
     response_model=Envelope[AccountOut],
     responses=responses(NotFound, service.NotYourself),
 )
-async def disable_user(principal: Admin, shared: Shared, key: Key, user_id: UUID) -> Response:
+async def disable_user(principal: Admin, shared: Shared, key: Key, user_id: UserId) -> Response:
     """Nobody signs in to it any more, and its sessions and API keys end within seconds
     everywhere."""
     return response(
@@ -135,12 +139,12 @@ async def disable_user(principal: Admin, shared: Shared, key: Key, user_id: UUID
 
 
 @router.post(
-    "/{user_id}/enable",
+    "/{userId}/enable",
     summary="Enable an account",
     response_model=Envelope[AccountOut],
     responses=responses(NotFound, service.NotYourself),
 )
-async def enable_user(principal: Admin, shared: Shared, key: Key, user_id: UUID) -> Response:
+async def enable_user(principal: Admin, shared: Shared, key: Key, user_id: UserId) -> Response:
     """Lets a disabled account sign in again."""
     return response(
         await service.set_disabled(shared.db, shared.edge, principal, key, user_id, disabled=False)
@@ -148,19 +152,16 @@ async def enable_user(principal: Admin, shared: Shared, key: Key, user_id: UUID)
 
 
 @router.put(
-    "/{user_id}/role",
+    "/{userId}/role",
     summary="Change what a person is on the platform",
     response_model=Envelope[AccountOut],
     responses=responses(NotFound, service.NotYourself),
 )
 async def change_user_role(
-    principal: Admin, shared: Shared, key: Key, user_id: UUID, body: AccountRoleIn
+    principal: Admin, shared: Shared, key: Key, user_id: UserId, body: AccountChanges
 ) -> Response:
     """Customer, vendor or platform admin; roles in a business are its owners' to give. The
     person's sessions and API keys end."""
     return response(
         await service.set_role(shared.db, shared.edge, principal, key, user_id, body.role)
     )
-
-
-capability = Capability("users", "/api/users", router)

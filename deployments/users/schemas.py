@@ -47,7 +47,7 @@ class ProfileChanges(CamelModel):
         return values
 
 
-class AddressIn(CamelModel):
+class NewAddress(CamelModel):
     """A default address takes the place of the one before. The first one is the default."""
 
     street: str | None = _line(255)
@@ -117,5 +117,5 @@ class AccountOut(CamelModel):
         return cls(**{name: getattr(listed, name) for name in cls.model_fields})
 
 
-class AccountRoleIn(CamelModel):
+class AccountChanges(CamelModel):
     role: AccountRole

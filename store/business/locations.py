@@ -5,9 +5,10 @@ A business's first location is made with it and has its id: it is meant where no
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NewType
 from uuid import UUID
 
 from sqlalchemy import (
@@ -86,29 +87,19 @@ async def add_main(tx: AsyncConnection, tenant_id: UUID, currency: str, time_zon
     )
 
 
-# What each is called where a deletion is refused. Goods that were ordered or shipped are incoming
-# at their level, those that are held reserved; the columns `used_location_id` say the same to the
-# database, which refuses whatever slips in after this was asked.
-_USES = text("""
-SELECT use FROM (
-  SELECT unnest(ARRAY[
-    CASE WHEN on_hand <> 0 THEN 'stock' END,
-    CASE WHEN reserved <> 0 THEN 'reservations' END,
-    CASE WHEN incoming <> 0 THEN 'incoming' END]) AS use
-  FROM stock_levels WHERE used_location_id = :id
-  UNION SELECT 'transfers' FROM stock_transfers
-    WHERE status = 'in_transit' AND :id IN (from_location_id, to_location_id)
-  UNION SELECT 'purchase_orders' FROM purchase_orders
-    WHERE status IN ('ordered', 'partly_received') AND location_id = :id
-  UNION SELECT CASE WHEN shift_id IS NULL THEN 'registers' ELSE 'open_shifts' END
-    FROM pos_registers WHERE used_location_id = :id) AS uses
-WHERE use IS NOT NULL ORDER BY use""")
+# What in some tables keeps a location from being deleted: a query by `:id` of one column `use`, in
+# which null says nothing. The tables' columns `used_location_id` say the same to the database,
+# which refuses whatever slips in after this was asked.
+LocationUses = NewType("LocationUses", str)
 
 
-async def uses_of(tx: AsyncConnection, location_id: UUID) -> list[str]:
-    """What keeps a location of the tenant's from being deleted: some of stock, reservations,
-    incoming, transfers, purchase_orders, registers and open_shifts."""
-    return list((await tx.execute(_USES, {"id": location_id})).scalars())
+async def uses_of(
+    tx: AsyncConnection, location_id: UUID, declared: Iterable[LocationUses]
+) -> list[str]:
+    """What keeps a location of the tenant's from being deleted, by all that is `declared`."""
+    queries = " UNION ".join(declared)
+    query = text(f"SELECT use FROM ({queries}) AS uses WHERE use IS NOT NULL ORDER BY use")  # noqa: S608
+    return list((await tx.execute(query, {"id": location_id})).scalars())
 
 
 async def live_ids(tx: AsyncConnection) -> frozenset[UUID]:

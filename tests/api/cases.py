@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from deployments.capabilities import CAPABILITIES
 from gateway.routing import HoldfastRoute, placed
+from gateway.schemas import Page
 from tests import api
 from tests.api.case import Call, Case, RouteId
 
@@ -23,7 +24,7 @@ _BRACES = re.compile(r"\{[^}]*\}")
 def routes() -> Iterator[tuple[RouteId, HoldfastRoute]]:
     """Every route of every capability, as the gateway serves it."""
     for capability in CAPABILITIES:
-        for route in capability.router.routes:
+        for route in capability.routes:
             assert isinstance(route, HoldfastRoute)
             full = placed(route, capability.name, capability.prefix, mounted=False)
             for method in full.methods or ():
@@ -43,6 +44,12 @@ def _cases() -> Iterator[tuple[RouteId, Case]]:
 ROUTES = dict(routes())
 WITH_BODY = [one for one, route in ROUTES.items() if route.body_field is not None]
 CASES = dict(_cases())
+
+
+def is_paged(route: HoldfastRoute) -> bool:
+    """Whether it answers with a page of a list."""
+    model = route.response_model
+    return isinstance(model, type) and issubclass(model, Page)
 
 
 def url(template: str, call: Call) -> str:

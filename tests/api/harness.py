@@ -15,16 +15,11 @@ from actors.runtime.bus import Decided
 from core.clock import Clock, SystemClock
 from core.settings import Settings
 from deployments import meta
-from deployments.auth.routes import capability as auth
-from deployments.business.places import Places
+from deployments.auth.capability import capability as auth
 from deployments.capabilities import CAPABILITIES
-from deployments.inventory.owners import ProductOwners
+from deployments.kit.capability import Capability
 from deployments.kit.desk import hooks_of
-from deployments.pos.card_payments.provider import Sandbox
-from deployments.pos.card_payments.service import CardSales
-from deployments.pos.sales.price_book import PriceBook
 from gateway.app import create_app
-from gateway.capability import Capability
 from gateway.edge import Edge
 from gateway.passwords import Passwords
 from gateway.rate_limit import Limits
@@ -78,16 +73,15 @@ class InProcess:
     clock: Clock = field(default_factory=SystemClock)
     # Who comes in by a password costs more than all else that a test asks; here it is cheap.
     passwords: Passwords = field(default_factory=lambda: Passwords(passes=1, memory_kib=64))
+    # All that there are, whichever of them a test serves; it calls by itself what are tasks.
+    capabilities: tuple[Capability, ...] = CAPABILITIES
+    parts: dict[Any, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.db = Database(self.settings.app_database_url)
         self.redis = Redis(self.redis_url or self.settings.effective_redis_url)
-        self.owners = ProductOwners(self.db, self.clock)
-        self.places = Places(self.db, self.clock)
-        self.price_book = PriceBook(self.db)
         self.bus = LazyBus(self.settings)
-        self.hooks = hooks_of(CAPABILITIES)
-        self.cards = CardSales(self.db, self.bus, Sandbox(self.db), self.clock)  # type: ignore[arg-type]
+        self.hooks = hooks_of(self.capabilities)
         self.edge = Edge(
             self.settings,
             self.db,

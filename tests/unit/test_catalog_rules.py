@@ -17,7 +17,7 @@ from deployments.catalog.base import sees_costs
 from deployments.catalog.files.import_rules import Outcome, Shelf, TaxClasses, read_rows
 from deployments.catalog.files.import_schemas import ProductRow
 from deployments.catalog.products.rules import Author, changed, created, differing
-from deployments.catalog.products.schemas import NewProduct, ProductChanges, ProductView
+from deployments.catalog.products.schemas import NewProduct, ProductChanges, ProductOut
 from store.catalog.products import Product
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -112,7 +112,7 @@ def test_a_new_currency_needs_a_price() -> None:
 
 
 def test_a_product_is_shown_with_an_exact_price() -> None:
-    view = ProductView.of(lamp(price=Decimal("99999999999.99"))).model_dump_json(by_alias=True)
+    view = ProductOut.of(lamp(price=Decimal("99999999999.99"))).model_dump_json(by_alias=True)
     assert '"price":99999999999.99,' in view
 
 

@@ -123,7 +123,7 @@ def test_a_mutant_runs_once_and_who_uses_the_rest_of_the_time_comes_last(tmp_pat
 
 
 def test_a_test_runs_again_until_the_time_is_over_or_it_fails(tmp_path: Path) -> None:
-    status, lines = rounds(tmp_path, ROUNDS, 0.3)
+    status, lines = rounds(tmp_path, ROUNDS, 1.0)
     assert status == 1
     ran = [(one["test"].rpartition("::")[2], one["outcome"]) for one in lines]
     # The fourth time the file is too long.

@@ -16,9 +16,9 @@ from core import errors
 from core.errors import Conflict, FieldError, HoldfastError, NotFound, ValidationFailed
 from core.ids import uuid7
 from deployments.kit import refusals
+from deployments.kit.capability import Capability
 from deployments.kit.desk import hooks_of
 from deployments.pos.errors import CardsOff, DrawerShort
-from gateway.capability import Capability
 
 ROOT = Path(actors.__file__).parents[1]
 SOURCES = ("core", "store", "actors", "gateway", "deployments", "cli")

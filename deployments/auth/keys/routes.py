@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Path, Query, Response
 
 from core.errors import NotFound
 from core.principal import Principal
@@ -15,26 +15,28 @@ from deployments.auth.keys import service as keys
 from deployments.auth.schemas import (
     ApiKeyIn,
     ApiKeyQuery,
-    KeyIn,
+    IssuedKeyOut,
     KeyOut,
-    NewKeyOut,
-    RotationIn,
+    KeyRotation,
+    NewKey,
     ServiceKeyIn,
 )
+from deployments.kit.router import Router
 from gateway.answers import response
 from gateway.errors import responses
 from gateway.resources import Resources
-from gateway.routing import HoldfastRoute
 from gateway.schemas import Envelope, Page, PageQuery, page_of
 
-router = APIRouter(route_class=HoldfastRoute)
+router = Router()
+
+KeyId = Annotated[UUID, Path(alias="keyId")]
 
 
 @router.post(
     "/service-keys",
     summary="Create a service key",
     status_code=201,
-    response_model=Envelope[NewKeyOut],
+    response_model=Envelope[IssuedKeyOut],
     responses=responses(keys.TooManyKeys),
 )
 async def create_service_key(
@@ -54,14 +56,14 @@ async def list_service_keys(
 
 
 @router.post(
-    "/service-keys/{key_id}/rotate",
+    "/service-keys/{keyId}/rotate",
     summary="Rotate a service key",
     status_code=201,
-    response_model=Envelope[NewKeyOut],
+    response_model=Envelope[IssuedKeyOut],
     responses=responses(NotFound, keys.TooManyKeys, keys.KeyEnded),
 )
 async def rotate_service_key(
-    principal: Manager, resources: In, key: Key, key_id: UUID, body: RotationIn
+    principal: Manager, resources: In, key: Key, key_id: KeyId, body: KeyRotation
 ) -> Response:
     """A new key with the name, scopes, limits and expiry of an old one, which ends: at once, or
     after a grace in which both are good. The secret is shown in this answer and never again."""
@@ -69,12 +71,14 @@ async def rotate_service_key(
 
 
 @router.delete(
-    "/service-keys/{key_id}",
+    "/service-keys/{keyId}",
     summary="Revoke a service key",
     response_model=Envelope[KeyOut],
     responses=responses(NotFound),
 )
-async def revoke_service_key(principal: Manager, resources: In, key: Key, key_id: UUID) -> Response:
+async def revoke_service_key(
+    principal: Manager, resources: In, key: Key, key_id: KeyId
+) -> Response:
     """Ends a key for good, within seconds everywhere."""
     return await _revoke(resources, keys.business_of(principal), principal, key, key_id)
 
@@ -83,7 +87,7 @@ async def revoke_service_key(principal: Manager, resources: In, key: Key, key_id
     "/api-keys",
     summary="Create an API key",
     status_code=201,
-    response_model=Envelope[NewKeyOut],
+    response_model=Envelope[IssuedKeyOut],
     responses=responses(keys.TooManyKeys),
 )
 async def create_api_key(principal: Member, resources: In, key: Key, body: ApiKeyIn) -> Response:
@@ -106,14 +110,14 @@ async def list_api_keys(
 
 
 @router.post(
-    "/api-keys/{key_id}/rotate",
+    "/api-keys/{keyId}/rotate",
     summary="Rotate an API key",
     status_code=201,
-    response_model=Envelope[NewKeyOut],
+    response_model=Envelope[IssuedKeyOut],
     responses=responses(NotFound, keys.TooManyKeys, keys.KeyEnded),
 )
 async def rotate_api_key(
-    principal: Member, resources: In, key: Key, key_id: UUID, body: RotationIn
+    principal: Member, resources: In, key: Key, key_id: KeyId, body: KeyRotation
 ) -> Response:
     """A new key of yours with the name, scopes, limits and expiry of an old one, which ends: at
     once, or after a grace in which both are good. The secret is shown in this answer and never
@@ -122,19 +126,19 @@ async def rotate_api_key(
 
 
 @router.delete(
-    "/api-keys/{key_id}",
+    "/api-keys/{keyId}",
     summary="Revoke an API key",
     response_model=Envelope[KeyOut],
     responses=responses(NotFound),
 )
-async def revoke_api_key(principal: Member, resources: In, key: Key, key_id: UUID) -> Response:
+async def revoke_api_key(principal: Member, resources: In, key: Key, key_id: KeyId) -> Response:
     """Ends a key for good, within seconds everywhere: your own, or of a member whom you may
     change."""
     return await _revoke(resources, keys.member_of(principal), principal, key, key_id)
 
 
 async def _create(
-    resources: Resources, holder: keys.Holder, principal: Principal, key: RequestKey, body: KeyIn
+    resources: Resources, holder: keys.Holder, principal: Principal, key: RequestKey, body: NewKey
 ) -> Response:
     terms = keys.Terms(body.name, body.scopes, body.expires_at, body.rate_limit_per_second)
     return response(await keys.create(resources.db, resources.clock, holder, principal, key, terms))
@@ -151,8 +155,8 @@ async def _rotate(
     holder: keys.Holder,
     principal: Principal,
     key: RequestKey,
-    key_id: UUID,
-    body: RotationIn,
+    key_id: KeyId,
+    body: KeyRotation,
 ) -> Response:
     return response(
         await keys.rotate(
@@ -169,6 +173,6 @@ async def _rotate(
 
 
 async def _revoke(
-    resources: Resources, holder: keys.Holder, principal: Principal, key: RequestKey, key_id: UUID
+    resources: Resources, holder: keys.Holder, principal: Principal, key: RequestKey, key_id: KeyId
 ) -> Response:
     return response(await keys.revoke(resources.db, resources.edge, holder, principal, key, key_id))

@@ -17,7 +17,7 @@ from core.principal import Principal
 from core.request import RequestKey
 from deployments.auth.people.members import actor_role
 from deployments.auth.people.ranks import check_grant, check_touch
-from deployments.auth.schemas import KeyOut, NewKeyOut
+from deployments.auth.schemas import IssuedKeyOut, KeyOut
 from gateway.access import tenant_of
 from gateway.access_keys import API_PREFIX, SERVICE_PREFIX, KeyText, mint
 from gateway.answers import recorded
@@ -286,7 +286,7 @@ def _now(clock: Clock) -> datetime:
 
 
 def _shown(key: AccessKey, secret: str | None) -> Recorded:
-    return recorded(201, Envelope(data=NewKeyOut(key=KeyOut.of(key), secret=secret)))
+    return recorded(201, Envelope(data=IssuedKeyOut(key=KeyOut.of(key), secret=secret)))
 
 
 async def _note(

@@ -24,11 +24,11 @@ from deployments.auth.events import InvitationCreated, InvitationRevoked, Member
 from deployments.auth.people.members import actor_role
 from deployments.auth.people.ranks import check_grant
 from deployments.auth.people.schemas import (
-    AcceptIn,
+    Acceptance,
     InvitationOut,
     MembershipOut,
-    NewInvitationOut,
     PreviewOut,
+    SentInvitationOut,
 )
 from deployments.auth.schemas import MIN_PASSWORD_LENGTH
 from gateway.access import tenant_of
@@ -99,7 +99,7 @@ async def invite(
         await emit(tx, tenant, made.id, event)
         changes = {"role": (None, role)}
         await audit.record(tx, tenant, principal, "invitation.created", made.id, changes)
-        answer = NewInvitationOut(invitation=InvitationOut.of(made))
+        answer = SentInvitationOut(invitation=InvitationOut.of(made))
         return recorded(201, Envelope(data=answer))
 
     async with db.transaction(Scope(tenant)) as tx:
@@ -151,7 +151,9 @@ async def preview(db: Database, edge: Edge, address: str, token: str) -> Preview
     )
 
 
-async def accept(db: Database, edge: Edge, address: str, body: AcceptIn) -> Envelope[MembershipOut]:
+async def accept(
+    db: Database, edge: Edge, address: str, body: Acceptance
+) -> Envelope[MembershipOut]:
     """Joins the business: with the account of that address, which the password must prove, or
     with a new one. Without a good link nothing is told about any account. Raises NotFound as
     `preview` does; InvalidCredentials; AlreadyMember; ValidationFailed; TooManyRequests."""
@@ -202,7 +204,7 @@ async def _join(
     return users.Membership(tenant, invited.role, mine.name)
 
 
-async def _new_user(edge: Edge, email: str, body: AcceptIn) -> users.User:
+async def _new_user(edge: Edge, email: str, body: Acceptance) -> users.User:
     problem = weakness(body.password)
     if len(prepared(body.password)) < MIN_PASSWORD_LENGTH:
         problem = f"must have at least {MIN_PASSWORD_LENGTH} characters"

@@ -5,30 +5,34 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Path, Query, Request, Response
 
 from core.errors import InvalidCredentials, NotFound
 from deployments.auth.access import Anyone, In, Key, Manager, Person, PersonalKey
 from deployments.auth.people import invitations, members
 from deployments.auth.people.ranks import LastOwner
 from deployments.auth.people.schemas import (
-    AcceptIn,
-    InvitationIn,
+    Acceptance,
     InvitationOut,
+    InvitationToken,
+    MemberChanges,
     MemberOut,
     MembershipOut,
-    NewInvitationOut,
+    NewInvitation,
     PreviewOut,
-    RoleIn,
-    TokenIn,
+    SentInvitationOut,
 )
+from deployments.kit.router import Router
 from gateway.answers import response
 from gateway.context import context_of
 from gateway.errors import responses
-from gateway.routing import HoldfastRoute
 from gateway.schemas import Envelope, Message, Page, PageQuery, page_of
 
-router = APIRouter(route_class=HoldfastRoute)
+router = Router()
+
+InvitationId = Annotated[UUID, Path(alias="invitationId")]
+TenantId = Annotated[UUID, Path(alias="tenantId")]
+UserId = Annotated[UUID, Path(alias="userId")]
 
 Paging = Annotated[PageQuery, Query()]
 
@@ -40,13 +44,13 @@ async def list_members(principal: Manager, resources: In, query: Paging) -> Page
 
 
 @router.put(
-    "/members/{user_id}",
+    "/members/{userId}",
     summary="Change a member's role",
     response_model=Envelope[MemberOut],
     responses=responses(NotFound, LastOwner),
 )
 async def change_member(
-    principal: Manager, resources: In, key: Key, user_id: UUID, body: RoleIn
+    principal: Manager, resources: In, key: Key, user_id: UserId, body: MemberChanges
 ) -> Response:
     """Owners change anybody, managers who stands below them; nobody gives a role above their own.
     The member's sessions and API keys in the business end, and one owner always stays."""
@@ -56,12 +60,12 @@ async def change_member(
 
 
 @router.delete(
-    "/members/{user_id}",
+    "/members/{userId}",
     summary="Remove a member",
     response_model=Message,
     responses=responses(NotFound, LastOwner),
 )
-async def remove_member(principal: Manager, resources: In, key: Key, user_id: UUID) -> Response:
+async def remove_member(principal: Manager, resources: In, key: Key, user_id: UserId) -> Response:
     """Ends a membership with its sessions and API keys, and the invitations that the member
     made."""
     return response(await members.remove(resources.db, resources.edge, principal, key, user_id))
@@ -74,13 +78,13 @@ async def list_memberships(principal: Person, resources: In) -> Envelope[list[Me
 
 
 @router.delete(
-    "/memberships/{tenant_id}",
+    "/memberships/{tenantId}",
     summary="Leave a business",
     response_model=Message,
     responses=responses(NotFound, LastOwner),
 )
 async def leave_business(
-    principal: Person, resources: In, key: PersonalKey, tenant_id: UUID
+    principal: Person, resources: In, key: PersonalKey, tenant_id: TenantId
 ) -> Response:
     """Ends your own membership, and your sessions and API keys there. The last owner stays."""
     return response(await members.leave(resources.db, resources.edge, principal, key, tenant_id))
@@ -96,10 +100,10 @@ async def list_invitations(principal: Manager, resources: In, query: Paging) -> 
     "/invitations",
     summary="Invite somebody",
     status_code=201,
-    response_model=Envelope[NewInvitationOut],
+    response_model=Envelope[SentInvitationOut],
     responses=responses(invitations.AlreadyMember, invitations.TooManyInvitations),
 )
-async def invite(principal: Manager, resources: In, key: Key, body: InvitationIn) -> Response:
+async def invite(principal: Manager, resources: In, key: Key, body: NewInvitation) -> Response:
     """Mails a link, good for one use within seven days, that makes who has that e-mail address a
     member. Nobody else gets to see it; an earlier one to the same address ends."""
     return response(
@@ -115,13 +119,13 @@ async def invite(principal: Manager, resources: In, key: Key, body: InvitationIn
 
 
 @router.delete(
-    "/invitations/{invitation_id}",
+    "/invitations/{invitationId}",
     summary="Revoke an invitation",
     response_model=Message,
     responses=responses(NotFound),
 )
 async def revoke_invitation(
-    principal: Manager, resources: In, key: Key, invitation_id: UUID
+    principal: Manager, resources: In, key: Key, invitation_id: InvitationId
 ) -> Response:
     """Its link counts for nothing from now on."""
     return response(await invitations.revoke(resources.db, principal, key, invitation_id))
@@ -129,7 +133,7 @@ async def revoke_invitation(
 
 @router.post("/invitations/preview", summary="Look at an invitation", responses=responses(NotFound))
 async def preview_invitation(
-    _: Anyone, resources: In, request: Request, body: TokenIn
+    _: Anyone, resources: In, request: Request, body: InvitationToken
 ) -> Envelope[PreviewOut]:
     """What the link that you hold is to."""
     address = context_of(request.scope).address
@@ -146,7 +150,7 @@ async def preview_invitation(
     ),
 )
 async def accept_invitation(
-    _: Anyone, resources: In, request: Request, body: AcceptIn
+    _: Anyone, resources: In, request: Request, body: Acceptance
 ) -> Envelope[MembershipOut]:
     """Makes you a member: with your account, whose password you give, or with a new one. Sign in
     next. It takes no Idempotency-Key, for it holds a password; the link is good for one use."""

@@ -19,7 +19,7 @@ MemberRole = Literal["owner", "manager", "staff", "cashier"]
 Token = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class InvitationIn(CamelModel):
+class NewInvitation(CamelModel):
     email: Email
     role: Invited = Field(description="Not above your own")
 
@@ -53,13 +53,13 @@ class InvitationOut(CamelModel):
         )
 
 
-class NewInvitationOut(CamelModel):
+class SentInvitationOut(CamelModel):
     """The link goes to the invited address alone."""
 
     invitation: InvitationOut
 
 
-class TokenIn(CamelModel):
+class InvitationToken(CamelModel):
     token: Token
 
 
@@ -72,7 +72,7 @@ class PreviewOut(CamelModel):
     expires_at: datetime
 
 
-class AcceptIn(CamelModel):
+class Acceptance(CamelModel):
     """The password of the account with that e-mail address; where there is none, of the one that
     is made then, with `name`."""
 
@@ -99,7 +99,7 @@ class MemberOut(CamelModel):
         )
 
 
-class RoleIn(CamelModel):
+class MemberChanges(CamelModel):
     role: MemberRole
 
 

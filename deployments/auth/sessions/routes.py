@@ -6,29 +6,32 @@ keep no digest of a secret. Such a link is good for one use anyway.
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Path, Request, Response
 
 from core.errors import InvalidCredentials, NotFound
 from deployments.auth import service
 from deployments.auth.access import Anyone, In, Key, Person, PersonalKey
 from deployments.auth.people import addresses
 from deployments.auth.schemas import (
-    PasswordChangeIn,
-    ResetIn,
-    ResetRequestIn,
+    EmailVerification,
+    NewPasswordReset,
+    PasswordChanges,
+    PasswordReset,
     SessionOut,
-    VerificationIn,
 )
 from deployments.auth.sessions import passwords
+from deployments.kit.router import Router
 from gateway.answers import response
 from gateway.context import context_of
 from gateway.errors import responses
-from gateway.routing import HoldfastRoute
 from gateway.schemas import Envelope, Message
 
-router = APIRouter(route_class=HoldfastRoute)
+router = Router()
+
+SessionId = Annotated[UUID, Path(alias="sessionId")]
 
 
 @router.get("/sessions", summary="List your sessions")
@@ -45,13 +48,13 @@ async def end_other_sessions(principal: Person, resources: In, key: Key) -> Resp
 
 
 @router.delete(
-    "/sessions/{session_id}",
+    "/sessions/{sessionId}",
     summary="End one of your sessions",
     response_model=Message,
     responses=responses(NotFound),
 )
 async def end_session(
-    principal: Person, resources: In, key: PersonalKey, session_id: UUID
+    principal: Person, resources: In, key: PersonalKey, session_id: SessionId
 ) -> Response:
     """Its access token counts for nothing from now on, within seconds everywhere."""
     return response(
@@ -63,7 +66,7 @@ async def end_session(
     "/password/change", summary="Change your password", responses=responses(InvalidCredentials)
 )
 async def change_password(
-    principal: Person, resources: In, request: Request, body: PasswordChangeIn
+    principal: Person, resources: In, request: Request, body: PasswordChanges
 ) -> Message:
     """Needs the present password. All your other sessions end; your API keys stay."""
     await passwords.change(
@@ -79,7 +82,7 @@ async def change_password(
 
 @router.post("/password/forgot", summary="Ask for a new password", status_code=202)
 async def forgot_password(
-    _: Anyone, resources: In, request: Request, body: ResetRequestIn
+    _: Anyone, resources: In, request: Request, body: NewPasswordReset
 ) -> Message:
     """If there is an account with this address, a mail with a link goes to it. The answer is the
     same if there is none."""
@@ -94,7 +97,9 @@ async def forgot_password(
 
 
 @router.post("/password/reset", summary="Set a new password", responses=responses(NotFound))
-async def reset_password(_: Anyone, resources: In, request: Request, body: ResetIn) -> Message:
+async def reset_password(
+    _: Anyone, resources: In, request: Request, body: PasswordReset
+) -> Message:
     """With the token of the mail's link, which is good for one use within an hour. All sessions
     and API keys of the account end; sign in next."""
     await passwords.reset(
@@ -108,7 +113,9 @@ async def reset_password(_: Anyone, resources: In, request: Request, body: Reset
 
 
 @router.post("/email/verify", summary="Prove an e-mail address", responses=responses(NotFound))
-async def verify_email(_: Anyone, resources: In, request: Request, body: VerificationIn) -> Message:
+async def verify_email(
+    _: Anyone, resources: In, request: Request, body: EmailVerification
+) -> Message:
     """With the token of the link that was mailed there, within seven days. Signing in never waits
     for it."""
     address = context_of(request.scope).address

@@ -10,17 +10,20 @@ from core.errors import CategoryInUse, Conflict, NotFound
 from deployments.catalog.categories.schemas import (
     CategoryChanges,
     CategoryNode,
-    CategoryView,
+    CategoryOut,
     NewCategory,
     TreeQuery,
 )
 from deployments.catalog.categories.service import Categories
 from deployments.catalog.products.schemas import CategorySize, VendorQuery
 from deployments.catalog.products.service import Catalog
-from deployments.catalog.router import AnyoneCounts, CategoryId, Key, Writer, response, router
+from deployments.catalog.router import AnyoneCounts, CategoryId, Key, Writer, response
 from deployments.kit.resources import Shared
+from deployments.kit.router import Router
 from gateway.errors import responses
 from gateway.schemas import Envelope, Message
+
+router = Router()
 
 
 async def _categories(shared: Shared) -> Categories:
@@ -50,7 +53,7 @@ async def category_tree(
     "/categories",
     summary="Create a category",
     status_code=201,
-    response_model=Envelope[CategoryView],
+    response_model=Envelope[CategoryOut],
     responses=responses(Conflict),
 )
 async def create_category(
@@ -64,7 +67,7 @@ async def create_category(
 @router.put(
     "/categories/{categoryId}",
     summary="Change or move a category",
-    response_model=Envelope[CategoryView],
+    response_model=Envelope[CategoryOut],
     responses=responses(NotFound, Conflict),
 )
 async def change_category(

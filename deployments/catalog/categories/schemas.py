@@ -41,7 +41,7 @@ class CategoryChanges(CamelModel):
     position: f.Position = Field(default_factory=int)
 
 
-class CategoryView(CamelModel):
+class CategoryOut(CamelModel):
     """A category. `path` is how products name it; `depth` is 1 at the top."""
 
     id: UUID
@@ -53,11 +53,11 @@ class CategoryView(CamelModel):
     position: int
 
     @classmethod
-    def of(cls, category: Category) -> CategoryView:
+    def of(cls, category: Category) -> CategoryOut:
         return cls.model_validate(category)
 
 
-class CategoryNode(CategoryView):
+class CategoryNode(CategoryOut):
     """A category in its tree; `products` are those right in it."""
 
     products: int

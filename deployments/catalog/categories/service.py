@@ -26,7 +26,7 @@ from deployments.catalog.categories.rules import (
 from deployments.catalog.categories.schemas import (
     CategoryChanges,
     CategoryNode,
-    CategoryView,
+    CategoryOut,
     NewCategory,
 )
 from deployments.catalog.products.fields import MAX_PATH
@@ -54,7 +54,7 @@ class Categories(CatalogService):
             sizes = await stored.tree(tx, tenant)
         by_id = {category.id: size for category, size in sizes}
         nodes = [
-            CategoryNode(**CategoryView.of(one).model_dump(), products=by_id[one.id])
+            CategoryNode(**CategoryOut.of(one).model_dump(), products=by_id[one.id])
             for one in depth_first(category for category, _ in sizes)
         ]
         return Envelope(data=nodes)
@@ -80,7 +80,7 @@ class Categories(CatalogService):
                 await stored.add(tx, [made])
                 await emit(tx, tenant, made.id, CategoryCreated.of(made))
                 await _note(tx, principal, "category.created", None, made)
-                return recorded(201, Envelope(data=CategoryView.of(made)))
+                return recorded(201, Envelope(data=CategoryOut.of(made)))
 
             return await once(tx, tenant, key, work)
 
@@ -119,7 +119,7 @@ class Categories(CatalogService):
                     await stored.change(tx, before, after)
                     await emit(tx, tenant, category_id, CategoryUpdated.of(after))
                     await _note(tx, principal, "category.updated", before, after)
-                return recorded(200, Envelope(data=CategoryView.of(after)))
+                return recorded(200, Envelope(data=CategoryOut.of(after)))
 
             return await once(tx, tenant, key, work)
 

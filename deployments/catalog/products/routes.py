@@ -1,5 +1,4 @@
-"""Products, with variants, categories, facets, import and export. What is imported registers its
-routes first: `/categories` comes before an id."""
+"""Products, with facets, import and export."""
 
 from __future__ import annotations
 
@@ -10,7 +9,6 @@ from uuid import UUID
 from fastapi import Depends, Query, Response
 
 from core.errors import Conflict, NotFound, UsedInBundle
-from deployments.catalog.categories import routes as category_routes
 from deployments.catalog.files.exports import NEXT_HEADER, ExportQuery, Exports
 from deployments.catalog.files.import_schemas import ImportResult, ProductImport
 from deployments.catalog.files.imports import Imports
@@ -20,14 +18,13 @@ from deployments.catalog.products.schemas import (
     Facets,
     NewProduct,
     ProductChanges,
-    ProductDetail,
+    ProductDetailOut,
     ProductFilters,
     ProductPage,
     ProductQuery,
 )
 from deployments.catalog.products.service import Catalog
 from deployments.catalog.router import (
-    WRITERS,
     Anyone,
     AnyoneCounts,
     AnyoneLists,
@@ -35,16 +32,14 @@ from deployments.catalog.router import (
     ProductId,
     Writer,
     WriterOrAdmin,
-    capability,
     response,
-    router,
 )
-from deployments.catalog.variants import routes as variant_routes
 from deployments.kit.resources import Shared
+from deployments.kit.router import Router
 from gateway.errors import responses
 from gateway.schemas import Envelope, Message
 
-__all__ = ["WRITERS", "capability", "category_routes", "variant_routes"]
+router = Router()
 
 
 async def _catalog(shared: Shared) -> Catalog:
@@ -108,7 +103,7 @@ async def get_product(
     service: Service,
     product_id: ProductId,
     query: Annotated[CurrencyQuery, Query()],
-) -> Envelope[ProductDetail]:
+) -> Envelope[ProductDetailOut]:
     """One product with its variants, whoever sells it. Its business' management sees its cost."""
     return await service.get(principal, product_id, query.currency)
 
@@ -117,7 +112,7 @@ async def get_product(
     "",
     summary="Create a product",
     status_code=201,
-    response_model=Envelope[ProductDetail],
+    response_model=Envelope[ProductDetailOut],
     responses=responses(Conflict),
 )
 async def create_product(
@@ -150,7 +145,7 @@ async def import_products(
 @router.put(
     "/{productId}",
     summary="Change a product",
-    response_model=Envelope[ProductDetail],
+    response_model=Envelope[ProductDetailOut],
     responses=responses(NotFound, Conflict),
 )
 async def change_product(

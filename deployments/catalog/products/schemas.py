@@ -52,7 +52,7 @@ class VariantFields(_ItemFields):
     position: f.Position = Field(default_factory=int)
 
 
-class ComponentBody(CamelModel):
+class NewComponent(CamelModel):
     """So many of an item (a product without variants, or a variant) in each bundle."""
 
     item_id: UUID
@@ -60,7 +60,7 @@ class ComponentBody(CamelModel):
 
 
 Components = Annotated[
-    list[ComponentBody],
+    list[NewComponent],
     Field(
         min_length=1,
         max_length=MAX_COMPONENTS,
@@ -125,7 +125,7 @@ class ProductChanges(ProductFields):
     )
 
 
-class _ItemView(CamelModel):
+class _ItemOut(CamelModel):
     id: UUID
     price: Amount
     currency: str = Field(description="What `price` is in")
@@ -141,7 +141,7 @@ class _ItemView(CamelModel):
     updated_at: datetime
 
 
-class VariantView(_ItemView):
+class VariantOut(_ItemOut):
     """A variant as everyone may see it; `cost` is there for its business' management alone.
     `taxClassId` is null where the product's counts."""
 
@@ -151,7 +151,7 @@ class VariantView(_ItemView):
     position: int
 
     @classmethod
-    def of(cls, variant: Variant, product: Product, currency: str | None = None) -> VariantView:
+    def of(cls, variant: Variant, product: Product, currency: str | None = None) -> VariantOut:
         price_minor, shown = variant_price(variant, product, currency)
         return cls(
             price=from_minor(price_minor, shown),
@@ -163,7 +163,7 @@ class VariantView(_ItemView):
         )
 
 
-class ProductView(_ItemView):
+class ProductOut(_ItemOut):
     """A product as everyone may see it; `cost` is there for its business' management alone.
     `vendorId` is the business that sells it. With variants, they are what is sold."""
 
@@ -178,15 +178,15 @@ class ProductView(_ItemView):
     @classmethod
     def of(
         cls, product: Product, variant_count: int = 0, currency: str | None = None
-    ) -> ProductView:
+    ) -> ProductOut:
         return cls.model_validate(_shown(product, variant_count, currency))
 
 
-class ProductDetail(ProductView):
+class ProductDetailOut(ProductOut):
     """A product with its variants and, of a bundle, its parts."""
 
-    variants: list[VariantView]
-    components: list[ComponentBody]
+    variants: list[VariantOut]
+    components: list[NewComponent]
 
     @classmethod
     def whole(
@@ -195,19 +195,19 @@ class ProductDetail(ProductView):
         variants: list[Variant],
         components: tuple[Component, ...],
         currency: str | None = None,
-    ) -> ProductDetail:
+    ) -> ProductDetailOut:
         return cls(
-            variants=[VariantView.of(one, product, currency) for one in variants],
-            components=[ComponentBody(item_id=c.item_id, quantity=c.quantity) for c in components],
+            variants=[VariantOut.of(one, product, currency) for one in variants],
+            components=[NewComponent(item_id=c.item_id, quantity=c.quantity) for c in components],
             **_shown(product, len(variants), currency),
         )
 
 
 _MADE = {"vendor_id", "price", "currency", "prices", "cost", "variant_count", "has_own_price"}
-_SHOWN = tuple(set(ProductView.model_fields) - _MADE)
-_SHOWN_OF_VARIANT = tuple(set(VariantView.model_fields) - _MADE)
+_SHOWN = tuple(set(ProductOut.model_fields) - _MADE)
+_SHOWN_OF_VARIANT = tuple(set(VariantOut.model_fields) - _MADE)
 
-ProductPage = Page[ProductView]
+ProductPage = Page[ProductOut]
 
 
 def product_price(product: Product, currency: str | None) -> tuple[int, str]:

@@ -31,17 +31,17 @@ from deployments.catalog.products.rules import (
 )
 from deployments.catalog.products.schemas import (
     CategorySize,
-    ComponentBody,
     Facets,
     FacetValue,
+    NewComponent,
     NewProduct,
     NewVariant,
     PriceFacet,
     ProductChanges,
-    ProductDetail,
+    ProductDetailOut,
     ProductFilters,
+    ProductOut,
     ProductQuery,
-    ProductView,
 )
 from gateway.schemas import Envelope, Message, Page, page_of
 from store.catalog import bundles as catalog_bundles
@@ -74,13 +74,13 @@ _AUDITED = (
 class Catalog(CatalogService):
     """The catalogue of all businesses. Reading is open to everyone."""
 
-    async def page(self, principal: Principal, query: ProductQuery) -> Page[ProductView]:
+    async def page(self, principal: Principal, query: ProductQuery) -> Page[ProductOut]:
         own = sees_costs(principal, query.vendor_id)
         async with self._db.transaction(Scope(query.vendor_id) if own else PUBLIC) as tx:
             found = await search.search(tx, _filters(query), query.sort, query.span)
             sizes = await catalog_variants.count_of_products(tx, [one.id for one in found.items])
         return page_of(
-            found.map(lambda one: ProductView.of(one, sizes.get(one.id, 0), query.currency))
+            found.map(lambda one: ProductOut.of(one, sizes.get(one.id, 0), query.currency))
         )
 
     async def facets(self, query: ProductFilters) -> Envelope[Facets]:
@@ -95,7 +95,7 @@ class Catalog(CatalogService):
 
     async def get(
         self, principal: Principal, product_id: UUID, currency: str | None
-    ) -> Envelope[ProductDetail]:
+    ) -> Envelope[ProductDetailOut]:
         """Raises NotFound for what never was or is deleted."""
         async with self._db.transaction(PUBLIC) as tx:
             product = found(await products.get(tx, product_id))
@@ -122,7 +122,9 @@ class Catalog(CatalogService):
                 await catalog_bundles.put_components(tx, tenant, {product.id: parts})
                 await emit(tx, tenant, product.id, ProductCreated.of(product))
                 await note(tx, principal, "product.created", None, product, (), parts)
-                return recorded(201, Envelope(data=ProductDetail.whole(product, variants, parts)))
+                return recorded(
+                    201, Envelope(data=ProductDetailOut.whole(product, variants, parts))
+                )
 
             return await once(tx, tenant, key, work)
 
@@ -235,11 +237,11 @@ async def check_in_no_bundle(tx: Transaction, item_ids: Sequence[UUID]) -> None:
 
 async def _detail(
     tx: Transaction, product: Product, currency: str | None
-) -> Envelope[ProductDetail]:
+) -> Envelope[ProductDetailOut]:
     variants = (await catalog_variants.of_products(tx, [product.id])).get(product.id, [])
     is_bundle = product.kind == "bundle"
     parts = await catalog_bundles.components_of(tx, [product.id]) if is_bundle else {}
-    whole = ProductDetail.whole(product, variants, parts.get(product.id, ()), currency)
+    whole = ProductDetailOut.whole(product, variants, parts.get(product.id, ()), currency)
     return Envelope(data=whole)
 
 
@@ -257,7 +259,7 @@ def _new_variants(bodies: Sequence[NewVariant], product: Product, author: Author
 
 
 async def _parts(
-    tx: Transaction, tenant_id: UUID, bodies: Sequence[ComponentBody]
+    tx: Transaction, tenant_id: UUID, bodies: Sequence[NewComponent]
 ) -> tuple[Component, ...]:
     """The parts of a bundle. Raises ValidationFailed on `components[n].itemId`."""
     facts = await catalog_bundles.facts_of(tx, [body.item_id for body in bodies]) if bodies else {}

@@ -11,6 +11,7 @@ from uuid import UUID
 from actors.stock.model import SetItemTerms
 from core.principal import Principal
 from core.request import RequestKey
+from deployments.inventory.owners import OWNERS
 from deployments.kit import desk
 from deployments.kit.resources import Resources
 from store.catalog import products
@@ -23,7 +24,7 @@ async def discontinue(
     shared: Resources, principal: Principal, key: RequestKey, item_id: UUID
 ) -> None:
     """No new holds on a product, or any of its variants, or a variant that left the catalogue."""
-    tenant_id = await shared.owners.of_any(item_id)
+    tenant_id = await OWNERS.of(shared).of_any(item_id)
     async with shared.db.transaction(Scope(tenant_id)) as tx:
         items = await products.with_variants(tx, [item_id])
     commands = {item: SetItemTerms(item, discontinued=True) for item in items}
@@ -42,7 +43,7 @@ async def set_backorder(
     none unless the catalogue says so."""
     if not item_ids:
         return
-    tenant_id = principal.tenant_id or await shared.owners.of_any(item_ids[0])
+    tenant_id = principal.tenant_id or await OWNERS.of(shared).of_any(item_ids[0])
     async with shared.db.transaction(Scope(tenant_id)) as tx:
         limits = await products.backorder_limits(tx, item_ids)
     commands = {

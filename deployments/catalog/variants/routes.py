@@ -12,22 +12,17 @@ from deployments.catalog.products.schemas import (
     CurrencyQuery,
     NewVariant,
     VariantChanges,
-    VariantView,
+    VariantOut,
 )
-from deployments.catalog.router import (
-    Anyone,
-    Key,
-    ProductId,
-    VariantId,
-    WriterOrAdmin,
-    response,
-    router,
-)
+from deployments.catalog.router import Anyone, Key, ProductId, VariantId, WriterOrAdmin, response
 from deployments.catalog.variants.parents import ProductHasStock
 from deployments.catalog.variants.service import Variants
 from deployments.kit.resources import Shared
+from deployments.kit.router import Router
 from gateway.errors import responses
 from gateway.schemas import Envelope, Message
+
+router = Router()
 
 
 async def _variants(shared: Shared) -> Variants:
@@ -45,7 +40,7 @@ async def list_variants(
     service: Service,
     product_id: ProductId,
     query: Annotated[CurrencyQuery, Query()],
-) -> Envelope[list[VariantView]]:
+) -> Envelope[list[VariantOut]]:
     """By position and then age; at most 100."""
     return await service.of_product(principal, product_id, query.currency)
 
@@ -56,7 +51,7 @@ async def get_variant(
     service: Service,
     variant_id: VariantId,
     query: Annotated[CurrencyQuery, Query()],
-) -> Envelope[VariantView]:
+) -> Envelope[VariantOut]:
     """One variant, whoever sells it."""
     return await service.get(principal, variant_id, query.currency)
 
@@ -65,7 +60,7 @@ async def get_variant(
     "/{productId}/variants",
     summary="Create a variant",
     status_code=201,
-    response_model=Envelope[VariantView],
+    response_model=Envelope[VariantOut],
     responses=responses(NotFound, Conflict, UsedInBundle, ProductHasStock),
 )
 async def create_variant(
@@ -86,7 +81,7 @@ async def create_variant(
 @router.put(
     "/variants/{variantId}",
     summary="Change a variant",
-    response_model=Envelope[VariantView],
+    response_model=Envelope[VariantOut],
     responses=responses(NotFound, Conflict),
 )
 async def change_variant(

@@ -21,7 +21,7 @@ from deployments.catalog.products.schemas import (
     MAX_VARIANTS,
     NewVariant,
     VariantChanges,
-    VariantView,
+    VariantOut,
 )
 from deployments.catalog.products.service import check_in_no_bundle
 from deployments.catalog.variants.parents import Telling, check_stockless, free_if_simple, telling
@@ -57,7 +57,7 @@ class Variants(CatalogService):
 
     async def of_product(
         self, principal: Principal, product_id: UUID, currency: str | None
-    ) -> Envelope[list[VariantView]]:
+    ) -> Envelope[list[VariantOut]]:
         """By position and then age. Raises NotFound."""
         async with self._db.transaction(PUBLIC) as tx:
             product = found(await products.get(tx, product_id))
@@ -66,18 +66,18 @@ class Variants(CatalogService):
             async with self._db.transaction(Scope(product.tenant_id)) as tx:
                 variants = await catalog_variants.of_products(tx, [product_id])
         shown = variants.get(product_id, [])
-        return Envelope(data=[VariantView.of(one, product, currency) for one in shown])
+        return Envelope(data=[VariantOut.of(one, product, currency) for one in shown])
 
     async def get(
         self, principal: Principal, variant_id: UUID, currency: str | None
-    ) -> Envelope[VariantView]:
+    ) -> Envelope[VariantOut]:
         """Raises NotFound for what never was or is deleted."""
         async with self._db.transaction(PUBLIC) as tx:
             variant, product = await _with_product(tx, variant_id)
         if sees_costs(principal, variant.tenant_id):
             async with self._db.transaction(Scope(variant.tenant_id)) as tx:
                 variant, product = await _with_product(tx, variant_id)
-        return Envelope(data=VariantView.of(variant, product, currency))
+        return Envelope(data=VariantOut.of(variant, product, currency))
 
     async def create(
         self, principal: Principal, key: RequestKey, product_id: UUID, body: NewVariant
@@ -110,7 +110,7 @@ class Variants(CatalogService):
                     await catalog_variants.add(tx, [variant])
                     await emit(tx, tenant, variant.id, VariantCreated.of(variant))
                     await _note(tx, principal, "variant.created", None, variant)
-                    return recorded(201, Envelope(data=VariantView.of(variant, product)))
+                    return recorded(201, Envelope(data=VariantOut.of(variant, product)))
 
                 return await once(tx, tenant, key, work)
 
@@ -135,7 +135,7 @@ class Variants(CatalogService):
                     told = tuple(differing(before, after))
                     await emit(tx, tenant, variant_id, VariantUpdated.of(after, changed=told))
                     await _note(tx, principal, "variant.updated", before, after)
-                return recorded(200, Envelope(data=VariantView.of(after, product)))
+                return recorded(200, Envelope(data=VariantOut.of(after, product)))
 
             return await once(tx, tenant, key, work)
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import Depends, Path, Query, Response
 
 from actors.purchasing import model as p
 from core import moments
@@ -23,19 +23,18 @@ from core.request import RequestKey
 from deployments.inventory.purchasing import schemas as s
 from deployments.inventory.purchasing.service import Purchasing
 from deployments.inventory.stock.service import tenant_of
-from deployments.kit.desk import Receipts
-from deployments.kit.receipts import set_receipt
+from deployments.kit.receipts import Receipts, set_receipt
 from deployments.kit.resources import Shared
+from deployments.kit.router import Router
 from gateway.access import require
 from gateway.errors import responses
 from gateway.idempotency import request_key
-from gateway.routing import HoldfastRoute
 from gateway.schemas import Envelope, Message, Page, PageQuery, page_of
 from store.inventory import purchasing as stored
 from store.kit.commands import Recorded
 from store.kit.engine import Scope
 
-router = APIRouter(route_class=HoldfastRoute, tags=["inventory"])
+router = Router()
 
 # A service key needs the scope inventory:write. Staff takes goods in, and sees no costs.
 BUYERS = MANAGEMENT | {Role.SERVICE}
@@ -47,7 +46,7 @@ PurchaseOrderId = Annotated[UUID, Path(alias="purchaseOrderId")]
 Key = Annotated[RequestKey, Depends(request_key)]
 
 
-@router.get("/suppliers")
+@router.get("/suppliers", summary="List suppliers")
 async def list_suppliers(
     shared: Shared, principal: Buyer, query: Annotated[PageQuery, Query()]
 ) -> Page[s.SupplierView]:
@@ -59,6 +58,7 @@ async def list_suppliers(
 
 @router.post(
     "/suppliers",
+    summary="Create a supplier",
     status_code=201,
     response_model=Envelope[s.SupplierView],
     responses=responses(Conflict),
@@ -70,7 +70,7 @@ async def create_supplier(
     return _written(await Purchasing(shared, principal).add_supplier(key, body))
 
 
-@router.get("/suppliers/{supplierId}", responses=responses(NotFound))
+@router.get("/suppliers/{supplierId}", summary="Get a supplier", responses=responses(NotFound))
 async def get_supplier(
     shared: Shared, principal: Buyer, supplier_id: SupplierId
 ) -> Envelope[s.SupplierView]:
@@ -81,6 +81,7 @@ async def get_supplier(
 
 @router.put(
     "/suppliers/{supplierId}",
+    summary="Change a supplier",
     response_model=Envelope[s.SupplierView],
     responses=responses(NotFound, Conflict),
 )
@@ -91,7 +92,12 @@ async def change_supplier(
     return _written(await Purchasing(shared, principal).change_supplier(key, supplier_id, body))
 
 
-@router.delete("/suppliers/{supplierId}", response_model=Message, responses=responses(NotFound))
+@router.delete(
+    "/suppliers/{supplierId}",
+    summary="Delete a supplier",
+    response_model=Message,
+    responses=responses(NotFound),
+)
 async def delete_supplier(
     shared: Shared, principal: Buyer, key: Key, supplier_id: SupplierId
 ) -> Response:
@@ -99,7 +105,11 @@ async def delete_supplier(
     return _written(await Purchasing(shared, principal).remove_supplier(key, supplier_id))
 
 
-@router.get("/suppliers/{supplierId}/items", responses=responses(NotFound))
+@router.get(
+    "/suppliers/{supplierId}/items",
+    summary="List a supplier's items",
+    responses=responses(NotFound),
+)
 async def supplied_items(
     shared: Shared, principal: Buyer, supplier_id: SupplierId
 ) -> Envelope[list[s.SuppliedItemBody]]:
@@ -109,6 +119,7 @@ async def supplied_items(
 
 @router.put(
     "/suppliers/{supplierId}/items",
+    summary="Replace a supplier's items",
     response_model=Envelope[list[s.SuppliedItemBody]],
     responses=responses(NotFound),
 )
@@ -119,7 +130,7 @@ async def put_supplied_items(
     return _written(await Purchasing(shared, principal).put_items(key, supplier_id, body))
 
 
-@router.get("/purchase-orders")
+@router.get("/purchase-orders", summary="List purchase orders")
 async def list_purchase_orders(
     shared: Shared, principal: Handler, query: Annotated[s.PurchaseQuery, Query()]
 ) -> Page[s.PurchaseView]:
@@ -131,7 +142,12 @@ async def list_purchase_orders(
     return page_of(found.map(lambda row: _shown(principal, _reply_of({**row}))))
 
 
-@router.post("/purchase-orders", status_code=201, responses=responses(NotFound))
+@router.post(
+    "/purchase-orders",
+    summary="Create a purchase order",
+    status_code=201,
+    responses=responses(NotFound),
+)
 async def create_purchase_order(
     shared: Shared, principal: Buyer, key: Key, body: s.PurchaseBody, response: Response
 ) -> Envelope[s.PurchaseView]:
@@ -139,7 +155,11 @@ async def create_purchase_order(
     return _answer(principal, response, *await Purchasing(shared, principal).draft(key, body))
 
 
-@router.get("/purchase-orders/{purchaseOrderId}", responses=responses(NotFound))
+@router.get(
+    "/purchase-orders/{purchaseOrderId}",
+    summary="Get a purchase order",
+    responses=responses(NotFound),
+)
 async def get_purchase_order(
     shared: Shared, principal: Handler, purchase_order_id: PurchaseOrderId
 ) -> Envelope[s.PurchaseView]:
@@ -148,7 +168,11 @@ async def get_purchase_order(
     return Envelope(data=_shown(principal, order))
 
 
-@router.put("/purchase-orders/{purchaseOrderId}", responses=responses(NotFound, PurchaseNotDraft))
+@router.put(
+    "/purchase-orders/{purchaseOrderId}",
+    summary="Change a purchase order",
+    responses=responses(NotFound, PurchaseNotDraft),
+)
 async def change_purchase_order(
     shared: Shared,
     principal: Buyer,
@@ -163,7 +187,9 @@ async def change_purchase_order(
 
 
 @router.post(
-    "/purchase-orders/{purchaseOrderId}/order", responses=responses(NotFound, PurchaseNotDraft)
+    "/purchase-orders/{purchaseOrderId}/order",
+    summary="Order what a purchase order says",
+    responses=responses(NotFound, PurchaseNotDraft),
 )
 async def place_purchase_order(
     shared: Shared,
@@ -179,6 +205,7 @@ async def place_purchase_order(
 
 @router.post(
     "/purchase-orders/{purchaseOrderId}/receive",
+    summary="Receive goods of a purchase order",
     responses=responses(NotFound, PurchaseNotOpen, MoreThanOrdered, StockLimitReached, Conflict),
 )
 async def receive_purchase_order(
@@ -195,7 +222,9 @@ async def receive_purchase_order(
 
 
 @router.post(
-    "/purchase-orders/{purchaseOrderId}/cancel", responses=responses(NotFound, PurchaseNotOpen)
+    "/purchase-orders/{purchaseOrderId}/cancel",
+    summary="Cancel a purchase order",
+    responses=responses(NotFound, PurchaseNotOpen),
 )
 async def cancel_purchase_order(
     shared: Shared,

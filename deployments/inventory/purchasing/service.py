@@ -15,6 +15,7 @@ from core.ids import uuid7
 from core.money import exponent, to_minor
 from core.principal import Principal
 from core.request import RequestKey
+from deployments.business.places import PLACES
 from deployments.inventory.purchasing.schemas import (
     NewSupplier,
     PurchaseBody,
@@ -27,7 +28,8 @@ from deployments.inventory.purchasing.schemas import (
 )
 from deployments.inventory.stock.service import tenant_of
 from deployments.kit import desk
-from deployments.kit.desk import Draft, Ordered
+from deployments.kit.desk import Draft
+from deployments.kit.receipts import Ordered
 from deployments.kit.resources import Resources
 from gateway.schemas import CamelModel, Envelope, Message
 from store.business.profile import business_currency
@@ -160,7 +162,7 @@ class Purchasing:
         wrong about a line, PurchaseNotDraft."""
 
         async def draft() -> p.PutPurchase:
-            location = await self._shared.places.check(self._tenant, body.location_id)
+            location = await PLACES.of(self._shared).check(self._tenant, body.location_id)
             async with self._shared.db.transaction(self._scope) as tx:
                 supplier = await _supplier(tx, body.supplier_id)
                 await self._check_items(tx, "lines", [line.item_id for line in body.lines])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import Depends, Response
 
 from actors.stock import model as m
 from core.errors import (
@@ -22,18 +22,19 @@ from core.errors import (
 )
 from core.principal import MANAGEMENT, Principal, Role
 from core.request import RequestKey
+from deployments.inventory.owners import OWNERS
 from deployments.inventory.stock import schemas as s
 from deployments.inventory.stock import service
 from deployments.kit import desk
 from deployments.kit.receipts import RECEIPT, set_receipt
 from deployments.kit.resources import Resources, Shared
+from deployments.kit.router import Router
 from gateway.access import require
 from gateway.errors import responses
 from gateway.idempotency import request_key
-from gateway.routing import HoldfastRoute
 from gateway.schemas import Envelope
 
-router = APIRouter(route_class=HoldfastRoute, tags=["inventory"])
+router = Router()
 
 Manager = Annotated[Principal, Depends(require(MANAGEMENT))]
 Repairer = Annotated[Principal, Depends(require(MANAGEMENT | {Role.ADMIN}, tenant=False))]
@@ -49,7 +50,7 @@ _REFUSALS = responses(
 )
 
 
-@router.post("/adjustments", responses=RECEIPT | _REFUSALS)
+@router.post("/adjustments", summary="Adjust a level", responses=RECEIPT | _REFUSALS)
 async def adjust(
     shared: Shared, principal: Manager, key: Key, body: s.AdjustmentBody, response: Response
 ) -> Envelope[list[s.PlaceLevel]]:
@@ -72,7 +73,7 @@ async def adjust(
     return await _change(shared, principal, key, lines, body, response)
 
 
-@router.post("/batch", responses=RECEIPT | _REFUSALS)
+@router.post("/batch", summary="Adjust many levels", responses=RECEIPT | _REFUSALS)
 async def batch(
     shared: Shared, principal: Manager, key: Key, body: s.BatchBody, response: Response
 ) -> Envelope[list[s.PlaceLevel]]:
@@ -127,7 +128,9 @@ async def _change(
 
 
 @router.post(
-    "/counts", responses=RECEIPT | responses(NotFound, BundleHasNoStock, StockLimitReached)
+    "/counts",
+    summary="Record physical counts",
+    responses=RECEIPT | responses(NotFound, BundleHasNoStock, StockLimitReached),
 )
 async def count(
     shared: Shared, principal: Manager, key: Key, body: s.CountBody, response: Response
@@ -161,20 +164,24 @@ async def count(
     return Envelope(data=[service.place_level(tenant_id, level) for level in reply.levels])
 
 
-@router.post("/repairs", responses=RECEIPT | responses(NotFound, Conflict))
+@router.post(
+    "/repairs",
+    summary="Repair a level from its ledger",
+    responses=RECEIPT | responses(NotFound, Conflict),
+)
 async def repair(
     shared: Shared, principal: Repairer, key: Key, body: s.RepairBody, response: Response
 ) -> Envelope[s.RepairOut]:
     """Brings a level back to what its ledger and the open holds come to, should it ever differ.
     `holdfast drift` finds where that is needed."""
     if principal.role is Role.ADMIN:
-        tenant_id = await shared.owners.of_any(body.product_id)
+        tenant_id = await OWNERS.of(shared).of_any(body.product_id)
     else:
         tenant_id = service.tenant_of(principal)
 
     async def draft() -> m.Repair:
         if principal.role is not Role.ADMIN:
-            await shared.owners.check(tenant_id, [body.product_id])
+            await OWNERS.of(shared).check(tenant_id, [body.product_id])
         # The location may be deleted by now; its level must be right all the same.
         return m.Repair(body.product_id, body.reason, body.location_id)
 

@@ -16,9 +16,11 @@ import msgspec
 from actors.stock import model as m
 from core.ids import uuid7
 from core.principal import STAFF
+from deployments.inventory.owners import OWNERS
 from deployments.inventory.stock import service
 from deployments.inventory.stock.schemas import DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS
 from deployments.kit import desk
+from deployments.kit.capability import LeanRoute
 from deployments.kit.receipts import receipt_header
 from deployments.kit.resources import Resources
 from gateway.access import require
@@ -26,7 +28,6 @@ from gateway.context import RequestContext
 from gateway.entrance import Answer, LeanHandler
 from gateway.idempotency import is_plain, key_of
 
-ROUTE = ("POST", "/api/inventory/reserve")
 _ACCESS = require(STAFF)
 _NAMES = (b'"productId"', b'"quantity"', b'"ttlSeconds"', b'"reference"')
 
@@ -70,8 +71,7 @@ _decode = msgspec.json.Decoder(_Body).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def lean_handlers(shared: Resources) -> dict[tuple[str, str], LeanHandler]:
-    """What `gateway.app.create_app` takes as `lean`."""
+def _handler(shared: Resources) -> LeanHandler:
 
     async def reserve(context: RequestContext, raw: bytes) -> Answer | None:
         principal = _ACCESS.authorize(context, "inventory")
@@ -84,7 +84,7 @@ def lean_handlers(shared: Resources) -> dict[tuple[str, str], LeanHandler]:
         lines = (m.Line(body.product_id, body.quantity),)
 
         async def draft() -> m.Reserve:
-            if await shared.owners.bundles(tenant_id, (body.product_id,)):
+            if await OWNERS.of(shared).bundles(tenant_id, (body.product_id,)):
                 raise _Bundle
             return m.Reserve(uuid7(), lines, body.ttl_seconds * 1000, body.reference)
 
@@ -98,7 +98,10 @@ def lean_handlers(shared: Resources) -> dict[tuple[str, str], LeanHandler]:
         )
         return Answer(200, _encode(_Answer(True, _reservation(tenant_id, hold))), headers)
 
-    return {ROUTE: reserve}
+    return reserve
+
+
+reserve = LeanRoute("POST", "/reserve", _handler)
 
 
 def _plain_body(raw: bytes) -> _Body | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import Depends, Path, Query, Response
 
 from actors.messages import Command
 from actors.stock import model as m
@@ -22,25 +22,23 @@ from core.errors import (
 )
 from core.principal import MANAGEMENT, STAFF, Principal
 from core.request import RequestKey
-from deployments.inventory.purchasing import routes as purchasing_routes
-from deployments.inventory.stock import changes, service
+from deployments.business.places import PLACES
+from deployments.inventory.owners import OWNERS
 from deployments.inventory.stock import schemas as s
-from deployments.inventory.transfers import routes as transfers
+from deployments.inventory.stock import service
 from deployments.kit import desk
 from deployments.kit.receipts import RECEIPT, set_receipt
 from deployments.kit.resources import Shared
+from deployments.kit.router import Router
 from gateway.access import public_read, require
-from gateway.capability import Capability
 from gateway.errors import responses
 from gateway.idempotency import request_key
-from gateway.routing import HoldfastRoute
 from gateway.schemas import Envelope, Page, page_of
 from store.inventory import reading as stored
 from store.kit.engine import PUBLIC, Scope
 from store.kit.paging import Row
 
-router = APIRouter(route_class=HoldfastRoute, tags=["inventory"])
-capability = Capability("inventory", "/api/inventory", router)
+router = Router()
 
 Anyone = Annotated[Principal, Depends(public_read(1))]
 AnyoneLists = Annotated[Principal, Depends(public_read(4))]
@@ -50,12 +48,8 @@ ProductId = Annotated[UUID, Path(alias="productId")]
 ReservationId = Annotated[UUID, Path(alias="reservationId")]
 Key = Annotated[RequestKey, Depends(request_key)]
 
-# Before the routes whose paths end in an id.
-for part in (changes.router, transfers.router, purchasing_routes.router):
-    router.routes.extend(part.routes)
 
-
-@router.get("/status/low-stock")
+@router.get("/status/low-stock", summary="List what is low in stock")
 async def low_stock(
     shared: Shared, principal: AnyoneLists, query: Annotated[s.LocationQuery, Query()]
 ) -> Page[s.LowStockOut]:
@@ -68,6 +62,7 @@ async def low_stock(
 
 @router.post(
     "/add",
+    summary="Add stock",
     responses=RECEIPT | responses(NotFound, ChooseVariant, StockLimitReached, BundleHasNoStock),
 )
 async def add(
@@ -92,6 +87,7 @@ async def add(
 
 @router.post(
     "/reserve",
+    summary="Reserve stock",
     responses=RECEIPT | responses(NotFound, ChooseVariant, InsufficientStock, ProductDiscontinued),
 )
 async def reserve(
@@ -104,7 +100,9 @@ async def reserve(
 
 
 @router.post(
-    "/release", responses=RECEIPT | responses(NotFound, ChooseVariant, NoOpenHold, BundleHasNoStock)
+    "/release",
+    summary="Release held stock",
+    responses=RECEIPT | responses(NotFound, ChooseVariant, NoOpenHold, BundleHasNoStock),
 )
 async def release_oldest(
     shared: Shared, principal: Staff, key: Key, body: s.ReleaseBody, response: Response
@@ -127,7 +125,7 @@ async def release_oldest(
     )
 
 
-@router.get("/reservations")
+@router.get("/reservations", summary="List reservations")
 async def reservations(
     shared: Shared, principal: Staff, query: Annotated[s.ReservationQuery, Query()]
 ) -> Page[s.ReservationRow]:
@@ -139,7 +137,9 @@ async def reservations(
     return page_of(found.map(_reservation_row))
 
 
-@router.get("/reservations/{reservationId}", responses=responses(NotFound))
+@router.get(
+    "/reservations/{reservationId}", summary="Get a reservation", responses=responses(NotFound)
+)
 async def reservation(
     shared: Shared, principal: Staff, reservation_id: ReservationId
 ) -> Envelope[s.ReservationOut]:
@@ -150,6 +150,7 @@ async def reservation(
 
 @router.post(
     "/reservations/{reservationId}/confirm",
+    summary="Confirm a reservation",
     responses=RECEIPT | responses(NotFound, ReservationNotOpen, ReservationExpired),
 )
 async def confirm(
@@ -165,6 +166,7 @@ async def confirm(
 
 @router.post(
     "/reservations/{reservationId}/extend",
+    summary="Extend a reservation",
     responses=RECEIPT | responses(NotFound, ReservationNotOpen, ReservationExpired),
 )
 async def extend(
@@ -182,6 +184,7 @@ async def extend(
 
 @router.post(
     "/reservations/{reservationId}/release",
+    summary="Release a reservation",
     responses=RECEIPT | responses(NotFound, ReservationNotOpen),
 )
 async def release(
@@ -195,7 +198,9 @@ async def release(
     return await _act(shared, principal, key, m.Release(reservation_id), response)
 
 
-@router.get("/{productId}", responses=responses(NotFound, ChooseVariant))
+@router.get(
+    "/{productId}", summary="Get the level of an item", responses=responses(NotFound, ChooseVariant)
+)
 async def level(
     shared: Shared,
     principal: Anyone,
@@ -207,7 +212,9 @@ async def level(
 
 
 @router.put(
-    "/{productId}/terms", responses=RECEIPT | responses(NotFound, ChooseVariant, BundleHasNoStock)
+    "/{productId}/terms",
+    summary="Set the terms of an item",
+    responses=RECEIPT | responses(NotFound, ChooseVariant, BundleHasNoStock),
 )
 async def terms(
     shared: Shared,
@@ -228,7 +235,9 @@ async def terms(
     return Envelope(data=s.TermsOut(product_id=product_id, backorder_limit=reply.backorder_limit))
 
 
-@router.get("/{productId}/movements", responses=responses(NotFound))
+@router.get(
+    "/{productId}/movements", summary="List the movements of an item", responses=responses(NotFound)
+)
 async def movements(
     shared: Shared,
     principal: Staff,
@@ -237,8 +246,8 @@ async def movements(
 ) -> Page[s.MovementOut]:
     """An item's ledger at a location, latest first: as it was recorded, or as things happened."""
     tenant_id = service.tenant_of(principal)
-    await shared.owners.check(tenant_id, [product_id])
-    location_id = await shared.places.check(tenant_id, query.location_id)
+    await OWNERS.of(shared).check(tenant_id, [product_id])
+    location_id = await PLACES.of(shared).check(tenant_id, query.location_id)
     async with shared.db.transaction(Scope(tenant_id=tenant_id)) as tx:
         found = await stored.movements(
             tx,

@@ -13,10 +13,12 @@ from core.errors import BundleHasNoStock, FieldError, NotFound, ValidationFailed
 from core.ids import uuid7
 from core.principal import Principal
 from core.request import RequestKey
+from deployments.business.places import PLACES
 from deployments.catalog.products.bundles import available, expanded
+from deployments.inventory.owners import OWNERS
 from deployments.inventory.stock import schemas as s
 from deployments.kit import desk
-from deployments.kit.desk import Ordered
+from deployments.kit.receipts import Ordered
 from deployments.kit.resources import Resources
 from store.catalog import bundles as catalog_bundles
 from store.catalog.bundles import Component
@@ -36,10 +38,10 @@ async def check(
     """The caller's business, whose own all of these are, and the items such as have stock. Raises
     NotFound, ChooseVariant or BundleHasNoStock."""
     tenant_id = tenant_of(principal)
-    if bundles := await shared.owners.bundles(tenant_id, product_ids):
+    if bundles := await OWNERS.of(shared).bundles(tenant_id, product_ids):
         raise BundleHasNoStock(extra={"productId": str(min(bundles))})
     for location_id in set(location_ids):
-        await shared.places.check(tenant_id, location_id)
+        await PLACES.of(shared).check(tenant_id, location_id)
     return tenant_id
 
 
@@ -51,8 +53,8 @@ async def reserve(
 
     async def draft() -> m.Reserve:
         lines = _wanted_lines(body)
-        await shared.places.check(tenant_id, body.location_id)
-        if await shared.owners.bundles(tenant_id, (line.product_id for line in lines)):
+        await PLACES.of(shared).check(tenant_id, body.location_id)
+        if await OWNERS.of(shared).bundles(tenant_id, (line.product_id for line in lines)):
             async with shared.db.transaction(Scope(tenant_id=tenant_id)) as tx:
                 parts, _ = await expanded(tx, lines)
             lines = tuple(m.Line(*part) for part in parts)
@@ -74,10 +76,10 @@ async def level(
     shared: Resources, principal: Principal, product_id: UUID, location_id: UUID | None
 ) -> s.LevelOut:
     """An item's level everywhere, or at one location. Raises NotFound, ChooseVariant."""
-    tenant_id = await shared.owners.of(product_id)
+    tenant_id = await OWNERS.of(shared).of(product_id)
     if location_id is not None:
-        await shared.places.check(tenant_id, location_id)
-    if await shared.owners.bundles(tenant_id, [product_id]):
+        await PLACES.of(shared).check(tenant_id, location_id)
+    if await OWNERS.of(shared).bundles(tenant_id, [product_id]):
         async with shared.db.transaction(Scope(tenant_id=tenant_id)) as tx:
             parts = (await catalog_bundles.components_of(tx, [product_id])).get(product_id, ())
         items = [product_id, *(part.item_id for part in parts)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import Depends, Path, Query, Response
 
 from actors.messages import Command
 from actors.stock import model as m
@@ -29,16 +29,16 @@ from deployments.kit import desk
 from deployments.kit.desk import Draft
 from deployments.kit.receipts import RECEIPT, set_receipt
 from deployments.kit.resources import Resources, Shared
+from deployments.kit.router import Router
 from gateway.access import require
 from gateway.errors import responses
 from gateway.idempotency import request_key
-from gateway.routing import HoldfastRoute
 from gateway.schemas import Envelope, Page, page_of
 from store.inventory import transfers as stored
 from store.kit.engine import Scope
 from store.kit.paging import Row
 
-router = APIRouter(route_class=HoldfastRoute, tags=["inventory"])
+router = Router()
 
 # Those who handle goods; a cashier does not.
 Handler = Annotated[Principal, Depends(require(MANAGEMENT | {Role.STAFF, Role.SERVICE}))]
@@ -48,6 +48,7 @@ Key = Annotated[RequestKey, Depends(request_key)]
 
 @router.post(
     "/transfers",
+    summary="Start a transfer",
     responses=RECEIPT
     | responses(NotFound, ChooseVariant, BundleHasNoStock, InsufficientStock, StockLimitReached),
 )
@@ -75,7 +76,7 @@ async def start(
     return await _act(shared, principal, key, draft, response)
 
 
-@router.get("/transfers")
+@router.get("/transfers", summary="List transfers")
 async def list_transfers(
     shared: Shared, principal: Handler, query: Annotated[s.TransferQuery, Query()]
 ) -> Page[s.TransferOut]:
@@ -85,7 +86,7 @@ async def list_transfers(
     return page_of(found.map(_row))
 
 
-@router.get("/transfers/{transferId}", responses=responses(NotFound))
+@router.get("/transfers/{transferId}", summary="Get a transfer", responses=responses(NotFound))
 async def transfer(
     shared: Shared, principal: Handler, transfer_id: TransferId
 ) -> Envelope[s.TransferOut]:
@@ -96,6 +97,7 @@ async def transfer(
 
 @router.post(
     "/transfers/{transferId}/receive",
+    summary="Receive a transfer",
     responses=RECEIPT | responses(NotFound, TransferClosed, StockLimitReached),
 )
 async def receive(
@@ -107,6 +109,7 @@ async def receive(
 
 @router.post(
     "/transfers/{transferId}/cancel",
+    summary="Cancel a transfer",
     responses=RECEIPT | responses(NotFound, TransferClosed, StockLimitReached),
 )
 async def cancel(

@@ -17,10 +17,12 @@ from core.request import RequestKey
 from deployments.inventory.stock.service import tenant_of
 from deployments.kit import desk
 from deployments.kit.resources import Resources, Shared
+from deployments.kit.router import Router
 from deployments.pos import answers as a
 from deployments.pos import schemas as s
+from deployments.pos.card_payments.service import CARDS
 from deployments.pos.errors import CardPaymentCompleted, NotYourShift, RefundNotDead
-from deployments.pos.router import Key, Manager, PaymentId, Till, router
+from deployments.pos.router import Key, Manager, PaymentId, Till
 from deployments.pos.sales.routes import pending_out
 from gateway.answers import recorded, response
 from gateway.errors import responses
@@ -31,11 +33,14 @@ from store.kit.engine import Scope, Transaction
 from store.pos import card_refunds
 from store.pos.cards import CardPayment
 
+router = Router()
+
 RefundId = Annotated[UUID, Path(alias="refundId")]
 
 
 @router.post(
     "/card-payments/{paymentId}/abandon",
+    summary="Abandon a card payment",
     response_model=Envelope[a.PendingOut],
     responses=responses(NotFound, NotYourShift, CardPaymentCompleted),
 )
@@ -53,7 +58,7 @@ async def abandon_card_payment(
         before = await answered(tx, key)
     if before is not None:
         return response(before)
-    payment = await shared.cards.get(tenant_id, payment_id)
+    payment = await CARDS.of(shared).get(tenant_id, payment_id)
     if payment is None:
         raise NotFound("There is no such card payment here.")
     await _check_right(shared, principal, payment)
@@ -61,7 +66,7 @@ async def abandon_card_payment(
     async def note(tx: Transaction) -> None:
         await audit.record(tx, tenant_id, principal, "card_payment.abandoned", payment.id)
 
-    ended = await shared.cards.abandon(payment, note)
+    ended = await CARDS.of(shared).abandon(payment, note)
     if ended.status == "completed":
         raise CardPaymentCompleted(extra={"saleId": str(ended.sale_id)})
     answer = recorded(200, Envelope(data=pending_out(ended)))
@@ -73,7 +78,7 @@ async def abandon_card_payment(
         return response(await once(tx, tenant_id, key, work))
 
 
-@router.get("/card-refunds")
+@router.get("/card-refunds", summary="List card refunds that failed")
 async def list_card_refunds(
     shared: Shared, principal: Manager, query: Annotated[s.CardRefundQuery, Query()]
 ) -> Page[a.CardRefundOut]:
@@ -86,6 +91,7 @@ async def list_card_refunds(
 
 @router.post(
     "/card-refunds/{refundId}/retry",
+    summary="Retry a card refund",
     response_model=Envelope[a.CardRefundOut],
     responses=responses(NotFound, RefundNotDead),
 )
@@ -102,6 +108,7 @@ async def retry_card_refund(
 
 @router.post(
     "/card-refunds/{refundId}/settle",
+    summary="Settle a card refund by hand",
     response_model=Envelope[a.CardRefundOut],
     responses=responses(NotFound, RefundNotDead),
 )

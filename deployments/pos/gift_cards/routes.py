@@ -14,20 +14,24 @@ from core.principal import Principal
 from deployments.inventory.stock.service import tenant_of
 from deployments.kit import desk
 from deployments.kit.resources import Resources, Shared
+from deployments.kit.router import Router
 from deployments.pos import answers as a
 from deployments.pos import schemas as s
 from deployments.pos import views as v
 from deployments.pos.gift_cards import codes
 from deployments.pos.gift_cards import service as gift_cards
-from deployments.pos.router import Key, Manager, Till, receipt, router
+from deployments.pos.router import Key, Manager, Till, receipt
 from deployments.pos.sales import service as selling
 from deployments.pos.sales.routes import SELLING, sold
 from gateway.errors import responses
 from gateway.schemas import Envelope
 
+router = Router()
+
 
 @router.post(
     "/gift-cards",
+    summary="Sell a gift card",
     status_code=201,
     response_model=Envelope[a.IssuedOut],
     responses=SELLING,
@@ -47,7 +51,9 @@ async def sell_gift_card(
     return Envelope(data=_issued(shared, tenant_of(principal), card, answer.data))
 
 
-@router.get("/gift-cards/balance", responses=responses(NotFound))
+@router.get(
+    "/gift-cards/balance", summary="Get the balance of a gift card", responses=responses(NotFound)
+)
 async def get_gift_card(
     shared: Shared, principal: Till, query: Annotated[s.CodeQuery, Query()]
 ) -> Envelope[a.GiftCardOut]:
@@ -56,7 +62,7 @@ async def get_gift_card(
     return _card(shared, await desk.ask(shared, principal, asked))
 
 
-@router.post("/gift-cards/disable", responses=responses(NotFound))
+@router.post("/gift-cards/disable", summary="Disable a gift card", responses=responses(NotFound))
 async def disable_gift_card(
     shared: Shared, principal: Manager, key: Key, body: s.CodeBody, response: Response
 ) -> Envelope[a.GiftCardOut]:

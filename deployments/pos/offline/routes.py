@@ -5,16 +5,21 @@ from __future__ import annotations
 from fastapi import Request, Response
 
 from deployments.kit.resources import Shared
+from deployments.kit.router import Router
 from deployments.pos import answers as a
 from deployments.pos.offline import service as offline
 from deployments.pos.offline.schemas import OfflineBatch
-from deployments.pos.router import Key, Till, router
+from deployments.pos.router import Key, Till
 from gateway.answers import response
 from gateway.context import context_of
 from gateway.schemas import Envelope
 
+router = Router()
 
-@router.post("/offline-sales", response_model=Envelope[a.OfflineResults])
+
+@router.post(
+    "/offline-sales", summary="Upload sales made offline", response_model=Envelope[a.OfflineResults]
+)
 async def upload_offline_sales(
     request: Request, shared: Shared, principal: Till, key: Key, body: OfflineBatch
 ) -> Response:

@@ -23,7 +23,7 @@ from deployments.pos import answers as a
 from deployments.pos.errors import ClientSaleIdReused
 from deployments.pos.offline.schemas import OfflineLine, OfflineSale, Unreadable
 from deployments.pos.sales import pricing
-from deployments.pos.sales.price_book import Name, Prices
+from deployments.pos.sales.price_book import PRICE_BOOK, Name, Prices
 from deployments.pos.sales.pricing import Wanted
 from gateway.answers import recorded
 from gateway.errors import Problem, document
@@ -105,7 +105,7 @@ class Upload:
             named[place].update(line.named[1:] for line in sale.lines)
         found = {}
         for place, names in named.items():
-            prices = await self.shared.price_book.prices(tenant_id, place, names)
+            prices = await PRICE_BOOK.of(self.shared).prices(tenant_id, place, names)
             if prices is None:
                 continue
             missing = [name for kind, name in names - prices.items.keys() if kind == "id"]

@@ -14,10 +14,11 @@ from core.request import RequestKey
 from deployments.business.places import location_of
 from deployments.inventory.stock.service import tenant_of
 from deployments.kit.resources import Resources, Shared
+from deployments.kit.router import Router
 from deployments.pos import answers as a
 from deployments.pos import schemas as s
 from deployments.pos.errors import TooManyParked
-from deployments.pos.router import Key, Till, router
+from deployments.pos.router import Key, Till
 from gateway.errors import responses
 from gateway.schemas import Envelope, Message, Page, page_of
 from store.business import locations
@@ -25,11 +26,14 @@ from store.kit.commands import Recorded, once
 from store.kit.engine import Scope
 from store.pos import reading
 
+router = Router()
+
 ParkedId = Annotated[UUID, Path(alias="parkedId")]
 
 
 @router.post(
     "/parked-sales",
+    summary="Park a sale",
     status_code=201,
     response_model=Envelope[a.ParkedOut],
     responses=responses(NotFound, TooManyParked),
@@ -60,7 +64,7 @@ async def park(shared: Shared, principal: Till, key: Key, body: s.ParkBody) -> R
         return _answer(await once(tx, tenant_id, key, work))
 
 
-@router.get("/parked-sales")
+@router.get("/parked-sales", summary="List parked sales")
 async def list_parked(
     shared: Shared, principal: Till, query: Annotated[s.LocationQuery, Query()]
 ) -> Page[a.ParkedOut]:
@@ -72,6 +76,7 @@ async def list_parked(
 
 @router.post(
     "/parked-sales/{parkedId}/resume",
+    summary="Resume a parked sale",
     response_model=Envelope[a.ParkedOut],
     responses=responses(NotFound),
 )
@@ -80,7 +85,12 @@ async def resume(shared: Shared, principal: Till, key: Key, parked_id: ParkedId)
     return await _taken(shared, principal, key, parked_id)
 
 
-@router.delete("/parked-sales/{parkedId}", response_model=Message, responses=responses(NotFound))
+@router.delete(
+    "/parked-sales/{parkedId}",
+    summary="Delete a parked sale",
+    response_model=Message,
+    responses=responses(NotFound),
+)
 async def drop(shared: Shared, principal: Till, key: Key, parked_id: ParkedId) -> Response:
     """Forgets a parked basket."""
     return await _taken(shared, principal, key, parked_id, Message(message="Parked sale deleted"))

@@ -10,13 +10,16 @@ from fastapi import Header, Query, Response
 from core.errors import NotFound
 from deployments.inventory.stock.service import tenant_of
 from deployments.kit.resources import Shared
+from deployments.kit.router import Router
 from deployments.pos import schemas as s
 from deployments.pos.receipts import slips
 from deployments.pos.returns.routes import read_return
-from deployments.pos.router import ReturnId, SaleId, Till, router
+from deployments.pos.router import ReturnId, SaleId, Till
 from deployments.pos.sales.routes import read_sale
 from deployments.pos.sales.service import terms_at
 from gateway.errors import responses
+
+router = Router()
 
 _TYPES = {
     "text": "text/plain; charset=utf-8",
@@ -39,7 +42,12 @@ DOCUMENT = _GIVEN | responses(NotFound)
 Accept = Annotated[str, Header(max_length=1000, include_in_schema=False)]
 
 
-@router.get("/sales/{saleId}/receipt", response_class=Response, responses=DOCUMENT)
+@router.get(
+    "/sales/{saleId}/receipt",
+    summary="Get the receipt of a sale",
+    response_class=Response,
+    responses=DOCUMENT,
+)
 async def sale_receipt(
     shared: Shared,
     principal: Till,
@@ -54,7 +62,12 @@ async def sale_receipt(
     return await _document(slips.sale_slip(sale, terms), query.format, accept)
 
 
-@router.get("/returns/{returnId}/receipt", response_class=Response, responses=DOCUMENT)
+@router.get(
+    "/returns/{returnId}/receipt",
+    summary="Get the receipt of a return",
+    response_class=Response,
+    responses=DOCUMENT,
+)
 async def return_receipt(
     shared: Shared,
     principal: Till,

@@ -14,34 +14,30 @@ from core.ids import uuid7
 from core.money import from_minor, to_minor
 from core.principal import MANAGEMENT, Principal, Role
 from core.request import RequestKey
-from deployments.business.places import location_of
+from deployments.business.places import PLACES, location_of
 from deployments.inventory.stock.service import moment, tenant_of
 from deployments.kit import desk
 from deployments.kit.desk import Draft
 from deployments.kit.resources import Resources, Shared
+from deployments.kit.router import Router
 from deployments.pos import answers as a
 from deployments.pos import records
 from deployments.pos import schemas as s
 from deployments.pos import views as v
 from deployments.pos.errors import AmountLimit, DrawerShort, NoShift, NotYourShift, ShiftIsOpen
-from deployments.pos.router import (
-    Key,
-    Manager,
-    RegisterId,
-    ShiftId,
-    Till,
-    own_eyes,
-    receipt,
-    router,
-)
+from deployments.pos.router import Key, Manager, RegisterId, ShiftId, Till, own_eyes, receipt
 from deployments.pos.sales.service import terms_at
 from gateway.errors import responses
 from gateway.schemas import Envelope, Message, Page, PageQuery, page_of
 from store.kit.engine import Scope
 from store.pos import reading
 
+router = Router()
 
-@router.post("/registers", status_code=201, responses=responses(NotFound))
+
+@router.post(
+    "/registers", summary="Create a register", status_code=201, responses=responses(NotFound)
+)
 async def create_register(
     shared: Shared, principal: Manager, key: Key, body: s.RegisterBody, response: Response
 ) -> Envelope[a.RegisterOut]:
@@ -49,7 +45,7 @@ async def create_register(
     return await _register(shared, principal, key, uuid7(), body, response, create=True)
 
 
-@router.get("/registers")
+@router.get("/registers", summary="List registers")
 async def list_registers(
     shared: Shared, principal: Till, query: Annotated[s.LocationQuery, Query()]
 ) -> Page[a.RegisterOut]:
@@ -59,7 +55,7 @@ async def list_registers(
     return page_of(found.map(records.register))
 
 
-@router.get("/registers/{registerId}", responses=responses(NotFound))
+@router.get("/registers/{registerId}", summary="Get a register", responses=responses(NotFound))
 async def get_register(
     shared: Shared, principal: Till, register_id: RegisterId
 ) -> Envelope[a.RegisterOut]:
@@ -68,7 +64,11 @@ async def get_register(
     return Envelope(data=v.register_out(register_id, found))
 
 
-@router.put("/registers/{registerId}", responses=responses(NotFound, ShiftIsOpen))
+@router.put(
+    "/registers/{registerId}",
+    summary="Change a register",
+    responses=responses(NotFound, ShiftIsOpen),
+)
 async def change_register(
     shared: Shared,
     principal: Manager,
@@ -81,7 +81,11 @@ async def change_register(
     return await _register(shared, principal, key, register_id, body, response)
 
 
-@router.delete("/registers/{registerId}", responses=responses(NotFound, ShiftIsOpen))
+@router.delete(
+    "/registers/{registerId}",
+    summary="Delete a register",
+    responses=responses(NotFound, ShiftIsOpen),
+)
 async def remove_register(
     shared: Shared, principal: Manager, key: Key, register_id: RegisterId
 ) -> Message:
@@ -93,6 +97,7 @@ async def remove_register(
 
 @router.post(
     "/registers/{registerId}/shifts",
+    summary="Open a shift",
     status_code=201,
     responses=responses(NotFound, ShiftIsOpen),
 )
@@ -117,7 +122,11 @@ async def open_shift(
     return Envelope(data=v.report_out(register_id, _open(reply.register)))
 
 
-@router.get("/registers/{registerId}/shifts/current", responses=responses(NotFound, NoShift))
+@router.get(
+    "/registers/{registerId}/shifts/current",
+    summary="Get the X report of the open shift",
+    responses=responses(NotFound, NoShift),
+)
 async def current_shift(
     shared: Shared, principal: Till, register_id: RegisterId
 ) -> Envelope[a.ReportOut]:
@@ -129,7 +138,9 @@ async def current_shift(
 
 
 @router.post(
-    "/registers/{registerId}/shifts/close", responses=responses(NotFound, NoShift, NotYourShift)
+    "/registers/{registerId}/shifts/close",
+    summary="Close the shift",
+    responses=responses(NotFound, NoShift, NotYourShift),
 )
 async def close_shift(
     shared: Shared,
@@ -157,7 +168,11 @@ async def close_shift(
     return Envelope(data=v.report_out(register_id, done.shift, closing))
 
 
-@router.get("/registers/{registerId}/shifts", responses=responses(NotFound))
+@router.get(
+    "/registers/{registerId}/shifts",
+    summary="List the shifts of a register",
+    responses=responses(NotFound),
+)
 async def list_shifts(
     shared: Shared,
     principal: Till,
@@ -171,7 +186,9 @@ async def list_shifts(
     return page_of(found.map(records.shift_row))
 
 
-@router.get("/shifts/{shiftId}/report", responses=responses(NotFound))
+@router.get(
+    "/shifts/{shiftId}/report", summary="Get the report of a shift", responses=responses(NotFound)
+)
 async def shift_report(shared: Shared, principal: Till, shift_id: ShiftId) -> Envelope[a.ReportOut]:
     """The Z report of a closed shift, as it was; the X report of an open one."""
     async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
@@ -181,7 +198,11 @@ async def shift_report(shared: Shared, principal: Till, shift_id: ShiftId) -> En
     return Envelope(data=records.report(row))
 
 
-@router.get("/shifts/{shiftId}/cash-movements", responses=responses(NotFound))
+@router.get(
+    "/shifts/{shiftId}/cash-movements",
+    summary="List the cash movements of a shift",
+    responses=responses(NotFound),
+)
 async def list_cash_movements(
     shared: Shared,
     principal: Till,
@@ -199,6 +220,7 @@ async def list_cash_movements(
 
 @router.post(
     "/registers/{registerId}/cash-movements",
+    summary="Pay cash in or out",
     responses=responses(NotFound, NoShift, DrawerShort, AmountLimit),
 )
 async def move_cash(
@@ -219,7 +241,11 @@ async def move_cash(
     return await _moved(shared, principal, key, draft, response)
 
 
-@router.post("/registers/{registerId}/no-sale", responses=responses(NotFound, NoShift))
+@router.post(
+    "/registers/{registerId}/no-sale",
+    summary="Open the drawer without a sale",
+    responses=responses(NotFound, NoShift),
+)
 async def no_sale(
     shared: Shared,
     principal: Till,
@@ -245,7 +271,7 @@ async def _register(
 ) -> Envelope[a.RegisterOut]:
     async def draft() -> t.PutRegister:
         place = location_of(principal, body.location_id)
-        await shared.places.check(tenant_of(principal), place)
+        await PLACES.of(shared).check(tenant_of(principal), place)
         limit = body.discount_limit_percent
         return t.PutRegister(register_id, place, body.name, limit, create)
 

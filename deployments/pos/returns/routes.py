@@ -19,18 +19,21 @@ from deployments.inventory.stock.service import moment, tenant_of
 from deployments.kit import desk
 from deployments.kit.desk import Draft
 from deployments.kit.resources import Resources, Shared
+from deployments.kit.router import Router
 from deployments.pos import answers as a
 from deployments.pos import errors as e
 from deployments.pos import records
 from deployments.pos import schemas as s
 from deployments.pos import views as v
 from deployments.pos.gift_cards import codes
-from deployments.pos.router import Key, Manager, ReturnId, SaleId, Till, own_eyes, receipt, router
+from deployments.pos.router import Key, Manager, ReturnId, SaleId, Till, own_eyes, receipt
 from deployments.pos.sales import service as selling
 from gateway.errors import responses
 from gateway.schemas import Envelope, Page, PageQuery, page_of
 from store.kit.engine import Scope
 from store.pos import reading
+
+router = Router()
 
 RETURNING = responses(
     NotFound,
@@ -48,7 +51,12 @@ RETURNING = responses(
 )
 
 
-@router.post("/sales/{saleId}/returns", status_code=201, responses=RETURNING)
+@router.post(
+    "/sales/{saleId}/returns",
+    summary="Return goods of a sale",
+    status_code=201,
+    responses=RETURNING,
+)
 async def return_goods(
     shared: Shared,
     principal: Till,
@@ -80,6 +88,7 @@ async def return_goods(
 
 @router.post(
     "/sales/{saleId}/void",
+    summary="Void a sale",
     status_code=201,
     responses=RETURNING | responses(e.VoidTooLate, e.AlreadyReturned),
 )
@@ -107,7 +116,12 @@ async def void(
     return await _returned(shared, principal, key, draft, response)
 
 
-@router.post("/returns", status_code=201, responses=RETURNING | responses(e.WrongLocation))
+@router.post(
+    "/returns",
+    summary="Return goods without a receipt",
+    status_code=201,
+    responses=RETURNING | responses(e.WrongLocation),
+)
 async def return_without_receipt(
     shared: Shared, principal: Manager, key: Key, body: s.UnreceiptedBody, response: Response
 ) -> Envelope[a.ReturnOut]:
@@ -134,7 +148,9 @@ async def return_without_receipt(
     return await _returned(shared, principal, key, draft, response)
 
 
-@router.get("/sales/{saleId}/returns", responses=responses(NotFound))
+@router.get(
+    "/sales/{saleId}/returns", summary="List the returns of a sale", responses=responses(NotFound)
+)
 async def list_returns(
     shared: Shared, principal: Till, sale_id: SaleId, query: Annotated[PageQuery, Query()]
 ) -> Page[a.ReturnOut]:
@@ -146,7 +162,7 @@ async def list_returns(
     return page_of(found.map(lambda one: records.returned(*one)))
 
 
-@router.get("/returns/{returnId}", responses=responses(NotFound))
+@router.get("/returns/{returnId}", summary="Get a return", responses=responses(NotFound))
 async def get_return(shared: Shared, principal: Till, return_id: ReturnId) -> Envelope[a.ReturnOut]:
     """A return with its lines and refunds; a cashier sees those that they made."""
     return Envelope(data=await read_return(shared, principal, return_id))

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from core.errors import HoldfastError
 from core.principal import STAFF
+from deployments.kit.capability import LeanRoute
 from deployments.kit.receipts import receipt_header
 from deployments.kit.resources import Resources
 from deployments.pos import schemas as s
@@ -26,13 +27,11 @@ from gateway.context import RequestContext
 from gateway.entrance import Answer, LeanHandler
 from gateway.idempotency import is_plain, key_of
 
-ROUTE = ("POST", "/api/pos/sales")
 _ACCESS = require(STAFF)
 _BODY = TypeAdapter(s.SaleBody)
 
 
-def lean_handlers(shared: Resources) -> dict[tuple[str, str], LeanHandler]:
-    """What `gateway.app.create_app` takes as `lean`."""
+def _handler(shared: Resources) -> LeanHandler:
 
     async def sell(context: RequestContext, raw: bytes) -> Answer | None:
         principal = _ACCESS.authorize(context, "pos")
@@ -51,7 +50,10 @@ def lean_handlers(shared: Resources) -> dict[tuple[str, str], LeanHandler]:
         )
         return Answer(201, answer_of(made), headers)
 
-    return {ROUTE: sell}
+    return sell
+
+
+sell = LeanRoute("POST", "/sales", _handler)
 
 
 def _plain_body(raw: bytes) -> s.SaleBody | None:

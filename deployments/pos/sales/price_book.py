@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from deployments.kit.gathering import Gathering
+from deployments.kit.resources import Part
 from store.business.profile import TillTerms
 from store.catalog.bundles import SaleItem
 from store.kit.engine import Database
@@ -59,3 +60,6 @@ def by_name(items: Iterable[SaleItem]) -> dict[Name, SaleItem]:
         if item.barcode is not None:
             named["barcode", item.barcode] = item
     return named
+
+
+PRICE_BOOK = Part(lambda shared: PriceBook(shared.db))

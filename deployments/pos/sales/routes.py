@@ -18,19 +18,23 @@ from core.request import RequestKey
 from deployments.business.places import location_of
 from deployments.inventory.stock.service import moment, tenant_of
 from deployments.kit.resources import Resources, Shared
+from deployments.kit.router import Router
 from deployments.pos import answers as a
 from deployments.pos import errors as e
 from deployments.pos import records
 from deployments.pos import schemas as s
 from deployments.pos import views as v
+from deployments.pos.card_payments.service import CARDS
 from deployments.pos.gift_cards import service as gift_cards
-from deployments.pos.router import RECEIPT, Key, PaymentId, SaleId, Till, own_eyes, receipt, router
+from deployments.pos.router import RECEIPT, Key, PaymentId, SaleId, Till, own_eyes, receipt
 from deployments.pos.sales import service as selling
 from gateway.errors import responses
 from gateway.schemas import Envelope, Page, page_of
 from store.kit.engine import Scope
 from store.pos import reading
 from store.pos.cards import CardPayment
+
+router = Router()
 
 CARD_PAYMENTS = "/api/pos/card-payments"
 _MADE: dict[int | str, dict[str, Any]] = {
@@ -67,7 +71,7 @@ SELLING = _MADE | responses(
 )
 
 
-@router.post("/quotes", responses=responses(NotFound, e.CurrencyMismatch))
+@router.post("/quotes", summary="Quote a basket", responses=responses(NotFound, e.CurrencyMismatch))
 async def quote(shared: Shared, principal: Till, body: s.Basket) -> Envelope[a.QuoteOut]:
     """What a basket would cost now, and what there is too little of. Changes nothing.
 
@@ -80,7 +84,9 @@ async def quote(shared: Shared, principal: Till, body: s.Basket) -> Envelope[a.Q
     return Envelope(data=v.quote_out(ticket, short))
 
 
-@router.post("/sales", status_code=201, response_model=Envelope[a.SaleOut], responses=SELLING)
+@router.post(
+    "/sales", summary="Sell", status_code=201, response_model=Envelope[a.SaleOut], responses=SELLING
+)
 async def sell(
     shared: Shared, principal: Till, key: Key, body: s.SaleBody, response: Response
 ) -> Any:
@@ -106,7 +112,7 @@ async def sell(
     return answer
 
 
-@router.get("/sales", responses=responses(NotFound))
+@router.get("/sales", summary="List sales", responses=responses(NotFound))
 async def list_sales(
     shared: Shared, principal: Till, query: Annotated[s.SaleQuery, Query()]
 ) -> Page[a.SaleRow]:
@@ -135,7 +141,7 @@ async def list_sales(
     return page_of(found.map(records.sale_row))
 
 
-@router.get("/sales/{saleId}", responses=responses(NotFound))
+@router.get("/sales/{saleId}", summary="Get a sale", responses=responses(NotFound))
 async def get_sale(
     shared: Shared,
     principal: Till,
@@ -146,12 +152,14 @@ async def get_sale(
     return Envelope(data=await read_sale(shared, principal, sale_id, query))
 
 
-@router.get("/card-payments/{paymentId}", responses=responses(NotFound))
+@router.get(
+    "/card-payments/{paymentId}", summary="Get a card payment", responses=responses(NotFound)
+)
 async def get_card_payment(
     shared: Shared, principal: Till, payment_id: PaymentId
 ) -> Envelope[a.PendingOut]:
     """What became of a card payment, by its id or that of one of its cards."""
-    found = await shared.cards.get(tenant_of(principal), payment_id)
+    found = await CARDS.of(shared).get(tenant_of(principal), payment_id)
     if found is None:
         raise NotFound("There is no such card payment here.")
     return Envelope(data=pending_out(found))
@@ -172,12 +180,12 @@ async def sold(
         receipt(response, receipts)
         sale = v.sale_out(made.sale_id, made.sold, made.cashier, moment(made.at_ms))
         return Envelope(data=sale)
-    begun = await shared.cards.begun(tenant_of(principal), key)
+    begun = await CARDS.of(shared).begun(tenant_of(principal), key)
     if begun is None:
         # Of two tries at once both may come here; the owner tells them of one and the same hold.
         held = await selling.hold(shared, principal, key, draft)
-        begun = await shared.cards.begin(tenant_of(principal), principal.id, key, held, tokens)
-    return await settled(shared, await shared.cards.drive(begun))
+        begun = await CARDS.of(shared).begin(tenant_of(principal), principal.id, key, held, tokens)
+    return await settled(shared, await CARDS.of(shared).drive(begun))
 
 
 async def settled(shared: Resources, payment: CardPayment) -> Envelope[a.SaleOut] | Response:

@@ -19,15 +19,16 @@ from core.request import RequestKey
 from deployments.business.places import location_of
 from deployments.inventory.stock.service import tenant_of
 from deployments.kit import desk
-from deployments.kit.desk import Ordered
+from deployments.kit.receipts import Ordered
 from deployments.kit.resources import Resources
 from deployments.pos import answers as a
 from deployments.pos import schemas as s
-from deployments.pos.card_payments.service import HOLD_MS, hold_id, payment_id
+from deployments.pos.card_payments.service import CARDS, HOLD_MS, hold_id, payment_id
 from deployments.pos.errors import CardsOff, TotalChanged
 from deployments.pos.gift_cards import codes
 from deployments.pos.gift_cards import service as gift_cards
 from deployments.pos.gift_cards.service import NO_CARD, SoldCard
+from deployments.pos.sales.price_book import PRICE_BOOK
 from deployments.pos.sales.pricing import Ticket, priced
 from store.business import profile
 from store.business.profile import TillTerms
@@ -59,7 +60,7 @@ async def ticket(
     Raises NotFound for a location that is not there, and what `priced` raises."""
     tenant_id = tenant_of(principal)
     names = {line.named[1:] for place, line in enumerate(lines) if place not in cards}
-    found = await shared.price_book.prices(tenant_id, location_id or tenant_id, names)
+    found = await PRICE_BOOK.of(shared).prices(tenant_id, location_id or tenant_id, names)
     if found is None:
         raise NotFound("There is no such location here.")
     currency = found.terms.currency
@@ -212,7 +213,7 @@ async def hold(
     """Has the goods of a sale held that is to be paid by card, if nothing stands against it."""
 
     async def wanted() -> t.HoldSale:
-        if not shared.cards.is_on:
+        if not CARDS.of(shared).is_on:
             raise CardsOff
         cause = f"card payment {payment_id(key)}"
         return t.HoldSale(await draft(), hold_id(key), HOLD_MS, cause)

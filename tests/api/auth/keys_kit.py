@@ -9,10 +9,10 @@ import httpx2
 from fastapi import APIRouter, Depends
 
 from core.principal import STAFF, Principal
-from deployments.business.routes import capability as business
-from deployments.users.routes import capability as users
+from deployments.business.capability import capability as business
+from deployments.kit.capability import Capability
+from deployments.users.capability import capability as users
 from gateway.access import require
-from gateway.capability import Capability
 from gateway.routing import HoldfastRoute
 from tests.api.harness import BASE, Served
 from tests.api.people import Session
@@ -34,17 +34,17 @@ router = APIRouter(route_class=HoldfastRoute)
 Worker = Annotated[Principal, Depends(require(STAFF))]
 
 
-@router.get("/levels")
+@router.get("/levels", summary="A trial")
 async def read(principal: Worker) -> str:
     return f"{principal.tenant_id} {principal.id} {principal.role.value}"
 
 
-@router.post("/levels")
+@router.post("/levels", summary="A trial")
 async def write(principal: Worker) -> str:
     return str(principal.tenant_id)
 
 
-ALL = (*BASE, business, users, Capability("stock", "/api/stock", router))
+ALL = (*BASE, business, users, Capability("stock", "/api/stock", (router,)))
 
 
 async def create(

@@ -9,7 +9,7 @@ import httpx2
 from sqlalchemy import text
 
 from deployments.auth.people.mails import invitation_mail
-from deployments.business.routes import capability as business
+from deployments.business.capability import capability as business
 from store.kit.engine import Scope
 from tests.api.harness import BASE, Served
 from tests.api.people import PASSWORD, Session, new_address

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from core.settings import Settings
-from deployments.auth.people.addresses import VERIFICATION_REQUESTED
+from deployments.auth.events import VerificationRequested
 from deployments.auth.people.mails import mail_for
 from gateway.throttle import TAKEN_PER_ADDRESS, TAKEN_PER_NETWORK, VERIFY_PER_ACCOUNT
 from store.kit.engine import Database, Scope
@@ -34,7 +34,9 @@ async def requested(served: Served, user_id: str) -> list[Waiting]:
             found = await waiting(tx, limit=100_000)
     finally:
         await everyone.close()
-    return [one for one in found if (one.type, one.subject) == (VERIFICATION_REQUESTED, user_id)]
+    return [
+        one for one in found if (one.type, one.subject) == (VerificationRequested.kind, user_id)
+    ]
 
 
 async def link(served: Served, event: Waiting) -> str | None:

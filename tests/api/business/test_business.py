@@ -13,9 +13,10 @@ from sqlalchemy import text
 from core.errors import NotFound
 from core.ids import uuid7
 from core.principal import Role
-from deployments.business.routes import capability as business
-from deployments.catalog.products.routes import capability as catalog
-from deployments.inventory.stock.routes import capability as inventory
+from deployments.business.capability import capability as business
+from deployments.business.places import PLACES
+from deployments.catalog.capability import capability as catalog
+from deployments.inventory.capability import capability as inventory
 from store.kit.engine import Scope
 from tests.api.harness import BASE, Served, serving
 from tests.api.people import Session, bearer, login, me, refresh, session, turned_away
@@ -161,7 +162,7 @@ async def test_locations_come_change_and_go(served: Served, owner: Session) -> N
     }
     branch = await made(served, owner, "/locations", body)
     assert branch == branch | body | {"address": {**branch["address"], "city": "Lisboa"}}
-    places = served.resources.places
+    places = PLACES.of(served.resources)
     assert await places.check(tenant, UUID(branch["id"])) == UUID(branch["id"])
     path = f"/locations/{branch['id']}"
     taken = await call(served, owner, "POST", "/locations", {"name": "LISBON"})

@@ -15,9 +15,9 @@ from sqlalchemy import text
 from core.ids import uuid7
 from core.principal import Role
 from core.settings import Settings
-from deployments.catalog.products.routes import capability
+from deployments.catalog.capability import capability
+from deployments.kit.capability import Capability
 from gateway.app import create_app
-from gateway.capability import Capability
 from store.kit.engine import Scope
 from tests.api.harness import InProcess
 

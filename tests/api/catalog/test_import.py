@@ -21,9 +21,9 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.settings import Settings
-from deployments.auth.routes import capability as auth
-from deployments.business.routes import capability as business
-from deployments.catalog.products.routes import capability as catalog
+from deployments.auth.capability import capability as auth
+from deployments.business.capability import capability as business
+from deployments.catalog.capability import capability as catalog
 from tests.api.catalog.catalog_kit import (
     Kit,
     running_kit,

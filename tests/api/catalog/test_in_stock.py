@@ -10,9 +10,9 @@ import pytest
 
 from core.principal import Role
 from core.settings import Settings
-from deployments.business import routes as business
-from deployments.catalog.products.routes import capability as catalog
-from deployments.inventory.stock.routes import capability as inventory
+from deployments.business.capability import capability as business
+from deployments.catalog.capability import capability as catalog
+from deployments.inventory.capability import capability as inventory
 from tests.api.catalog.catalog_kit import (
     caller,
     running_kit,
@@ -23,7 +23,7 @@ from tests.api.catalog.test_parents import Desk
 @pytest.fixture
 async def desk(embedded: Settings) -> AsyncIterator[Desk]:
     async with running_kit(embedded) as kit:
-        app = kit.app((catalog, inventory, business.capability))
+        app = kit.app((catalog, inventory, business))
         tenant = await kit.business()
         async with caller(kit, app, Role.OWNER, tenant).http as http:
             yield Desk(kit, http, tenant)

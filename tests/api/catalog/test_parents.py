@@ -14,10 +14,10 @@ import pytest
 
 from core.principal import Role
 from core.settings import Settings
-from deployments.catalog.products.routes import capability as catalog
+from deployments.catalog.capability import capability as catalog
 from deployments.catalog.variants import parents
 from deployments.catalog.variants import service as variants
-from deployments.inventory.stock.routes import capability as inventory
+from deployments.inventory.capability import capability as inventory
 from store.kit.commands import Recorded
 from store.kit.engine import Scope
 from tests.api.catalog.catalog_kit import (

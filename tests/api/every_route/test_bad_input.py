@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from core.principal import Role
 from tests.api.case import Call, RouteId
-from tests.api.cases import CASES, WITH_BODY, url
+from tests.api.cases import CASES, ROUTES, WITH_BODY, is_paged, url
 from tests.api.shop import Shop, everything_of, open_shop, problem
 from tests.stack import Stack
 
@@ -31,23 +31,8 @@ KEYED = [
     if method != "GET" and path.rpartition("/")[2] not in NOT_KEYED
 ]
 WITH_ID = [route for route in CASES if "{id}" in route[1]]
-LISTS = [
-    ("GET", "/api/products"),
-    ("GET", "/api/inventory/status/low-stock"),
-    ("GET", "/api/inventory/reservations"),
-    ("GET", "/api/inventory/transfers"),
-    ("GET", "/api/inventory/suppliers"),
-    ("GET", "/api/inventory/purchase-orders"),
-    ("GET", "/api/auth/service-keys"),
-    ("GET", "/api/auth/api-keys"),
-    ("GET", "/api/auth/members"),
-    ("GET", "/api/auth/invitations"),
-    ("GET", "/api/users"),
-    ("GET", "/api/business/locations"),
-    ("GET", "/api/business/tax-classes"),
-    ("GET", "/api/business/tax-rates"),
-    ("GET", "/api/business/audit-log"),
-]
+LISTS = [route for route in CASES if is_paged(ROUTES[route])]
+SAYING_NOTHING = [route for route in CASES if route[0] != "GET" and route not in WITH_BODY]
 # Rows of an import and offline sales are judged one by one: the answer is 200 and says what is
 # wrong with each.
 JUDGED_ALONE = ("rows[", "sales[")
@@ -287,9 +272,32 @@ async def test_each_bad_page(untouched: Shop, route: RouteId) -> None:
         {"page": "\x00"},
     ]
 
+    call = await CASES[route].make(None)
+
     async def attempt(query: dict[str, str]) -> str:
-        answer = await send(untouched, route, Call(), params=query)
+        answer = await send(untouched, route, call, params=call.query | query)
         return complaint(query, answer, {400}, next(iter(query)))
+
+    await each(bad, attempt)
+
+
+@pytest.mark.parametrize("route", CASES, ids=" ".join)
+async def test_each_unknown_parameter(untouched: Shop, route: RouteId) -> None:
+    call = await CASES[route].make(None)
+    query = call.query | {"nonsense": "1"}
+    answer = await send(untouched, route, call, params=query, json=call.body)
+    assert complaint(query, answer, {400}, "nonsense") == ""
+
+
+@pytest.mark.parametrize("route", SAYING_NOTHING, ids=" ".join)
+async def test_each_body_that_nobody_reads(untouched: Shop, route: RouteId) -> None:
+    call = await CASES[route].make(None)
+    bad = [(b'{"nonsense":1}', "nonsense"), (b"[]", "body"), (b"1", "body"), (b"{", None)]
+
+    async def attempt(one: tuple[bytes, str | None]) -> str:
+        headers = {"Content-Type": "application/json"}
+        answer = await send(untouched, route, call, content=one[0], headers=headers)
+        return complaint(one, answer, {400}, one[1])
 
     await each(bad, attempt)
 

@@ -13,9 +13,9 @@ import pytest
 
 from core.principal import Role
 from core.settings import Settings
-from deployments.business.places import Places
+from deployments.business.places import PLACES
 from deployments.capabilities import CAPABILITIES
-from deployments.inventory.owners import ProductOwners
+from deployments.inventory.owners import OWNERS
 from tests.api.auth.cases import ADDRESS
 from tests.api.case import Call, Case, RouteId
 from tests.api.cases import CASES, url
@@ -158,8 +158,8 @@ async def move_the_world(served: Served, shop: Shop) -> None:
         assert (await shop.owner.call("DELETE", path)).is_success
     await _change_master_data(shop)
     resources: Any = served.resources
-    resources.owners = ProductOwners(resources.db, resources.clock)
-    resources.places = Places(resources.db, resources.clock)
+    for part in (OWNERS, PLACES):
+        resources.parts.pop(part, None)
 
 
 async def _change_master_data(shop: Shop) -> None:

@@ -16,8 +16,7 @@ from ray.serve._private.http_util import RequestIdMiddleware
 
 from core.settings import Settings
 from deployments.capabilities import CAPABILITIES
-from deployments.inventory.stock.lean import lean_handlers as inventory_handlers
-from deployments.pos.sales.lean import lean_handlers as pos_handlers
+from deployments.kit.capability import lean_handlers
 from gateway.app import create_app
 from gateway.doorstep import Doorstep
 from gateway.lean_protocol import LeanDoor, LeanProtocol
@@ -97,7 +96,7 @@ async def servers(settings: Settings, **rest: Any) -> AsyncIterator[Servers]:
     """`rest` goes to `till_shop`."""
     async with till_shop(settings.model_copy(update={"cors_origins": ORIGIN}), **rest) as shop:
         resources: Any = shop.served.resources
-        handlers = inventory_handlers(resources) | pos_handlers(resources)
+        handlers = lean_handlers(CAPABILITIES, resources)
         app = create_app(resources.settings, CAPABILITIES, resources, lean=handlers)
         taken = Taken()
         async with lean_server(app, taken) as lean, _server(app, "httptools") as usual:

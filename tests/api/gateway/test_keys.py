@@ -36,7 +36,8 @@ async def post_keyed(
     auth: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     headers = (auth or {}) | ({} if key is None else {"Idempotency-Key": key})
-    answer = await served.http.post(path, json=body or BASKET, headers=headers)
+    said = None if path.endswith("/bare") else body or BASKET
+    answer = await served.http.post(path, json=said, headers=headers)
     data: dict[str, Any] = answer.json()["data"]
     return data
 

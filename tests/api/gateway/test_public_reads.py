@@ -17,12 +17,13 @@ from core.ids import uuid7
 from core.principal import Principal, Role
 from core.settings import Settings
 from deployments.capabilities import CAPABILITIES
+from deployments.kit.capability import Capability
 from gateway import turns
 from gateway.access import PUBLIC_ACCESS, READING
-from gateway.app import BadRoute, placed_routes
-from gateway.capability import Capability
+from gateway.app import placed_routes
 from gateway.rate_limit import WINDOW_SECONDS, Limits, RateLimiter
 from gateway.routing import HoldfastRoute
+from gateway.rules import BadRoute
 from gateway.turns import AT_ONCE, MOST_PER_CALLER, MOST_WAITING, Turns
 from store.kit.engine import PUBLIC, PUBLIC_POOL_SIZE, Database
 from store.kit.redis import Redis
@@ -64,12 +65,12 @@ async def test_every_public_read_has_a_price() -> None:
 async def test_a_public_read_without_a_price_is_no_route() -> None:
     router = APIRouter(route_class=HoldfastRoute)
 
-    @router.get("/free")
+    @router.get("/free", summary="A trial")
     async def free(_: Annotated[Principal, Depends(PUBLIC_ACCESS)]) -> int:
         return 0
 
     with pytest.raises(BadRoute, match=free.__name__):
-        placed_routes([Capability("trial", "/api/trial", router)])
+        placed_routes([Capability("trial", "/api/trial", (router,))])
 
 
 async def test_a_dear_read_counts_as_several(embedded: Settings) -> None:

@@ -8,7 +8,6 @@ from typing import cast
 
 from actors.runtime.ports import Transport
 from core.settings import Settings
-from deployments.kit.desk import Hooks
 from deployments.kit.resources import make_resources
 from store.kit.engine import POOL_SIZE, Scope
 
@@ -16,7 +15,7 @@ from store.kit.engine import POOL_SIZE, Scope
 async def test_the_directory_is_read_while_every_request_waits_for_the_database(
     embedded: Settings,
 ) -> None:
-    shared = make_resources(embedded, cast(Transport, None), "test", Hooks({}, {}))
+    shared = make_resources(embedded, cast(Transport, None), "test", (), ())
     try:
         async with AsyncExitStack() as requests:
             for _ in range(POOL_SIZE):

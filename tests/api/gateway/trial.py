@@ -13,8 +13,8 @@ from core.errors import Conflict, NotFound
 from core.principal import MANAGEMENT, STAFF, Principal, Role
 from core.request import RequestKey
 from core.telemetry import LOGGED
+from deployments.kit.capability import Capability
 from gateway.access import public_read, require
-from gateway.capability import Capability
 from gateway.context import context_of
 from gateway.errors import responses
 from gateway.idempotency import request_key
@@ -51,74 +51,78 @@ class Keyed(CamelModel):
     lasts_ms: int
 
 
-@router.get("/open")
+@router.get("/open", summary="A trial")
 async def open_to_all(principal: Anyone) -> Envelope[Seen]:
     return _seen(principal)
 
 
-@router.get("/staff")
+@router.get("/staff", summary="A trial")
 async def staff(principal: Annotated[Principal, Depends(require(STAFF))]) -> Envelope[Seen]:
     return _seen(principal)
 
 
-@router.post("/management")
+@router.post("/management", summary="A trial")
 async def management(
     principal: Annotated[Principal, Depends(require(MANAGEMENT))], body: Basket
 ) -> Envelope[Seen]:
     return _seen(principal)
 
 
-@router.get("/shoppers")
+@router.get("/shoppers", summary="A trial")
 async def shoppers(
     principal: Annotated[Principal, Depends(require(frozenset({Role.CUSTOMER}), tenant=False))],
 ) -> Envelope[Seen]:
     return _seen(principal)
 
 
-@router.get("/page")
+@router.get("/page", summary="A trial")
 async def page(_: Anyone, query: Annotated[PageQuery, Query()]) -> Envelope[int]:
     return Envelope(data=query.offset)
 
 
-@router.post("/basket")
+@router.post("/basket", summary="A trial")
 async def basket(_: Anyone, body: Basket) -> Envelope[Basket]:
     return Envelope(data=body)
 
 
-@router.post("/keyed/{thing_id}")
+@router.post("/keyed/{thing}", summary="A trial")
 async def keyed(
-    _: Anyone, key: Annotated[RequestKey, Depends(request_key)], thing_id: int, body: Basket
+    _: Anyone,
+    key: Annotated[RequestKey, Depends(request_key)],
+    thing: int,
+    body: Basket,
+    x: int | None = None,
 ) -> Envelope[Keyed]:
     return _keyed(key)
 
 
-@router.post("/bare")
+@router.post("/bare", summary="A trial")
 async def bare(_: Anyone, key: Annotated[RequestKey, Depends(request_key)]) -> Envelope[Keyed]:
     return _keyed(key)
 
 
-@router.delete("/page")
+@router.delete("/page", summary="A trial")
 async def no_page(_: Anyone) -> Envelope[int]:
     return Envelope(data=0)
 
 
-@router.get("/conflict", responses=responses(Conflict, NotFound))
+@router.get("/conflict", summary="A trial", responses=responses(Conflict, NotFound))
 async def conflict(_: Anyone) -> Envelope[int]:
     raise Conflict(extra={"available": 3})
 
 
-@router.get("/explode")
+@router.get("/explode", summary="A trial")
 async def explode(_: Anyone) -> Envelope[int]:
     raise RuntimeError(SECRET)
 
 
-@router.get("/slow")
+@router.get("/slow", summary="A trial")
 async def slow(_: Anyone) -> Envelope[int]:
     await asyncio.sleep(60)
     return Envelope(data=0)
 
 
-@router.get("/cancelled")
+@router.get("/cancelled", summary="A trial")
 async def cancelled(_: Anyone) -> Envelope[int]:
     task = asyncio.current_task()
     assert task is not None
@@ -127,7 +131,7 @@ async def cancelled(_: Anyone) -> Envelope[int]:
     return Envelope(data=0)
 
 
-@router.get("/logged")
+@router.get("/logged", summary="A trial")
 async def logged(_: Anyone, request: Request) -> Envelope[dict[str, Any]]:
     logged = LOGGED.get()
     assert logged is context_of(request.scope)
@@ -151,4 +155,4 @@ def _keyed(key: RequestKey) -> Envelope[Keyed]:
     )
 
 
-capability = Capability("trial", "/api/trial", router)
+capability = Capability("trial", "/api/trial", (router,))

@@ -12,11 +12,12 @@ import pytest
 
 from core.principal import Role
 from core.settings import Settings
-from deployments.business import routes as business
 from deployments.business import service
-from deployments.catalog.products.routes import capability as catalog
-from deployments.inventory.stock.routes import capability as inventory
-from deployments.pos import routes as pos
+from deployments.business.capability import capability as business
+from deployments.business.places import PLACES
+from deployments.catalog.capability import capability as catalog
+from deployments.inventory.capability import capability as inventory
+from deployments.pos.capability import capability as pos
 from tests.api.catalog.catalog_kit import (
     caller,
     running_kit,
@@ -30,7 +31,7 @@ from tests.api.catalog.test_parents import (
 @pytest.fixture
 async def desk(embedded: Settings) -> AsyncIterator[Desk]:
     async with running_kit(embedded) as kit:
-        app = kit.app((catalog, inventory, business.capability, pos.capability))
+        app = kit.app((catalog, inventory, business, pos))
         tenant = await kit.business()
         async with caller(kit, app, Role.OWNER, tenant).http as http:
             yield Desk(kit, http, tenant)
@@ -83,7 +84,7 @@ async def test_a_replica_that_heard_nothing_leaves_no_stock_behind(
     product, place = await desk.product(), await branch(desk)
     for delta in (1, -1):
         assert (await move(desk, product, place, delta)).is_success
-    monkeypatch.setattr(desk.kit.places, "forget", lambda _: None)
+    monkeypatch.setattr(PLACES.of(desk.kit), "forget", lambda _: None)
     assert (await delete(desk, f"locations/{place}")).is_success
     assert (await move(desk, product, place, 0)).is_success  # it still thinks that it is there
     refused(await move(desk, product, place, 5), "conflict")

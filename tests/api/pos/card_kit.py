@@ -11,7 +11,7 @@ import httpx2
 
 from core.settings import Settings
 from deployments.pos.card_payments.provider import CardProvider, Charge, Sandbox
-from deployments.pos.card_payments.service import CardSales, CardWorker
+from deployments.pos.card_payments.service import CARDS, CardSales, CardWorker
 from tests.api.harness import Served
 from tests.api.pos.till_kit import (
     TillShop,
@@ -37,14 +37,14 @@ class Broken(Sandbox):
 @asynccontextmanager
 async def new_card_shop(served: Served) -> AsyncIterator[TillShop]:
     resources: Any = served.resources
-    whole, resources.cards = (
-        resources.cards,
+    whole, resources.parts[CARDS] = (
+        CARDS.of(resources),
         saga(resources, Broken(resources.db, slow_seconds=0.1)),
     )
     try:
         yield await new_till_shop(served)
     finally:
-        resources.cards = whole
+        resources.parts[CARDS] = whole
 
 
 @asynccontextmanager
@@ -74,7 +74,7 @@ async def settle(shop: TillShop) -> None:
     """Runs the worker until nothing waits."""
     resources: Any = shop.served.resources
     await shop.rows("UPDATE card_payments SET claimed_until = now() RETURNING id")
-    worker = CardWorker(resources.db, resources.cards)
+    worker = CardWorker(resources.db, CARDS.of(resources))
     while await worker.round():
         pass
 
@@ -170,9 +170,9 @@ class _Transaction:
 def dying(shop: TillShop, dies_after: int) -> Iterator[None]:
     """The replica's process dies after so many steps of a card payment."""
     resources: Any = shop.served.resources
-    bus, cards, steps = resources.bus, resources.cards, Dying(dies_after)
+    bus, cards, steps = resources.bus, CARDS.of(resources), Dying(dies_after)
     resources.bus = steps.wrap(bus, "send", "read")
-    resources.cards = CardSales(
+    resources.parts[CARDS] = CardSales(
         DyingDb(resources.db, steps),  # type: ignore[arg-type]
         resources.bus,
         steps.wrap(Sandbox(resources.db), "charge", "find", "cancel"),
@@ -181,7 +181,7 @@ def dying(shop: TillShop, dies_after: int) -> Iterator[None]:
     try:
         yield
     finally:
-        resources.bus, resources.cards = bus, cards
+        resources.bus, resources.parts[CARDS] = bus, cards
 
 
 def is_cut(error: BaseException) -> bool:

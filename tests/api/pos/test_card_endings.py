@@ -13,7 +13,7 @@ from core.errors import Unavailable
 from core.principal import Role
 from core.settings import Settings
 from deployments.pos.card_payments.provider import RefundRefused, Sandbox
-from deployments.pos.card_payments.service import MAX_REFUND_ATTEMPTS
+from deployments.pos.card_payments.service import CARDS, MAX_REFUND_ATTEMPTS
 from tests.api.harness import Served
 from tests.api.pos.card_kit import (
     PRICE,
@@ -64,14 +64,14 @@ async def test_no_sale_after_its_hold(embedded: Settings) -> None:
         tea = await shop.product(PRICE, 3)
         began = await pay(shop, tea, "tok_unknown", key="k")
         resources: Any = shop.served.resources
-        whole = resources.cards
-        resources.cards = saga(resources, Sandbox(resources.db))
+        whole = CARDS.of(resources)
+        resources.parts[CARDS] = saga(resources, Sandbox(resources.db))
         # A quarter of an hour is over, at the worker's and at the owner's.
         cluster = await resources.bus.cluster()
         cluster.clock.ahead_ms = 16 * 60_000
-        resources.cards._clock = cluster.clock
+        CARDS.of(resources)._clock = cluster.clock
         await settle(shop)
-        resources.cards = whole
+        resources.parts[CARDS] = whole
         ended = done(await shop.owner.get(began.headers["location"]))
         assert (ended["status"], ended["problem"]) == ("refunded", "sale_too_late")
         problem(await pay(shop, tea, "tok_unknown", key="k"), 409, "sale_not_completed")
@@ -128,11 +128,11 @@ async def test_a_provider_that_does_not_confirm_is_asked_on(shop: TillShop) -> N
     tea = await shop.product(PRICE, 3)
     began = await pay(shop, tea, "tok_unknown")
     resources: Any = shop.served.resources
-    whole, resources.cards = resources.cards, saga(resources, Silent(resources.db))
+    whole, resources.parts[CARDS] = CARDS.of(resources), saga(resources, Silent(resources.db))
     ended = done(await shop.owner.post(began.headers["location"] + "/abandon"))
     assert (ended["status"], ended["problem"]) == ("pending", "abandoned")
     assert await shop.available(tea) == 3, "the goods are free at once"
-    resources.cards = whole
+    resources.parts[CARDS] = whole
     await settle(shop)
     assert done(await shop.owner.get(began.headers["location"]))["status"] == "refunded"
     assert await audit(shop, tea, 3) == (0, 0)
@@ -142,11 +142,11 @@ async def test_it_is_called_off_when_that_is_certain(shop: TillShop) -> None:
     tea = await shop.product(PRICE, 3)
     began = await pay(shop, tea, "tok_unknown", key="k")
     resources: Any = shop.served.resources
-    whole, resources.cards = resources.cards, saga(resources, Sandbox(resources.db))
-    resources.cards._bus = _Away()
+    whole, resources.parts[CARDS] = CARDS.of(resources), saga(resources, Sandbox(resources.db))
+    CARDS.of(resources)._bus = _Away()
     path = began.headers["location"] + "/abandon"
     problem(await shop.owner.post(path, key="off"), 503)
-    resources.cards = whole
+    resources.parts[CARDS] = whole
     assert done(await shop.owner.post(path, key="off"))["status"] == "refunded"
     assert await audit(shop, tea, 3) == (0, 0)
 
@@ -223,7 +223,7 @@ async def returned(shop: TillShop) -> Refusing:
     done(await shop.owner.post(f"/api/pos/sales/{sale['saleId']}/returns", body))
     resources: Any = shop.served.resources
     provider = Refusing(resources.db)
-    resources.cards = saga(resources, provider)
+    resources.parts[CARDS] = saga(resources, provider)
     return provider
 
 
@@ -282,10 +282,10 @@ async def test_a_provider_that_is_silent_is_asked_on(shop: TillShop) -> None:
         async def refund(self, key: str, charge_id: str, amount_minor: int) -> None:
             raise ConnectionError("no answer")
 
-    resources.cards = saga(resources, Away(resources.db))
+    resources.parts[CARDS] = saga(resources, Away(resources.db))
     await attempt(shop, MAX_REFUND_ATTEMPTS + 2)
     (owed,) = await refunds(shop, "owed")
     assert owed["problem"] == "silent"
-    resources.cards = saga(resources, Sandbox(resources.db))
+    resources.parts[CARDS] = saga(resources, Sandbox(resources.db))
     await attempt(shop)
     assert await kept(shop) == 0

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from deployments.pos.card_payments.provider import Sandbox
+from deployments.pos.card_payments.service import CARDS
 from tests.api.harness import Served
 from tests.api.pos.card_kit import (
     PRICE,
@@ -53,7 +54,7 @@ async def test_declined(shop: TillShop) -> None:
 async def test_an_unknown_outcome_is_settled_later(shop: TillShop, token: str, sales: int) -> None:
     tea = await shop.product(PRICE, 3)
     resources: Any = shop.served.resources
-    resources.cards = saga(resources, Sandbox(resources.db), timeout_seconds=3.0)
+    resources.parts[CARDS] = saga(resources, Sandbox(resources.db), timeout_seconds=3.0)
     began = await pay(shop, tea, token, key="k")
     assert began.status_code == 202, began.text
     where = began.headers["location"]

@@ -12,7 +12,8 @@ from core.ids import uuid7
 from core.principal import Role
 from core.settings import Settings
 from deployments.capabilities import CAPABILITIES
-from deployments.pos.sales.lean import lean_handlers
+from deployments.kit.capability import lean_handlers
+from deployments.pos.capability import capability as pos
 from gateway.app import create_app
 from gateway.context import RequestContext
 from gateway.entrance import Answer
@@ -76,7 +77,7 @@ class Ways:
         self.shop = shop
         self.lean: list[bool] = []
         resources: Any = shop.served.resources
-        [(route, handler)] = lean_handlers(resources).items()
+        [(route, handler)] = lean_handlers([pos], resources).items()
 
         async def recorded(context: RequestContext, raw: bytes) -> Answer | None:
             self.lean.append(True)

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from deployments.pos.card_payments.provider import Charge, Sandbox
+from deployments.pos.card_payments.service import CARDS
 from tests.api.harness import Served
 from tests.api.pos.card_kit import (
     PRICE,
@@ -178,12 +179,12 @@ async def test_killed_between_two_charges(shop: TillShop, client_returns: bool) 
     tea = await shop.product(2 * PRICE, 3)
     tokens = ("tok_approve", "tok_approve")
     resources: Any = shop.served.resources
-    whole, resources.cards = resources.cards, saga(resources, Halfway(resources.db))
+    whole, resources.parts[CARDS] = CARDS.of(resources), saga(resources, Halfway(resources.db))
     try:
         await pay(shop, tea, *tokens, key="k")
     except BaseException as error:
         assert is_cut(error), error
-    resources.cards = whole
+    resources.parts[CARDS] = whole
     assert await charges(shop) == ["approved", "due"], "what the first card paid is written down"
     assert await kept(shop) == 700
     if client_returns:
@@ -212,7 +213,7 @@ async def test_called_off_while_the_second_charge_is_on_its_way(shop: TillShop) 
     tea = await shop.product(2 * PRICE, 3)
     resources: Any = shop.served.resources
     late = Late(resources.db)
-    resources.cards = saga(resources, late, timeout_seconds=60.0)
+    resources.parts[CARDS] = saga(resources, late, timeout_seconds=60.0)
     async with asyncio.TaskGroup() as group:
         paying = group.create_task(pay(shop, tea, "tok_approve", "tok_approve", key="k"))
         await late.is_under_way.wait()

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from core.ids import uuid7
 from core.principal import Role
 from deployments.auth import service as accounts
-from deployments.users.routes import capability as users
+from deployments.users.capability import capability as users
 from store.kit.engine import Scope
 from tests.api.harness import BASE, Served, serving
 from tests.api.people import (

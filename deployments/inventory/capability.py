@@ -1,0 +1,20 @@
+"""What there is of each item, and where."""
+
+from __future__ import annotations
+
+from deployments.inventory.purchasing import routes as purchasing
+from deployments.inventory.stock import changes
+from deployments.inventory.stock import routes as stock
+from deployments.inventory.stock.lean import reserve
+from deployments.inventory.transfers import routes as transfers
+from deployments.kit.capability import Capability
+from store.inventory.location_uses import LOCATION_USES
+
+capability = Capability(
+    "inventory",
+    "/api/inventory",
+    # Those of stock end in an id.
+    (changes.router, transfers.router, purchasing.router, stock.router),
+    lean=(reserve,),
+    location_uses=(LOCATION_USES,),
+)

@@ -1,0 +1,121 @@
+"""The router of every part of a capability: what a handler returns says how it answers.
+
+`Envelope[X]` and `Page[X]` are answered as they are. A handler that returns `Ordered[X]` answers
+`Envelope[X]`, with the receipts in a header, which is in the documentation for the same reason. One
+that returns `Made[X]` has written the answer down with what it changed, and that is sent.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+
+from deployments.kit.receipts import DESCRIBED, Ordered, set_receipt
+from gateway.answers import recorded, response
+from gateway.routing import HoldfastRoute
+from gateway.schemas import Envelope, Message, Page
+from store.kit.commands import Recorded
+
+T = TypeVar("T")
+Handler = Callable[..., Awaitable[Any]]
+
+# What is answered as it is; all else stands in an envelope.
+_WHOLE = (Envelope, Message, Page)
+
+
+class Made(Generic[T]):
+    """The answer of a mutation, as the command log keeps it: `Made.of(supplier)`."""
+
+    __slots__ = ("recorded",)
+
+    def __init__(self, recorded: Recorded) -> None:
+        self.recorded = recorded
+
+    @classmethod
+    def of(cls, answer: T, status: int = 200) -> Made[T]:
+        """Of a model, which stands in an envelope unless it is a whole answer itself."""
+        return cls(recorded(status, _whole(answer)))
+
+
+class Router(APIRouter):
+    """A part's routes: `@router.get("/levels", summary="List levels")`."""
+
+    def __init__(self) -> None:
+        super().__init__(route_class=HoldfastRoute)
+
+    def add_api_route(self, path: str, endpoint: Handler, **options: Any) -> None:
+        returned = get_type_hints(endpoint, include_extras=True).get("return")
+        kind = get_origin(returned)
+        if kind in (Made, Ordered):
+            [answer] = get_args(returned)
+            options["response_model"] = _model(answer)
+            if kind is Made:
+                endpoint = _sending(endpoint)
+            else:
+                endpoint = _setting_receipts(endpoint)
+                status = options.get("status_code") or 200
+                options["responses"] = _described(options.get("responses") or {}, status)
+        super().add_api_route(path, endpoint, **options)
+
+
+def _model(answer: Any) -> Any:
+    base = getattr(answer, "__pydantic_generic_metadata__", {}).get("origin") or answer
+    return answer if base in _WHOLE else Envelope[answer]
+
+
+def _whole(answer: Any) -> BaseModel:
+    return answer if isinstance(answer, _WHOLE) else Envelope(data=answer)
+
+
+def _described(
+    responses: Mapping[int | str, dict[str, Any]], status: int
+) -> dict[int | str, dict[str, Any]]:
+    """With the header of receipts in the documentation of the answer that has them."""
+    own = responses.get(status, {})
+    headers = DESCRIBED | own.get("headers", {})
+    return {**responses, status: {**own, "headers": headers}}
+
+
+def _sending(handler: Handler) -> Handler:
+    @functools.wraps(handler)
+    async def answer(**given: Any) -> Response:
+        made: Made[Any] = await handler(**given)
+        return response(made.recorded)
+
+    return answer
+
+
+def _setting_receipts(handler: Handler) -> Handler:
+    parameters, name = _with_response(handler)
+    own = name in inspect.signature(handler).parameters
+
+    @functools.wraps(handler)
+    async def answer(**given: Any) -> BaseModel:
+        sent: Response = given[name] if own else given.pop(name)
+        ordered: Ordered[Any] = await handler(**given)
+        set_receipt(sent, ordered.receipts)
+        return _whole(ordered.reply)
+
+    # FastAPI goes by the signature.
+    answer.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return answer
+
+
+def _with_response(handler: Handler) -> tuple[list[inspect.Parameter], str]:
+    """A handler's parameters, the response among them, and the name of that one."""
+    hints = get_type_hints(handler, include_extras=True)
+    parameters = [
+        parameter.replace(annotation=hints[parameter.name])
+        for parameter in inspect.signature(handler).parameters.values()
+    ]
+    for parameter in parameters:
+        if parameter.annotation is Response:
+            return parameters, parameter.name
+    name = "sent_response"
+    added = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=Response)
+    return [*parameters, added], name

@@ -1,0 +1,69 @@
+"""What routes have in common: who may use them, the key of a mutation, how a list is answered and
+a change made."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends
+
+from core.paging import Part
+from core.principal import MANAGEMENT, OWNERS, STAFF, Principal, Role
+from core.request import RequestKey
+from deployments.kit.resources import Resources
+from deployments.kit.router import Made, Router
+from gateway.access import public_read, require, tenant_of
+from gateway.idempotency import personal_key, request_key
+from gateway.schemas import Page, page_of
+from store.kit.commands import once
+from store.kit.engine import Scope, Transaction
+
+__all__ = ["Made", "Router"]
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+Key = Annotated[RequestKey, Depends(request_key)]
+# For what ends somebody's own access, whichever business they are signed in to.
+PersonalKey = Annotated[RequestKey, Depends(personal_key)]
+
+# Anyone may read; what goes through many things costs more, and waits its turn.
+Anyone = Annotated[Principal, Depends(public_read(1))]
+AnyoneLists = Annotated[Principal, Depends(public_read(4))]
+AnyoneCounts = Annotated[Principal, Depends(public_read(10))]
+# Those of the business that the caller acts for. Cashiers are staff, and so are machines.
+Staff = Annotated[Principal, Depends(require(STAFF))]
+Manager = Annotated[Principal, Depends(require(MANAGEMENT))]
+Owner = Annotated[Principal, Depends(require(OWNERS))]
+# Of the platform, who act for no business.
+Admin = Annotated[Principal, Depends(require(frozenset({Role.ADMIN}), tenant=False))]
+
+
+async def page(
+    shared: Resources,
+    principal: Principal,
+    read: Callable[[Transaction], Awaitable[Part[T]]],
+    shape: Callable[[T], S],
+) -> Page[S]:
+    """One page of the caller's own business, each item in its shape."""
+    async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
+        part = await read(tx)
+    return page_of(part.map(shape))
+
+
+async def change(
+    shared: Resources,
+    principal: Principal,
+    key: RequestKey,
+    work: Callable[[Transaction], Awaitable[Made[T]]],
+) -> Made[T]:
+    """Changes something of the caller's business, once: a repeat is answered as the first time.
+    What `work` raises rolls back all that it has done, and is not remembered."""
+    tenant_id = tenant_of(principal)
+    async with shared.db.transaction(Scope(tenant_id)) as tx:
+
+        async def recorded() -> Any:
+            return (await work(tx)).recorded
+
+        return Made(await once(tx, tenant_id, key, recorded))

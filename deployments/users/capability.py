@@ -1,0 +1,8 @@
+"""What people say about themselves, and what administrators see of them."""
+
+from __future__ import annotations
+
+from deployments.kit.capability import Capability
+from deployments.users.routes import router
+
+capability = Capability("users", "/api/users", (router,))

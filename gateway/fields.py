@@ -1,0 +1,90 @@
+"""What fields of bodies and queries take, each with its bounds: one definition for each sort."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Annotated, Any
+from uuid import UUID
+from zoneinfo import available_timezones
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
+
+from gateway.schemas import CamelModel
+
+MAX_EMAIL_LENGTH = 254
+_NO_ZONES = frozenset({"Factory", "localtime", "posixrules"})
+
+
+def absent() -> Any:
+    """The default of a field that may be left out where null is no value of it: the document shows
+    none, and `model_fields_set` tells whether it was given."""
+    return Field(default_factory=lambda: None)
+
+
+def text(most: int) -> Any:
+    """Text of 1 to `most` characters that are not all blank. Trimmed after its length was checked,
+    so that the published bounds are exactly the real ones."""
+    bounds = StringConstraints(min_length=1, max_length=most, pattern=r"\S")
+    return Annotated[str, bounds, AfterValidator(str.strip)]
+
+
+@lru_cache(maxsize=1)
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones()) - _NO_ZONES
+
+
+def _zone(value: str) -> str:
+    if value not in _zones():
+        raise ValueError("is not a time zone of the IANA database, such as Europe/Lisbon")
+    return value
+
+
+def _email(value: str) -> str:
+    """Lower case throughout: nobody tells Ann@ from ann@, and one address is one account."""
+    try:
+        # `.test` is reserved for trials, and trials sign in too.
+        checked = validate_email(value, check_deliverability=False, test_environment=True)
+    except EmailNotValidError as error:
+        raise ValueError(f"is not an e-mail address: {error}") from error
+    address = checked.normalized.lower()
+    if len(address) > MAX_EMAIL_LENGTH:
+        raise ValueError(f"must have at most {MAX_EMAIL_LENGTH} characters")
+    return address
+
+
+Email = Annotated[
+    str,
+    Field(max_length=MAX_EMAIL_LENGTH),
+    AfterValidator(_email),
+    WithJsonSchema({"type": "string", "format": "email", "maxLength": MAX_EMAIL_LENGTH}),
+]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9][0-9 ()./-]{2,30}$", max_length=32)]
+Url = Annotated[str, StringConstraints(max_length=2048, pattern=r"^https?://[^\s/?#]+([/?#]\S*)?$")]
+TimeZone = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_zone)]
+Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
+LocationId = Annotated[
+    UUID | None, Field(description="Where; the business's main location if it is left out")
+]
+
+
+class NewRecord(CamelModel):
+    """What to create."""
+
+    def values(self) -> dict[str, Any]:
+        """What was given, as columns hold it."""
+        given = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+class Changes(CamelModel):
+    """What to replace; what is left out stays."""
+
+    version: Version | None = Field(
+        default=None, description="If given, the change is made only if this is still the version"
+    )
+
+    def values(self) -> dict[str, Any]:
+        """What was given, as columns hold it."""
+        return {name: getattr(self, name) for name in self.model_fields_set if name != "version"}

@@ -17,7 +17,7 @@ from core.errors import Conflict
 from core.ids import uuid7
 from core.settings import Settings
 from deployments.catalog.categories.rules import planted
-from deployments.catalog.products import bundles
+from deployments.inventory.stock import bundles
 from store.catalog import bundles as catalog_bundles
 from store.catalog import categories, products, variants
 from store.catalog.bundles import Component

@@ -14,9 +14,9 @@ from core.ids import uuid7
 from core.principal import Principal
 from core.request import RequestKey
 from deployments.business.places import PLACES
-from deployments.catalog.products.bundles import available, expanded
 from deployments.inventory.owners import OWNERS
 from deployments.inventory.stock import schemas as s
+from deployments.inventory.stock.bundles import available, expanded
 from deployments.kit import desk
 from deployments.kit.receipts import Ordered
 from deployments.kit.resources import Resources

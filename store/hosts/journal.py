@@ -49,6 +49,16 @@ MAX_TRIES = 4
 # How long a commit waits for rows that somebody else holds: longer than any transaction of ours
 # that writes what hosts write, also on a busy machine.
 LOCK_TIMEOUT_MS = 1_000
+# What no rule can know: that something else is gone or there meanwhile, and that a text has
+# characters which Postgres does not store. A figure that is wrong or too large is a rule's fault.
+_OF_THE_CALLER = (
+    asyncpg.ForeignKeyViolationError,
+    asyncpg.RestrictViolationError,
+    asyncpg.UniqueViolationError,
+    asyncpg.ExclusionViolationError,
+    asyncpg.CharacterNotInRepertoireError,
+    asyncpg.UntranslatableCharacterError,
+)
 # Short, so that after one that got no answer there is time to try again within the lease.
 RENEWAL_TIMEOUT_SECONDS = 2
 
@@ -66,8 +76,9 @@ class Known(Exception):
 
 
 class Why(Enum):
-    """Why something is refused for good. DATA: the database refuses the data (SQLSTATE class 22
-    or 23). BROKEN: the statement itself fails, or takes too long. STALE: a row was not as the
+    """Why something is refused permanently. DATA: the database refuses what the caller sent.
+    BROKEN: a rule of ours is at fault, because rows cannot be sent, or break a check that the rule
+    must have made; or the statement itself fails, or takes too long. STALE: a row was not as the
     host remembers it. LOCKED: somebody else holds a row for longer than was waited for."""
 
     DATA = auto()
@@ -335,7 +346,7 @@ class HostStore:
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
             if is_for_a_missing_day(error):
                 raise OutcomeUnknown from error
-            raise Rejected(str(error), Why.DATA) from error
+            raise Rejected(str(error), _whose_fault(error)) from error
         except UnicodeEncodeError as error:
             raise Rejected(repr(error), Why.DATA) from error
         except asyncpg.PostgresError as error:
@@ -380,6 +391,11 @@ class HostStore:
     async def close(self) -> None:
         for line in self.lines:
             await line.close()
+
+
+def _whose_fault(error: asyncpg.PostgresError) -> Why:
+    """DATA, if data of classes 22 or 23 may be refused although every rule is right."""
+    return Why.DATA if isinstance(error, _OF_THE_CALLER) else Why.BROKEN
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import asyncpg
 from actors.families import decode_reply
 from actors.runtime.wire import decode_logged
 from actors.stock import model as m
-from core.errors import Conflict
+from core.errors import CommandFailed, Conflict
 from tests.runtime.clients import Request
 from tests.runtime.kit import Urls
 
@@ -140,8 +140,9 @@ async def audit(urls: Urls, log: Iterable[Request]) -> Findings:
             told.append(decode_reply(decode_logged(logged[request.command_id]).reply))
         if any(one != told[0] for one in told):
             changed.append(request)
+    refusals = (CommandFailed, Conflict)
     denied = [
-        request for request in requests if any(isinstance(one, Conflict) for one in request.errors)
+        request for request in requests if any(isinstance(one, refusals) for one in request.errors)
     ]
     acked = sum(request.said_yes for request in requests)
     wrong = await contradictions(urls)

@@ -9,7 +9,7 @@ from math import inf
 
 from actors.families import COMMERCE, decode_reply, encode_command
 from actors.messages import Command
-from core.errors import Conflict, Unavailable
+from core.errors import CommandFailed, Conflict, Unavailable
 from core.ids import uuid7
 from tests.runtime.clients import Request, Shop
 from tests.runtime.linear import Operation
@@ -51,8 +51,8 @@ class ShopRecorder:
                 reply = decode_reply(read.reply)
             else:
                 reply = await self.shop.send(Request(command), deadline_ms=DEADLINE_MS)
-        except (Unavailable, Conflict) as error:
-            self.denied += isinstance(error, Conflict)
+        except (CommandFailed, Conflict, Unavailable) as error:
+            self.denied += not isinstance(error, Unavailable)
             if not is_read:
                 self.history.append(Operation(began, inf, asked))
             return

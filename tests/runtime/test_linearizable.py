@@ -17,7 +17,7 @@ import pytest
 
 from actors.runtime.memory import Memory
 from actors.stock import model as m
-from core.errors import Conflict, Unavailable
+from core.errors import CommandFailed, Conflict, Unavailable
 from core.ids import uuid7
 from tests.promises import Tally
 from tests.runtime.audit import contradictions
@@ -83,8 +83,8 @@ class Recorder:
             else:
                 request = Request(command)
                 told = _told(await self.shop.send(request, deadline_ms=DEADLINE_MS))
-        except (Unavailable, Conflict) as error:
-            self.denied += isinstance(error, Conflict)
+        except (CommandFailed, Conflict, Unavailable) as error:
+            self.denied += not isinstance(error, Unavailable)
             if command is not None:
                 self.history.append(Operation(began, inf, asked))
             return

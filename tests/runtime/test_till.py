@@ -17,7 +17,7 @@ from actors.stock import model as stock
 from actors.till import messages as t
 from actors.till import model as m
 from actors.till import sell
-from core.errors import Conflict
+from core.errors import CommandFailed
 from core.ids import uuid7
 from tests.promises import Tally
 from tests.runtime import sabotage
@@ -117,7 +117,7 @@ async def test_the_database_keeps_a_card_from_going_below_zero_without_the_rule(
         sale = trade.sale()
         due = sum(one.total_minor for one in sale.lines)
         tenders = (t.Tender(m.Method.GIFT_CARD, due, card_id=card),)
-        with pytest.raises(Conflict):
+        with pytest.raises(CommandFailed):
             await trade.shop.do(_with(sale, tenders))
     assert not await audit(urls)
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from actors.composite import Rows
 from store.hosts.command_log import Logged
-from store.hosts.journal import Fenced, Known, OutcomeUnknown, Rejected
+from store.hosts.journal import Fenced, Known, OutcomeUnknown, Rejected, Why
 from store.hosts.leases import LEASE_SECONDS, Incarnation, Lease, Shard
 from tests.sim.tables import Tables, places
 
@@ -194,12 +194,12 @@ class SimDatabase:
 
     def _constrain(self, session: Session, transaction: Transaction) -> None:
         said = [line.command_id for line in transaction.log]
-        broken = self.tables.breaks(transaction.rows)
+        broken, why = self.tables.breaks(transaction.rows), Why.BROKEN
         if len(set(said)) < len(said) or any(command in self.log for command in said):
-            broken = "a command is logged twice"
+            broken, why = "a command is logged twice", Why.DATA
         if broken is not None:
             self._release(session)
-            raise Rejected(broken)
+            raise Rejected(broken, why)
 
     # --- leases --------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from actors.stock import model as m
-from core.errors import Conflict, Unavailable
+from core.errors import CommandFailed, Conflict, Unavailable
 from tests.runtime.linear import Operation
 from tests.sim.world import Client, World
 
@@ -69,7 +69,7 @@ class Product:
                     self.acked[command_id] = reply
         except Unavailable:
             pass
-        except Conflict:
+        except (CommandFailed, Conflict):
             self.denied.append(f"{asked} at {began:.3f}")
         world.note(f"{asked} told {told}")
         if told is not None:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from actors.messages import Command, Refused
 from actors.stock import model as m
-from core.errors import Conflict, Unavailable
+from core.errors import CommandFailed, Conflict, Unavailable
 from tests.runtime.linear import Operation
 from tests.runtime.shop_wishes import READS, Asked, Wish, Wishes
 from tests.sim.world import Client, World
@@ -47,7 +47,7 @@ class Trade:
                 reply = await self._one().send(command_id, command, 5_000, may_repeat=True)
             except Unavailable:
                 continue
-            except Conflict:
+            except (CommandFailed, Conflict):
                 self.denied.append(f"the opening: {command}")
                 return
             assert not isinstance(reply, Refused), reply
@@ -89,7 +89,7 @@ class Trade:
             told = self.wishes.told(reply)
         except Unavailable:
             pass
-        except Conflict:
+        except (CommandFailed, Conflict):
             self.denied.append(f"{asked} at {began:.3f}")
         world.note(f"{asked} told {told}")
         if asked[0] in ("add counted", "count"):

@@ -119,10 +119,10 @@ async def test_rows_and_log_are_written_together(
     ("why", "name", "number"),
     [
         (Why.STALE, "older", 3),
-        (Why.DATA, None, 9),
+        (Why.BROKEN, None, 9),
         (Why.DATA, "nul\x00", 9),
         (Why.DATA, "half\ud800", 9),
-        (Why.DATA, "too much", 2**63),
+        (Why.BROKEN, "too much", 2**63),
         (Why.BROKEN, object(), 9),
     ],
 )

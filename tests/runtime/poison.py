@@ -33,7 +33,7 @@ class PoisonedRules(CompositeRules):
         product = command.lines[0][0] if isinstance(command, m.Reserve) else command.product_id
         poison: Any = m.Movement("adjusted", -(10**6), 0)
         if reference == TOO_LARGE:
-            poison = m.ThresholdSet(2**40)
+            poison = m.ThresholdSet(2**70)
         key = stock_key(context, product)
         return replace(decision, events=[*decision.events, (key, poison)])
 

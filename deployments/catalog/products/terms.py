@@ -11,7 +11,7 @@ from uuid import UUID
 from actors.stock.model import SetItemTerms
 from core.principal import Principal
 from core.request import RequestKey
-from deployments.inventory.owners import OWNERS
+from deployments.business.owners import OWNERS
 from deployments.kit import desk
 from deployments.kit.resources import Resources
 from store.catalog import products

@@ -22,7 +22,7 @@ from core.errors import (
 )
 from core.principal import MANAGEMENT, Principal, Role
 from core.request import RequestKey
-from deployments.inventory.owners import OWNERS
+from deployments.business.owners import OWNERS
 from deployments.inventory.stock import schemas as s
 from deployments.inventory.stock import service
 from deployments.kit import desk

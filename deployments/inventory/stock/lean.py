@@ -16,7 +16,7 @@ import msgspec
 from actors.stock import model as m
 from core.ids import uuid7
 from core.principal import STAFF
-from deployments.inventory.owners import OWNERS
+from deployments.business.owners import OWNERS
 from deployments.inventory.stock import service
 from deployments.inventory.stock.schemas import DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS
 from deployments.kit import desk

@@ -22,8 +22,8 @@ from core.errors import (
 )
 from core.principal import MANAGEMENT, STAFF, Principal
 from core.request import RequestKey
+from deployments.business.owners import OWNERS
 from deployments.business.places import PLACES
-from deployments.inventory.owners import OWNERS
 from deployments.inventory.stock import schemas as s
 from deployments.inventory.stock import service
 from deployments.kit import desk

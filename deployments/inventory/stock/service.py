@@ -13,8 +13,8 @@ from core.errors import BundleHasNoStock, FieldError, NotFound, ValidationFailed
 from core.ids import uuid7
 from core.principal import Principal
 from core.request import RequestKey
+from deployments.business.owners import OWNERS
 from deployments.business.places import PLACES
-from deployments.inventory.owners import OWNERS
 from deployments.inventory.stock import schemas as s
 from deployments.inventory.stock.bundles import available, expanded
 from deployments.kit import desk

@@ -13,9 +13,9 @@ import pytest
 
 from core.principal import Role
 from core.settings import Settings
+from deployments.business.owners import OWNERS
 from deployments.business.places import PLACES
 from deployments.capabilities import CAPABILITIES
-from deployments.inventory.owners import OWNERS
 from tests.api.auth.cases import ADDRESS
 from tests.api.case import Call, Case, RouteId
 from tests.api.cases import CASES, url

@@ -11,7 +11,7 @@ import pytest
 
 from core.clock import SystemClock
 from core.errors import NotFound
-from deployments.inventory.owners import ProductOwners
+from deployments.business.owners import ProductOwners
 from store.catalog import bundles
 from store.catalog.bundles import ItemOwner
 from store.kit.engine import Database

@@ -13,8 +13,11 @@ from store.kit import migrate
 
 
 def migration_differences() -> list[Any]:
-    """What the tables in code have that a freshly migrated database has not, or the reverse;
-    empty if they agree. Found out on an embedded server in a folder that is gone afterwards."""
+    """What migrations do that the build before them would not bear, or what the tables in code have
+    that a freshly migrated database has not, or the reverse; empty if all is well. The latter is
+    found out on an embedded server in a folder that is gone afterwards."""
+    if found := migrate.rule_breaks():
+        return found
     with tempfile.TemporaryDirectory(prefix="holdfast-check-") as folder:
         home = {"home": Path(folder), "database_url": None, "redis_url": None}
         settings = Settings.model_validate(home)

@@ -32,7 +32,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.kit.paging import rising
-from store.kit.schema import address_columns, live_id, metadata, moment
+from store.kit.schema import address_columns, live_id, metadata, moment, of_tenant
 from store.kit.versioned import Rows
 
 MOST_LOCATIONS = 500
@@ -71,6 +71,7 @@ locations = Table(
         "uq_locations_name", "tenant_id", text("lower(name)"), unique=True, postgresql_where=LIVE
     ),
     Index("ix_locations_oldest", "tenant_id", "created_at", "id", postgresql_where=LIVE),
+    info=of_tenant(app="SELECT, INSERT, UPDATE"),
 )
 
 

@@ -30,9 +30,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.business.locations import UTC_ZONE, add_main
 from store.business.taxes import Rate, rates_at
-from store.kit.schema import address_columns, metadata, moment
+from store.kit.schema import APP_ROLE, USER, address_columns, metadata, moment, of_tenant
 
 DEFAULT_PLAN = "free"
+
+# People choose among the businesses that they work for before they act for one.
+_MINE = f"""FOR SELECT TO {APP_ROLE} USING (
+  EXISTS (SELECT FROM memberships m WHERE m.tenant_id = businesses.id AND m.user_id = {USER}))"""  # noqa: S608 - our own names
 
 businesses = Table(
     "businesses",
@@ -53,6 +57,7 @@ businesses = Table(
     moment("updated_at", server_default=func.now()),
     moment("deleted_at", nullable=True),
     CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
+    info=of_tenant(app="SELECT, INSERT, UPDATE", host="SELECT", key="id", further={"own": _MINE}),
 )
 
 

@@ -34,7 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.kit.paging import falling, rising
-from store.kit.schema import live_id, metadata, moment
+from store.kit.schema import live_id, metadata, moment, of_tenant
 from store.kit.versioned import Rows
 
 MOST_CLASSES = 100
@@ -65,6 +65,7 @@ tax_classes = Table(
         postgresql_where=text("is_default AND deleted_at IS NULL"),
     ),
     Index("ix_tax_classes_oldest", "tenant_id", "created_at", "id", postgresql_where=LIVE),
+    info=of_tenant(app="SELECT, INSERT, UPDATE"),
 )
 
 tax_rates = Table(
@@ -106,6 +107,7 @@ tax_rates = Table(
         "id",
         postgresql_where=LIVE,
     ),
+    info=of_tenant(app="SELECT, INSERT, UPDATE"),
 )
 
 

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.catalog.products import products
-from store.kit.schema import metadata
+from store.kit.schema import PUBLIC, metadata, of_tenant
 
 MAX_COMPONENTS = 50
 MAX_COMPONENT_QUANTITY = 1_000
@@ -46,6 +46,7 @@ bundle_components = Table(
     ),
     CheckConstraint("bundle_id <> component_id", name="not_itself"),
     Index("ix_bundle_components_component", "component_id"),
+    info=of_tenant(app="SELECT, INSERT, DELETE", public=PUBLIC),
 )
 
 # A parent is a product that has variants: it is not stocked or sold itself.

@@ -37,7 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.catalog.products import products
-from store.kit.schema import metadata
+from store.kit.schema import PUBLIC, metadata, of_tenant
 
 SEPARATOR = " > "
 # The least text that sorts, byte by byte, after everything that begins with SEPARATOR.
@@ -85,6 +85,7 @@ categories = Table(
     CheckConstraint("name <> '' AND slug <> ''", name="named"),
     Index("ix_categories_path", "path"),
     Index("ix_categories_parent", "tenant_id", "parent_id", "parent_depth"),
+    info=of_tenant(public=PUBLIC),
 )
 
 

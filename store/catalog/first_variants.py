@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import Column, DateTime, Table, Uuid, delete, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.kit.schema import metadata
+from store.kit.schema import metadata, of_tenant
 
 first_variants = Table(
     "first_variants",
@@ -22,6 +22,7 @@ first_variants = Table(
     Column("writer_id", Uuid, primary_key=True, comment="One per request that writes"),
     Column("tenant_id", Uuid, nullable=False),
     Column("until", DateTime(timezone=True), nullable=False),
+    info=of_tenant(app="SELECT, INSERT, DELETE"),
 )
 
 _c = first_variants.c

@@ -33,7 +33,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from core.errors import Conflict, FieldError, ValidationFailed
 from core.money import exponent
 from store.kit.engine import sqlstate
-from store.kit.schema import metadata
+from store.kit.schema import PUBLIC_LISTED, metadata, of_tenant
 
 # Triggers on products and variants keep it, so that no way of writing either goes past it.
 item_codes = Table(
@@ -58,6 +58,7 @@ item_codes = Table(
         unique=True,
         postgresql_where=text("kind = 'barcode'"),
     ),
+    info=of_tenant(app="SELECT, INSERT, DELETE"),
 )
 
 # The price in an item's own currency stands in its row.
@@ -72,6 +73,7 @@ item_prices = Table(
     CheckConstraint("price_minor >= 0", name="price_not_negative"),
     CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
     Index("ix_item_prices_price", "currency", "price_e4", "item_id"),
+    info=of_tenant(app="SELECT, INSERT, DELETE", public=PUBLIC_LISTED),
 )
 
 # A table of its own, without a policy for the public: what a thing costs is then nobody's to see
@@ -83,6 +85,7 @@ item_costs = Table(
     Column("tenant_id", Uuid, ForeignKey("businesses.id"), nullable=False),
     Column("cost_minor", BigInteger, nullable=False),
     CheckConstraint("cost_minor >= 0", name="cost_not_negative"),
+    info=of_tenant(app="SELECT, INSERT, DELETE"),
 )
 
 

@@ -50,7 +50,7 @@ from store.catalog.items import (
 )
 from store.catalog.variants import variants
 from store.kit.paging import Row
-from store.kit.schema import metadata, used
+from store.kit.schema import PUBLIC_LISTED, metadata, of_tenant, used
 
 __all__ = [
     "Product",
@@ -127,6 +127,11 @@ products = Table(
     Index("uq_products_sku", "sku", "tenant_id", unique=True, postgresql_where=_LIVE),
     Index("uq_products_barcode", "barcode", "tenant_id", unique=True, postgresql_where=_LIVE),
     Index("ix_products_search", "search", postgresql_using="gin", postgresql_where=_LIVE),
+    info=of_tenant(
+        app="SELECT, INSERT, UPDATE",
+        public=f"{PUBLIC_LISTED} AND deleted_at IS NULL",
+        owner="SELECT",
+    ),
 )
 
 

@@ -34,7 +34,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.catalog.items import live_by_sku, money_of, put_money, write_items
-from store.kit.schema import metadata, used
+from store.kit.schema import PUBLIC, metadata, of_tenant, used
 
 _LIVE = text("deleted_at IS NULL")
 _SEARCHED = "to_tsvector('simple', sku) || to_tsvector('simple', options)"
@@ -75,6 +75,9 @@ variants = Table(
         "options",
         unique=True,
         postgresql_where=_LIVE,
+    ),
+    info=of_tenant(
+        app="SELECT, INSERT, UPDATE", public=f"{PUBLIC} AND deleted_at IS NULL", owner="SELECT"
     ),
 )
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from store.kit.schema import Xid8, metadata, moment
+from store.kit.schema import Xid8, metadata, moment, of_caller, of_nobody, of_tenant
 
 installation = Table(
     "installation",
@@ -28,6 +28,7 @@ installation = Table(
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
     comment="Facts fixed when the database was set up, such as the number of shards",
+    info=of_nobody(app="SELECT", host="SELECT"),
 )
 
 shard_hosts = Table(
@@ -58,6 +59,7 @@ shard_hosts = Table(
     ),
     moment("superseded_at", nullable=True, comment="Set when a younger incarnation took the name"),
     moment("ended_at", nullable=True, comment="Set once its process is proved gone"),
+    info=of_nobody(app="SELECT", host="SELECT, INSERT, UPDATE, DELETE"),
 )
 
 shard_leases = Table(
@@ -75,6 +77,7 @@ shard_leases = Table(
         comment="Floor of the next owner's decision time",
     ),
     Index("ix_shard_leases_host_id", "host_id"),
+    info=of_nobody(app="SELECT", host="SELECT, INSERT, UPDATE, DELETE"),
 )
 
 keeper_beat = Table(
@@ -84,6 +87,7 @@ keeper_beat = Table(
     Column("seen_at", DateTime(timezone=True), nullable=False),
     Column("keeper_id", Uuid, comment="Who keeps; others stand by"),
     comment="When a keeper last looked at everything",
+    info=of_nobody(app="SELECT", host="SELECT, UPDATE"),
 )
 
 shard_pins = Table(
@@ -93,6 +97,7 @@ shard_pins = Table(
     Column("shard", Integer, primary_key=True),
     Column("host_name", Text, nullable=False),
     comment="Where an operator wants a shard to be",
+    info=of_nobody(host="SELECT, INSERT, UPDATE, DELETE"),
 )
 
 drained_hosts = Table(
@@ -100,6 +105,7 @@ drained_hosts = Table(
     metadata,
     Column("name", Text, primary_key=True),
     comment="Hosts that an operator wants to be without shards",
+    info=of_nobody(host="SELECT, INSERT, UPDATE, DELETE"),
 )
 
 command_log = Table(
@@ -123,6 +129,7 @@ command_log = Table(
         " database, for longer by the log being asked first",
     ),
     postgresql_partition_by="RANGE (created_on)",
+    info=of_caller(app="SELECT, INSERT", host="SELECT, INSERT"),
 )
 
 outbox = Table(
@@ -139,4 +146,5 @@ outbox = Table(
     Column("published_at", DateTime(timezone=True)),
     Index("ix_outbox_unpublished", "id", postgresql_where=text("published_at IS NULL")),
     Index("ix_outbox_tenant_id_type", "tenant_id", "type"),
+    info=of_tenant(app="SELECT, INSERT"),
 )

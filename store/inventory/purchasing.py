@@ -40,7 +40,7 @@ from store.hosts.aggregates import Read, Tables
 from store.hosts.writes import upsert
 from store.kit.engine import sqlstate
 from store.kit.paging import Row, falling, page, rising
-from store.kit.schema import metadata, moment
+from store.kit.schema import metadata, moment, of_tenant
 
 MAX_SUPPLIED_ITEMS = 1_000
 _LIVE = text("deleted_at IS NULL")
@@ -77,6 +77,7 @@ suppliers = Table(
     Index(
         "uq_suppliers_name", "tenant_id", text("lower(name)"), unique=True, postgresql_where=_LIVE
     ),
+    info=of_tenant(app="SELECT, INSERT, UPDATE"),
 )
 
 supplier_items = Table(
@@ -92,6 +93,7 @@ supplier_items = Table(
     CheckConstraint("cost_minor >= 0", name="cost_not_negative"),
     CheckConstraint("lead_time_days BETWEEN 0 AND 3650", name="lead_time_bounded"),
     Index("ix_supplier_items_item", "item_id"),
+    info=of_tenant(app="SELECT, INSERT, DELETE"),
 )
 
 purchase_orders = Table(
@@ -122,6 +124,7 @@ purchase_orders = Table(
     Index("ix_purchase_orders_status", "tenant_id", "status", "id"),
     Index("ix_purchase_orders_supplier", "tenant_id", "supplier_id", "id"),
     Index("ix_purchase_orders_items", "item_ids", postgresql_using="gin"),
+    info=of_tenant(app="SELECT", owner="SELECT"),
 )
 
 

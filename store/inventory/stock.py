@@ -22,7 +22,11 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from store.hosts.aggregates import Columns, Read, Tables, ids_and_tenants
 from store.hosts.writes import insert, update, upsert
-from store.kit.schema import metadata, used
+from store.kit.schema import PUBLIC, metadata, of_tenant, used
+
+# What GET /api/inventory/{productId} tells everyone may also be listed for everyone.
+_PUBLIC_LEVELS = f"""{PUBLIC} AND NOT EXISTS (
+  SELECT FROM stock_items i WHERE i.product_id = stock_levels.product_id AND i.discontinued)"""
 
 stock_levels = Table(
     "stock_levels",
@@ -60,6 +64,7 @@ stock_levels = Table(
     CheckConstraint("on_hand - reserved >= floor", name="available_above_floor"),
     Index("ix_stock_levels_low", "tenant_id", "location_id", postgresql_where=text("low")),
     postgresql_with={"fillfactor": "50"},
+    info=of_tenant(app="SELECT", public=_PUBLIC_LEVELS),
 )
 
 stock_items = Table(
@@ -79,6 +84,7 @@ stock_items = Table(
         comment="Has variants: takes in and promises nothing itself",
     ),
     CheckConstraint("backorder_limit >= 0", name="backorder_limit_not_negative"),
+    info=of_tenant(app="SELECT", public=PUBLIC),
 )
 
 reservations = Table(
@@ -110,6 +116,7 @@ reservations = Table(
     Index("ix_reservations_newest", "tenant_id", "id"),
     Index("ix_reservations_status", "tenant_id", "status", "id"),
     Index("ix_reservations_location", "tenant_id", "location_id", "id"),
+    info=of_tenant(app="SELECT"),
 )
 
 stock_movements = Table(
@@ -150,6 +157,7 @@ stock_movements = Table(
         "reservation_id",
         postgresql_where=text("kind = 'reserved'"),
     ),
+    info=of_tenant(app="SELECT"),
 )
 
 

@@ -22,7 +22,7 @@ from core.paging import Part, Span
 from store.hosts.aggregates import Read, Tables
 from store.hosts.writes import upsert
 from store.kit.paging import Row, falling, page
-from store.kit.schema import metadata, used
+from store.kit.schema import metadata, of_tenant, used
 
 stock_transfers = Table(
     "stock_transfers",
@@ -54,6 +54,7 @@ stock_transfers = Table(
     Index("ix_stock_transfers_status", "tenant_id", "status", "id"),
     Index("ix_stock_transfers_from", "tenant_id", "from_location_id", "id"),
     Index("ix_stock_transfers_to", "tenant_id", "to_location_id", "id"),
+    info=of_tenant(app="SELECT"),
 )
 
 

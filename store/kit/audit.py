@@ -20,7 +20,7 @@ from core.ids import uuid7
 from core.paging import Part, Span
 from core.principal import Principal
 from store.kit.paging import falling, page
-from store.kit.schema import metadata, moment
+from store.kit.schema import metadata, moment, of_tenant
 
 MOST_TEXT = 200
 
@@ -46,6 +46,7 @@ audit_log = Table(
     Index("ix_audit_log_tenant_id_subject", "tenant_id", "subject", "at"),
     Index("ix_audit_log_actor", "tenant_id", "actor_id", "at", "id"),
     Index("ix_audit_log_action", "tenant_id", "action", "at", "id"),
+    info=of_tenant(app="SELECT, INSERT", host="SELECT, INSERT"),
 )
 
 

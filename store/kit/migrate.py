@@ -24,7 +24,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 import store
 from store.kit.connect import connect
 from store.kit.engine import sqlstate
+from store.kit.expanding import breaks
 from store.kit.schema import LOCK_TIMEOUT, metadata
+from store.kit.walls import wall_differences
 
 T = TypeVar("T")
 PARTITION = re.compile(r"_(p\d{8}|default)$|^alembic_version$")
@@ -71,8 +73,14 @@ def upgrade(url: str, revision: str = "head") -> None:
 
 
 def differences(url: str) -> list[Any]:
-    """What the tables in code have that the migrated database has not, or the reverse."""
+    """What the tables in code have that the migrated database has not, or the reverse: columns and
+    indexes, or if these agree rights and policies."""
     return asyncio.run(_with_connection(url, _differences))
+
+
+def rule_breaks() -> list[str]:
+    """What migrations do that the build before them would not bear; needs no database."""
+    return breaks(ScriptDirectory.from_config(_config()), all_tables())
 
 
 async def _with_connection(url: str, work: Callable[[Connection], T]) -> T:
@@ -88,8 +96,7 @@ async def _with_connection(url: str, work: Callable[[Connection], T]) -> T:
 
 
 def _upgrade(revision: str, connection: Connection) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(store.__path__[0]) / "migrations"))
+    config = _config()
     config.attributes["connection"] = connection
     _check_age(connection, config)
     patient_until = time.monotonic() + _PATIENCE_SECONDS
@@ -97,6 +104,12 @@ def _upgrade(revision: str, connection: Connection) -> None:
         if time.monotonic() > patient_until:
             raise MigrationBlocked(_who_blocks(connection))
         time.sleep(_PAUSE_SECONDS)
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(store.__path__[0]) / "migrations"))
+    return config
 
 
 def _check_age(connection: Connection, config: Config) -> None:
@@ -195,7 +208,10 @@ def _differences(connection: Connection) -> list[Any]:
     context = MigrationContext.configure(
         connection, opts={"compare_type": True, "include_object": _is_ours}
     )
-    return list(compare_metadata(context, all_tables()))
+    tables = all_tables()
+    differing = list(compare_metadata(context, tables))
+    # A table that is missing has no walls to compare.
+    return differing or wall_differences(connection, tables.sorted_tables)
 
 
 def _is_ours(item: Any, name: str | None, kind: str, reflected: bool, other: Any) -> bool:

@@ -37,12 +37,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.paging import Part, Span
 from store.kit.paging import Row, falling, page
-from store.kit.schema import metadata, moment
+from store.kit.schema import APP_ROLE, USER, metadata, moment, of_tenant
 from store.people.sessions import announce
 
 MOST_SERVICE_KEYS = 100
 # Of one person in one business.
 MOST_API_KEYS = 20
+
+# What closes an account or sets its password anew ends its keys in all businesses.
+_MINE = f"TO {APP_ROLE} USING (user_id = {USER})"
+_MY_KEYS = {"own_select": f"FOR SELECT {_MINE}", "own_update": f"FOR UPDATE {_MINE}"}
 
 access_keys = Table(
     "access_keys",
@@ -75,6 +79,9 @@ access_keys = Table(
         "created_at",
         "id",
         postgresql_where=text("user_id IS NULL"),
+    ),
+    info=of_tenant(
+        app="SELECT, INSERT, UPDATE (expires_at, revoked_at, last_used_at)", further=_MY_KEYS
     ),
 )
 

@@ -31,7 +31,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.paging import Part, Span
 from store.kit.paging import falling, page
-from store.kit.schema import metadata, moment
+from store.kit.schema import metadata, moment, of_tenant
 
 MOST_OPEN = 200
 
@@ -60,6 +60,7 @@ invitations = Table(
         unique=True,
         postgresql_where=text("accepted_at IS NULL AND revoked_at IS NULL"),
     ),
+    info=of_tenant(app="SELECT, INSERT, UPDATE"),
 )
 
 

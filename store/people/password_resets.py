@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.kit.schema import metadata, moment
+from store.kit.schema import metadata, moment, of_nobody
 
 _SWEPT_AT_ONCE = 1_000
 
@@ -40,6 +40,7 @@ password_resets = Table(
     moment("expires_at", index=True),
     moment("used_at", nullable=True),
     CheckConstraint("octet_length(nonce) = 16", name="nonce"),
+    info=of_nobody(app="SELECT, INSERT, UPDATE, DELETE"),
 )
 
 

@@ -34,7 +34,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.paging import Part, Span
 from store.kit.paging import falling, page
-from store.kit.schema import address_columns, metadata, moment
+from store.kit.schema import address_columns, metadata, moment, of_person
 from store.people.users import users
 
 MOST_ADDRESSES = 50
@@ -49,6 +49,7 @@ user_profiles = Table(
     moment("created_at", server_default=func.now()),
     moment("updated_at", server_default=func.now()),
     CheckConstraint("theme IN ('light', 'dark', 'system')", name="theme"),
+    info=of_person(app="SELECT, INSERT, UPDATE"),
 )
 
 addresses = Table(
@@ -61,6 +62,7 @@ addresses = Table(
     moment("created_at", server_default=func.now()),
     moment("updated_at", server_default=func.now()),
     Index("uq_addresses_default", "user_id", unique=True, postgresql_where=text("is_default")),
+    info=of_person(),
 )
 
 

@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.kit.schema import metadata, moment
+from store.kit.schema import metadata, moment, of_nobody
 
 MOST_LISTED = 200
 _SWEPT_AT_ONCE = 1_000
@@ -54,6 +54,7 @@ sessions = Table(
         "id",
         postgresql_where=text("revoked_at IS NULL"),
     ),
+    info=of_nobody(app="SELECT, INSERT, UPDATE, DELETE"),
 )
 
 refresh_tokens = Table(
@@ -71,6 +72,7 @@ refresh_tokens = Table(
     moment("expires_at"),
     moment("used_at", nullable=True),
     CheckConstraint("octet_length(hash) = 32", name="hash"),
+    info=of_nobody(app="SELECT, INSERT, UPDATE, DELETE"),
 )
 
 # Ids of sessions and keys that ended early. Replicas poll it by time; the time is the
@@ -80,6 +82,7 @@ revocations = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     moment("revoked_at", server_default=func.clock_timestamp(), index=True),
+    info=of_nobody(app="SELECT, INSERT, UPDATE, DELETE"),
 )
 
 

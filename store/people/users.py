@@ -31,7 +31,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.business import profile
-from store.kit.schema import metadata, moment
+from store.kit.schema import APP_ROLE, USER, metadata, moment, of_nobody, of_tenant
 
 MOST_MEMBERSHIPS = 100
 
@@ -59,7 +59,11 @@ users = Table(
     Index(
         "ix_users_disabled", "created_at", "id", postgresql_where=text("disabled_at IS NOT NULL")
     ),
+    info=of_nobody(app="SELECT, INSERT, UPDATE"),
 )
+
+# Signing in must find the businesses of a user before it knows any of them.
+_MINE = f"FOR SELECT TO {APP_ROLE} USING (user_id = {USER})"
 
 memberships = Table(
     "memberships",
@@ -71,6 +75,7 @@ memberships = Table(
     CheckConstraint("role IN ('owner', 'manager', 'staff', 'cashier')", name="role"),
     Index("ix_memberships_joined", "tenant_id", "created_at", "user_id"),
     Index("ix_memberships_mine", "user_id", "created_at", "tenant_id"),
+    info=of_tenant(further={"own": _MINE}),
 )
 
 

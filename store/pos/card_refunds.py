@@ -31,7 +31,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.paging import Part, Span
 from store.kit.paging import Row, falling, page
-from store.kit.schema import metadata, moment
+from store.kit.schema import metadata, moment, of_tenant
 
 _DUE = text("refunded_at IS NULL AND dead_at IS NULL")
 
@@ -67,6 +67,7 @@ card_refunds = Table(
         "id",
         postgresql_where=text("refunded_at IS NULL"),
     ),
+    info=of_tenant(app="SELECT, UPDATE", owner="ALL"),
 )
 
 _c = card_refunds.c

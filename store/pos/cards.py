@@ -34,7 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.kit.schema import metadata
+from store.kit.schema import metadata, of_nobody, of_tenant
 
 _WAITING = text("status IN ('charging', 'charged', 'refunding')")
 
@@ -59,6 +59,7 @@ card_payments = Table(
         name="status_known",
     ),
     Index("ix_card_payments_waiting", "claimed_until", postgresql_where=_WAITING),
+    info=of_tenant(app="SELECT, INSERT, UPDATE", owner="ALL"),
 )
 
 card_charges = Table(
@@ -75,6 +76,7 @@ card_charges = Table(
     UniqueConstraint("payment_id", "number"),
     CheckConstraint("status IN ('due', 'approved', 'declined', 'refunded')", name="status_known"),
     CheckConstraint("amount_minor > 0", name="amount_positive"),
+    info=of_tenant(app="SELECT, INSERT, UPDATE"),
 )
 
 # What a payment provider remembers on its side: nobody's of ours, so without a tenant.
@@ -88,6 +90,7 @@ sandbox_charges = Table(
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     CheckConstraint("status IN ('approved', 'declined', 'canceled')", name="status_known"),
     CheckConstraint("amount_minor >= 0", name="amount_not_negative"),
+    info=of_nobody(app="SELECT, INSERT, UPDATE"),
 )
 
 sandbox_refunds = Table(
@@ -99,6 +102,7 @@ sandbox_refunds = Table(
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     CheckConstraint("amount_minor > 0", name="amount_positive"),
     Index("ix_sandbox_refunds_charge_key", "charge_key"),
+    info=of_nobody(app="SELECT, INSERT"),
 )
 
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from store.kit.schema import metadata, used
+from store.kit.schema import metadata, of_tenant, used
 
 
 def _money(name: str, **options: Any) -> Column[int]:
@@ -64,6 +64,7 @@ pos_registers = Table(
         postgresql_where=text("NOT removed"),
     ),
     postgresql_with={"fillfactor": "50"},
+    info=of_tenant(app="SELECT"),
 )
 
 pos_shifts = Table(
@@ -94,6 +95,7 @@ pos_shifts = Table(
     ),
     Index("ix_pos_shifts_opened_by", "tenant_id", "opened_by", "register_id", "number"),
     postgresql_with={"fillfactor": "50"},
+    info=of_tenant(app="SELECT"),
 )
 
 pos_cash_movements = Table(
@@ -111,6 +113,7 @@ pos_cash_movements = Table(
     CheckConstraint("kind IN ('paid_in', 'paid_out', 'no_sale')", name="kind_known"),
     CheckConstraint("amount_minor >= 0", name="amount_not_negative"),
     Index("ix_pos_cash_movements_shift_id", "shift_id", "sequence"),
+    info=of_tenant(app="SELECT"),
 )
 
 # One row for each number that a register has given: the key is what keeps two from being the
@@ -127,6 +130,7 @@ pos_receipts = Table(
     _moment("given_at"),
     UniqueConstraint("subject_id"),
     CheckConstraint("kind IN ('sale', 'return')", name="kind_known"),
+    info=of_tenant(app="SELECT"),
 )
 
 pos_sales = Table(
@@ -183,6 +187,7 @@ pos_sales = Table(
         "id",
         postgresql_where=text("client_sale_id IS NOT NULL"),
     ),
+    info=of_tenant(app="SELECT"),
 )
 
 pos_sale_lines = Table(
@@ -206,6 +211,7 @@ pos_sale_lines = Table(
     Column("returned", BigInteger, nullable=False, server_default=text("0")),
     CheckConstraint("quantity > 0", name="quantity_positive"),
     CheckConstraint("returned BETWEEN 0 AND quantity", name="returned_within_sold"),
+    info=of_tenant(app="SELECT"),
 )
 
 pos_payments = Table(
@@ -221,6 +227,7 @@ pos_payments = Table(
     _money("refunded_minor", server_default=text("0")),
     CheckConstraint("method IN ('cash', 'card', 'gift_card', 'external')", name="method_known"),
     CheckConstraint("refunded_minor BETWEEN 0 AND amount_minor", name="refunded_within_paid"),
+    info=of_tenant(app="SELECT"),
 )
 
 pos_returns = Table(
@@ -243,6 +250,7 @@ pos_returns = Table(
     _moment("created_at"),
     Index("ix_pos_returns_sale", "sale_id", "created_at", "id"),
     Index("ix_pos_returns_shift_id", "shift_id"),
+    info=of_tenant(app="SELECT"),
 )
 
 pos_return_lines = Table(
@@ -262,6 +270,7 @@ pos_return_lines = Table(
     _money("discount_minor"),
     _money("total_minor"),
     CheckConstraint("quantity > 0", name="quantity_positive"),
+    info=of_tenant(app="SELECT"),
 )
 
 pos_refunds = Table(
@@ -276,6 +285,7 @@ pos_refunds = Table(
     Column("card_id", Uuid),
     Column("reference", Text),
     CheckConstraint("amount_minor > 0", name="amount_positive"),
+    info=of_tenant(app="SELECT"),
 )
 
 gift_cards = Table(
@@ -294,6 +304,7 @@ gift_cards = Table(
     CheckConstraint("balance_minor >= 0", name="balance_not_negative"),
     Index("ix_gift_cards_tenant_id", "tenant_id"),
     postgresql_with={"fillfactor": "50"},
+    info=of_tenant(app="SELECT"),
 )
 
 gift_card_movements = Table(
@@ -308,6 +319,7 @@ gift_card_movements = Table(
     Column("source_id", Uuid, nullable=False, comment="The sale or the return"),
     _moment("occurred_at"),
     CheckConstraint("kind IN ('issued', 'redeemed', 'refunded', 'returned')", name="kind_known"),
+    info=of_tenant(app="SELECT"),
 )
 
 pos_parked_sales = Table(
@@ -322,4 +334,5 @@ pos_parked_sales = Table(
     _moment("parked_at", server_default=func.now()),
     Index("ix_pos_parked_sales_location", "tenant_id", "location_id", "parked_at"),
     Index("ix_pos_parked_sales_oldest", "tenant_id", "parked_at", "id"),
+    info=of_tenant(app="SELECT, INSERT, DELETE"),
 )

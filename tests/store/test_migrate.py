@@ -15,10 +15,12 @@ from typing import Any
 
 import asyncpg
 import pytest
+from sqlalchemy import Connection, MetaData, Table, text
 
 from core.settings import Settings
 from store.kit import migrate
-from store.kit.schema import index_concurrently
+from store.kit.schema import index_concurrently, wall_of
+from store.kit.walls import wall_differences
 from tests.runtime.conftest import urls_of
 
 # The next migration needs the locks of tables that everybody writes.
@@ -104,6 +106,54 @@ async def test_who_stands_before_the_end_of_an_earlier_chain_goes_there_first(
         tables = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
         assert await owner.fetchval(f"{tables} AND relkind = 'r'") == 1
         await owner.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "differing"),
+    [
+        ("GRANT INSERT ON pos_sales TO holdfast_app", ("remove", "pos_sales", "right", "INSERT")),
+        (
+            "GRANT UPDATE (name) ON access_keys TO holdfast_app",
+            ("remove", "access_keys", "right", "UPDATE"),
+        ),
+        ("REVOKE SELECT ON outbox FROM holdfast_app", ("add", "outbox", "right", "SELECT")),
+        (
+            "ALTER TABLE suppliers NO FORCE ROW LEVEL SECURITY",
+            ("add", "suppliers", "row security", "on"),
+        ),
+        (
+            "CREATE POLICY open ON suppliers FOR SELECT TO holdfast_app USING (true)",
+            ("remove", "suppliers", "policy", "open"),
+        ),
+        (
+            "DROP POLICY memberships_own ON memberships",
+            ("add", "memberships", "policy", "memberships_own"),
+        ),
+        (
+            "ALTER POLICY products_tenant ON products USING (true)",
+            ("add", "products", "policy", "products_tenant"),
+        ),
+    ],
+)
+async def test_a_wall_that_is_not_as_its_table_says_is_told(
+    embedded: Settings, statement: str, differing: tuple[str, ...]
+) -> None:
+    """What a migration grants and what its model says are compared like columns."""
+
+    def after_the_statement(connection: Connection) -> list[Any]:
+        connection.execute(text(statement))
+        return wall_differences(connection, migrate.all_tables().sorted_tables)
+
+    found = await migrate._with_connection(embedded.owner_database_url, after_the_statement)
+    assert differing in {difference[: len(differing)] for difference in found}
+    assert len(found) == (2 if "ALTER POLICY" in statement else 1)
+    assert await asyncio.to_thread(migrate.differences, embedded.owner_database_url) == []
+
+
+def test_a_table_says_who_may_do_what_with_it() -> None:
+    silent = Table("silent", MetaData())
+    with pytest.raises(ValueError, match="silent does not say"):
+        wall_of(silent)
 
 
 async def test_two_machines_migrate_at_once(embedded: Settings) -> None:

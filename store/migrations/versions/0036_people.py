@@ -32,8 +32,13 @@ down_revision = "0035_business"
 branch_labels = None
 depends_on = None
 
+_MINE = f"TO {APP_ROLE} USING (user_id = {USER})"
+# Signing in must find the businesses of a user before it knows any of them.
+_MY_MEMBERSHIPS = {"own": f"FOR SELECT {_MINE}"}
+# What closes an account or sets its password anew ends its keys in all businesses.
+_MY_KEYS = {"own_select": f"FOR SELECT {_MINE}", "own_update": f"FOR UPDATE {_MINE}"}
 # People choose among the businesses that they work for before they act for one.
-_OWN_BUSINESSES = f"""
+_MY_BUSINESSES = f"""
 CREATE POLICY businesses_own ON businesses FOR SELECT TO {APP_ROLE} USING (
   EXISTS (SELECT FROM memberships m WHERE m.tenant_id = businesses.id AND m.user_id = {USER}))
 """  # noqa: S608 - our own names
@@ -50,7 +55,7 @@ def upgrade() -> None:
     _password_resets()
     _user_profiles()
     _addresses()
-    _further_policies()
+    op.execute(_MY_BUSINESSES)
 
 
 def _users() -> None:
@@ -94,7 +99,7 @@ def _memberships() -> None:
         CheckConstraint("role IN ('owner', 'manager', 'staff', 'cashier')", name="role"),
         Index("ix_memberships_joined", "tenant_id", "created_at", "user_id"),
         Index("ix_memberships_mine", "user_id", "created_at", "tenant_id"),
-        info=of_tenant(),
+        info=of_tenant(further=_MY_MEMBERSHIPS),
     )
 
 
@@ -181,7 +186,9 @@ def _access_keys() -> None:
             postgresql_where=text("user_id IS NULL"),
         ),
         Index("ix_access_keys_user_id", "user_id"),
-        info=of_tenant(app="SELECT, INSERT, UPDATE (expires_at, revoked_at, last_used_at)"),
+        info=of_tenant(
+            app="SELECT, INSERT, UPDATE (expires_at, revoked_at, last_used_at)", further=_MY_KEYS
+        ),
     )
 
 
@@ -265,18 +272,3 @@ def _addresses() -> None:
         Index("uq_addresses_default", "user_id", unique=True, postgresql_where=text("is_default")),
         info=of_person(),
     )
-
-
-def _further_policies() -> None:
-    op.execute(_OWN_BUSINESSES)
-    # Signing in must find the businesses of a user before it knows any of them.
-    op.execute(
-        f"CREATE POLICY memberships_own ON memberships FOR SELECT TO {APP_ROLE}"
-        f" USING (user_id = {USER})"
-    )
-    # What closes an account or sets its password anew ends its keys in all businesses.
-    for right in ("SELECT", "UPDATE"):
-        op.execute(
-            f"CREATE POLICY access_keys_own_{right.lower()} ON access_keys FOR {right}"
-            f" TO {APP_ROLE} USING (user_id = {USER})"
-        )

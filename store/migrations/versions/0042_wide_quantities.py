@@ -9,6 +9,7 @@ revision = "0042_wide_quantities"
 down_revision = "0041_cards"
 branch_labels = None
 depends_on = None
+CONTRACTS = "nothing is released yet that would run beside it"
 
 _WIDENED = {
     "products": {"backorder_limit": "bigint"},

@@ -1,0 +1,89 @@
+"""What a migration must not do while the build before it still serves: see the README beside the
+migrations. Each is run without a database, and what it would say to one is read."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+from alembic.script import Script, ScriptDirectory
+from sqlalchemy import MetaData
+
+_NAME = r"(?:public\.)?\"?(\w+)\"?"
+_ALTERED = re.compile(rf"^ALTER TABLE (?:IF EXISTS )?(?:ONLY )?{_NAME}\s", re.I)
+_CREATED = re.compile(rf"^CREATE (?:UNLOGGED )?TABLE (?:IF NOT EXISTS )?{_NAME}", re.I)
+_INDEXED = re.compile(rf"^CREATE (?:UNIQUE )?INDEX (?!CONCURRENTLY).*?\bON (?:ONLY )?{_NAME}", re.I)
+_ADDED = re.compile(r"\bADD (?!CONSTRAINT|PRIMARY|UNIQUE|FOREIGN|CHECK|EXCLUDE)(.*)", re.I)
+_STRING = re.compile(r"\$(\w*)\$.*?\$\1\$|'(?:[^']|'')*'|--[^\n]*", re.S)
+
+# What is wrong with a clause of ALTER TABLE, by what shows it.
+_CLAUSES = {
+    "drops a column": r"\bDROP (?!CONSTRAINT|NOT NULL|DEFAULT|EXPRESSION|IDENTITY)",
+    "renames": r"\bRENAME\b",
+    "changes a type, which writes the table anew": r"\bALTER (COLUMN )?\S+ (SET DATA )?TYPE\b",
+    "refuses null, which the build before may write": r"\bSET NOT NULL\b",
+    "checks all rows: add it NOT VALID, validate it in a migration of its own": (
+        r"\bADD (CONSTRAINT \S+ )?(CHECK|FOREIGN KEY)\b(?!.*NOT VALID)"
+    ),
+    "builds an index while everybody waits: use index_concurrently": (
+        r"\bADD (CONSTRAINT \S+ )?(UNIQUE|PRIMARY KEY)\b(?!.*USING INDEX)"
+    ),
+}
+
+
+def breaks(scripts: ScriptDirectory, naming: MetaData) -> list[str]:
+    """What migrations since the baseline do that the build before them would not bear, unless they
+    say by `CONTRACTS` which release does not need it any more."""
+    found: list[str] = []
+    for script in scripts.walk_revisions():
+        if hasattr(script.module, "REPLACES"):
+            break
+        if not getattr(script.module, "CONTRACTS", ""):
+            statements = statements_of(_said(script, naming))
+            found += (f"{script.revision} {fault}" for fault in faults(statements))
+    return found
+
+
+def _said(script: Script, naming: MetaData) -> str:
+    """The statements of a migration, whatever it says them by."""
+    said = io.StringIO()
+    options = {"as_sql": True, "output_buffer": said, "target_metadata": naming}
+    context = MigrationContext.configure(dialect_name="postgresql", opts=options)
+    with Operations.context(context):
+        script.module.upgrade()
+    return said.getvalue()
+
+
+def statements_of(script: str) -> list[str]:
+    """Statement by statement on one line, without strings, comments and bodies of functions."""
+    plain = _STRING.sub("''", script)
+    return [" ".join(statement.split()) for statement in plain.split(";") if statement.strip()]
+
+
+def faults(statements: list[str]) -> Iterator[str]:
+    """What is wrong with a migration. Tables that it makes itself nobody uses yet."""
+    own = {match[1] for statement in statements if (match := _CREATED.match(statement))}
+    for statement in statements:
+        shown = f"({statement[:80]})"
+        if re.match(r"DROP TABLE|TRUNCATE", statement, re.I):
+            yield f"takes a table away {shown}"
+        if (match := _INDEXED.match(statement)) and match[1] not in own:
+            yield f"builds an index while everybody waits: use index_concurrently {shown}"
+        if (match := _ALTERED.match(statement)) and match[1] not in own:
+            yield from (f"{fault} {shown}" for fault in _faults_of(statement))
+
+
+def _faults_of(statement: str) -> Iterator[str]:
+    for clause in re.split(r",(?![^(]*\))", statement):
+        for fault, pattern in _CLAUSES.items():
+            if re.search(pattern, clause, re.I):
+                yield fault
+        if match := _ADDED.search(clause):
+            added = match[1].upper()
+            if "NOT NULL" in added and not re.search(r"\b(DEFAULT|GENERATED)\b", added):
+                yield "adds a column that the build before does not fill"
+            if " STORED" in added:
+                yield "computes a column for all rows while everybody waits"

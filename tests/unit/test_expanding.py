@@ -1,0 +1,120 @@
+"""A migration since the baseline does nothing that the build before it would not bear."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import MetaData
+
+import store
+from store.kit.expanding import breaks, faults, statements_of
+from store.kit.migrate import rule_breaks
+
+_MIGRATION = """
+import sqlalchemy as sa
+from alembic import op
+from store.kit.schema import create_table, index_concurrently, of_tenant
+
+revision = "{revision}"
+down_revision = {before}
+{further}
+
+def upgrade():
+    {does}
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        ("ALTER TABLE sales DROP COLUMN note", "drops a column"),
+        ("alter table sales drop note", "drops a column"),
+        ("ALTER TABLE sales ADD COLUMN a int, DROP COLUMN b", "drops a column"),
+        ("DROP TABLE sales", "takes a table away"),
+        ("TRUNCATE sales", "takes a table away"),
+        ("ALTER TABLE sales RENAME TO bargains", "renames"),
+        ("ALTER TABLE sales RENAME COLUMN a TO b", "renames"),
+        ("ALTER TABLE sales ALTER COLUMN a TYPE bigint", "changes a type"),
+        ("ALTER TABLE sales ALTER a SET DATA TYPE bigint", "changes a type"),
+        ("ALTER TABLE sales ALTER COLUMN a SET NOT NULL", "refuses null"),
+        ("ALTER TABLE sales ADD COLUMN a int NOT NULL", "adds a column that"),
+        ("ALTER TABLE sales ADD a numeric(10, 2) NOT NULL", "adds a column that"),
+        ("ALTER TABLE sales ADD b text GENERATED ALWAYS AS (a) STORED", "computes a column"),
+        ("CREATE INDEX i ON sales (a)", "builds an index"),
+        ('CREATE UNIQUE INDEX i ON public."sales" (a)', "builds an index"),
+        ("ALTER TABLE sales ADD CONSTRAINT u UNIQUE (a)", "builds an index"),
+        ("ALTER TABLE sales ADD CONSTRAINT c CHECK (a > 0)", "checks all rows"),
+        ("ALTER TABLE sales ADD FOREIGN KEY (a) REFERENCES b (a)", "checks all rows"),
+    ],
+)
+def test_what_the_build_before_would_not_bear(statement: str, fault: str) -> None:
+    (found,) = faults(statements_of(f"SELECT 1;\n{statement};"))
+    assert found.startswith(fault)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE sales ADD COLUMN a int",
+        "ALTER TABLE sales ADD COLUMN a int DEFAULT 0 NOT NULL, ADD COLUMN b text",
+        "ALTER TABLE sales ADD COLUMN a text DEFAULT 'x, NOT NULL' NOT NULL",
+        "ALTER TABLE sales ALTER COLUMN a DROP NOT NULL, ALTER COLUMN b DROP DEFAULT",
+        "ALTER TABLE sales DROP CONSTRAINT c",
+        "ALTER TABLE sales ADD CONSTRAINT c CHECK (a > 0) NOT VALID",
+        "ALTER TABLE sales ADD CONSTRAINT u UNIQUE USING INDEX i",
+        "CREATE INDEX CONCURRENTLY i ON sales (a)",
+        "CREATE TABLE goods (a int NOT NULL); CREATE INDEX i ON goods (a);"
+        " ALTER TABLE goods ADD CONSTRAINT c CHECK (a > 0)",
+        "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$ DROP TABLE sales; $$",
+        "COMMENT ON TABLE sales IS 'DROP TABLE sales; it''s said'",
+    ],
+)
+def test_what_it_does_not_notice(statement: str) -> None:
+    assert list(faults(statements_of(statement))) == []
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[..., list[str]]:
+    """What is wrong with a migration that does something, after a baseline that did it too."""
+    versions = tmp_path / "versions"
+    versions.mkdir()
+
+    def write(does: str, further: str = "") -> list[str]:
+        for revision, before, said in (
+            ("0001_baseline", "None", 'REPLACES = "0000_past"'),
+            ("0002_next", '"0001_baseline"', further),
+        ):
+            parts: dict[str, Any] = {"revision": revision, "before": before, "further": said}
+            (versions / f"{revision}.py").write_text(_MIGRATION.format(does=does, **parts))
+        config = Config()
+        config.set_main_option("script_location", str(tmp_path))
+        return breaks(ScriptDirectory.from_config(config), MetaData())
+
+    return write
+
+
+def test_a_migration_is_refused_whatever_it_says_it_by(
+    written: Callable[..., list[str]],
+) -> None:
+    for does, fault in {
+        'op.drop_column("sales", "note")': "0002_next drops a column",
+        'op.create_index("i", "sales", ["a"])': "0002_next builds an index",
+        'op.execute("DROP TABLE sales")': "0002_next takes a table away",
+        'op.add_column("sales", sa.Column("a", sa.Integer, nullable=False))': "0002_next adds",
+    }.items():
+        (found,) = written(does)
+        assert found.startswith(fault)
+    assert written('op.drop_column("sales", "note")', 'CONTRACTS = "7"') == []
+    assert written('index_concurrently(op, "i", "ON sales (a)")') == []
+    column = 'sa.Column("tenant_id", sa.Uuid, nullable=False, index=True)'
+    assert written(f'create_table(op, "goods", {column}, info=of_tenant())') == []
+
+
+def test_ours_are_borne() -> None:
+    assert rule_breaks() == []
+    assert (Path(store.__path__[0]) / "migrations" / "README.md").exists()

@@ -86,3 +86,27 @@ async def test_what_is_not_there_is_not_changed(
     with pytest.raises(Rejected) as refused:
         await write(host, rows)
     assert refused.value.why is Why.STALE
+
+
+async def test_quantities_are_wider_than_four_bytes(host: HostStore, embedded: Settings) -> None:
+    """Levels, thresholds, holds and the lines of a sale and of its return, new and changed."""
+    many, line = 2**40, uuid7()
+    stock = (PRODUCT, TENANT, TENANT, many, many, 0, many, False, 0, None, 1, _MS)
+    held = (HOLD, TENANT, 0, TENANT, "open", [PRODUCT], [many], None, "x", _MS, _MS, 1)
+    goods = (PRODUCT, "Tea", "TEA")
+    sold = (line, 0, TENANT, PRODUCT, *goods, many, 1, 0, 0, 0, many, "[]", None)
+    back = (line, 0, TENANT, 0, *goods, many, True, 0, 0, 0, many)
+    await write(host, {"stock_levels": stock, "reservations": held})
+    await write(host, {"pos_sale_lines": sold, "pos_return_lines": back})
+    await write(host, {"pos_sale_lines returned": (line, 0, many)})
+    owner = await asyncpg.connect(embedded.owner_database_url)
+    for query in (
+        "SELECT on_hand, low_stock_threshold FROM stock_levels WHERE product_id = $1",
+        "SELECT quantities[1] FROM reservations WHERE product_ids = ARRAY[$1::uuid]",
+        "SELECT quantity, returned FROM pos_sale_lines WHERE item_id = $1",
+        "SELECT quantity FROM pos_return_lines WHERE item_id = $1",
+    ):
+        assert set(await owner.fetchrow(query, PRODUCT)) == {many}
+    for table in ("pos_sale_lines", "pos_return_lines"):
+        await owner.execute(f"DELETE FROM {table} WHERE item_id = $1", PRODUCT)
+    await owner.close()

@@ -17,7 +17,7 @@ from actors.runtime.family import Change, Context, Decision, Key, Timer, View
 K = TypeVar("K")
 V = TypeVar("V")
 
-# Rows by table name, each a tuple in the order of that table's statement in the store.
+# Rows by the name of the write in the store, each in the order of its columns.
 Rows = defaultdict[str, list[tuple[Any, ...]]]
 Project = Callable[[Change, Rows], None]
 
@@ -27,6 +27,13 @@ class Rule(NamedTuple):
 
     keys: Callable[[Any, Context, View], Iterable[Key]]
     decide: Callable[[View, Any, Context], Decision]
+
+
+class Restore(NamedTuple):
+    """A state from what the store read: `row` is a NamedTuple of the columns, in their order."""
+
+    row: Any
+    state: Callable[[Any], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,7 @@ class Module:
     - `timers`: for types of event after which something falls due.
     - `creates`: types of event that begin an aggregate under a fresh id.
     - `sizes`: for kinds of key whose states may be large, their bytes in memory, about.
+    - `rows`: for each of the store's writes of its tables, the NamedTuple of its columns.
     - `restores`: for each kind of key, the state from the row that the store read; `due`: for
       kinds that fall due, the timer from the row.
     """
@@ -48,7 +56,8 @@ class Module:
     commands: Mapping[type, Rule]
     events: Mapping[type, Callable[[Any, Any], Any]]
     states: Mapping[str, Project]
-    restores: Mapping[str, Callable[[Any], Any]]
+    rows: Mapping[str, Any]
+    restores: Mapping[str, Restore]
     records: Mapping[type, Project] = field(default_factory=dict)
     timers: Mapping[type, Callable[[Change], Timer]] = field(default_factory=dict)
     due: Mapping[str, Callable[[Any], Timer]] = field(default_factory=dict)
@@ -76,7 +85,8 @@ class CompositeRules:
         self._states = _joined(module.states for module in modules)
         self._timers = _joined(module.timers for module in modules)
         self._due = _joined(module.due for module in modules)
-        self._restores = _joined(module.restores for module in modules)
+        self.rows = _joined(module.rows for module in modules)
+        self.restores = _joined(module.restores for module in modules)
         self.creates = frozenset[type]().union(*(module.creates for module in modules))
         self.sizes = _joined(module.sizes for module in modules)
         said = (reply for command in self._rules for reply in replies_of(command))
@@ -137,7 +147,8 @@ class CompositeRules:
         return self._due[kind](rest)
 
     def restore(self, key: Key, row: Any) -> Any:
-        return self._restores[key.kind](row)
+        restore = self.restores[key.kind]
+        return restore.state(restore.row._make(row))
 
 
 def _joined(parts: Iterable[Mapping[K, V]]) -> dict[K, V]:

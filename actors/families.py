@@ -6,6 +6,7 @@ from typing import Any
 
 from actors.composite import CompositeRules
 from actors.messages import Command
+from actors.outbox import OutboxRow
 from actors.purchasing.module import PURCHASING_MODULE
 from actors.runtime.family import Families, Family
 from actors.stock.module import STOCK_MODULE
@@ -20,6 +21,11 @@ COMMERCE = "commerce"
 commerce = CompositeRules((STOCK_MODULE, TILL_MODULE, PURCHASING_MODULE))
 
 _tables = AggregateLoader((stock.TABLES, transfers.TABLES, writing.TABLES, purchasing.TABLES))
+
+_tables.check(
+    {"outbox": OutboxRow, **commerce.rows},
+    {kind: restore.row for kind, restore in commerce.restores.items()},
+)
 
 FAMILIES: Families = {COMMERCE: Family(COMMERCE, _tables, commerce)}
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import msgspec
 
-from actors.composite import Module, Project, Rows, Rule
+from actors.composite import Module, Project, Restore, Rows, Rule
 from actors.outbox import emit
 from actors.purchasing import decide
 from actors.purchasing import model as p
@@ -18,6 +15,7 @@ from actors.purchasing.events import (
     PurchaseOrdered,
     PurchaseReceived,
 )
+from actors.purchasing.rows import WRITTEN, PurchaseRow
 from actors.runtime.family import Change
 
 _to_json = msgspec.json.Encoder().encode
@@ -54,30 +52,43 @@ def _row(change: Change, rows: Rows) -> None:
     order: p.Purchase = change.after
     terms = order.terms
     rows["purchase_orders"].append(
-        (
-            change.key.id,
-            change.key.tenant_id,
-            terms.supplier_id,
-            terms.location_id,
-            terms.currency,
-            terms.reference,
-            terms.expected_at_ms,
-            order.status.value,
-            _to_json(order.lines).decode(),
-            [line.item_id for line in order.lines],
-            order.created_by,
-            order.created_at_ms,
-            order.ordered_at_ms,
-            change.context.now_ms,
-            order.sequence,
+        PurchaseRow(
+            id=change.key.id,
+            tenant_id=change.key.tenant_id,
+            supplier_id=terms.supplier_id,
+            location_id=terms.location_id,
+            currency=terms.currency,
+            reference=terms.reference,
+            expected_at=terms.expected_at_ms,
+            status=order.status.value,
+            lines=_to_json(order.lines).decode(),
+            item_ids=[line.item_id for line in order.lines],
+            created_by=order.created_by,
+            created_at=order.created_at_ms,
+            ordered_at=order.ordered_at_ms,
+            updated_at=change.context.now_ms,
+            sequence=order.sequence,
         )
     )
 
 
-def _restored(row: Sequence[Any]) -> p.Purchase:
-    supplier, location, currency, reference, expected, status, lines, by, made, ordered, n = row
-    terms = p.Terms(supplier, location, currency, reference, expected)
-    return p.Purchase(terms, _lines(lines), p.PurchaseStatus(status), by, made, ordered, n)
+def _restored(row: PurchaseRow) -> p.Purchase:
+    terms = p.Terms(
+        supplier_id=row.supplier_id,
+        location_id=row.location_id,
+        currency=row.currency,
+        reference=row.reference,
+        expected_at_ms=row.expected_at,
+    )
+    return p.Purchase(
+        terms=terms,
+        lines=_lines(row.lines),
+        status=p.PurchaseStatus(row.status),
+        created_by=row.created_by,
+        created_at_ms=row.created_at,
+        ordered_at_ms=row.ordered_at,
+        sequence=row.sequence,
+    )
 
 
 PURCHASING_MODULE = Module(
@@ -95,5 +106,6 @@ PURCHASING_MODULE = Module(
         p.RestCancelled: _emitted(PurchaseCancelled),
     },
     states={p.PURCHASE: _row},
-    restores={p.PURCHASE: _restored},
+    rows=WRITTEN,
+    restores={p.PURCHASE: Restore(PurchaseRow, _restored)},
 )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from core.clock import Clock
-from store.hosts.leases import Shard
+from store.hosts.leases import Owned, Shard
 
 MIN_REFRESH_SECONDS = 0.1
 
@@ -20,7 +20,7 @@ class Owner(NamedTuple):
     incarnation: UUID
 
 
-Read = Callable[[], Awaitable[tuple[int, Mapping[Shard, tuple[str, UUID, int]]]]]
+Read = Callable[[], Awaitable[tuple[int, Mapping[Shard, Owned]]]]
 
 
 class Directory:
@@ -67,6 +67,8 @@ class Directory:
             shards, owners = await self._read()
             self._read_at_seconds = self._clock.boot_seconds()
             self._shards = shards
-            self._owners = {shard: Owner(*owner[:2]) for shard, owner in owners.items()}
-            self._epochs = {shard: owner[2] for shard, owner in owners.items()}
+            self._owners = {
+                shard: Owner(owner.host_name, owner.host_id) for shard, owner in owners.items()
+            }
+            self._epochs = {shard: owner.epoch for shard, owner in owners.items()}
             self._current = frozenset(self._owners.values())

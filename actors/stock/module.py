@@ -5,38 +5,60 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from actors.composite import Module
+from actors.composite import Module, Restore
 from actors.runtime.family import Timer
 from actors.stock import changes, counts, parents, project, reservations, transfers
 from actors.stock import model as m
 from actors.stock.evolve import EVENTS
+from actors.stock.rows import (
+    WRITTEN,
+    ItemRead,
+    LevelRead,
+    OpenHolds,
+    ReservationRow,
+    TransferRow,
+)
 
 
-def _stock(row: Sequence[Any]) -> m.Stock:
-    return m.Stock(*row)
-
-
-def _item(row: Sequence[Any]) -> m.Item:
-    discontinued, backorder_limit, location_ids, sequence, parent = row
-    return m.Item(discontinued, backorder_limit, tuple(location_ids), sequence, parent)
-
-
-def _reservation(row: Sequence[Any]) -> m.Reservation:
-    products, quantities, status, by, created_ms, expires_ms, reference, location, sequence = row
-    return m.Reservation(
-        tuple(map(m.Line, products, quantities)),
-        m.Status(status),
-        by,
-        created_ms,
-        expires_ms,
-        reference,
-        location,
-        sequence,
+def _stock(row: LevelRead) -> m.Stock:
+    return m.Stock(
+        on_hand=row.on_hand,
+        reserved=row.reserved,
+        incoming=row.incoming,
+        low_stock_threshold=row.low_stock_threshold,
+        low=row.low,
+        floor=row.floor,
+        counted_at_ms=row.counted_at,
+        sequence=row.sequence,
     )
 
 
-def _open_holds(row: Sequence[Any]) -> Any:
-    return row[0]
+def _item(row: ItemRead) -> m.Item:
+    return m.Item(
+        discontinued=row.discontinued,
+        backorder_limit=row.backorder_limit,
+        location_ids=tuple(row.location_ids),
+        sequence=row.sequence,
+        parent=row.parent,
+    )
+
+
+def _reservation(row: ReservationRow) -> m.Reservation:
+    return m.Reservation(
+        lines=tuple(map(m.Line, row.product_ids, row.quantities)),
+        status=m.Status(row.status),
+        created_by=row.created_by,
+        created_at_ms=row.created_at,
+        expires_at_ms=row.expires_at,
+        reference=row.reference,
+        location_id=row.location_id,
+        sequence=row.sequence,
+    )
+
+
+def _as_read(row: Any) -> Any:
+    """Rules look at the row itself."""
+    return row
 
 
 def _expiry(row: Sequence[Any]) -> Timer:
@@ -64,14 +86,15 @@ STOCK_MODULE = Module(
         m.Repaired: project.repaired,
         m.ThresholdSet: project.crossed,
     },
+    rows=WRITTEN,
     restores={
-        m.STOCK: _stock,
-        m.ITEM: _item,
-        m.RESERVATION: _reservation,
-        m.OPEN_HOLDS: _open_holds,
-        m.MOVED_AFTER: counts.MovedAfter._make,
-        m.BOOKS: counts.Books._make,
-        transfers.TRANSFER: transfers.restore,
+        m.STOCK: Restore(LevelRead, _stock),
+        m.ITEM: Restore(ItemRead, _item),
+        m.RESERVATION: Restore(ReservationRow, _reservation),
+        m.OPEN_HOLDS: Restore(OpenHolds, lambda row: row.ids),
+        m.MOVED_AFTER: Restore(counts.MovedAfter, _as_read),
+        m.BOOKS: Restore(counts.Books, _as_read),
+        transfers.TRANSFER: Restore(TransferRow, transfers.restore),
     },
     timers={m.Opened: project.expiry, m.Extended: project.expiry},
     due={m.RESERVATION: _expiry},

@@ -6,7 +6,7 @@ All lines move, or none; both ledgers are written in one commit. Goods on their 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -30,6 +30,7 @@ from actors.stock.levels import (
     shortages,
     slots,
 )
+from actors.stock.rows import TransferRow
 
 TRANSFER = "transfer"
 
@@ -225,12 +226,18 @@ EVENTS: dict[type, Callable[[Any, Any], Transfer]] = {
 }
 
 
-def restore(row: Sequence[Any]) -> Transfer:
-    """From what `store.inventory.transfers` reads."""
-    products, quantities, source, target, status, by, created_ms, closed_ms, reference, seq = row
-    lines = tuple(map(m.Line, products, quantities))
+def restore(row: TransferRow) -> Transfer:
+    """A transfer as it was read."""
     return Transfer(
-        lines, source, target, TransferStatus(status), by, created_ms, closed_ms, reference, seq
+        lines=tuple(map(m.Line, row.product_ids, row.quantities)),
+        from_location_id=row.from_location_id,
+        to_location_id=row.to_location_id,
+        status=TransferStatus(row.status),
+        created_by=row.created_by,
+        created_at_ms=row.created_at,
+        closed_at_ms=row.closed_at,
+        reference=row.reference,
+        sequence=row.sequence,
     )
 
 
@@ -238,18 +245,18 @@ def project(change: Change, rows: Rows) -> None:
     """The transfer as a batch leaves it."""
     transfer: Transfer = change.after
     rows["stock_transfers"].append(
-        (
-            change.key.id,
-            change.key.tenant_id,
-            transfer.from_location_id,
-            transfer.to_location_id,
-            transfer.status.value,
-            [product_id for product_id, _ in transfer.lines],
-            [quantity for _, quantity in transfer.lines],
-            transfer.reference,
-            transfer.created_by,
-            transfer.created_at_ms,
-            transfer.closed_at_ms,
-            transfer.sequence,
+        TransferRow(
+            id=change.key.id,
+            tenant_id=change.key.tenant_id,
+            from_location_id=transfer.from_location_id,
+            to_location_id=transfer.to_location_id,
+            status=transfer.status.value,
+            product_ids=[product_id for product_id, _ in transfer.lines],
+            quantities=[quantity for _, quantity in transfer.lines],
+            reference=transfer.reference,
+            created_by=transfer.created_by,
+            created_at=transfer.created_at_ms,
+            closed_at=transfer.closed_at_ms,
+            sequence=transfer.sequence,
         )
     )

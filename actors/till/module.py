@@ -9,6 +9,7 @@ from actors.till import model as m
 from actors.till.evolve import EVOLUTIONS
 from actors.till.project import RECORDS, STATES
 from actors.till.restore import RESTORES
+from actors.till.rows import WRITTEN
 
 TILL_MODULE = Module(
     commands={
@@ -29,6 +30,7 @@ TILL_MODULE = Module(
     events=EVOLUTIONS,
     records=RECORDS,
     states=STATES,
+    rows=WRITTEN,
     restores=RESTORES,
     creates=frozenset((m.Sold, m.ReturnMade)),
 )

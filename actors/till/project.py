@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -13,6 +13,13 @@ from actors.runtime.family import Change
 from actors.till import documents
 from actors.till import model as m
 from actors.till.events import ShiftClosed
+from actors.till.rows import (
+    CashMovementRow,
+    GiftCardMovementRow,
+    GiftCardRow,
+    RegisterRow,
+    ShiftRow,
+)
 
 _to_json = msgspec.json.Encoder().encode
 
@@ -20,18 +27,18 @@ _to_json = msgspec.json.Encoder().encode
 def _register(change: Change, rows: Rows) -> None:
     register: m.Register = change.after
     rows["pos_registers"].append(
-        (
-            change.key.id,
-            change.key.tenant_id,
-            register.location_id,
-            register.name,
-            register.discount_limit_percent,
-            register.next_receipt_number,
-            register.shifts,
-            register.shift.id if register.shift else None,
-            register.removed,
-            register.sequence,
-            change.context.now_ms,
+        RegisterRow(
+            id=change.key.id,
+            tenant_id=change.key.tenant_id,
+            location_id=register.location_id,
+            name=register.name,
+            discount_limit_percent=register.discount_limit_percent,
+            next_receipt_number=register.next_receipt_number,
+            shifts=register.shifts,
+            shift_id=register.shift.id if register.shift else None,
+            removed=register.removed,
+            sequence=register.sequence,
+            updated_at=change.context.now_ms,
         )
     )
     if register.shift:
@@ -44,14 +51,14 @@ def _shift_closed(change: Change, rows: Rows) -> None:
     shift = register.shift
     if shift is None:
         raise ValueError("no shift was open")
-    closing = (
-        change.context.now_ms,
-        change.context.principal,
-        event.counted_minor,
-        _to_json(event.counts).decode(),
-        event.note,
+    row = _shift(change, shift, register.location_id)._replace(
+        closed_at=change.context.now_ms,
+        closed_by=change.context.principal,
+        counted_minor=event.counted_minor,
+        counts=_to_json(event.counts).decode(),
+        note=event.note,
     )
-    rows["pos_shifts"].append(_shift(change, shift, register.location_id, closing))
+    rows["pos_shifts"].append(row)
     closed = ShiftClosed(
         shift_id=shift.id,
         register_id=change.key.id,
@@ -64,25 +71,19 @@ def _shift_closed(change: Change, rows: Rows) -> None:
     emit(change, rows, closed)
 
 
-def _shift(
-    change: Change,
-    shift: m.Shift,
-    location_id: Any,
-    closing: tuple[Any, ...] = (None, None, None, None, None),
-) -> tuple[Any, ...]:
-    return (
-        shift.id,
-        change.key.tenant_id,
-        change.key.id,
-        location_id,
-        shift.number,
-        shift.opened_by,
-        shift.opened_at_ms,
-        shift.opening_float_minor,
-        shift.currency,
-        shift.expected_minor,
-        _to_json(shift.totals).decode(),
-        *closing,
+def _shift(change: Change, shift: m.Shift, location_id: UUID) -> ShiftRow:
+    return ShiftRow(
+        id=shift.id,
+        tenant_id=change.key.tenant_id,
+        register_id=change.key.id,
+        location_id=location_id,
+        number=shift.number,
+        opened_by=shift.opened_by,
+        opened_at=shift.opened_at_ms,
+        opening_float_minor=shift.opening_float_minor,
+        currency=shift.currency,
+        expected_minor=shift.expected_minor,
+        totals=_to_json(shift.totals).decode(),
     )
 
 
@@ -92,16 +93,16 @@ def _cash_moved(change: Change, rows: Rows) -> None:
     if register.shift is None:
         raise ValueError("no shift is open")
     rows["pos_cash_movements"].append(
-        (
-            change.key.id,
-            register.sequence,
-            change.key.tenant_id,
-            register.shift.id,
-            event.kind.value,
-            event.amount_minor,
-            event.reason,
-            change.context.principal,
-            change.context.now_ms,
+        CashMovementRow(
+            register_id=change.key.id,
+            sequence=register.sequence,
+            tenant_id=change.key.tenant_id,
+            shift_id=register.shift.id,
+            kind=event.kind.value,
+            amount_minor=event.amount_minor,
+            reason=event.reason,
+            created_by=change.context.principal,
+            occurred_at=change.context.now_ms,
         )
     )
 
@@ -109,17 +110,17 @@ def _cash_moved(change: Change, rows: Rows) -> None:
 def _card(change: Change, rows: Rows) -> None:
     card: m.GiftCard = change.after
     rows["gift_cards"].append(
-        (
-            change.key.id,
-            change.key.tenant_id,
-            card.currency,
-            card.last_four,
-            card.initial_minor,
-            card.balance_minor,
-            card.expires_at_ms,
-            card.disabled,
-            card.sequence,
-            change.context.now_ms,
+        GiftCardRow(
+            id=change.key.id,
+            tenant_id=change.key.tenant_id,
+            currency=card.currency,
+            last_four=card.last_four,
+            initial_minor=card.initial_minor,
+            balance_minor=card.balance_minor,
+            expires_at=card.expires_at_ms,
+            disabled=card.disabled,
+            sequence=card.sequence,
+            updated_at=change.context.now_ms,
         )
     )
 
@@ -128,15 +129,15 @@ def _card_moved(change: Change, rows: Rows) -> None:
     event, card = change.event, change.after
     issued = type(event) is m.CardIssued
     rows["gift_card_movements"].append(
-        (
-            change.key.id,
-            card.sequence,
-            change.key.tenant_id,
-            "issued" if issued else event.kind,
-            event.amount_minor if issued else event.delta_minor,
-            card.balance_minor,
-            event.source_id,
-            change.context.now_ms,
+        GiftCardMovementRow(
+            card_id=change.key.id,
+            sequence=card.sequence,
+            tenant_id=change.key.tenant_id,
+            kind="issued" if issued else event.kind,
+            delta_minor=event.amount_minor if issued else event.delta_minor,
+            balance_minor=card.balance_minor,
+            source_id=event.source_id,
+            occurred_at=change.context.now_ms,
         )
     )
 

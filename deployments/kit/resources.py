@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, cast
-from uuid import UUID
 
 from fastapi import Depends, Request
 
@@ -146,7 +145,7 @@ async def _keep_time(shared: Resources) -> None:
         await asyncio.sleep(CALIBRATE_SECONDS)
 
 
-async def _read_directory(db: Database) -> tuple[int, dict[Shard, tuple[str, UUID, int]]]:
+async def _read_directory(db: Database) -> tuple[int, dict[Shard, leases.Owned]]:
     async with db.transaction(Scope()) as tx:
         return await leases.directory(tx)
 

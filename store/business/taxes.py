@@ -210,4 +210,4 @@ async def rates_at(
     """Tax class to the rate that holds at a location at a moment (now, by default). A rate of
     the location's own beats one that holds everywhere; among equals the newest counts."""
     rows = await lookup.fetch(_RATES, location_id, at)
-    return {row[0]: Rate(row[1], row[2]) for row in rows}
+    return {class_id: Rate(name, rate_ppm) for class_id, name, rate_ppm in rows}

@@ -149,7 +149,7 @@ async def owners_of(lookup: asyncpg.Connection, item_ids: Iterable[UUID]) -> dic
     """Of the items (products or variants) that this scope shows, by id: a tenant's scope shows it
     its deleted ones too, the public one does not."""
     rows = await lookup.fetch(_OWNERS, list(item_ids))
-    return {row[0]: ItemOwner(row[1], row[2]) for row in rows}
+    return {item_id: ItemOwner(tenant_id, kind) for item_id, tenant_id, kind in rows}
 
 
 async def facts_of(tx: AsyncConnection, item_ids: Iterable[UUID]) -> dict[UUID, ItemFacts]:
@@ -177,14 +177,25 @@ async def sale_items(
     parts = {}
     if bundles:
         parts = _by_bundle(await lookup.fetch(_COMPONENTS.format("$1::uuid[]"), bundles))
-    return [_sale_item(row, parts.get(row[0], ())) for row in rows]
+    return [_sale_item(row, parts.get(row["item_id"], ())) for row in rows]
 
 
 def _sale_item(row: asyncpg.Record, components: tuple[Component, ...]) -> SaleItem:
     options = row["options"]
     name = named_by_options(row["name"], options and msgspec.json.decode(options))
-    # The columns are in the order of the fields.
-    return SaleItem(*(*row[:3], name, *row[4:10], components))
+    return SaleItem(
+        item_id=row["item_id"],
+        product_id=row["product_id"],
+        variant_id=row["variant_id"],
+        name=name,
+        sku=row["sku"],
+        barcode=row["barcode"],
+        price_minor=row["price_minor"],
+        currency=row["currency"],
+        tax_class_id=row["tax_class_id"],
+        kind=row["kind"],
+        components=components,
+    )
 
 
 def named_by_options(name: str, options: Mapping[str, str] | None) -> str:

@@ -72,7 +72,7 @@ async def weaker_roles(connection: Connection) -> list[str]:
         APP_ROLE,
         HOST_ROLE,
     )
-    return [row[0] for row in rows]
+    return [name for (name,) in rows]
 
 
 class Sessions(NamedTuple):
@@ -149,7 +149,8 @@ async def leases(connection: Connection) -> Leases:
         "SELECT extract(epoch FROM clock_timestamp() - seen_at)::float FROM keeper_beat"
     )
     hosts = [Host(*row) for row in rows]
-    return Leases(counted[0], counted[1], hosts, float("inf") if silence is None else silence)
+    shards, unowned = counted
+    return Leases(shards, unowned, hosts, float("inf") if silence is None else silence)
 
 
 class Waiting(NamedTuple):
@@ -160,18 +161,18 @@ class Waiting(NamedTuple):
 
 
 async def outbox(connection: Connection) -> Waiting:
-    row = await connection.fetchrow(
+    number, oldest_seconds = await connection.fetchrow(
         "SELECT (SELECT count(*) FROM (SELECT FROM outbox WHERE published_at IS NULL"  # noqa: S608
         f"   LIMIT {MOST_COUNTED}) AS waiting),"
         " (SELECT extract(epoch FROM clock_timestamp() - time)::float FROM outbox"
         "   WHERE published_at IS NULL ORDER BY id LIMIT 1)"
     )
-    return Waiting(row[0], row[1] or 0.0)
+    return Waiting(number, oldest_seconds or 0.0)
 
 
 async def overdue_holds(connection: Connection) -> Waiting:
     """Open holds whose time was up long ago. Shard by shard, as their index has them."""
-    row = await connection.fetchrow(
+    number, oldest_seconds = await connection.fetchrow(
         "SELECT count(*), extract(epoch FROM clock_timestamp() - min(due.expires_at))::float"
         " FROM (SELECT DISTINCT shard FROM shard_leases) AS s, LATERAL ("
         "   SELECT expires_at FROM reservations r WHERE r.status = 'open' AND r.shard = s.shard"
@@ -179,4 +180,4 @@ async def overdue_holds(connection: Connection) -> Waiting:
         "   ORDER BY expires_at LIMIT 1000) AS due",
         _OVERDUE_SECONDS,
     )
-    return Waiting(row[0], row[1] or 0.0)
+    return Waiting(number, oldest_seconds or 0.0)

@@ -3,27 +3,13 @@ registers, one statement per kind of key, per table, and per batch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import asyncpg
 
 from store.hosts.batches import Write
-
-Columns = list[list[Any]]
-
-
-def ids_and_tenants(keys: Sequence[Any]) -> Columns:
-    """The arguments of a reading by id: $1 ids, $2 tenants."""
-    return [[key.id for key in keys], [key.tenant_id for key in keys]]
-
-
-class Read(NamedTuple):
-    """`statement` takes one array per column of `arguments(keys)`, `unnest`ed WITH ORDINALITY.
-    Each row begins with that ordinal, which names its key, and is the state from there on."""
-
-    statement: str
-    arguments: Callable[[Sequence[Any]], Columns] = ids_and_tenants
+from store.hosts.reads import Read
 
 
 class Tables(NamedTuple):
@@ -61,15 +47,26 @@ class AggregateLoader:
     two hosts ever wait for each other; the outbox last."""
 
     def __init__(self, modules: Sequence[Tables]) -> None:
-        self._reads: dict[str, Read] = {}
+        self.reads: dict[str, Read] = {}
         self.writes: dict[str, Write] = {}
         self._due: dict[str, str] = {}
         for module in (*modules, OUTBOX):
             if both := self.writes.keys() & module.writes.keys():
                 raise ValueError(f"registered twice: {both}")
-            self._reads |= module.reads
+            self.reads |= module.reads
             self.writes |= module.writes
             self._due |= module.due
+
+    def check(self, rows: Mapping[str, Any], read: Mapping[str, Any]) -> None:
+        """Raises ValueError unless `rows`, by write, and `read`, by kind of key, are NamedTuples of
+        the very columns, in their order, and none is missing."""
+        for given, known in ((rows, self.writes), (read, self.reads)):
+            if odd := given.keys() ^ known.keys():
+                raise ValueError(f"either rows or tables have no {sorted(odd)}")
+            for name, row in given.items():
+                columns: tuple[str, ...] = known[name].columns
+                if row._fields != columns:
+                    raise ValueError(f"{row.__name__} is {row._fields}, {name} has {columns}")
 
     async def load(self, connection: asyncpg.Connection, keys: Sequence[Any]) -> dict[Any, Any]:
         """Rows by key, without what does not exist; one query per kind of key."""
@@ -78,9 +75,9 @@ class AggregateLoader:
             by_kind.setdefault(key.kind, []).append(key)
         found: dict[Any, Any] = {}
         for kind, wanted in by_kind.items():
-            read = self._reads[kind]
+            read = self.reads[kind]
             rows = await connection.fetch(read.statement, *read.arguments(wanted))
-            found |= {wanted[row[0] - 1]: tuple(row)[1:] for row in rows}
+            found |= {wanted[place - 1]: tuple(columns) for place, *columns in rows}
         return found
 
     async def due(
@@ -93,7 +90,7 @@ class AggregateLoader:
         """What falls due next: (shard, (kind, ...)); see `store.hosts.journal.HostStore.due`."""
         arguments = (list(after_ms), list(after_ms.values()), until_ms, at_most)
         return [
-            (row[0], (kind, *tuple(row)[1:]))
+            (shard, (kind, *columns))
             for kind, statement in self._due.items()
-            for row in await connection.fetch(statement, *arguments)
+            for shard, *columns in await connection.fetch(statement, *arguments)
         ]

@@ -39,6 +39,14 @@ class Lease(NamedTuple):
     decided_at_ms: int
 
 
+class Owned(NamedTuple):
+    """Who owns a shard, and in which tenure."""
+
+    host_name: str
+    host_id: UUID
+    epoch: int
+
+
 class Incarnation(NamedTuple):
     """One process of a host. `machine` tells machines (and their boots) apart; `birth` is when
     the process began, as its machine counts: a pid that was given to another since has another
@@ -144,7 +152,10 @@ async def owned(connection: asyncpg.Connection, host_id: UUID) -> dict[Shard, Le
     rows = await connection.fetch(
         "SELECT family, shard, epoch, decided_at_ms FROM shard_leases WHERE host_id = $1", host_id
     )
-    return {Shard(row[0], row[1]): Lease(row[2], row[3]) for row in rows}
+    return {
+        Shard(family, shard): Lease(epoch, decided_at_ms)
+        for family, shard, epoch, decided_at_ms in rows
+    }
 
 
 async def raise_epochs(connection: asyncpg.Connection, host_id: UUID) -> None:
@@ -239,7 +250,7 @@ async def lose(connection: asyncpg.Connection) -> list[UUID]:
         "UPDATE shard_hosts SET lost_at = clock_timestamp()"
         " WHERE lost_at IS NULL AND expires_at <= clock_timestamp() RETURNING id"
     )
-    return [row[0] for row in rows]
+    return [host_id for (host_id,) in rows]
 
 
 async def take(connection: asyncpg.Connection, gifts: Mapping[Shard, UUID]) -> None:
@@ -333,8 +344,8 @@ async def _briefly(url: str, work: Callable[[asyncpg.Connection], Awaitable[T]])
 
 async def directory(
     connection: AsyncConnection,
-) -> tuple[int, dict[Shard, tuple[str, UUID, int]]]:
-    """Number of shards per family; of each owned shard its host (name, incarnation) and epoch."""
+) -> tuple[int, dict[Shard, Owned]]:
+    """Number of shards per family, and who owns each of those that are owned."""
     shards = await connection.scalar(text("SELECT value FROM installation WHERE name = 'shards'"))
     rows = await connection.execute(
         text(
@@ -342,12 +353,12 @@ async def directory(
             " JOIN shard_hosts h ON h.id = l.host_id WHERE h.lost_at IS NULL"
         )
     )
-    return int(shards), {Shard(row[0], row[1]): (row[2], row[3], row[4]) for row in rows}
+    return int(shards), {Shard(family, shard): Owned(*owned) for family, shard, *owned in rows}
 
 
 async def count_shards(connection: AsyncConnection) -> tuple[int, int]:
     """How many shards there are, and how many of them nobody serves right now."""
-    row = (
+    shards, unserved = (
         await connection.execute(
             text(
                 "SELECT count(*), count(*) FILTER (WHERE h.id IS NULL OR h.lost_at IS NOT NULL"
@@ -356,7 +367,7 @@ async def count_shards(connection: AsyncConnection) -> tuple[int, int]:
             )
         )
     ).one()
-    return int(row[0]), int(row[1])
+    return int(shards), int(unserved)
 
 
 async def keeper_silence_seconds(connection: AsyncConnection) -> float:

@@ -73,7 +73,8 @@ async def wishes(connection: asyncpg.Connection) -> Wishes:
     pins = await connection.fetch("SELECT family, shard, host_name FROM shard_pins")
     drained = await connection.fetch("SELECT name FROM drained_hosts")
     return Wishes(
-        {Shard(row[0], row[1]): row[2] for row in pins}, frozenset(row[0] for row in drained)
+        {Shard(family, shard): host_name for family, shard, host_name in pins},
+        frozenset(name for (name,) in drained),
     )
 
 

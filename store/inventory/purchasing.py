@@ -36,7 +36,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import Conflict, FieldError
 from core.paging import MOST_COUNTED, Part, Span
-from store.hosts.aggregates import Read, Tables
+from store.hosts.aggregates import Tables
+from store.hosts.reads import by_id
 from store.hosts.writes import upsert
 from store.kit.engine import sqlstate
 from store.kit.paging import Row, falling, page, rising
@@ -250,16 +251,8 @@ async def _named(tx: AsyncConnection, statement: Any) -> None:
 
 # --- the shard hosts' side ---------------------------------------------------------------
 
-_LOAD = """
-SELECT k.n, supplier_id, location_id, currency, reference,
-  (extract(epoch FROM expected_at) * 1000)::bigint, status, lines::text, created_by,
-  (extract(epoch FROM created_at) * 1000)::bigint, (extract(epoch FROM ordered_at) * 1000)::bigint,
-  sequence
-FROM purchase_orders o JOIN unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k(id, tenant, n)
-ON o.id = k.id AND o.tenant_id = k.tenant"""
-
 TABLES = Tables(
-    reads={"purchase": Read(_LOAD)},
+    reads={"purchase": by_id(purchase_orders)},
     writes={"purchase_orders": upsert(purchase_orders, keep=("created_by", "created_at"))},
     due={},
 )

@@ -20,7 +20,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from store.hosts.aggregates import Columns, Read, Tables, ids_and_tenants
+from store.hosts.aggregates import Tables
+from store.hosts.reads import (
+    WANTED,
+    Columns,
+    by_id,
+    columns_of,
+    ids_and_tenants,
+    reading,
+)
 from store.hosts.writes import insert, update, upsert
 from store.kit.schema import PUBLIC, metadata, of_tenant, used
 
@@ -181,45 +189,62 @@ def _moments_at_locations(keys: Sequence[Any]) -> Columns:
     return [*ids_and_tenants(keys), list(locations), list(moments_ms)]
 
 
-_LOAD_LEVELS = """
-SELECT k.n, on_hand, reserved, incoming, low_stock_threshold, low, floor,
-  (extract(epoch FROM counted_at) * 1000)::bigint, sequence
-FROM stock_levels JOIN unnest($1::uuid[], $2::uuid[], $3::uuid[]) WITH ORDINALITY
+_LEVELS = reading(
+    columns_of(
+        stock_levels,
+        "l",
+        (
+            "on_hand",
+            "reserved",
+            "incoming",
+            "low_stock_threshold",
+            "low",
+            "floor",
+            "counted_at",
+            "sequence",
+        ),
+    ),
+    """stock_levels l JOIN unnest($1::uuid[], $2::uuid[], $3::uuid[]) WITH ORDINALITY
   AS k(id, tenant, location, n)
-ON product_id = k.id AND location_id = k.location AND tenant_id = k.tenant"""
+ON l.product_id = k.id AND l.location_id = k.location AND l.tenant_id = k.tenant""",
+    _with_locations,
+)
 
 # Every level has been preceded by its item; where it has levels is told by the levels.
-_LOAD_ITEMS = """
-SELECT k.n, discontinued, backorder_limit, ARRAY(SELECT location_id FROM stock_levels l
-  WHERE l.product_id = i.product_id ORDER BY location_id), sequence, parent
-FROM stock_items i JOIN unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k(id, tenant, n)
-ON i.product_id = k.id AND i.tenant_id = k.tenant"""
-
-_LOAD_RESERVATIONS = """
-SELECT k.n, product_ids, quantities, status, created_by,
-  (extract(epoch FROM created_at) * 1000)::bigint, (extract(epoch FROM expires_at) * 1000)::bigint,
-  reference, location_id, sequence
-FROM reservations r JOIN unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k(id, tenant, n)
-ON r.id = k.id AND r.tenant_id = k.tenant"""
+_ITEMS = reading(
+    {
+        **columns_of(stock_items, "i", ("discontinued", "backorder_limit", "sequence", "parent")),
+        "location_ids": "ARRAY(SELECT location_id FROM stock_levels l"
+        " WHERE l.product_id = i.product_id ORDER BY location_id)",
+    },
+    f"stock_items i JOIN {WANTED} ON i.product_id = k.id AND i.tenant_id = k.tenant",
+)
 
 # The oldest first: ids are UUIDv7, so their order is the order of creation.
-_LOAD_OPEN_HOLDS = f"""
-SELECT k.n, ARRAY(SELECT id FROM reservations r
+_OPEN_HOLDS = reading(
+    {
+        "ids": f"""ARRAY(SELECT id FROM reservations r
   WHERE r.tenant_id = k.tenant AND r.created_by = k.caller AND r.status = 'open'
     AND r.location_id = k.location AND k.product = ANY(r.product_ids)
-  ORDER BY id LIMIT {MAX_OPEN_HOLDS})
-FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[]) WITH ORDINALITY
-  AS k(product, tenant, caller, location, n)"""  # noqa: S608
+  ORDER BY id LIMIT {MAX_OPEN_HOLDS})"""  # noqa: S608
+    },
+    """unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[]) WITH ORDINALITY
+  AS k(product, tenant, caller, location, n)""",
+    _callers_at_locations,
+)
 
 # What moved since a moment is what is on hand after the last line less what was on hand after the
 # last line from before, less what was recorded later and had happened before. Time never runs
 # backwards in a ledger, so that line is found by halving, whatever the ledger's length; only lines
 # that are dated back are added up, by an index of their own.
-_LOAD_MOVED_AFTER = """
-SELECT k.n, coalesce(l.sequence, 0), coalesce(l.on_hand, 0),
-  coalesce(last.on_hand_after - coalesce(before.on_hand_after, 0) - coalesce(late.moved, 0),
-    0)::bigint
-FROM (SELECT id, tenant, location, to_timestamp(at / 1000.0) AS at, n
+_MOVED_AFTER = reading(
+    {
+        "sequence": "coalesce(l.sequence, 0)",
+        "on_hand": "coalesce(l.on_hand, 0)",
+        "moved": """coalesce(last.on_hand_after - coalesce(before.on_hand_after, 0)
+  - coalesce(late.moved, 0), 0)::bigint""",
+    },
+    """(SELECT id, tenant, location, to_timestamp(at / 1000.0) AS at, n
   FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[]) WITH ORDINALITY
     AS k(id, tenant, location, at, n)) AS k
 LEFT JOIN stock_levels l
@@ -254,13 +279,18 @@ LEFT JOIN LATERAL (
   SELECT sum(on_hand_delta) AS moved FROM stock_movements
   WHERE product_id = k.id AND location_id = k.location AND sequence > found.sequence
     AND occurred_at < recorded_at AND occurred_at <= k.at
-) AS late ON true"""
+) AS late ON true""",
+    _moments_at_locations,
+)
 
-_LOAD_BOOKS = """
-SELECT k.n, coalesce(l.sequence, 0), coalesce(l.on_hand, 0), coalesce(l.reserved, 0),
-  coalesce(l.incoming, 0), coalesce(m.sequence, 0), coalesce(m.on_hand, 0)::bigint,
-  coalesce(m.reserved, 0)::bigint, coalesce(m.incoming, 0)::bigint, coalesce(h.held, 0)::bigint
-FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) WITH ORDINALITY AS k(id, tenant, location, n)
+_SUMMED = ("sequence", "on_hand", "reserved", "incoming")
+_BOOKS = reading(
+    {
+        **{name: f"coalesce(l.{name}, 0)" for name in _SUMMED},
+        **{f"ledger_{name}": f"coalesce(m.{name}, 0)::bigint" for name in _SUMMED},
+        "held": "coalesce(h.held, 0)::bigint",
+    },
+    """unnest($1::uuid[], $2::uuid[], $3::uuid[]) WITH ORDINALITY AS k(id, tenant, location, n)
 LEFT JOIN stock_levels l
   ON l.product_id = k.id AND l.location_id = k.location AND l.tenant_id = k.tenant
 LEFT JOIN LATERAL (
@@ -271,7 +301,9 @@ LEFT JOIN LATERAL (
   SELECT sum(quantity) AS held
   FROM reservations r, unnest(product_ids, quantities) AS line(product, quantity)
   WHERE r.tenant_id = k.tenant AND r.status = 'open' AND r.location_id = k.location
-    AND product = k.id) AS h ON true"""
+    AND product = k.id) AS h ON true""",
+    _with_locations,
+)
 
 # A hold falls due 30,000 ms after its end: `actors.stock.model.GRACE_MS`. A page ends with a whole
 # millisecond and the next one begins with the next, whatever fractions the rows have.
@@ -294,12 +326,12 @@ LATERAL (
 
 TABLES = Tables(
     reads={
-        "stock": Read(_LOAD_LEVELS, _with_locations),
-        "item": Read(_LOAD_ITEMS),
-        "reservation": Read(_LOAD_RESERVATIONS),
-        "open_holds": Read(_LOAD_OPEN_HOLDS, _callers_at_locations),
-        "moved_after": Read(_LOAD_MOVED_AFTER, _moments_at_locations),
-        "books": Read(_LOAD_BOOKS, _with_locations),
+        "stock": _LEVELS,
+        "item": _ITEMS,
+        "reservation": by_id(reservations),
+        "open_holds": _OPEN_HOLDS,
+        "moved_after": _MOVED_AFTER,
+        "books": _BOOKS,
     },
     writes={
         "stock_items": upsert(stock_items),

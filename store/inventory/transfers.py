@@ -19,7 +19,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.paging import Part, Span
-from store.hosts.aggregates import Read, Tables
+from store.hosts.aggregates import Tables
+from store.hosts.reads import by_id
 from store.hosts.writes import upsert
 from store.kit.paging import Row, falling, page
 from store.kit.schema import metadata, of_tenant, used
@@ -72,15 +73,8 @@ async def list_transfers(
     return await page(tx, either, order, span, also=of_status)
 
 
-_LOAD = """
-SELECT k.n, product_ids, quantities, from_location_id, to_location_id, status, created_by,
-  (extract(epoch FROM created_at) * 1000)::bigint, (extract(epoch FROM closed_at) * 1000)::bigint,
-  reference, sequence
-FROM stock_transfers t JOIN unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k(id, tenant, n)
-ON t.id = k.id AND t.tenant_id = k.tenant"""
-
 TABLES = Tables(
-    reads={"transfer": Read(_LOAD)},
+    reads={"transfer": by_id(stock_transfers)},
     writes={
         "stock_transfers": upsert(
             stock_transfers,

@@ -197,7 +197,7 @@ def _who_blocks(connection: Connection) -> str:
             " AND pid <> pg_backend_pid() ORDER BY xact_start LIMIT 3"
         )
     )
-    named = [f"{row[1] or 'somebody'} (pid {row[0]}, for {row[2]} s)" for row in rows]
+    named = [f"{name or 'somebody'} (pid {pid}, for {seconds} s)" for pid, name, seconds in rows]
     return (
         "a migration could not have its locks, or another one is at work; the oldest"
         f" transactions are of {', '.join(named) or 'nobody that may be seen'}"

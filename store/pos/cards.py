@@ -144,7 +144,8 @@ class Work(NamedTuple):
 
 
 _FIELDS = tuple(card_payments.c[name] for name in CardPayment._fields if name != "charges")
-_CHARGE = tuple(card_charges.c[name] for name in CardCharge._fields)
+# Both tables have an id, and a status.
+_CHARGE = tuple(card_charges.c[name].label(f"charge_{name}") for name in CardCharge._fields)
 
 
 async def begin(
@@ -171,11 +172,14 @@ async def get(tx: AsyncConnection, charge_id: UUID) -> CardPayment | None:
         .where(card_payments.c.id == wanted.scalar_subquery())
         .order_by(card_charges.c.number)
     )
-    rows = (await tx.execute(query)).all()
+    rows = (await tx.execute(query)).mappings().all()
     if not rows:
         return None
-    charges = tuple(CardCharge(*row[len(_FIELDS) :]) for row in rows)
-    return CardPayment._make((*rows[0][: len(_FIELDS)], charges))
+    charges = tuple(
+        CardCharge(**{name: row[f"charge_{name}"] for name in CardCharge._fields}) for row in rows
+    )
+    intent = {column.name: rows[0][column.name] for column in _FIELDS}
+    return CardPayment(**intent, charges=charges)
 
 
 async def note(

@@ -50,17 +50,17 @@ class _Item(NamedTuple):
     @property
     def as_sold(self) -> SaleItem:
         return SaleItem(
-            self.item_id,
-            self.product_id,
-            self.variant_id,
-            named_by_options(self.name, self.options),
-            self.sku,
-            self.barcode,
-            self.price_minor,
-            self.currency,
-            self.tax_class_id,
-            self.kind,
-            self.components or (),
+            item_id=self.item_id,
+            product_id=self.product_id,
+            variant_id=self.variant_id,
+            name=named_by_options(self.name, self.options),
+            sku=self.sku,
+            barcode=self.barcode,
+            price_minor=self.price_minor,
+            currency=self.currency,
+            tax_class_id=self.tax_class_id,
+            kind=self.kind,
+            components=self.components or (),
         )
 
 
@@ -81,9 +81,12 @@ async def till_prices(
     `catalog_bundles.sale_items` has them; None if the tenant has no such location, or has deleted
     it. Raises Unavailable."""
     row = await db.look_up(_PRICES, tenant_id, location_id, list(ids), list(skus), list(barcodes))
-    if row is None or row[0] is None:
+    terms, rates, items = row or (None, None, None)
+    if terms is None:
         return None
-    rates = _decode_rates(row[1] or b"null") or ()
-    held = {class_id: Rate(name, rate_ppm) for class_id, name, rate_ppm in rates}
-    terms = TillTerms(*_decode_terms(row[0]), held)
-    return TillPrices(terms, [one.as_sold for one in _decode_items(row[2] or b"null") or ()])
+    held = {
+        class_id: Rate(name, rate_ppm)
+        for class_id, name, rate_ppm in _decode_rates(rates or b"null") or ()
+    }
+    sold = [item.as_sold for item in _decode_items(items or b"null") or ()]
+    return TillPrices(TillTerms(**_decode_terms(terms)._asdict(), rates=held), sold)

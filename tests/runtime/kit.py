@@ -377,7 +377,7 @@ class Cluster:
         node.host._memory._max = self.memory * STATE_BYTES
         return node
 
-    async def _directory(self) -> tuple[int, dict[Shard, tuple[str, UUID, int]]]:
+    async def _directory(self) -> tuple[int, dict[Shard, leases.Owned]]:
         async with self.db.transaction(Scope()) as tx:
             return await leases.directory(tx)
 

@@ -17,7 +17,7 @@ from store.hosts.journal import Fenced, Known, OutcomeUnknown, Rejected
 from store.hosts.leases import Incarnation, Lease, Shard
 from store.hosts.wishes import Wishes
 from tests.sim.database import Session, SimDatabase
-from tests.sim.reads import READS
+from tests.sim.reads import answer
 
 T = TypeVar("T")
 Work = Callable[[Session], T | Awaitable[T]]
@@ -173,7 +173,7 @@ class SimStore:
 
     def _rows(self, keys: Sequence[Any]) -> dict[Any, Any]:
         tables = self._database.tables
-        rows = {key: READS[key.kind](tables, key) for key in keys}
+        rows = {key: answer(tables, key) for key in keys}
         return {key: row for key, row in rows.items() if row is not None}
 
     async def due(

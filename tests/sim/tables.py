@@ -20,9 +20,9 @@ Place = tuple[str, RowKey]  # a table's name and the key of a row
 
 _METADATA = all_tables()
 _MODULES = (stock.TABLES, transfers.TABLES, writing.TABLES, purchasing.TABLES)
-_INSERT = re.compile(r"\s*INSERT INTO (\w+)(?: AS \w+)? \(([^)]+)\)")
-_CONFLICT = re.compile(r"ON CONFLICT \([^)]+\) DO UPDATE SET (.+?)(?: WHERE | RETURNING |$)", re.S)
-_UPDATE = re.compile(r"\s*UPDATE (\w+) AS t SET (.+?)\s+FROM .+ AS r\(([^)]+)\)\s+WHERE", re.S)
+_INSERT = re.compile(r"INSERT INTO (\w+) AS t ")
+_CONFLICT = re.compile(r"ON CONFLICT \([^)]+\) DO UPDATE SET (.+?) WHERE ")
+_UPDATE = re.compile(r"UPDATE (\w+) AS t SET (.+?) FROM ")
 _ASSIGNED = re.compile(r"(\w+) = (?:to_timestamp\()?(?:excluded|r)\.")
 
 # What holds for a row whoever writes it.
@@ -56,16 +56,15 @@ class Statement:
     @classmethod
     def of(cls, write: Write) -> Statement:
         if inserted := _INSERT.match(write.statement):
-            table, names = inserted[1], inserted[2]
+            table = inserted[1]
             conflict = _CONFLICT.search(write.statement)
             sets = conflict[1] if conflict else ""
         elif updated := _UPDATE.match(write.statement):
-            table, sets, names = updated.groups()
+            table, sets = updated.groups()
         else:
             raise ValueError(f"what does this write? {write.statement}")
-        columns = tuple(name.strip() for name in names.split(","))
         keys = tuple(column.name for column in _METADATA.tables[table].primary_key)
-        return cls(table, columns, keys, tuple(_ASSIGNED.findall(sets)), bool(inserted))
+        return cls(table, write.columns, keys, tuple(_ASSIGNED.findall(sets)), bool(inserted))
 
     def row(self, values: tuple[Any, ...]) -> tuple[Place, Row]:
         row = dict(zip(self.columns, values, strict=True))

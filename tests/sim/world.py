@@ -25,7 +25,7 @@ from core.clock import SystemClock
 from core.errors import Unavailable
 from core.request import RequestKey
 from store.hosts.journal import OutcomeUnknown
-from store.hosts.leases import Incarnation, Shard
+from store.hosts.leases import Incarnation, Owned, Shard
 from tests.runtime.faults import Faults
 from tests.runtime.kit import LocalHosts, LocalTransport, Node
 from tests.sim.database import EPOCH_MS, SimDatabase
@@ -152,7 +152,7 @@ class World:
     def digest(self) -> str:
         return hashlib.sha256("\n".join(self.trace).encode()).hexdigest()[:16]
 
-    async def _directory(self) -> tuple[int, dict[Shard, tuple[str, UUID, int]]]:
+    async def _directory(self) -> tuple[int, dict[Shard, Owned]]:
         await self.plan.weather.travel()
         if not self.database.up:
             raise Unavailable
@@ -160,7 +160,7 @@ class World:
         for shard, row in self.database.leases.items():
             owner = self.database.hosts.get(row.host_id) if row.host_id else None
             if owner is not None and not owner.lost:
-                owners[shard] = (owner.incarnation.name, owner.incarnation.id, row.epoch)
+                owners[shard] = Owned(owner.incarnation.name, owner.incarnation.id, row.epoch)
         return SHARDS, owners
 
     async def served(self) -> None:

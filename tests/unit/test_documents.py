@@ -10,7 +10,7 @@ DECISIONS = ROOT / "docs" / "decisions"
 RECORDS = sorted(DECISIONS.glob("[0-9]*.md"))
 DOCUMENTS = sorted(
     path
-    for pattern in ("*.md", "docs/**/*.md", "tests/README.md", "bench/README.md")
+    for pattern in ("*.md", "docs/**/*.md", "tests/*.md", "bench/*.md", "store/migrations/*.md")
     for path in ROOT.glob(pattern)
 )
 CODE = ("core", "store", "actors", "gateway", "deployments", "cli", "tests", "bench")

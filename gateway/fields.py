@@ -22,13 +22,6 @@ def absent() -> Any:
     return Field(default_factory=lambda: None)
 
 
-def text(most: int) -> Any:
-    """Text of 1 to `most` characters that are not all blank. Trimmed after its length was checked,
-    so that the published bounds are exactly the real ones."""
-    bounds = StringConstraints(min_length=1, max_length=most, pattern=r"\S")
-    return Annotated[str, bounds, AfterValidator(str.strip)]
-
-
 @lru_cache(maxsize=1)
 def _zones() -> frozenset[str]:
     return frozenset(available_timezones()) - _NO_ZONES
@@ -53,6 +46,17 @@ def _email(value: str) -> str:
     return address
 
 
+# Trimmed after the length was checked, so that the published bounds are exactly the real ones.
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=255, pattern=r"\S"),
+    AfterValidator(str.strip),
+]
+ShortName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=100, pattern=r"\S"),
+    AfterValidator(str.strip),
+]
 Email = Annotated[
     str,
     Field(max_length=MAX_EMAIL_LENGTH),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -66,6 +66,12 @@ class CamelModel(_Named):
         schema = handler(source)
         _make_strict(schema)
         return schema
+
+    @classmethod
+    def shown(cls, row: object, **others: Any) -> Self:
+        """An answer whose fields are those of `row`, but for `others`."""
+        own = cls.model_fields.keys() - others.keys()
+        return cls(**{name: getattr(row, name) for name in own}, **others)
 
 
 class QueryModel(_Named):

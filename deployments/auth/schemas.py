@@ -6,51 +6,19 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, Field
 
+from gateway.fields import Email, Name, ShortName
 from gateway.passwords import prepared, weakness
 from gateway.schemas import CamelModel, Moment, PageQuery
 from store.people.access_keys import AccessKey
 from store.people.sessions import Live
 
-MAX_EMAIL_LENGTH = 254
-MAX_NAME_LENGTH = 255
 MIN_PASSWORD_LENGTH = 6
 MAX_PASSWORD_LENGTH = 1024
 MAX_SCOPES = 50
 
 
-def _email(value: str) -> str:
-    """Lower case throughout: nobody tells Ann@ from ann@, and one address is one account."""
-    try:
-        # `.test` is reserved for trials, and trials sign in too.
-        checked = validate_email(value, check_deliverability=False, test_environment=True)
-    except EmailNotValidError as error:
-        raise ValueError(f"is not an e-mail address: {error}") from error
-    address = checked.normalized.lower()
-    if len(address) > MAX_EMAIL_LENGTH:
-        raise ValueError(f"must have at most {MAX_EMAIL_LENGTH} characters")
-    return address
-
-
-Email = Annotated[
-    str,
-    Field(max_length=MAX_EMAIL_LENGTH),
-    AfterValidator(_email),
-    WithJsonSchema({"type": "string", "format": "email", "maxLength": MAX_EMAIL_LENGTH}),
-]
-# Trimmed after its length was checked, so that the published bounds are exactly the real ones.
-Name = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=MAX_NAME_LENGTH, pattern=r"\S"),
-    AfterValidator(str.strip),
-]
-KeyName = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=100, pattern=r"\S"),
-    AfterValidator(str.strip),
-]
 # Only its size is checked when someone signs in; what it must be is asked when it is chosen.
 GivenPassword = Annotated[str, Field(min_length=1, max_length=MAX_PASSWORD_LENGTH)]
 
@@ -190,7 +158,7 @@ class CallerOut(CamelModel):
 
 
 class NewKey(CamelModel):
-    name: KeyName
+    name: ShortName
     scopes: Annotated[list[ScopeText], Field(min_length=1, max_length=MAX_SCOPES)] = Field(
         description="`<capability>:read`, `<capability>:write` (which implies reading), or `*`",
         examples=[["inventory:write"]],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from deployments.business.routes import router
+from deployments.business import locations, routes, taxes
 from deployments.kit.capability import Capability
 
-capability = Capability("business", "/api/business", (router,))
+capability = Capability(
+    "business", "/api/business", (routes.router, locations.router, taxes.classes, taxes.rates)
+)

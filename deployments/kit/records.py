@@ -1,29 +1,33 @@
-"""How a business's master data is written: each change with its event, its line in the audit log
-and its answer, in one transaction."""
+"""Master data: what a business keeps lists of, and how each change of them is written, with its
+event, its line in the audit log and its answer, in one transaction.
+
+A `Kind` says what one sort of it is; `deployments.kit.record_routes` gives it five routes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
 
-from core.errors import Conflict, FieldError, NotFound
+from core.errors import Conflict, FieldError, HoldfastError, NotFound
 from core.ids import uuid7
-from core.paging import Part, Span
+from core.paging import Span
 from core.principal import Principal
 from core.request import RequestKey
 from deployments.kit.events import RecordEvents
+from deployments.kit.resources import Resources
+from deployments.kit.router import Made
+from deployments.kit.routes import change, page
 from gateway.access import tenant_of
-from gateway.answers import recorded
-from gateway.schemas import Envelope, Message
+from gateway.schemas import Message, Page
 from store.business import profile as business
 from store.business.profile import Business
 from store.kit import audit
-from store.kit.commands import Recorded, once
-from store.kit.engine import Database, Scope, Transaction
+from store.kit.engine import Scope, Transaction
 from store.kit.outbox import emit
 from store.kit.versioned import Rows
 
@@ -46,129 +50,165 @@ class TooMany(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Writing(Generic[T]):
-    """What a check may look at before something is written. `before` is None for what is new."""
+    """What a check may look at before something is written; `values` it may complete. `before` is
+    None for what is new."""
 
+    shared: Resources
     tx: Transaction
-    business: Business
+    tenant_id: UUID
     before: T | None
     values: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Removing(Generic[T]):
+    """What a check may look at before a record is deleted."""
+
+    shared: Resources
+    tx: Transaction
+    tenant_id: UUID
+    record: T
 
 
 async def _no_check(_: Any) -> None:
     return None
 
 
+def _nothing_more(shared: Resources, tenant_id: UUID) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[T]):
-    """One sort of master data. `noun` names it in the audit log, `audited` are the columns that
-    the log tells of. The checks raise what forbids a change; `check_values` may also
-    complete `values`, or write what must change along."""
+    """One sort of master data. `noun` names it in the audit log and in ids of paths, `path` is
+    where its list is. `out` gives an answer of a row and the tenant's id, `audited` are the columns
+    that the log tells of.
+
+    A write holds its row, or with `holds` the whole business, where two of a kind depend on each
+    other; with `most` it always does. The checks raise what forbids a change, which `refusals`
+    name; `check` may also complete the values, or write what must change along. `afterwards` is
+    called once a write has committed.
+    """
 
     noun: str
+    path: str
     events: RecordEvents
     rows: Rows[T]
-    view: Callable[[T, UUID], BaseModel]
-    most: int
+    out: Callable[[T, UUID], BaseModel]
     audited: tuple[str, ...]
-    check_values: Callable[[Writing[T]], Awaitable[None]] = _no_check
-    check_removal: Callable[[Writing[T]], Awaitable[None]] = _no_check
+    most: int | None = None
+    holds: Literal["row", "business"] = "row"
+    check: Callable[[Writing[T]], Awaitable[None]] = _no_check
+    check_removal: Callable[[Removing[T]], Awaitable[None]] = _no_check
+    refusals: tuple[type[HoldfastError], ...] = ()
+    afterwards: Callable[[Resources, UUID], None] = _nothing_more
+
+    @property
+    def words(self) -> str:
+        return self.noun.replace("_", " ")
 
 
 class Records(Generic[T]):
-    """Reads and writes one kind, for the principal's business alone."""
+    """Reads and writes one kind, for the caller's business alone."""
 
-    def __init__(self, db: Database, kind: Kind[T]) -> None:
-        self._db = db
+    def __init__(self, shared: Resources, principal: Principal, kind: Kind[T]) -> None:
+        self._shared = shared
+        self._principal = principal
         self._kind = kind
+        self._tenant = tenant_of(principal)
 
-    async def part(self, principal: Principal, span: Span, *conditions: Any) -> Part[Any]:
-        """Part of the list as it is answered."""
-        tenant = tenant_of(principal)
-        async with self._db.transaction(Scope(tenant)) as tx:
-            found = await self._kind.rows.part(tx, span, *conditions)
-        return found.map(lambda one: self._kind.view(one, tenant))
+    async def page(self, span: Span, *conditions: Any) -> Page[Any]:
+        """Part of the list."""
+        rows = self._kind.rows
+        return await page(
+            self._shared, self._principal, lambda tx: rows.part(tx, span, *conditions), self._out
+        )
 
-    async def get(self, principal: Principal, row_id: UUID) -> Any:
+    async def get(self, row_id: UUID) -> Any:
         """Raises NotFound for what is deleted, and for another business's."""
-        tenant = tenant_of(principal)
-        async with self._db.transaction(Scope(tenant)) as tx:
-            found = await self._kind.rows.get(tx, row_id)
-        return self._kind.view(self._found(found), tenant)
+        async with self._shared.db.transaction(Scope(self._tenant)) as tx:
+            return self._out(self._found(await self._kind.rows.get(tx, row_id)))
 
-    async def create(
-        self, principal: Principal, key: RequestKey, values: dict[str, Any]
-    ) -> Recorded:
-        """Raises Conflict for what must be unique and is not; TooMany."""
-        tenant, rows = tenant_of(principal), self._kind.rows
+    async def create(self, key: RequestKey, values: dict[str, Any]) -> Made[Any]:
+        """Raises Conflict for what must be unique and is not; TooMany; what the check raises."""
+        kind = self._kind
 
-        async def work() -> Recorded:
-            mine = await locked_business(tx, tenant)
-            if await rows.count(tx) >= self._kind.most:
-                raise TooMany(f"A business has at most {self._kind.most} of these.")
-            await self._kind.check_values(Writing(tx, mine, None, values))
-            made = await rows.add(tx, {"id": uuid7(), "tenant_id": tenant, **values})
-            await self._tell(tx, principal, "created", None, made)
-            return self._answer(201, made, tenant)
+        async def work(tx: Transaction) -> Made[Any]:
+            await self._hold_business(tx)
+            if kind.most is not None and await kind.rows.count(tx) >= kind.most:
+                raise TooMany(f"A business has at most {kind.most} of these.")
+            writing = self._writing(tx, None, values)
+            await kind.check(writing)
+            row = {"id": uuid7(), "tenant_id": self._tenant, **writing.values}
+            made = await kind.rows.add(tx, row)
+            await self._emit(tx, "created", None, made)
+            return Made.of(self._out(made), 201)
 
-        async with self._db.transaction(Scope(tenant)) as tx:
-            return await once(tx, tenant, key, work)
+        return await self._write(key, work)
 
     async def change(
-        self,
-        principal: Principal,
-        key: RequestKey,
-        row_id: UUID,
-        values: dict[str, Any],
-        version: int | None,
-    ) -> Recorded:
-        """Raises NotFound; Conflict if the version is another, or what must be unique is not."""
-        tenant, rows = tenant_of(principal), self._kind.rows
+        self, key: RequestKey, row_id: UUID, values: dict[str, Any], version: int | None
+    ) -> Made[Any]:
+        """Raises NotFound; Conflict if the version is another, or what must be unique is not; what
+        the check raises."""
+        kind = self._kind
 
-        async def work() -> Recorded:
-            mine = await locked_business(tx, tenant)
-            before = self._found(await rows.get(tx, row_id))
+        async def work(tx: Transaction) -> Made[Any]:
+            await self._hold_business(tx)
+            before = self._found(await kind.rows.get(tx, row_id, lock=True))
             check_version(before.version, version)
-            await self._kind.check_values(Writing(tx, mine, before, values))
-            if all(getattr(before, name) == value for name, value in values.items()):
-                return self._answer(200, before, tenant)
-            after = await rows.change(tx, row_id, values)
-            await self._tell(tx, principal, "updated", before, after)
-            return self._answer(200, after, tenant)
+            writing = self._writing(tx, before, values)
+            await kind.check(writing)
+            after = before
+            if any(getattr(before, name) != value for name, value in writing.values.items()):
+                after = await kind.rows.change(tx, row_id, writing.values)
+                await self._emit(tx, "updated", before, after)
+            return Made.of(self._out(after))
 
-        async with self._db.transaction(Scope(tenant)) as tx:
-            return await once(tx, tenant, key, work)
+        return await self._write(key, work)
 
-    async def remove(self, principal: Principal, key: RequestKey, row_id: UUID) -> Recorded:
-        """Raises NotFound, or the Conflict that forbids it."""
-        tenant, rows = tenant_of(principal), self._kind.rows
+    async def remove(self, key: RequestKey, row_id: UUID) -> Made[Message]:
+        """Raises NotFound, InUse, or what the check raises."""
+        kind = self._kind
 
-        async def work() -> Recorded:
-            mine = await locked_business(tx, tenant)
-            before = self._found(await rows.get(tx, row_id))
-            await self._kind.check_removal(Writing(tx, mine, before, {}))
-            gone = await rows.remove(tx, row_id)
-            await self._tell(tx, principal, "deleted", gone, gone)
-            return recorded(200, Message(message="Deleted"))
+        async def work(tx: Transaction) -> Made[Message]:
+            await self._hold_business(tx)
+            before = self._found(await kind.rows.get(tx, row_id, lock=True))
+            await kind.check_removal(Removing(self._shared, tx, self._tenant, before))
+            gone = await kind.rows.remove(tx, row_id)
+            await self._emit(tx, "deleted", gone, gone)
+            return Made.of(Message(message=f"{kind.words.capitalize()} deleted"))
 
-        async with self._db.transaction(Scope(tenant)) as tx:
-            return await once(tx, tenant, key, work)
+        return await self._write(key, work)
 
-    async def _tell(
-        self, tx: Transaction, principal: Principal, verb: str, before: T | None, one: T
-    ) -> None:
-        changes = audit.changed(before, one, self._kind.audited)
-        tenant, noun = tenant_of(principal), self._kind.noun
-        event = getattr(self._kind.events, verb)
-        await emit(tx, tenant, one.id, event(id=one.id, version=one.version))
-        await audit.record(tx, tenant, principal, f"{noun}.{verb}", one.id, changes)
+    async def _write(
+        self, key: RequestKey, work: Callable[[Transaction], Awaitable[Made[Any]]]
+    ) -> Made[Any]:
+        made = await change(self._shared, self._principal, key, work)
+        self._kind.afterwards(self._shared, self._tenant)
+        return made
 
-    def _found(self, one: T | None) -> T:
-        if one is None:
-            raise NotFound(f"There is no such {self._kind.noun.replace('_', ' ')} here.")
-        return one
+    async def _hold_business(self, tx: Transaction) -> None:
+        if self._kind.holds == "business" or self._kind.most is not None:
+            await locked_business(tx, self._tenant)
 
-    def _answer(self, status: int, one: T, tenant: UUID) -> Recorded:
-        return recorded(status, Envelope(data=self._kind.view(one, tenant)))
+    def _writing(self, tx: Transaction, before: T | None, values: dict[str, Any]) -> Writing[T]:
+        return Writing(self._shared, tx, self._tenant, before, dict(values))
+
+    async def _emit(self, tx: Transaction, verb: str, before: T | None, record: T) -> None:
+        kind, tenant = self._kind, self._tenant
+        event = getattr(kind.events, verb)
+        await emit(tx, tenant, record.id, event(id=record.id, version=record.version))
+        changes = audit.changed(before, record, kind.audited)
+        await audit.record(tx, tenant, self._principal, f"{kind.noun}.{verb}", record.id, changes)
+
+    def _found(self, record: T | None) -> T:
+        if record is None:
+            raise NotFound(f"There is no such {self._kind.words} here.")
+        return record
+
+    def _out(self, record: T) -> BaseModel:
+        return self._kind.out(record, self._tenant)
 
 
 async def locked_business(tx: Transaction, tenant_id: UUID) -> Business:

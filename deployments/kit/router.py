@@ -87,12 +87,13 @@ def _sending(handler: Handler) -> Handler:
         made: Made[Any] = await handler(**given)
         return response(made.recorded)
 
-    return answer
+    return _signed(answer, _parameters(handler))
 
 
 def _setting_receipts(handler: Handler) -> Handler:
-    parameters, name = _with_response(handler)
-    own = name in inspect.signature(handler).parameters
+    parameters = _parameters(handler)
+    own = next((each.name for each in parameters if each.annotation is Response), None)
+    name = own or "sent_response"
 
     @functools.wraps(handler)
     async def answer(**given: Any) -> BaseModel:
@@ -101,21 +102,22 @@ def _setting_receipts(handler: Handler) -> Handler:
         set_receipt(sent, ordered.receipts)
         return _whole(ordered.reply)
 
-    # FastAPI goes by the signature.
-    answer.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return answer
+    if own is None:
+        kind = inspect.Parameter.KEYWORD_ONLY
+        parameters.append(inspect.Parameter(name, kind, annotation=Response))
+    return _signed(answer, parameters)
 
 
-def _with_response(handler: Handler) -> tuple[list[inspect.Parameter], str]:
-    """A handler's parameters, the response among them, and the name of that one."""
+def _parameters(handler: Handler) -> list[inspect.Parameter]:
+    """A handler's parameters with their types, which may stand there as text."""
     hints = get_type_hints(handler, include_extras=True)
-    parameters = [
+    return [
         parameter.replace(annotation=hints[parameter.name])
         for parameter in inspect.signature(handler).parameters.values()
     ]
-    for parameter in parameters:
-        if parameter.annotation is Response:
-            return parameters, parameter.name
-    name = "sent_response"
-    added = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=Response)
-    return [*parameters, added], name
+
+
+def _signed(answer: Handler, parameters: list[inspect.Parameter]) -> Handler:
+    """The handler, with the signature by which FastAPI calls it."""
+    answer.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return answer

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
+from gateway.fields import Phone
 from gateway.schemas import CamelModel, PageQuery
 from store.people.profiles import Address, Listed, Profile
 
 Theme = Literal["light", "dark", "system"]
 AccountRole = Literal["customer", "vendor", "admin"]
-Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9][0-9 ()./-]{2,30}$", max_length=32)]
 
 
 def _line(most: int) -> Any:

@@ -38,9 +38,11 @@ class Rows(Generic[T]):
         self._unique = unique
         self._live = table.c.deleted_at.is_(None)
 
-    async def get(self, tx: AsyncConnection, row_id: UUID) -> T | None:
-        """The thing, unless it is deleted."""
+    async def get(self, tx: AsyncConnection, row_id: UUID, *, lock: bool = False) -> T | None:
+        """The thing, unless it is deleted; on request locked until `tx` ends."""
         query = select(*self._columns).where(self.table.c.id == row_id, self._live)
+        if lock:
+            query = query.with_for_update()
         row = (await tx.execute(query)).mappings().first()
         return self._kind(**row) if row else None
 
@@ -58,7 +60,9 @@ class Rows(Generic[T]):
 
     async def add(self, tx: AsyncConnection, values: Mapping[str, Any]) -> T:
         """Raises Conflict naming the field whose value another row has."""
-        return await self._write(tx, insert(self.table).values(**values).returning(*self._columns))
+        first = {"version": 1, "created_at": func.now(), "updated_at": func.now()}
+        statement = insert(self.table).values(**first, **values)
+        return await self._write(tx, statement.returning(*self._columns))
 
     async def change(self, tx: AsyncConnection, row_id: UUID, values: Mapping[str, Any]) -> T:
         """Writes `values` to an existing row and counts its version up. Raises Conflict as

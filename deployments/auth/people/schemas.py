@@ -8,7 +8,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from deployments.auth.schemas import Email, GivenPassword, Name
+from deployments.auth.schemas import GivenPassword
+from gateway.fields import Email, Name
 from gateway.schemas import CamelModel
 from store.people.invitations import Invitation
 from store.people.members import Member

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from deployments.catalog.products import fields as f
 from deployments.catalog.products.schemas import ProductFields, VariantFields
+from gateway.fields import Name
 from gateway.schemas import Amount, CamelModel
 from store.catalog.bundles import MAX_COMPONENTS
 
@@ -27,7 +28,7 @@ class ProductRow(ProductFields):
     `components`, whose SKUs are there already or in rows before it."""
 
     sku: f.Code
-    name: f.Name
+    name: Name
     price: Amount
     kind: Literal["simple", "bundle"] = Field(default_factory=lambda: "simple")
     components: list[ComponentRow] = Field(default_factory=list, max_length=MAX_COMPONENTS)

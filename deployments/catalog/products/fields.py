@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
 from core.money import MAX_AMOUNT_MINOR
 from deployments.catalog.categories.rules import MAX_NAME, tidy_path
+from gateway.fields import Currency, Url
 from gateway.schemas import MAX_ITEM_CODE, Amount, composed
 from store.catalog.bundles import MAX_COMPONENT_QUANTITY
 from store.catalog.categories import MAX_DEPTH, SEPARATOR
@@ -21,12 +22,6 @@ MAX_OPTIONS = 5
 MAX_BACKORDER = 1_000_000
 MAX_POSITION = 10_000
 
-# Trimmed after the length was checked, so that the published bounds are exactly the real ones.
-Name = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=255, pattern=r"\S"),
-    AfterValidator(str.strip),
-]
 Description = Annotated[str, StringConstraints(max_length=10_000)]
 
 
@@ -54,10 +49,7 @@ Code = Annotated[
     StringConstraints(min_length=1, max_length=MAX_ITEM_CODE, pattern=r"^\S+( \S+)*$"),
     AfterValidator(composed),
 ]
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
-ImageUrl = Annotated[
-    str, StringConstraints(max_length=2048, pattern=r"^https?://[^\s/?#]+([/?#]\S*)?$")
-]
+ImageUrl = Url
 AltText = Annotated[str, StringConstraints(min_length=1, max_length=250)]
 Images = Annotated[list[ImageUrl], Field(max_length=MAX_IMAGES, description="URLs, in order")]
 ImageAlts = Annotated[

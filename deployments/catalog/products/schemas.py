@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from core.money import from_minor
 from deployments.catalog.products import fields as f
+from gateway.fields import Currency, Name
 from gateway.schemas import Amount, CamelModel, ItemCode, Page, PageQuery, QueryModel
 from store.catalog.bundles import MAX_COMPONENTS, Component
 from store.catalog.products import Product
@@ -39,7 +40,7 @@ class ProductFields(_ItemFields):
 
     description: f.Description = Field(default_factory=str)
     category: f.Category | None = None
-    currency: f.Currency = Field(
+    currency: Currency = Field(
         default_factory=str, description="ISO 4217; by default the business' own"
     )
     backorder_limit: f.BackorderLimit = Field(default_factory=int)
@@ -93,7 +94,7 @@ class NewProduct(ProductFields):
     """A product to create. `price` may have as many decimals as its currency has. A bundle has
     `components` and no variants; its kind stays what it is."""
 
-    name: f.Name
+    name: Name
     price: Amount
     sku: f.Code = Field(default_factory=str, description="Unique in the business; made if absent")
     kind: Literal["simple", "bundle"] = Field(default_factory=lambda: "simple")
@@ -113,7 +114,7 @@ class ProductChanges(ProductFields):
     """What to replace; what is left out stays. A new `currency` needs a `price`, and a `cost` if
     there is one."""
 
-    name: f.Name = Field(default_factory=str)
+    name: Name = Field(default_factory=str)
     price: Amount = Field(default_factory=Decimal)
     sku: f.Code = Field(default_factory=str)
     components: Components = Field(default_factory=list)
@@ -259,7 +260,7 @@ class VendorQuery(QueryModel):
 
 
 class CurrencyQuery(QueryModel):
-    currency: f.Currency | None = Field(
+    currency: Currency | None = Field(
         default=None, description="Show prices in it, where there are any"
     )
 
@@ -276,7 +277,7 @@ class ProductFilters(QueryModel):
     )
     min_price: f.PriceBound | None = None
     max_price: f.PriceBound | None = None
-    currency: f.Currency | None = Field(
+    currency: Currency | None = Field(
         default=None, description="Only what has a price in it; prices are then shown in it"
     )
     q: str | None = Field(

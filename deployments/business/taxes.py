@@ -1,0 +1,162 @@
+"""How a business's goods are taxed: classes of goods, and what each is taxed with from when on."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
+from core import moments
+from core.errors import InUse, NotFound
+from core.principal import MANAGEMENT, STAFF
+from deployments.business.events import TAX_CLASS, TAX_RATE
+from deployments.kit.record_routes import About, record_routes
+from deployments.kit.records import Kind, Removing, Writing
+from gateway.access import require
+from gateway.fields import Changes, NewRecord, ShortName, absent
+from gateway.schemas import CamelModel, Moment, PageQuery
+from store.business import locations, taxes
+from store.business.taxes import MOST_CLASSES, MOST_RATES, TaxClass, TaxRate, of_class
+
+MAX_RATE_PPM = 10_000_000
+
+RatePpm = Annotated[
+    int,
+    Field(ge=0, le=MAX_RATE_PPM, description="Parts per million: 20 % is 200000"),
+]
+
+
+class NewTaxClass(NewRecord):
+    name: ShortName
+    is_default: bool = Field(default=False, description="Of goods that name no class")
+
+
+class TaxClassChanges(Changes):
+    name: ShortName = absent()
+    is_default: bool = absent()
+
+
+class TaxClassOut(CamelModel):
+    id: UUID
+    name: str
+    is_default: bool
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+async def _check_class(writing: Writing[TaxClass]) -> None:
+    before = writing.before
+    if writing.values.get("is_default") and not (before and before.is_default):
+        await taxes.clear_default(writing.tx)
+
+
+async def _check_class_unused(removing: Removing[TaxClass]) -> None:
+    if uses := await taxes.uses_of(removing.tx, removing.record.id):
+        raise InUse(extra={"uses": uses})
+
+
+classes = record_routes(
+    Kind(
+        noun="tax_class",
+        path="/tax-classes",
+        events=TAX_CLASS,
+        rows=taxes.classes,
+        out=lambda tax_class, _: TaxClassOut.shown(tax_class),
+        most=MOST_CLASSES,
+        audited=("name", "is_default"),
+        check=_check_class,
+        check_removal=_check_class_unused,
+    ),
+    read=require(STAFF),
+    write=require(MANAGEMENT),
+    new=NewTaxClass,
+    changes=TaxClassChanges,
+    out=TaxClassOut,
+    about=About(
+        list="Kinds of goods that are taxed alike.",
+        create="A new default class takes the place of the one before.",
+        delete="Only when no product or variant has it. What was sold with it keeps what it was"
+        " taxed.",
+    ),
+)
+
+
+class NewTaxRate(NewRecord):
+    """What goods of a class are taxed with from a moment on, until a later rate holds."""
+
+    tax_class_id: UUID
+    location_id: UUID | None = Field(
+        default=None, description="Only there; a location's own rate beats one for everywhere"
+    )
+    name: ShortName = Field(description="As receipts show it, such as `VAT 20%`")
+    rate_ppm: RatePpm
+    valid_from: Moment | None = Field(default=None, description="Now, by default")
+
+
+class TaxRateChanges(Changes):
+    """A mistake put right. For what changes by law add a rate, so that the past stays."""
+
+    name: ShortName = absent()
+    rate_ppm: RatePpm = absent()
+    valid_from: Moment = absent()
+
+
+class TaxRateOut(CamelModel):
+    id: UUID
+    tax_class_id: UUID
+    location_id: UUID | None
+    name: str
+    rate_ppm: int
+    valid_from: datetime
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class TaxRateQuery(PageQuery):
+    tax_class_id: UUID | None = None
+
+
+async def _check_rate(writing: Writing[TaxRate]) -> None:
+    tx, values = writing.tx, writing.values
+    if writing.before is not None:
+        return
+    values.setdefault("valid_from", moments.of_ms(writing.shared.clock.now_ms()))
+    if await taxes.classes.get(tx, values["tax_class_id"]) is None:
+        raise NotFound("There is no such tax class here.")
+    location_id = values.get("location_id")
+    if location_id is not None and await locations.rows.get(tx, location_id) is None:
+        raise NotFound("There is no such location here.")
+
+
+rates = record_routes(
+    Kind(
+        noun="tax_rate",
+        path="/tax-rates",
+        events=TAX_RATE,
+        rows=taxes.rates,
+        out=lambda rate, _: TaxRateOut.shown(rate),
+        most=MOST_RATES,
+        audited=("tax_class_id", "location_id", "name", "rate_ppm", "valid_from"),
+        check=_check_rate,
+        refusals=(NotFound,),
+    ),
+    read=require(STAFF),
+    write=require(MANAGEMENT),
+    new=NewTaxRate,
+    changes=TaxRateChanges,
+    out=TaxRateOut,
+    query=TaxRateQuery,
+    narrowed=lambda query: () if query.tax_class_id is None else (of_class(query.tax_class_id),),
+    about=About(
+        list="Rates past, present and future, the newest of each class first. At a moment the"
+        " newest that has begun holds; a location's own beats one for everywhere.",
+        create="What goods of a class are taxed with from a moment on, everywhere or at one"
+        " location.",
+        change="Puts a mistake right; sales that were made stay as they are.",
+        delete="Whatever rate held before it, or holds everywhere, holds again.",
+    ),
+)

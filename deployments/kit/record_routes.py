@@ -1,0 +1,127 @@
+"""The five routes of a kind of master data: list, get, create, change, delete."""
+
+# No `from __future__ import annotations`: FastAPI reads the types of the handlers below, which are
+# made anew for each kind.
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Depends, Path, Query
+from pydantic import BaseModel
+
+from core.errors import Conflict, InUse, NotFound
+from core.principal import Principal
+from deployments.kit.records import Kind, Records, TooMany
+from deployments.kit.resources import Shared
+from deployments.kit.router import Made, Router
+from deployments.kit.routes import Key
+from gateway.access import Access
+from gateway.errors import responses
+from gateway.fields import Changes, NewRecord
+from gateway.schemas import Envelope, Message, Page, PageQuery
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the documentation says of each route of a kind."""
+
+    list: str = ""
+    get: str = ""
+    create: str = ""
+    change: str = "Replaces what the body gives; what it leaves out stays."
+    delete: str = ""
+
+
+def _everything(query: Any) -> tuple[Any, ...]:
+    return ()
+
+
+def record_routes(
+    kind: Kind[Any],
+    *,
+    read: Access,
+    write: Access,
+    new: type[NewRecord],
+    changes: type[Changes],
+    out: type[BaseModel],
+    query: type[PageQuery] = PageQuery,
+    narrowed: Callable[[Any], tuple[Any, ...]] = _everything,
+    about: About | None = None,
+) -> Router:
+    """A router with the routes of `kind`. `read` and `write` may use them, `new` and `changes` are
+    the bodies, `out` the answer. `narrowed` makes conditions of a `query`."""
+    router, about = Router(), about or About()
+    one, many = kind.noun, kind.path.strip("/").replace("-", "_")
+    a = "an" if kind.words[0] in "aeiou" else "a"
+    identifier = f"{_camel(kind.noun)}Id"
+    place = f"{kind.path}/{{{identifier}}}"
+    row_id = Annotated[UUID, Path(alias=identifier)]
+    reader, writer = Annotated[Principal, Depends(read)], Annotated[Principal, Depends(write)]
+    filters = Annotated[query, Query()]  # type: ignore[valid-type]
+    too_many = () if kind.most is None else (TooMany,)
+
+    @router.get(
+        kind.path,
+        name=f"list_{many}",
+        summary=f"List {many.replace('_', ' ')}",
+        description=about.list,
+    )
+    async def list_(shared: Shared, principal: reader, query: filters) -> Page[out]:  # type: ignore[valid-type]
+        return await Records(shared, principal, kind).page(query.span, *narrowed(query))  # type: ignore[attr-defined]
+
+    @router.get(
+        place,
+        name=f"get_{one}",
+        summary=f"Get {a} {kind.words}",
+        description=about.get,
+        responses=responses(NotFound),
+    )
+    async def get(shared: Shared, principal: reader, row_id: row_id) -> Envelope[out]:  # type: ignore[valid-type]
+        return Envelope(data=await Records(shared, principal, kind).get(row_id))
+
+    @router.post(
+        kind.path,
+        name=f"create_{one}",
+        summary=f"Create {a} {kind.words}",
+        description=about.create,
+        status_code=201,
+        responses=responses(Conflict, *too_many, *kind.refusals),
+    )
+    async def create(shared: Shared, principal: writer, key: Key, body: new) -> Made[out]:  # type: ignore[valid-type]
+        return await Records(shared, principal, kind).create(key, body.values())  # type: ignore[attr-defined]
+
+    @router.put(
+        place,
+        name=f"change_{one}",
+        summary=f"Change {a} {kind.words}",
+        description=about.change,
+        responses=responses(NotFound, Conflict, *kind.refusals),
+    )
+    async def change(
+        shared: Shared,
+        principal: writer,  # type: ignore[valid-type]
+        key: Key,
+        row_id: row_id,
+        body: changes,  # type: ignore[valid-type]
+    ) -> Made[out]:  # type: ignore[valid-type]
+        records = Records(shared, principal, kind)
+        return await records.change(key, row_id, body.values(), body.version)  # type: ignore[attr-defined]
+
+    @router.delete(
+        place,
+        name=f"delete_{one}",
+        summary=f"Delete {a} {kind.words}",
+        description=about.delete,
+        responses=responses(NotFound, InUse),
+    )
+    async def delete(shared: Shared, principal: writer, key: Key, row_id: row_id) -> Made[Message]:  # type: ignore[valid-type]
+        return await Records(shared, principal, kind).remove(key, row_id)
+
+    return router
+
+
+def _camel(noun: str) -> str:
+    first, *rest = noun.split("_")
+    return first + "".join(word.capitalize() for word in rest)

@@ -16,10 +16,10 @@ MAX_EMAIL_LENGTH = 254
 _NO_ZONES = frozenset({"Factory", "localtime", "posixrules"})
 
 
-def absent() -> Any:
+def absent(description: str | None = None) -> Any:
     """The default of a field that may be left out where null is no value of it: the document shows
     none, and `model_fields_set` tells whether it was given."""
-    return Field(default_factory=lambda: None)
+    return Field(default_factory=lambda: None, description=description)
 
 
 @lru_cache(maxsize=1)

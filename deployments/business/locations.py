@@ -128,6 +128,7 @@ router = record_routes(
         ),
         check=_check,
         check_removal=_check_removal,
+        removal_refusals=(MainLocationStays, InUse),
         afterwards=lambda shared, tenant_id: PLACES.of(shared).forget(tenant_id),
     ),
     read=require(STAFF),

@@ -69,6 +69,7 @@ classes = record_routes(
         audited=("name", "is_default"),
         check=_check_class,
         check_removal=_check_class_unused,
+        removal_refusals=(InUse,),
     ),
     read=require(STAFF),
     write=require(MANAGEMENT),

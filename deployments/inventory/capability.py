@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deployments.inventory.purchasing import items, suppliers
 from deployments.inventory.purchasing import routes as purchasing
 from deployments.inventory.stock import changes
 from deployments.inventory.stock import routes as stock
@@ -14,7 +15,14 @@ capability = Capability(
     "inventory",
     "/api/inventory",
     # Those of stock end in an id.
-    (changes.router, transfers.router, purchasing.router, stock.router),
+    (
+        changes.router,
+        transfers.router,
+        suppliers.router,
+        items.router,
+        purchasing.router,
+        stock.router,
+    ),
     lean=(reserve,),
     location_uses=(LOCATION_USES,),
 )

@@ -11,7 +11,7 @@ from uuid import UUID
 from fastapi import Depends, Path, Query
 from pydantic import BaseModel
 
-from core.errors import Conflict, InUse, NotFound
+from core.errors import Conflict, NotFound
 from core.principal import Principal
 from deployments.kit.records import Kind, Records, TooMany
 from deployments.kit.resources import Shared
@@ -60,6 +60,7 @@ def record_routes(
     row_id = Annotated[UUID, Path(alias=identifier)]
     reader, writer = Annotated[Principal, Depends(read)], Annotated[Principal, Depends(write)]
     filters = Annotated[query, Query()]  # type: ignore[valid-type]
+    others = tuple(refusal for refusal in kind.refusals if refusal is not NotFound)
     too_many = () if kind.most is None else (TooMany,)
 
     @router.get(
@@ -97,7 +98,7 @@ def record_routes(
         name=f"change_{one}",
         summary=f"Change {a} {kind.words}",
         description=about.change,
-        responses=responses(NotFound, Conflict, *kind.refusals),
+        responses=responses(NotFound, Conflict, *others),
     )
     async def change(
         shared: Shared,
@@ -114,7 +115,7 @@ def record_routes(
         name=f"delete_{one}",
         summary=f"Delete {a} {kind.words}",
         description=about.delete,
-        responses=responses(NotFound, InUse),
+        responses=responses(NotFound, *kind.removal_refusals),
     )
     async def delete(shared: Shared, principal: writer, key: Key, row_id: row_id) -> Made[Message]:  # type: ignore[valid-type]
         return await Records(shared, principal, kind).remove(key, row_id)

@@ -85,9 +85,9 @@ class Kind(Generic[T]):
     that the log tells of.
 
     A write holds its row, or with `holds` the whole business, where two of a kind depend on each
-    other; with `most` it always does. The checks raise what forbids a change, which `refusals`
-    name; `check` may also complete the values, or write what must change along. `afterwards` is
-    called once a write has committed.
+    other; with `most` it always does. The checks raise what forbids a change, or a
+    removal, which the `refusals` name; `check` may also complete the values, or write what must
+    change along. `afterwards` is called once a write has committed.
     """
 
     noun: str
@@ -101,6 +101,7 @@ class Kind(Generic[T]):
     check: Callable[[Writing[T]], Awaitable[None]] = _no_check
     check_removal: Callable[[Removing[T]], Awaitable[None]] = _no_check
     refusals: tuple[type[HoldfastError], ...] = ()
+    removal_refusals: tuple[type[HoldfastError], ...] = ()
     afterwards: Callable[[Resources, UUID], None] = _nothing_more
 
     @property

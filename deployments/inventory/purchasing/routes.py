@@ -1,12 +1,13 @@
-"""Suppliers and purchase orders over HTTP."""
+"""Purchase orders over HTTP."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Depends, Path, Query, Response
+from fastapi import Path, Query
 
 from actors.purchasing import model as p
 from core import moments
@@ -18,122 +19,29 @@ from core.errors import (
     PurchaseNotOpen,
     StockLimitReached,
 )
-from core.principal import MANAGEMENT, Principal, Role
-from core.request import RequestKey
+from core.principal import Principal, Role
 from deployments.inventory.purchasing import schemas as s
+from deployments.inventory.purchasing.access import Buyer, Handler
 from deployments.inventory.purchasing.service import Purchasing
 from deployments.inventory.stock.service import tenant_of
-from deployments.kit.receipts import Receipts, set_receipt
+from deployments.kit.receipts import Ordered
 from deployments.kit.resources import Shared
 from deployments.kit.router import Router
-from gateway.access import require
+from deployments.kit.routes import Key
 from gateway.errors import responses
-from gateway.idempotency import request_key
-from gateway.schemas import Envelope, Message, Page, PageQuery, page_of
+from gateway.schemas import Envelope, Page, page_of
 from store.inventory import purchasing as stored
-from store.kit.commands import Recorded
 from store.kit.engine import Scope
 
 router = Router()
 
-# A service key needs the scope inventory:write. Staff takes goods in, and sees no costs.
-BUYERS = MANAGEMENT | {Role.SERVICE}
-HANDLERS = BUYERS | {Role.STAFF}
-Buyer = Annotated[Principal, Depends(require(BUYERS))]
-Handler = Annotated[Principal, Depends(require(HANDLERS))]
-SupplierId = Annotated[UUID, Path(alias="supplierId")]
 PurchaseOrderId = Annotated[UUID, Path(alias="purchaseOrderId")]
-Key = Annotated[RequestKey, Depends(request_key)]
-
-
-@router.get("/suppliers", summary="List suppliers")
-async def list_suppliers(
-    shared: Shared, principal: Buyer, query: Annotated[PageQuery, Query()]
-) -> Page[s.SupplierView]:
-    """Your suppliers, by name."""
-    async with shared.db.transaction(Scope(tenant_id=tenant_of(principal))) as tx:
-        found = await stored.list_suppliers(tx, query.span)
-    return page_of(found.map(s.SupplierView.of))
-
-
-@router.post(
-    "/suppliers",
-    summary="Create a supplier",
-    status_code=201,
-    response_model=Envelope[s.SupplierView],
-    responses=responses(Conflict),
-)
-async def create_supplier(
-    shared: Shared, principal: Buyer, key: Key, body: s.NewSupplier
-) -> Response:
-    """Adds a supplier of your business."""
-    return _written(await Purchasing(shared, principal).add_supplier(key, body))
-
-
-@router.get("/suppliers/{supplierId}", summary="Get a supplier", responses=responses(NotFound))
-async def get_supplier(
-    shared: Shared, principal: Buyer, supplier_id: SupplierId
-) -> Envelope[s.SupplierView]:
-    """One supplier."""
-    supplier = await Purchasing(shared, principal).supplier(supplier_id)
-    return Envelope(data=s.SupplierView.of(supplier))
-
-
-@router.put(
-    "/suppliers/{supplierId}",
-    summary="Change a supplier",
-    response_model=Envelope[s.SupplierView],
-    responses=responses(NotFound, Conflict),
-)
-async def change_supplier(
-    shared: Shared, principal: Buyer, key: Key, supplier_id: SupplierId, body: s.SupplierChanges
-) -> Response:
-    """Replaces what the body gives; what it leaves out stays."""
-    return _written(await Purchasing(shared, principal).change_supplier(key, supplier_id, body))
-
-
-@router.delete(
-    "/suppliers/{supplierId}",
-    summary="Delete a supplier",
-    response_model=Message,
-    responses=responses(NotFound),
-)
-async def delete_supplier(
-    shared: Shared, principal: Buyer, key: Key, supplier_id: SupplierId
-) -> Response:
-    """Nothing new can be ordered of it; what is under way stays."""
-    return _written(await Purchasing(shared, principal).remove_supplier(key, supplier_id))
-
-
-@router.get(
-    "/suppliers/{supplierId}/items",
-    summary="List a supplier's items",
-    responses=responses(NotFound),
-)
-async def supplied_items(
-    shared: Shared, principal: Buyer, supplier_id: SupplierId
-) -> Envelope[list[s.SuppliedItemBody]]:
-    """What it sells, for how much, and under which SKU of its own."""
-    return await Purchasing(shared, principal).items(supplier_id)
-
-
-@router.put(
-    "/suppliers/{supplierId}/items",
-    summary="Replace a supplier's items",
-    response_model=Envelope[list[s.SuppliedItemBody]],
-    responses=responses(NotFound),
-)
-async def put_supplied_items(
-    shared: Shared, principal: Buyer, key: Key, supplier_id: SupplierId, body: s.SuppliedItems
-) -> Response:
-    """Says what it sells, in place of what was said before."""
-    return _written(await Purchasing(shared, principal).put_items(key, supplier_id, body))
 
 
 @router.get("/purchase-orders", summary="List purchase orders")
 async def list_purchase_orders(
     shared: Shared, principal: Handler, query: Annotated[s.PurchaseQuery, Query()]
-) -> Page[s.PurchaseView]:
+) -> Page[s.PurchaseOut]:
     """Your purchase orders, latest first."""
     async with shared.db.transaction(Scope(tenant_id=tenant_of(principal))) as tx:
         found = await stored.list_purchase_orders(
@@ -149,10 +57,10 @@ async def list_purchase_orders(
     responses=responses(NotFound),
 )
 async def create_purchase_order(
-    shared: Shared, principal: Buyer, key: Key, body: s.PurchaseBody, response: Response
-) -> Envelope[s.PurchaseView]:
+    shared: Shared, principal: Buyer, key: Key, body: s.NewPurchase
+) -> Ordered[s.PurchaseOut]:
     """Drafts an order; nothing is incoming yet."""
-    return _answer(principal, response, *await Purchasing(shared, principal).draft(key, body))
+    return (await Purchasing(shared, principal).draft(key, body)).to(partial(_shown, principal))
 
 
 @router.get(
@@ -162,7 +70,7 @@ async def create_purchase_order(
 )
 async def get_purchase_order(
     shared: Shared, principal: Handler, purchase_order_id: PurchaseOrderId
-) -> Envelope[s.PurchaseView]:
+) -> Envelope[s.PurchaseOut]:
     """One order, as its owner has it now."""
     order = await Purchasing(shared, principal).order(purchase_order_id)
     return Envelope(data=_shown(principal, order))
@@ -178,12 +86,11 @@ async def change_purchase_order(
     principal: Buyer,
     key: Key,
     purchase_order_id: PurchaseOrderId,
-    body: s.PurchaseBody,
-    response: Response,
-) -> Envelope[s.PurchaseView]:
+    body: s.NewPurchase,
+) -> Ordered[s.PurchaseOut]:
     """Replaces all that a draft says."""
     purchasing = Purchasing(shared, principal)
-    return _answer(principal, response, *await purchasing.draft(key, body, purchase_order_id))
+    return (await purchasing.draft(key, body, purchase_order_id)).to(partial(_shown, principal))
 
 
 @router.post(
@@ -196,11 +103,10 @@ async def place_purchase_order(
     principal: Buyer,
     key: Key,
     purchase_order_id: PurchaseOrderId,
-    response: Response,
-) -> Envelope[s.PurchaseView]:
+) -> Ordered[s.PurchaseOut]:
     """The draft has gone to the supplier: its goods are incoming at the location."""
     wanted = p.PlacePurchase(purchase_order_id)
-    return _answer(principal, response, *await Purchasing(shared, principal).decided(key, wanted))
+    return (await Purchasing(shared, principal).decided(key, wanted)).to(partial(_shown, principal))
 
 
 @router.post(
@@ -213,12 +119,11 @@ async def receive_purchase_order(
     principal: Handler,
     key: Key,
     purchase_order_id: PurchaseOrderId,
-    body: s.ReceiptBody,
-    response: Response,
-) -> Envelope[s.PurchaseView]:
+    body: s.Delivery,
+) -> Ordered[s.PurchaseOut]:
     """Goods came: order, levels and ledger change together, or not at all."""
     purchasing = Purchasing(shared, principal)
-    return _answer(principal, response, *await purchasing.receive(key, purchase_order_id, body))
+    return (await purchasing.receive(key, purchase_order_id, body)).to(partial(_shown, principal))
 
 
 @router.post(
@@ -231,11 +136,10 @@ async def cancel_purchase_order(
     principal: Buyer,
     key: Key,
     purchase_order_id: PurchaseOrderId,
-    response: Response,
-) -> Envelope[s.PurchaseView]:
+) -> Ordered[s.PurchaseOut]:
     """What has not come will not come: it is no longer incoming."""
     wanted = p.CancelPurchase(purchase_order_id)
-    return _answer(principal, response, *await Purchasing(shared, principal).decided(key, wanted))
+    return (await Purchasing(shared, principal).decided(key, wanted)).to(partial(_shown, principal))
 
 
 def _reply_of(row: dict[str, Any]) -> p.PurchaseReply:
@@ -260,16 +164,5 @@ def _ms(moment: datetime | None) -> int | None:
     return None if moment is None else moments.to_ms(moment)
 
 
-def _answer(
-    principal: Principal, response: Response, order: p.PurchaseReply, receipts: Receipts
-) -> Envelope[s.PurchaseView]:
-    set_receipt(response, receipts)
-    return Envelope(data=_shown(principal, order))
-
-
-def _shown(principal: Principal, order: p.PurchaseReply) -> s.PurchaseView:
-    return s.PurchaseView.of(order, with_costs=principal.role is not Role.STAFF)
-
-
-def _written(recorded: Recorded) -> Response:
-    return Response(recorded.body, recorded.status, media_type="application/json")
+def _shown(principal: Principal, order: p.PurchaseReply) -> s.PurchaseOut:
+    return s.PurchaseOut.of(order, with_costs=principal.role is not Role.STAFF)

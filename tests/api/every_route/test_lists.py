@@ -25,7 +25,7 @@ from core.paging import MOST_COUNTED
 from core.principal import Role
 from core.settings import Settings
 from deployments.capabilities import CAPABILITIES
-from store.inventory.purchasing import MAX_SUPPLIED_ITEMS
+from store.inventory.suppliers import MAX_SUPPLIED_ITEMS
 from store.kit import paging
 from store.kit.engine import PUBLIC
 from store.kit.servers import prepare
@@ -282,7 +282,7 @@ async def ask(served: Served, path: str, **query: Any) -> dict[str, Any]:
     return body
 
 
-def test_every_list_is_here() -> None:
+async def test_every_list_is_here() -> None:
     paged = {route.template for route in ROUTES.values() if is_paged(route)}
     assert paged == {one.path for one in LISTS}
 

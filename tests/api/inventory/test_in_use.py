@@ -12,12 +12,12 @@ import pytest
 
 from core.principal import Role
 from core.settings import Settings
-from deployments.business import service
 from deployments.business.capability import capability as business
 from deployments.business.places import PLACES
 from deployments.catalog.capability import capability as catalog
 from deployments.inventory.capability import capability as inventory
 from deployments.pos.capability import capability as pos
+from store.business import locations, taxes
 from tests.api.catalog.catalog_kit import (
     caller,
     running_kit,
@@ -119,8 +119,8 @@ async def test_the_database_refuses_what_was_overlooked(
     assert (await move(desk, product, place, 3)).is_success
     food = (await desk.done("business/tax-classes", {"name": "Food"}))["id"]
     await desk.product(taxClassId=food)
-    monkeypatch.setattr(service.locations, "uses_of", nothing)
-    monkeypatch.setattr(service.taxes, "uses_of", nothing)
+    monkeypatch.setattr(locations, "uses_of", nothing)
+    monkeypatch.setattr(taxes, "uses_of", nothing)
     refused(await delete(desk, f"locations/{place}"), "in_use")
     refused(await delete(desk, f"tax-classes/{food}"), "in_use")
 

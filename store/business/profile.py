@@ -164,8 +164,9 @@ async def business_currency(tx: AsyncConnection, tenant_id: UUID) -> str | None:
 
 # The class of goods that name none is null if the business has said nothing.
 _TILL_TERMS = """
-SELECT b.name, l.name, l.currency, l.time_zone, b.prices_include_tax, l.receipt_header,
-  l.receipt_footer, (SELECT id FROM tax_classes WHERE is_default AND deleted_at IS NULL)
+SELECT b.name AS business_name, l.name AS location_name, l.currency, l.time_zone,
+  b.prices_include_tax, l.receipt_header, l.receipt_footer,
+  (SELECT id FROM tax_classes WHERE is_default AND deleted_at IS NULL) AS default_tax_class_id
 FROM locations l JOIN businesses b ON b.id = l.tenant_id
 WHERE l.id = $1 AND l.deleted_at IS NULL"""
 
@@ -176,5 +177,4 @@ async def till_terms(lookup: asyncpg.Connection, location_id: UUID) -> TillTerms
     row = await lookup.fetchrow(_TILL_TERMS, location_id)
     if row is None:
         return None
-    rates = await rates_at(lookup, location_id)
-    return TillTerms(*(*row, rates))
+    return TillTerms(**row, rates=await rates_at(lookup, location_id))

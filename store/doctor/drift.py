@@ -39,8 +39,10 @@ WITH ledger AS (
   FROM reservations, unnest(product_ids, quantities) AS line(product_id, quantity)
   WHERE status = 'open' GROUP BY tenant_id, line.product_id, location_id
 )
-SELECT tenant_id, product_id, location_id, l.on_hand, l.reserved, l.incoming,
-  coalesce(m.on_hand, 0), coalesce(m.reserved, 0), coalesce(m.incoming, 0), coalesce(h.held, 0)
+SELECT tenant_id, product_id, location_id, l.on_hand AS level_on_hand,
+  l.reserved AS level_reserved, l.incoming AS level_incoming,
+  coalesce(m.on_hand, 0) AS ledger_on_hand, coalesce(m.reserved, 0) AS ledger_reserved,
+  coalesce(m.incoming, 0) AS ledger_incoming, coalesce(h.held, 0) AS held
 FROM stock_levels l
 FULL JOIN ledger m USING (tenant_id, product_id, location_id)
 FULL JOIN holds h USING (tenant_id, product_id, location_id)
@@ -64,4 +66,4 @@ async def differences(url: str, tenant_id: UUID | None = None) -> list[Differenc
             await connection.close()
     except FAILURES as error:
         raise Unavailable(f"The database does not answer: {error}") from error
-    return [Difference(*row) for row in rows]
+    return [Difference(**row) for row in rows]

@@ -60,7 +60,7 @@ class Incarnation(NamedTuple):
     birth: int = 0
 
 
-_INCARNATION = "h.id, h.name, h.machine, h.pid, h.build, h.birth"
+_INCARNATION = ", ".join(f"h.{name}" for name in Incarnation._fields)
 _NAMES_LOCK = 0x486E  # "Hn": who takes a name, one at a time
 
 
@@ -104,7 +104,7 @@ async def predecessors(connection: asyncpg.Connection, host: Incarnation) -> lis
         host.machine,
         host.id,
     )
-    return [Incarnation(*row) for row in rows]
+    return [Incarnation(**row) for row in rows]
 
 
 async def expire(connection: asyncpg.Connection, host_ids: Iterable[UUID]) -> None:
@@ -227,10 +227,10 @@ async def live_hosts(connection: asyncpg.Connection) -> dict[Incarnation, list[S
     )
     hosts: dict[Incarnation, list[Shard]] = {}
     for row in rows:
-        *host, family, shard = row
-        shards = hosts.setdefault(Incarnation(*host), [])
-        if family is not None:
-            shards.append(Shard(family, shard))
+        host = Incarnation(**{name: row[name] for name in Incarnation._fields})
+        shards = hosts.setdefault(host, [])
+        if row["family"] is not None:
+            shards.append(Shard(row["family"], row["shard"]))
     return hosts
 
 
@@ -312,7 +312,7 @@ def strays(url: str, machine: str) -> list[Incarnation]:
             "   OR superseded_at IS NOT NULL AND expires_at <= clock_timestamp())",
             machine,
         )
-        return [Incarnation(*row) for row in rows]
+        return [Incarnation(**row) for row in rows]
 
     return asyncio.run(_briefly(url, ask))
 

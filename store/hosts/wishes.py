@@ -108,22 +108,23 @@ async def fill(connection: asyncpg.Connection, host_name: str) -> None:
 async def held(connection: asyncpg.Connection) -> Sequence[Held]:
     """Every shard, in order."""
     rows = await connection.fetch(
-        "SELECT l.family, l.shard, l.epoch, h.name, h.build, h.machine, h.pid, h.expires_at,"
-        " coalesce(h.lost_at IS NULL AND h.expires_at > clock_timestamp(), false), p.host_name"
+        "SELECT l.family, l.shard, l.epoch, h.name AS host, h.build, h.machine, h.pid,"
+        " h.expires_at, p.host_name AS pinned_to,"
+        " coalesce(h.lost_at IS NULL AND h.expires_at > clock_timestamp(), false) AS is_valid"
         " FROM shard_leases l LEFT JOIN shard_hosts h ON h.id = l.host_id"
         " LEFT JOIN shard_pins p ON p.family = l.family AND p.shard = l.shard"
         " ORDER BY l.family, l.shard"
     )
-    return [Held(*row) for row in rows]
+    return [Held(**row) for row in rows]
 
 
 async def hosts(connection: asyncpg.Connection) -> Sequence[HostState]:
     """Every host that may decide now, in the order of names."""
     rows = await connection.fetch(
         "SELECT h.name, h.build, h.machine, h.pid,"
-        " (SELECT count(*) FROM shard_leases l WHERE l.host_id = h.id),"
-        " EXISTS (SELECT FROM drained_hosts d WHERE d.name = h.name)"
+        " (SELECT count(*) FROM shard_leases l WHERE l.host_id = h.id) AS shards,"
+        " EXISTS (SELECT FROM drained_hosts d WHERE d.name = h.name) AS is_drained"
         " FROM shard_hosts h WHERE h.lost_at IS NULL AND h.superseded_at IS NULL"
         " AND h.expires_at > clock_timestamp() ORDER BY h.name"
     )
-    return [HostState(*row) for row in rows]
+    return [HostState(**row) for row in rows]

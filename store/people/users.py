@@ -163,7 +163,7 @@ async def hold_still(tx: AsyncConnection, user: User) -> bool:
 
 
 async def _user(tx: AsyncConnection, condition: ColumnElement[bool]) -> User | None:
-    row = (
+    found = (
         await tx.execute(
             select(
                 users.c.id,
@@ -171,12 +171,13 @@ async def _user(tx: AsyncConnection, condition: ColumnElement[bool]) -> User | N
                 users.c.email,
                 users.c.password_hash,
                 users.c.role,
-                users.c.disabled_at.is_not(None),
-                users.c.email_verified_at.is_not(None),
+                users.c.disabled_at.is_not(None).label("disabled"),
+                users.c.email_verified_at.is_not(None).label("email_verified"),
             ).where(condition)
         )
-    ).first()
-    return User(*row) if row else None
+    ).mappings()
+    row = found.first()
+    return User(**row) if row else None
 
 
 async def set_password_hash(tx: AsyncConnection, user_id: UUID, password_hash: str) -> None:

@@ -105,7 +105,7 @@ def migrate_command(
 
         if found := migration_differences():
             listed = "\n".join(f"  {difference}" for difference in found)
-            raise _fail(f"models and migrations differ:\n{listed}")
+            raise _fail(f"migrations that are wrong, or differ from the models:\n{listed}")
         typer.echo("Models and migrations agree.")
         return
     from store.kit.migrate import MigrationBlocked, UnknownMigration

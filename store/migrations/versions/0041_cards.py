@@ -1,8 +1,8 @@
 """Gift cards, card payments, refunds that are owed, and the sandbox provider's own ledger.
 
-With this the schema is that of a database at 0032_composed_codes, the last of the migrations that
-were here before: such a one is taken to stand here (see `store.kit.migrate`) and goes on with what
-comes next. But for quantities, which are wide here from the start, and there from 0042.
+Here the baseline ends: the schema is that of a database at 0032_composed_codes, which was the last
+migration before. Such a database is taken to stand here (`REPLACES`, see `store.kit.migrate`) and
+goes on with 0042, which widens its quantities; in the baseline they are wide from the start.
 """
 
 from __future__ import annotations

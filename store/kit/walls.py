@@ -13,8 +13,10 @@ from store.kit.schema import APP_ROLE, HOST_ROLE, raise_wall
 _EXPECTED = "expected_walls"
 # Each fact about a wall as a row whose first two columns are the table and the kind of fact.
 _FACTS = """
-SELECT tablename, 'policy', policyname, cmd, roles::text, qual, with_check FROM pg_policies
-  WHERE schemaname = :schema
+SELECT tablename, 'policy', policyname, cmd,
+    CASE WHEN roles = ARRAY[tableowner] AND tableowner <> ALL (CAST(:roles AS text[]))
+      THEN 'owner' ELSE CAST(roles AS text) END, qual, with_check
+  FROM pg_policies JOIN pg_tables USING (schemaname, tablename) WHERE schemaname = :schema
 UNION ALL
 SELECT relname, 'row security', 'on', NULL, NULL, NULL, NULL FROM pg_class
   WHERE relnamespace = CAST(:schema AS regnamespace) AND relrowsecurity AND relforcerowsecurity
@@ -22,12 +24,12 @@ UNION ALL
 SELECT relname, 'right', privilege_type, CAST(CAST(grantee AS regrole) AS text), NULL, NULL, NULL
   FROM pg_class, aclexplode(relacl)
   WHERE relnamespace = CAST(:schema AS regnamespace) AND relkind IN ('r', 'p')
-    AND grantee = ANY (CAST(:roles AS regrole[]))
+    AND CAST(CAST(grantee AS regrole) AS text) = ANY (CAST(:roles AS text[]))
 UNION ALL
 SELECT relname, 'right', privilege_type, CAST(CAST(grantee AS regrole) AS text), attname, NULL, NULL
   FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid, aclexplode(attacl)
   WHERE relnamespace = CAST(:schema AS regnamespace) AND relkind IN ('r', 'p')
-    AND grantee = ANY (CAST(:roles AS regrole[]))
+    AND CAST(CAST(grantee AS regrole) AS text) = ANY (CAST(:roles AS text[]))
 """
 
 

@@ -215,17 +215,24 @@ def doctor(
 @app.command()
 def outbox(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many events")] = 100,
+    again: Annotated[
+        str | None, typer.Option("--retry", help="Have what this consumer gave up tried again")
+    ] = None,
 ) -> None:
-    """Show the events that wait to go out, with the links of the mails that they ask for.
+    """Show the events that wait to go out, with the links of the mails that they ask for, and
+    those that consumers gave up.
 
     For the operator alone: a link lets whoever has it set a password or join a business.
     """
     import asyncio
 
-    from cli.operator.outbox import lines
+    from cli.operator.outbox import lines, retry
     from core.errors import HoldfastError
 
     async def show() -> None:
+        if again is not None:
+            typer.echo(f"{await retry(get_settings(), again)} events are tried again.")
+            return
         async for line in lines(get_settings(), limit):
             typer.echo(line)
 

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from types import MappingProxyType
-from typing import Any, ClassVar, dataclass_transform
+from typing import Any, ClassVar, NamedTuple, dataclass_transform
+from uuid import UUID
 
 import msgspec
 
@@ -63,6 +65,16 @@ class Event(Part):
     def json(self) -> str:
         """As it travels."""
         return _to_json(self).decode()
+
+
+class Delivery(NamedTuple):
+    """An event as a consumer gets it. `id` is its own, the same however often it is delivered;
+    `subject` is the id of what it happened to, and `time` when."""
+
+    id: UUID
+    subject: str
+    time: datetime
+    event: Event
 
 
 def _register(kind: str, event: Any) -> None:

@@ -53,6 +53,12 @@ COMMANDS_SENT = _counter(
 COMMAND_RETRIES = _counter("command_retries_total", "Commands sent again by a replica", "family")
 AGGREGATES_LOADED = _gauge("aggregates_in_memory", "Aggregates that a host holds", "family")
 SHARDS_OWNED = _gauge("shards_owned", "Shards that a host holds", "family")
+EVENTS_FAILED = _counter(
+    "events_failed_total",
+    "Attempts of consumers at an event that failed: it is tried again, or set_aside",
+    "consumer",
+    "outcome",
+)
 CARD_REFUNDS = _counter(
     "card_refunds_total",
     "Refunds asked of the card provider: made, refused, unknown, dead",

@@ -19,6 +19,7 @@ from core.ids import uuid7
 from core.telemetry import get_logger
 from store.hosts.journal import OutcomeUnknown
 from store.hosts.leases import Incarnation, Shard
+from store.hosts.trimming import Trimmed
 from store.hosts.wishes import Wishes
 
 TICK_SECONDS = 0.5
@@ -52,6 +53,8 @@ class KeeperStore(Protocol):
     async def take(self, gifts: Mapping[Shard, UUID]) -> None: ...
 
     async def rotate_command_log(self) -> bool: ...
+
+    async def trim_outbox(self) -> Trimmed: ...
 
 
 class Hosts(Protocol):
@@ -181,6 +184,7 @@ class Keeper:
         if self._clock.boot_seconds() - self._rotated_at_seconds > ROTATE_SECONDS:
             self._rotated_at_seconds = self._clock.boot_seconds()
             self._begin("rotation", self._rotate)
+            self._begin("trimming", self._trim)
 
     def _arrange(
         self,
@@ -222,6 +226,11 @@ class Keeper:
     async def _rotate(self) -> None:
         if not await self._store.rotate_command_log():
             log.info("the command log waits for somebody who reads it")
+
+    async def _trim(self) -> None:
+        trimmed = await self._store.trim_outbox()
+        if trimmed.missed_by:
+            log.warning("consumers missed events", consumers=sorted(trimmed.missed_by))
 
     def _begin(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
         """Does `work` aside, unless the same is still at it."""

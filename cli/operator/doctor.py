@@ -6,8 +6,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Literal, NamedTuple
 
+from cli.operator.finding import Finding
+from cli.operator.findings_of_events import of_consumers, of_outbox
 from cli.supervisor.restarts import restarts
 from core.database_url import without_secrets
 from core.errors import Unavailable
@@ -21,17 +22,6 @@ from store.kit.redis import Redis, RedisUnavailable
 MOST_KEEPER_SILENCE_SECONDS = 10
 _ALMOST_FULL = 0.9
 _MANY_RESTARTS = 5
-
-Verdict = Literal["well", "wrong", "unknown"]
-
-
-class Finding(NamedTuple):
-    """What was found of one subject. `advice` is what to do about it, if anything is."""
-
-    subject: str
-    verdict: Verdict
-    said: str
-    advice: str = ""
 
 
 def exit_status(findings: Iterable[Finding]) -> int:
@@ -233,7 +223,10 @@ def _of_data(settings: Settings, deep: bool) -> list[Check]:
         return _of_leases(await health.leases(connection))
 
     async def outbox(connection: Connection) -> list[Finding]:
-        return [_of_outbox(await health.outbox(connection))]
+        return [of_outbox(await health.oldest_event_seconds(connection))]
+
+    async def consumers(connection: Connection) -> list[Finding]:
+        return of_consumers(await health.consumers(connection))
 
     async def holds(connection: Connection) -> list[Finding]:
         return [_of_holds(await health.overdue_holds(connection))]
@@ -255,6 +248,7 @@ def _of_data(settings: Settings, deep: bool) -> list[Check]:
     return [
         ("leases", leases),
         ("outbox", outbox),
+        ("consumers", consumers),
         ("holds", holds),
         ("stock", stock),
         ("gift cards", cards),
@@ -294,16 +288,6 @@ def _of_leases(seen: health.Leases) -> list[Finding]:
             ),
         ]
     return [keeper, Finding("leases", "well", f"{seen.shards} shards; {hosts}.")]
-
-
-def _of_outbox(seen: health.Waiting) -> Finding:
-    if not seen.number:
-        return Finding("outbox", "well", "Nothing waits.")
-    more = " or more" if seen.number >= health.MOST_COUNTED else ""
-    said = f"{seen.number}{more} events wait, the oldest for {seen.oldest_seconds:.0f} s"
-    if seen.number >= health.MOST_COUNTED:
-        return Finding("outbox", "wrong", f"{said}: nobody fetches them.", "See who should.")
-    return Finding("outbox", "well", f"{said}.")
 
 
 def _of_holds(seen: health.Waiting) -> Finding:

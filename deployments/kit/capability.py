@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from deployments.kit.consumers import Consumer
 from deployments.kit.desk import AfterRefusal, Before
 from deployments.kit.resources import Resources, Task
 from gateway.capability import Routed
@@ -42,12 +43,14 @@ OnClose = Callable[[Closing], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Capability(Routed):
-    """`tasks` run in each replica that serves the capability; `lean` are its hottest routes.
+    """`tasks` run in each replica that serves the capability, and so do `consumers`, which take
+    turns; `lean` are its hottest routes.
     `location_uses` say what keeps a location from being deleted, and `on_close` ends what a
     business has here, when the business ends. `before` and `refused` are done around the decisions
     of owners, whichever capabilities a process serves (`deployments.kit.desk.Hooks`)."""
 
     tasks: tuple[Task, ...] = ()
+    consumers: tuple[Consumer, ...] = ()
     lean: tuple[LeanRoute, ...] = ()
     location_uses: tuple[LocationUses, ...] = ()
     on_close: tuple[OnClose, ...] = ()

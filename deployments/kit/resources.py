@@ -18,6 +18,7 @@ from core.clock import Clock, SystemClock
 from core.errors import Unavailable
 from core.garbage import Tidying
 from core.settings import Settings
+from deployments.kit import consumers
 from deployments.kit.desk import Hooks, hooks_of
 from gateway.edge import Edge
 from store.hosts import leases
@@ -126,12 +127,22 @@ def make_resources(
             "hosts": partial(_shards_have_owners, watch),
             "disk": edge.space.is_well,
         },
-        tasks=(_keep_time, _tidy, *(task for each in served for task in each.tasks)),
+        tasks=(
+            _keep_time,
+            _tidy,
+            partial(_consume, served),
+            *(task for each in served for task in each.tasks),
+        ),
     )
 
 
 async def _tidy(_: Resources) -> None:
     await Tidying().run()
+
+
+async def _consume(served: Sequence[Capability], shared: Resources) -> None:
+    """Works for the consumers of the capabilities that are served here."""
+    await consumers.run(shared.db, [consumer for each in served for consumer in each.consumers])
 
 
 async def _keep_time(shared: Resources) -> None:

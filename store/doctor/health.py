@@ -160,14 +160,51 @@ class Waiting(NamedTuple):
     oldest_seconds: float
 
 
-async def outbox(connection: Connection) -> Waiting:
-    number, oldest_seconds = await connection.fetchrow(
-        "SELECT (SELECT count(*) FROM (SELECT FROM outbox WHERE published_at IS NULL"  # noqa: S608
-        f"   LIMIT {MOST_COUNTED}) AS waiting),"
-        " (SELECT extract(epoch FROM clock_timestamp() - time)::float FROM outbox"
-        "   WHERE published_at IS NULL ORDER BY id LIMIT 1)"
+async def oldest_event_seconds(connection: Connection) -> float:
+    """How long ago the oldest event happened that is kept; 0 when there is none."""
+    age = await connection.fetchval(
+        "SELECT extract(epoch FROM clock_timestamp() - time)::float FROM outbox ORDER BY id LIMIT 1"
     )
-    return Waiting(number, oldest_seconds or 0.0)
+    return age or 0.0
+
+
+class Consumer(NamedTuple):
+    """Who reads events: how many it has not read yet, up to MOST_COUNTED, and since when the oldest
+    of them waits; how many wait in its backlog, and how many were set aside. `missed_seconds` is
+    how long ago events were deleted that it had not read, if ever."""
+
+    name: str
+    unread: Waiting
+    in_backlog: int
+    set_aside: int
+    missed_seconds: float | None
+
+
+async def consumers(connection: Connection) -> list[Consumer]:
+    rows = await connection.fetch(
+        "SELECT c.name, unread.number, unread.seconds, backlog.waiting, backlog.set_aside,"  # noqa: S608
+        " extract(epoch FROM clock_timestamp() - c.missed_at)::float AS missed"
+        " FROM consumers c,"
+        " LATERAL (SELECT count(*) AS number,"
+        "   extract(epoch FROM clock_timestamp() - min(time))::float AS seconds FROM ("
+        f"   SELECT time FROM outbox o WHERE o.id > c.position ORDER BY o.id LIMIT {MOST_COUNTED})"
+        "   AS few) AS unread,"
+        " LATERAL (SELECT count(*) FILTER (WHERE set_aside_at IS NULL) AS waiting,"
+        "   count(*) FILTER (WHERE set_aside_at IS NOT NULL) AS set_aside FROM ("
+        "   SELECT set_aside_at FROM consumer_backlog b WHERE b.consumer = c.name"
+        f"   LIMIT {MOST_COUNTED}) AS few) AS backlog"
+        " ORDER BY c.name LIMIT 200"
+    )
+    return [
+        Consumer(
+            row["name"],
+            Waiting(row["number"], row["seconds"] or 0.0),
+            row["waiting"],
+            row["set_aside"],
+            row["missed"],
+        )
+        for row in rows
+    ]
 
 
 async def overdue_holds(connection: Connection) -> Waiting:

@@ -13,6 +13,7 @@ from store.hosts import leases, wishes
 from store.hosts.journal import Line
 from store.hosts.leases import Incarnation, Shard
 from store.hosts.rotation import rotate
+from store.hosts.trimming import Trimmed, trim
 from store.hosts.wishes import Wishes
 from store.kit.connect import connect
 from store.kit.schema import LOCK_TIMEOUT
@@ -80,6 +81,11 @@ class KeeperStore:
         """See `rotation.rotate`."""
         async with self._chores.use() as connection:
             return await rotate(connection)
+
+    async def trim_outbox(self) -> Trimmed:
+        """See `trimming.trim`."""
+        async with self._chores.use() as connection:
+            return await trim(connection)
 
     async def close(self) -> None:
         await self._line.close()

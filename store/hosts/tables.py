@@ -146,5 +146,5 @@ outbox = Table(
     Column("published_at", DateTime(timezone=True)),
     Index("ix_outbox_unpublished", "id", postgresql_where=text("published_at IS NULL")),
     Index("ix_outbox_tenant_id_type", "tenant_id", "type"),
-    info=of_tenant(app="SELECT, INSERT"),
+    info=of_tenant(app="SELECT, INSERT", owner="SELECT"),
 )

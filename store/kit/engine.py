@@ -149,14 +149,7 @@ class Database:
             ):
                 try:
                     transaction = await connection.begin()
-                    await connection.execute(
-                        _SET_SCOPE,
-                        {
-                            "tenant": str(scope.tenant_id or ""),
-                            "user": str(scope.user_id or ""),
-                            "audience": scope.audience,
-                        },
-                    )
+                    await rescope(connection, scope)
                     yield connection
                     if transaction.is_active:  # and not rolled back by the block itself
                         async with asyncio.timeout(_COMMIT_TIMEOUT_SECONDS):
@@ -198,6 +191,19 @@ class Database:
         await self._engine.dispose()
         await self._public.dispose()
         await self._lookups.close()
+
+
+async def rescope(tx: AsyncConnection, scope: Scope) -> None:
+    """From now on `tx` runs on another's behalf, until it ends. For what serves all tenants, one
+    after another: whoever serves one has the transaction begin in its scope."""
+    await tx.execute(
+        _SET_SCOPE,
+        {
+            "tenant": str(scope.tenant_id or ""),
+            "user": str(scope.user_id or ""),
+            "audience": scope.audience,
+        },
+    )
 
 
 class _Unceremonious(asyncpg.Connection):  # type: ignore[misc]

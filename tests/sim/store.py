@@ -15,6 +15,7 @@ from actors.stock import model as m
 from store.hosts.command_log import Logged
 from store.hosts.journal import Fenced, Known, OutcomeUnknown, Rejected
 from store.hosts.leases import Incarnation, Lease, Shard
+from store.hosts.trimming import Trimmed
 from store.hosts.wishes import Wishes
 from tests.sim.database import Session, SimDatabase
 from tests.sim.reads import answer
@@ -268,6 +269,9 @@ class SimKeeperStore:
 
     async def rotate_command_log(self) -> bool:
         return True
+
+    async def trim_outbox(self) -> Trimmed:
+        return Trimmed(0, frozenset())
 
 
 def _next(found: list[tuple[int, Any]], at_most: int) -> list[tuple[int, Any]]:

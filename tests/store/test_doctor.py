@@ -15,7 +15,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
-from cli.operator.doctor import Finding, examine, exit_status
+from cli.operator.doctor import examine, exit_status
+from cli.operator.finding import Finding
 from core.ids import uuid7
 from core.settings import Settings, get_settings
 from store.doctor import health
@@ -210,18 +211,52 @@ async def test_deep_looks_at_every_line(
         assert found.subject in ("stock", "gift cards", "drawers")
 
 
-async def test_a_long_queue_of_events_is_told(
-    settings: Settings, owner: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+_EVENT = (
+    "INSERT INTO outbox (event_id, tenant_id, type, subject, time, data)"
+    f" SELECT {_ITEM}, {_ITEM}, 't', 's', now() - interval '%s', '{{}}' FROM generate_series(1, 3)"
+)
+_GIVEN_UP = (
+    "INSERT INTO consumer_backlog (consumer, id, tenant_id, event_id, type, subject, time, data,"
+    f" attempts, problem, set_aside_at) VALUES ('mails', 1, {_ITEM}, {_ITEM}, 't', 's', now(),"
+    " '{}', 8, 'no such host', now())"
+)
+_FORGET = "DELETE FROM outbox; DELETE FROM consumers; DELETE FROM consumer_backlog"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_EVENT % "32 days", "is 32 days old"),
+        (
+            f"{_EVENT % '1 hour'}; INSERT INTO consumers VALUES ('mails', 0)",
+            "2 or more events wait for it, the oldest for 36",
+        ),
+        (f"INSERT INTO consumers VALUES ('mails', 0); {_GIVEN_UP}", "It gave up 1 events"),
+        (
+            "INSERT INTO consumers (name, position, missed_at) VALUES ('mails', 0, now())",
+            "events were deleted that it had not read",
+        ),
+    ],
+)
+async def test_events_that_nobody_sees_to_are_told(
+    settings: Settings,
+    owner: asyncpg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    change: str,
+    said: str,
 ) -> None:
     monkeypatch.setattr(health, "MOST_COUNTED", 2)
-    event = (
-        "INSERT INTO outbox (event_id, tenant_id, type, subject, time, data)"
-        f" SELECT {_ITEM}, {_ITEM}, 't', 's', now() - interval '1 hour', '{{}}'"
-        " FROM generate_series(1, 3)"
-    )
-    async with made(owner, event, "DELETE FROM outbox"):
+    async with made(owner, change, _FORGET):
         (found,) = await wrong(settings)
-        assert "2 or more events wait, the oldest for 36" in found.said
+        assert said in found.said
+
+
+async def test_a_consumer_that_keeps_up_is_well(
+    settings: Settings, owner: asyncpg.Connection
+) -> None:
+    begun = "INSERT INTO consumers SELECT 'mails', max(id) FROM outbox"
+    async with made(owner, f"{_EVENT % '1 hour'}; {begun}", _FORGET):
+        assert await wrong(settings) == []
 
 
 async def test_a_transaction_that_somebody_forgot_is_told(

@@ -41,6 +41,7 @@ COMMON = {
     "shard_leases": "the runtime's",
     "shard_pins": "the runtime's",
     "drained_hosts": "the runtime's",
+    "consumers": "up to where each has read",
     "sandbox_charges": "the ledger of a payment provider, which knows no businesses",
     "sandbox_refunds": "the same provider's",
 }

@@ -1,0 +1,298 @@
+"""Consumers: what is done about events, once for each, after what they tell of is durable.
+
+A consumer's effect is written in the transaction that also notes that the event was seen to, so
+that it happens exactly once however often processes die. Events of one tenant come in the order of
+their commits. One that fails goes into a backlog with those that follow of its subject, and is
+tried again and again, later and later; all others go on. In the end it is set aside, for
+`holdfast outbox` to show, and its subject goes on without it.
+
+Any number of processes may run the same consumers: whoever has the position works, batch by batch,
+and the others find it taken. When one dies its transaction ends, and the next has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from core.events import KINDS, Delivery, Event
+from core.telemetry import EVENTS_FAILED, get_logger
+from store.kit import consumers as stored
+from store.kit.consumers import Batch, Row, Settled, Subject, Tried
+from store.kit.engine import Database, Scope, Transaction, rescope
+
+# How long an event of a quiet copy waits to be seen, and how soon one looks again in a busy one.
+POLL_SECONDS, BUSY_SECONDS = 1.0, 0.02
+PAUSE_SECONDS = 1.0
+# Rows that are looked at in one transaction; fewer where that takes long, because what others
+# emit meanwhile counts as settled only afterwards.
+MAX_BATCH = 1_000
+BATCH_SECONDS = 0.25
+TIMEOUT_SECONDS = 10.0
+MAX_SUBJECTS = 100
+MAX_RETRY_SECONDS = 600.0
+# Transactions of all consumers of a process at once: requests need the connections too.
+MAX_AT_ONCE = 3
+
+Handle = Callable[[Transaction, UUID, Delivery], Awaitable[None]]
+HandleAll = Callable[[Transaction, UUID, Sequence[Delivery]], Awaitable[None]]
+
+log = get_logger("consumers")
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """`handle(tx, tenant_id, delivery)` does what is to be done about an event of `kinds`. It
+    writes through `tx`, in whose scope is the event's tenant (for what concerns a person alone,
+    the user), and does nothing that cannot be rolled back: it asks no shard host and sends
+    nothing. What it raises counts as a failed attempt, and so does taking more than ten seconds.
+
+    `handle_all` does the same for several of a tenant in their order, if that can be done faster
+    than one after another. `name` is permanent. A new consumer begins with what is emitted from
+    now on (`begins="now"`), or with the oldest event that is kept, a week ago.
+    """
+
+    name: str
+    kinds: tuple[type[Event], ...]
+    handle: Handle
+    handle_all: HandleAll | None = None
+    begins: Literal["now", "oldest"] = "now"
+    max_attempts: int = 8
+    retry_seconds: float = 2.0
+
+    def pause_seconds(self, attempts: int) -> float:
+        """How long a failed event waits after so many attempts: some forty minutes in all."""
+        return float(min(self.retry_seconds * 4 ** (attempts - 1), MAX_RETRY_SECONDS))
+
+
+async def run(
+    db: Database, consumers: Sequence[Consumer], *, poll_seconds: float = POLL_SECONDS
+) -> None:
+    """Works for these consumers until it is cancelled."""
+    if not consumers:
+        return
+    settled, turns = Settled(), asyncio.Semaphore(MAX_AT_ONCE)
+    readers = [_Reader(db, consumer, settled, turns) for consumer in consumers]
+    async with asyncio.TaskGroup() as tasks:
+        for reader in readers:
+            tasks.create_task(_whenever(reader.is_behind, reader.read_on))
+            tasks.create_task(_whenever(reader.is_due, reader.catch_up))
+        tasks.create_task(_watch(db, settled, readers, poll_seconds))
+
+
+async def _watch(
+    db: Database, settled: Settled, readers: Sequence[_Reader], poll_seconds: float
+) -> None:
+    """Looks what there is, and wakes who is behind."""
+    pause_seconds, before = 0.0, None
+    while True:
+        try:
+            seen = await stored.look(db)
+            settled.see(seen)
+            for reader in readers:
+                await reader.notice(seen)
+            now = (seen.newest, settled.id, *(reader.position for reader in readers))
+            is_quiet = now == before
+            pause_seconds = min(2 * pause_seconds, poll_seconds) if is_quiet else BUSY_SECONDS
+            before = now
+        except Exception as error:
+            log.warning("events wait", reason=repr(error))
+            pause_seconds = PAUSE_SECONDS
+        await asyncio.sleep(pause_seconds)
+
+
+async def _whenever(wanted: asyncio.Event, work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await wanted.wait()
+        wanted.clear()
+        try:
+            await work()
+        except Exception as error:
+            log.warning("events wait", reason=repr(error))
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+class _Reader:
+    """One consumer in one process. `position` is where it was when this process looked last."""
+
+    def __init__(
+        self, db: Database, consumer: Consumer, settled: Settled, turns: asyncio.Semaphore
+    ) -> None:
+        self.position: int | None = None
+        self.is_behind, self.is_due = asyncio.Event(), asyncio.Event()
+        self._db, self._consumer = db, consumer
+        self._settled, self._turns = settled, turns
+        self._kinds = [event.kind for event in consumer.kinds]
+        self._size = MAX_BATCH
+        # After a failure events up to here are seen to one by one.
+        self._alone_upto = 0
+
+    async def notice(self, seen: stored.Look) -> None:
+        """Wakes what is to be done; enters the consumer when it is seen for the first time."""
+        settled = self._settled.id
+        if settled is None:
+            return
+        if self.position is None:
+            begins_at = settled if self._consumer.begins == "now" else 0
+            async with self._db.transaction(Scope()) as tx:
+                await stored.begin(tx, self._consumer.name, begins_at)
+            self.position = -1
+        if self.position < settled:
+            self.is_behind.set()
+        if seen.is_due:
+            self.is_due.set()
+
+    async def read_on(self) -> None:
+        """Sees to all that is settled, unless somebody else is at it."""
+        while (self.position or 0) < (self._settled.id or 0):
+            if not await self._batch():
+                return
+
+    async def _batch(self) -> bool:
+        """Whether there may be more to do."""
+        upto, is_alone = self._settled.id or 0, (self.position or 0) < self._alone_upto
+        position, batch = 0, Batch([], None)
+        began = time.monotonic()
+        try:
+            async with self._transaction(Scope()) as tx:
+                taken = await stored.take(tx, self._consumer.name)
+                if taken is None:
+                    return False
+                self.position = position = taken
+                size = 1 if is_alone else self._size
+                batch = await stored.read(
+                    tx, self._consumer.name, position, upto, size, self._kinds
+                )
+                if batch.last is None:
+                    self.position = max(position, upto)
+                    return False
+                await self._see_to(tx, batch.rows)
+                await stored.move(tx, self._consumer.name, batch.last)
+        except Exception as error:
+            if batch.last is None:
+                raise
+            await self._failed(position, batch, error, is_alone)
+            return True
+        self.position = batch.last
+        if not is_alone:
+            self._adapt(time.monotonic() - began)
+        return True
+
+    async def _see_to(self, tx: Transaction, rows: Sequence[Row]) -> None:
+        """Handles what can be, tenant by tenant; what waits for an earlier one is put with it."""
+        name = self._consumer.name
+        of_tenant = sorted(rows, key=lambda row: (row.tenant_id.int, row.id))
+        for tenant_id, some in groupby(of_tenant, key=lambda row: row.tenant_id):
+            await rescope(tx, Scope(tenant_id))
+            ready, waiting = list[Row](), list[Row]()
+            for row in some:
+                (waiting if row.waits else ready).append(row)
+            if waiting:
+                await stored.park(tx, name, waiting, problem="", due_in_seconds=0.0)
+            await self._handle(tx, tenant_id, ready)
+
+    async def _handle(self, tx: Transaction, tenant_id: UUID, rows: Sequence[Row]) -> None:
+        deliveries = [_delivery(row) for row in rows]
+        if self._consumer.handle_all is None:
+            for delivery in deliveries:
+                await self._consumer.handle(tx, tenant_id, delivery)
+        elif deliveries:
+            await self._consumer.handle_all(tx, tenant_id, deliveries)
+
+    async def _failed(self, position: int, batch: Batch, error: Exception, is_alone: bool) -> None:
+        """Nothing of the batch has happened. Its events are seen to one by one; one that fails
+        alone is parked."""
+        if not is_alone:
+            self._alone_upto = batch.last or 0
+            return
+        name = self._consumer.name
+        for row in batch.rows:
+            self._note(row, error, attempts=1)
+            async with self._transaction(Scope(row.tenant_id)) as tx:
+                if await stored.take(tx, name) != position:
+                    return
+                pause_seconds = self._consumer.pause_seconds(1)
+                await stored.park(
+                    tx, name, [row], problem=repr(error), due_in_seconds=pause_seconds
+                )
+                await stored.move(tx, name, row.id)
+            self.position = row.id
+
+    def _adapt(self, took_seconds: float) -> None:
+        factor = min(BATCH_SECONDS / max(took_seconds, 1e-6), 2.0)
+        self._size = max(1, min(int(self._size * factor), MAX_BATCH))
+
+    async def catch_up(self) -> None:
+        """Tries again what is due of the backlog."""
+        async with self._transaction(Scope()) as tx:
+            subjects = await stored.due_subjects(tx, self._consumer.name, MAX_SUBJECTS)
+        for subject in subjects:
+            while await self._try_first(subject):
+                pass
+
+    async def _try_first(self, about: Subject) -> bool:
+        """Whether there may be more to do about the subject."""
+        name, tried = self._consumer.name, None
+        try:
+            async with self._transaction(Scope(about.tenant_id)) as tx:
+                tried = await stored.first_due(tx, name, about)
+                if tried is None:
+                    return False
+                await self._handle(tx, about.tenant_id, [tried.row])
+                await stored.done(tx, name, tried.row)
+        except Exception as error:
+            if tried is None:
+                raise
+            return await self._failed_again(tried, error)
+        return True
+
+    async def _failed_again(self, tried: Tried, error: Exception) -> bool:
+        """Whether it was for the last time, so that its subject goes on."""
+        attempts = tried.attempts + 1
+        is_last = attempts >= self._consumer.max_attempts
+        self._note(tried.row, error, attempts)
+        async with self._transaction(Scope(tried.row.tenant_id)) as tx:
+            await stored.failed(
+                tx,
+                self._consumer.name,
+                tried,
+                problem=repr(error),
+                due_in_seconds=self._consumer.pause_seconds(attempts),
+                is_last=is_last,
+            )
+        return is_last
+
+    def _note(self, row: Row, error: Exception, attempts: int) -> None:
+        name, is_last = self._consumer.name, attempts >= self._consumer.max_attempts
+        EVENTS_FAILED.labels(name, "set_aside" if is_last else "again").inc()
+        facts = {"event_id": str(row.event_id), "type": row.type, "tenant_id": str(row.tenant_id)}
+        log.warning("event failed", consumer=name, attempts=attempts, reason=repr(error), **facts)
+
+    @asynccontextmanager
+    async def _transaction(self, scope: Scope) -> AsyncIterator[Transaction]:
+        """One of few at a time, which ends in bounded time."""
+        async with (
+            self._turns,
+            asyncio.timeout(TIMEOUT_SECONDS),
+            self._db.transaction(scope) as tx,
+        ):
+            yield tx
+
+
+def _delivery(row: Row) -> Delivery:
+    event = _decoder(row.type)(row.data)
+    return Delivery(row.event_id, row.subject, row.time, event)
+
+
+@lru_cache
+def _decoder(kind: str) -> Callable[[str], Event]:
+    return msgspec.json.Decoder(KINDS[kind]).decode

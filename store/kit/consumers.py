@@ -1,0 +1,339 @@
+"""How consumers read what was emitted: committed rows of the outbox, in the order of their ids,
+each with its effect in one transaction.
+
+Ids are given when a row is inserted, and rows become visible when their transaction commits, so
+that a row may appear below one that was read already. Nobody reads beyond what is *settled*: an id
+below which nothing can appear any more. Every writer has its transaction's number before its rows
+have ids (plain SQL by `store.kit.outbox`, a host because it proves its leases first). So whoever
+sees a row knows of each lower id that its transaction's number is below the next one to be given,
+and once no such transaction is running the ids are settled. Order by id is the order of commits
+per subject, since its row is locked before the id is given; the order of transactions' numbers
+is not. Numbers of transactions are only compared while a process remembers them: a database may
+be dumped, and restored where they begin anew.
+
+A position says up to where a consumer has seen to everything. What failed, and what came later of
+its subject, waits in a backlog of its own meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    Table,
+    Text,
+    Uuid,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.kit.engine import Database
+from store.kit.schema import metadata, moment, of_nobody, of_tenant
+
+_WAITING = text("set_aside_at IS NULL")
+MAX_PROBLEM = 500
+
+consumers = Table(
+    "consumers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False, comment="Id of the last event seen to"),
+    moment("begun_at", server_default=func.now()),
+    moment("moved_at", server_default=func.now()),
+    moment("missed_at", nullable=True, comment="When events that it had not read were deleted"),
+    comment="Who reads events, and up to where each has come",
+    info=of_nobody(app="SELECT, INSERT, UPDATE", host="SELECT, UPDATE, DELETE"),
+)
+
+consumer_backlog = Table(
+    "consumer_backlog",
+    metadata,
+    Column("consumer", Text, primary_key=True),
+    Column("id", BigInteger, primary_key=True, comment="Of the outbox's row, which may be gone"),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("event_id", Uuid, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    moment("time"),
+    Column("data", JSONB, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    moment("due_at", server_default=func.now()),
+    Column("problem", Text, comment="Of the last attempt; empty: waits for an earlier event"),
+    moment("set_aside_at", nullable=True, comment="When it was given up"),
+    Index("ix_consumer_backlog_due", "consumer", "due_at", postgresql_where=_WAITING),
+    Index(
+        "ix_consumer_backlog_subject",
+        *("consumer", "tenant_id", "subject", "id"),
+        postgresql_where=_WAITING,
+    ),
+    comment="Events that a consumer failed at, and those that wait for them",
+    info=of_tenant(owner="SELECT"),
+)
+
+
+class Look(NamedTuple):
+    """`newest`: the highest id that is visible. `oldest_running` and `next_transaction` are the
+    numbers of the oldest transaction that runs, and of the next to come. `is_due`: whether
+    something in a backlog wants to be tried."""
+
+    newest: int
+    oldest_running: int
+    next_transaction: int
+    is_due: bool
+
+
+async def look(db: Database) -> Look:
+    """What there is to read, by one indexed query. Raises Unavailable."""
+    found = await db.look_up("SELECT * FROM look_for_events()")
+    if found is None:
+        raise RuntimeError("the function always answers")
+    return Look(*found)
+
+
+class Settled:
+    """Up to which id nothing can appear any more, by what was seen so far; None: not known yet.
+    One look is enough while nothing is written, else two between which all transactions end that
+    ran at the first."""
+
+    def __init__(self) -> None:
+        self.id: int | None = None
+        self._noted: Look | None = None
+        self._latest = 0
+
+    def see(self, seen: Look) -> None:
+        if seen.next_transaction < self._latest:
+            # Another server has taken over that lacks some: its ids are others.
+            self.id = self._noted = None
+        self._latest, noted = seen.next_transaction, self._noted
+        if seen.oldest_running >= seen.next_transaction:
+            self._settle(seen)
+        elif noted is not None and seen.oldest_running >= noted.next_transaction:
+            self._settle(noted)
+        if self._noted is None:
+            self._noted = seen
+
+    def _settle(self, seen: Look) -> None:
+        self.id = max(seen.newest, self.id or 0)
+        self._noted = None
+
+    def is_behind(self, seen: Look) -> bool:
+        """Whether there is more than is settled."""
+        return self.id is None or self.id < seen.newest
+
+
+class Row(NamedTuple):
+    """An event as it is stored. `waits`: an earlier one of its subject is in the backlog."""
+
+    id: int
+    event_id: UUID
+    tenant_id: UUID
+    type: str
+    subject: str
+    time: datetime
+    data: str
+    waits: bool
+
+
+class Batch(NamedTuple):
+    """The events that a consumer wants, and the id up to which that is all; None: nothing."""
+
+    rows: list[Row]
+    last: int | None
+
+
+async def begin(tx: AsyncConnection, name: str, position: int) -> None:
+    """Enters a consumer that is not known yet, to read what comes after `position`."""
+    row = insert(consumers).values(name=name, position=position)
+    await tx.execute(row.on_conflict_do_nothing())
+
+
+async def take(tx: AsyncConnection, name: str) -> int | None:
+    """The position, which is the caller's until `tx` ends; None while somebody else has it."""
+    query = select(consumers.c.position).where(consumers.c.name == name)
+    position: int | None = await tx.scalar(query.with_for_update(key_share=True, skip_locked=True))
+    return position
+
+
+async def read(
+    tx: AsyncConnection, name: str, after: int, upto: int, at_most: int, kinds: Sequence[str]
+) -> Batch:
+    """What there is of `kinds` among the next `at_most` rows, of all tenants."""
+    found = await tx.execute(
+        text("SELECT * FROM read_events(:name, :after, :upto, :at_most, :kinds)"),
+        {"name": name, "after": after, "upto": upto, "at_most": at_most, "kinds": [*kinds]},
+    )
+    # The last one says how far was looked.
+    *rows, last = (Row(*row) for row in found)
+    return Batch(rows, last.id)
+
+
+async def move(tx: AsyncConnection, name: str, position: int) -> None:
+    """Everything up to `position` is seen to. The caller has it by `take`."""
+    changed = consumers.update().where(consumers.c.name == name)
+    await tx.execute(changed.values(position=position, moved_at=func.now()))
+
+
+async def park(
+    tx: AsyncConnection, name: str, rows: Sequence[Row], *, problem: str, due_in_seconds: float
+) -> None:
+    """Puts events of the scope's tenant into the backlog. With a problem, as what has failed once;
+    else to follow those of their subjects that are there."""
+    b = consumer_backlog.c
+    for row in rows:
+        later = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, due_in_seconds)
+        earlier = select(func.max(b.due_at)).where(
+            b.consumer == name,
+            b.tenant_id == row.tenant_id,
+            b.subject == row.subject,
+            b.set_aside_at.is_(None),
+        )
+        due = later if problem else func.coalesce(earlier.scalar_subquery(), func.now())
+        await tx.execute(
+            insert(consumer_backlog).values(
+                consumer=name,
+                id=row.id,
+                tenant_id=row.tenant_id,
+                event_id=row.event_id,
+                type=row.type,
+                subject=row.subject,
+                time=row.time,
+                data=text("CAST(:data AS jsonb)").bindparams(data=row.data),
+                attempts=1 if problem else 0,
+                due_at=due,
+                problem=problem[:MAX_PROBLEM] or None,
+            )
+        )
+
+
+class Subject(NamedTuple):
+    """A thing whose events are in a backlog."""
+
+    tenant_id: UUID
+    subject: str
+
+
+async def due_subjects(tx: AsyncConnection, name: str, at_most: int) -> list[Subject]:
+    """Of what something in the backlog wants to be tried, of all tenants."""
+    found = await tx.execute(
+        text("SELECT * FROM due_subjects(:name, :at_most)"), {"name": name, "at_most": at_most}
+    )
+    return [Subject(*row) for row in found]
+
+
+class Tried(NamedTuple):
+    """An event of a backlog, and how often it was tried."""
+
+    row: Row
+    attempts: int
+
+
+async def first_due(tx: AsyncConnection, name: str, about: Subject) -> Tried | None:
+    """The first of a subject, if it is due, which is the caller's until `tx` ends; None while
+    somebody else has it."""
+    b = consumer_backlog.c
+    of_subject = _of(name, about)
+    first = select(func.min(b.id)).where(*of_subject).scalar_subquery()
+    found = await tx.execute(
+        select(
+            b.id,
+            b.event_id,
+            b.tenant_id,
+            b.type,
+            b.subject,
+            b.time,
+            text("data::text"),
+            b.attempts,
+        )
+        .where(b.id == first, b.due_at <= func.now(), *of_subject)
+        .with_for_update(skip_locked=True)
+    )
+    row = found.first()
+    return None if row is None else Tried(Row(*row[:7], waits=True), row.attempts)
+
+
+async def done(tx: AsyncConnection, name: str, row: Row) -> None:
+    """An event of the backlog has had its effect."""
+    b = consumer_backlog.c
+    await tx.execute(consumer_backlog.delete().where(b.consumer == name, b.id == row.id))
+
+
+async def failed(
+    tx: AsyncConnection,
+    name: str,
+    tried: Tried,
+    *,
+    problem: str,
+    due_in_seconds: float,
+    is_last: bool,
+) -> None:
+    """An event of the backlog has failed again: its subject waits for so long, or goes on without
+    it. Nothing happens if somebody else has seen to it meanwhile."""
+    b, row = consumer_backlog.c, tried.row
+    values: dict[str, Any] = {"attempts": tried.attempts + 1, "problem": problem[:MAX_PROBLEM]}
+    if is_last:
+        values["set_aside_at"] = func.now()
+    changed = await tx.execute(
+        consumer_backlog.update()
+        .where(b.consumer == name, b.id == row.id, b.attempts == tried.attempts)
+        .values(values)
+    )
+    if changed.rowcount:
+        seconds = 0.0 if is_last else due_in_seconds
+        later = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, seconds)
+        about = Subject(row.tenant_id, row.subject)
+        await tx.execute(consumer_backlog.update().where(*_of(name, about)).values(due_at=later))
+
+
+def _of(name: str, about: Subject) -> tuple[Any, ...]:
+    b = consumer_backlog.c
+    return (
+        b.consumer == name,
+        b.tenant_id == about.tenant_id,
+        b.subject == about.subject,
+        b.set_aside_at.is_(None),
+    )
+
+
+class SetAside(NamedTuple):
+    consumer: str
+    id: int
+    type: str
+    subject: str
+    attempts: int
+    problem: str
+    at: datetime
+
+
+async def set_aside(tx: AsyncConnection, *, limit: int) -> list[SetAside]:
+    """What consumers gave up, of all tenants, the oldest first. For the host role, which sees
+    all."""
+    b = consumer_backlog.c
+    query = (
+        select(b.consumer, b.id, b.type, b.subject, b.attempts, b.problem, b.set_aside_at)
+        .where(b.set_aside_at.is_not(None))
+        .order_by(b.set_aside_at, b.id)
+        .limit(limit)
+    )
+    return [SetAside(*row) for row in await tx.execute(query)]
+
+
+async def try_again(tx: AsyncConnection, name: str) -> int:
+    """Has what a consumer gave up tried anew, as if it had never been; how much that is. For the
+    host role."""
+    b = consumer_backlog.c
+    changed = await tx.execute(
+        consumer_backlog.update()
+        .where(b.consumer == name, b.set_aside_at.is_not(None))
+        .values(set_aside_at=None, attempts=0, due_at=func.now())
+    )
+    return changed.rowcount

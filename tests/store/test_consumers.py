@@ -1,0 +1,349 @@
+"""Consumers: each event has its effect once, in order, whoever dies and whatever fails."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import random
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from core.events import Delivery
+from core.ids import uuid7
+from core.settings import get_settings
+from deployments.kit.capability import Capability
+from deployments.kit.consumers import Consumer, run
+from deployments.kit.resources import make_resources
+from store.kit import consumers as stored
+from store.kit.consumers import Look
+from store.kit.engine import Database, Scope, Transaction
+from store.kit.outbox import emit
+from tests.runtime.faults import Faults
+from tests.runtime.kit import LocalTransport
+from tests.store.consumer_kit import (
+    FAST_SECONDS,
+    Ground,
+    consuming,
+    note,
+    noting,
+    some_ids,
+)
+from tests.store.events import ThingBroken, ThingMade
+
+QUICK = {"max_attempts": 3, "retry_seconds": 0.02}
+
+
+# --- exactly once --------------------------------------------------------------------------
+
+# Forks of a process that has imported everything, and holds nothing.
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload([__name__])
+
+
+def consume(url: str) -> None:
+    """What a process does until it is killed."""
+    asyncio.run(run(Database(url), [noting()], poll_seconds=0.02))
+
+
+@pytest.mark.timeout(60)
+async def test_each_event_has_its_effect_once_under_kills(at: Ground) -> None:
+    """Processes are killed at any moment, also between an effect and its commit; two at a time
+    run, while others emit."""
+    tenants, subjects = some_ids(3), some_ids(6)
+    emitted: dict[UUID, list[str]] = {subject: [] for subject in subjects}
+    over = False
+
+    async def emit_on(place: int) -> None:
+        number = 0
+        while not over:
+            number += 1
+            name = f"{place}.{number}"
+            await at.emit(tenants[place % 3], subjects[place], name)
+            emitted[subjects[place]].append(name)
+
+    def started() -> Any:
+        process = _FORKS.Process(target=consume, args=[at.urls.app], daemon=True)
+        process.start()
+        return process
+
+    emitting = [asyncio.create_task(emit_on(place)) for place in range(len(subjects))]
+    children = [started(), started()]
+    try:
+        await at.wait_until("count(*) > 0 FROM effects")
+        for turn in range(6):
+            seen = await at.owner.fetchval("SELECT count(*) FROM effects")
+            await at.wait_until("count(*) > $1 FROM effects", seen + 20)
+            await asyncio.sleep(random.uniform(0, 0.05))
+            children[turn % 2].kill()
+            children[turn % 2].join()
+            children[turn % 2] = started()
+    finally:
+        over = True
+        await asyncio.gather(*emitting)
+        try:
+            await at.wait_for([name for names in emitted.values() for name in names])
+        finally:
+            for child in children:
+                child.kill()
+                child.join()
+    for subject, names in emitted.items():
+        assert await at.names(subject=subject) == names
+    assert await at.owner.fetchval("SELECT count(*) FROM consumer_backlog") == 0
+
+
+async def test_another_takes_over_from_one_that_hangs(at: Ground) -> None:
+    """While it hangs it has the position, and the other does not wait for it; once its session
+    ends, as the server sees to, the other goes on."""
+    tenant, subject = some_ids(2)
+    has_begun = asyncio.Event()
+
+    async def hang(tx: Transaction, tenant_id: UUID, delivery: Delivery) -> None:
+        await note(tx, "noting", tenant_id, delivery)
+        has_begun.set()
+        await asyncio.Event().wait()
+
+    await at.emit(tenant, subject, "a", "b")
+    async with consuming(at.urls.app, noting(handle=hang)):
+        await asyncio.wait_for(has_begun.wait(), 10)
+        async with consuming(at.urls.app, noting()):
+            await asyncio.sleep(4 * FAST_SECONDS)
+            assert await at.names() == []
+            locked = "count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            assert await at.owner.fetchval(f"SELECT {locked}") == 0
+            await at.owner.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND state = 'idle in transaction'"
+            )
+            await at.wait_for(["a", "b"])
+            assert await at.names() == ["a", "b"]
+
+
+# --- what fails ----------------------------------------------------------------------------
+
+
+def failing(bad: set[str], **options: object) -> Consumer:
+    async def handle(tx: Transaction, tenant_id: UUID, delivery: Delivery) -> None:
+        await note(tx, "noting", tenant_id, delivery)
+        if delivery.event.name in bad:  # type: ignore[attr-defined]
+            raise ValueError("cannot bear this one")
+
+    return noting(handle=handle, **options)
+
+
+async def test_what_fails_lets_its_subject_wait_and_all_others_go_on(at: Ground) -> None:
+    (tenant, other), (sick, well) = some_ids(2), some_ids(2)
+    bad = {"x1"}
+    consumer = failing(bad, retry_seconds=0.3)
+    await at.emit(tenant, sick, "x0", "x1", "x2")
+    await at.emit(tenant, well, "y1")
+    await at.emit(other, sick, "z1")
+    async with consuming(at.urls.app, consumer):
+        await at.wait_for(["x0", "y1", "z1"])
+        await at.emit(tenant, sick, "x3")
+        await at.emit(tenant, well, "y2")
+        await at.wait_for(["x0", "y1", "y2", "z1"])
+        bad.clear()
+        await at.wait_for(["x0", "x1", "x2", "x3", "y1", "y2", "z1"])
+        await at.emit(tenant, sick, "x4")
+        await at.wait_for(["x0", "x1", "x2", "x3", "x4", "y1", "y2", "z1"])
+    of_tenant = [name for name in await at.names(subject=sick) if name != "z1"]
+    assert of_tenant == ["x0", "x1", "x2", "x3", "x4"]
+    assert await at.owner.fetchval("SELECT count(*) FROM consumer_backlog") == 0
+
+
+async def test_what_fails_for_good_is_set_aside_listed_and_may_be_tried_again(at: Ground) -> None:
+    tenant, subject = some_ids(2)
+    bad = {"b"}
+    await at.emit(tenant, subject, "a", "b", "c")
+    host = Database(at.urls.host)
+    async with consuming(at.urls.app, failing(bad, **QUICK)):
+        await at.wait_for(["a", "c"])
+        async with host.transaction(Scope()) as tx:
+            (listed,) = await stored.set_aside(tx, limit=10)
+        assert (listed.consumer, listed.type, listed.subject) == (
+            "noting",
+            ThingMade.kind,
+            str(subject),
+        )
+        assert listed.attempts == QUICK["max_attempts"]
+        assert "cannot bear this one" in listed.problem
+        bad.clear()
+        await asyncio.sleep(2 * FAST_SECONDS)
+        assert await at.names() == ["a", "c"], "nobody tries it again unasked"
+        async with host.transaction(Scope()) as tx:
+            assert await stored.try_again(tx, "noting") == 1
+        await at.wait_for(["a", "b", "c"])
+    await host.close()
+
+
+async def test_an_event_that_takes_the_connection_along_does_not_stop_the_rest(at: Ground) -> None:
+    tenant, sick, well = some_ids(3)
+
+    async def handle(tx: Transaction, tenant_id: UUID, delivery: Delivery) -> None:
+        await note(tx, "noting", tenant_id, delivery)
+        if delivery.subject == str(sick):
+            await tx.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+    await at.emit(tenant, well, "a")
+    await at.emit(tenant, sick, "b")
+    await at.emit(tenant, well, "c")
+    async with consuming(at.urls.app, noting(handle=handle, **QUICK)):
+        await at.wait_for(["a", "c"])
+        await at.wait_until("count(*) = 1 FROM consumer_backlog WHERE set_aside_at IS NOT NULL")
+
+
+async def test_an_event_that_cannot_be_read_is_one_that_fails(at: Ground) -> None:
+    tenant, subject = some_ids(2)
+    await at.owner.execute(
+        "INSERT INTO outbox (event_id, tenant_id, type, subject, data)"
+        " VALUES ($1, $2, $3, $4, '{\"name\": 7}')",
+        uuid7(),
+        tenant,
+        ThingMade.kind,
+        str(subject),
+    )
+    await at.emit(tenant, uuid7(), "well")
+    async with consuming(at.urls.app, noting(**QUICK)):
+        await at.wait_for(["well"])
+        await at.wait_until(
+            "count(*) = 1 FROM consumer_backlog"
+            " WHERE set_aside_at IS NOT NULL AND problem LIKE '%str%'"
+        )
+
+
+async def test_a_consumers_failure_is_no_other_consumers(at: Ground) -> None:
+    tenant, subject = some_ids(2)
+
+    async def handle(tx: Transaction, tenant_id: UUID, delivery: Delivery) -> None:
+        raise ValueError("never")
+
+    await at.emit(tenant, subject, *"abc")
+    broken = Consumer("broken", (ThingMade,), handle, begins="oldest")
+    async with consuming(at.urls.app, broken, noting()):
+        await at.wait_for([*"abc"])
+        await at.wait_until("count(*) = 3 FROM consumer_backlog WHERE consumer = 'broken'")
+
+
+# --- who is given what ---------------------------------------------------------------------
+
+
+async def test_a_handler_sees_and_writes_what_is_its_tenants(at: Ground) -> None:
+    mine, other = some_ids(2)
+    seen: dict[UUID, int] = {}
+
+    async def handle(tx: Transaction, tenant_id: UUID, delivery: Delivery) -> None:
+        await note(tx, "noting", tenant_id, delivery)
+        seen[tenant_id] = await tx.scalar(text("SELECT count(DISTINCT tenant_id) FROM effects"))
+        if delivery.event == ThingMade(name="thief"):
+            await note(tx, "noting", other, delivery)
+
+    await at.emit(mine, uuid7(), "a")
+    await at.emit(other, uuid7(), "b")
+    await at.emit(mine, uuid7(), "thief")
+    async with consuming(at.urls.app, noting(handle=handle, **QUICK)):
+        await at.wait_for(["a", "b"])
+        await at.wait_until("count(*) = 1 FROM consumer_backlog WHERE problem LIKE '%security%'")
+    assert seen == {mine: 1, other: 1}
+
+
+async def test_a_new_consumer_begins_now_or_with_the_oldest(at: Ground) -> None:
+    tenant, subject = some_ids(2)
+    await at.emit(tenant, subject, "before")
+    consumers = [noting("now", begins="now"), noting("oldest", begins="oldest")]
+    async with consuming(at.urls.app, *consumers):
+        await at.wait_for(["before"], "oldest")
+        await at.wait_until("count(*) = 2 FROM consumers")
+        await at.emit(tenant, subject, "after")
+        await at.wait_for(["after"], "now")
+        await at.wait_for(["before", "after"], "oldest")
+    await at.emit(tenant, subject, "while away")
+    async with consuming(at.urls.app, *consumers):
+        await at.wait_for(["after", "while away"], "now")
+
+
+async def test_a_consumer_is_given_its_kinds_and_passes_the_others(at: Ground) -> None:
+    tenant, subject = some_ids(2)
+    await at.emit(tenant, subject, "made")
+    async with at.db.transaction(Scope(tenant)) as tx:
+        await emit(tx, tenant, subject, ThingBroken(name="broken"))
+    async with consuming(at.urls.app, noting()):
+        await at.passed("noting", await at.newest())
+    assert await at.names() == ["made"]
+
+
+async def test_several_may_be_handled_at_once(at: Ground) -> None:
+    tenants = some_ids(3)
+    sizes: list[int] = []
+    bad = {"2.7"}
+
+    async def handle_all(tx: Transaction, tenant_id: UUID, deliveries: list[Delivery]) -> None:
+        sizes.append(len(deliveries))
+        for delivery in deliveries:
+            await note(tx, "noting", tenant_id, delivery)
+            if delivery.event.name in bad:  # type: ignore[attr-defined]
+                raise ValueError("not this one")
+
+    wanted = []
+    for place, tenant in enumerate(tenants):
+        names = [f"{place}.{number}" for number in range(20)]
+        await asyncio.gather(*(at.emit(tenant, uuid7(), name) for name in names))
+        wanted += names
+    async with consuming(at.urls.app, noting(handle_all=handle_all, **QUICK)):
+        await at.wait_for([name for name in wanted if name not in bad])
+    assert 20 in sizes
+
+
+async def test_who_has_nothing_to_do_asks_seldom(
+    at: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, batches = 0, 0
+    look, take = stored.look, stored.take
+
+    async def counted_look(db: Database) -> Look:
+        nonlocal looks
+        looks += 1
+        return await look(db)
+
+    async def counted_take(tx: Transaction, name: str) -> int | None:
+        nonlocal batches
+        batches += 1
+        return await take(tx, name)
+
+    await at.emit(uuid7(), uuid7(), "a")
+    monkeypatch.setattr(stored, "look", counted_look)
+    monkeypatch.setattr(stored, "take", counted_take)
+    async with consuming(at.urls.app, noting("one"), noting("two"), poll_seconds=0.25):
+        await at.wait_for(["a"], "one")
+        await at.wait_for(["a"], "two")
+        await asyncio.sleep(0.6)  # until it has calmed down
+        looks = batches = 0
+        await asyncio.sleep(1)
+        assert 1 <= looks <= 5
+        assert batches == 0
+
+
+async def test_a_replica_works_for_the_consumers_of_what_it_serves(at: Ground) -> None:
+    """And for no others."""
+    served, apart = (
+        Capability("served", "/api/served", (), consumers=(noting("served"),)),
+        Capability("apart", "/api/apart", (), consumers=(noting("apart"),)),
+    )
+    changes = {"database_url": at.urls.owner, "redis_url": "redis://127.0.0.1:1"}
+    settings = get_settings().model_copy(update=changes)
+    shared = make_resources(
+        settings, LocalTransport({}, Faults()), "test", (served, apart), (served,)
+    )
+    consume = shared.tasks[2]
+    working = asyncio.create_task(consume(shared))
+    try:
+        await at.emit(uuid7(), uuid7(), "a")
+        await at.wait_for(["a"], "served")
+        assert await at.owner.fetchval("SELECT array_agg(name) FROM consumers") == ["served"]
+    finally:
+        working.cancel()
+        await shared.db.close()
+        await shared.watch.close()
+        await shared.redis.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deployments.inventory.purchasing import items, suppliers
 from deployments.inventory.purchasing import routes as purchasing
-from deployments.inventory.stock import changes
+from deployments.inventory.stock import change_routes
 from deployments.inventory.stock import routes as stock
 from deployments.inventory.stock.lean import reserve
 from deployments.inventory.transfers import routes as transfers
@@ -16,7 +16,7 @@ capability = Capability(
     "/api/inventory",
     # Those of stock end in an id.
     (
-        changes.router,
+        change_routes.router,
         transfers.router,
         suppliers.router,
         items.router,

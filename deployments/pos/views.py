@@ -9,8 +9,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from actors.till import model as m
+from core.moments import of_ms
 from core.money import from_minor
-from deployments.inventory.stock.service import moment
 from deployments.pos import answers as a
 from deployments.pos.sales.pricing import Ticket
 
@@ -160,7 +160,7 @@ def card_out(card: m.GiftCard, now_ms: int) -> a.GiftCardOut:
         currency=card.currency,
         initial=from_minor(card.initial_minor, card.currency),
         balance=from_minor(card.balance_minor, card.currency),
-        expires_at=None if card.expires_at_ms is None else moment(card.expires_at_ms),
+        expires_at=None if card.expires_at_ms is None else of_ms(card.expires_at_ms),
         status=status,
     )
 
@@ -201,7 +201,7 @@ def report_out(register_id: UUID, shift: m.Shift, closing: Closing | None = None
         number=shift.number,
         currency=currency,
         opened_by=shift.opened_by,
-        opened_at=moment(shift.opened_at_ms),
+        opened_at=of_ms(shift.opened_at_ms),
         closed_by=closing.closed_by if closing else None,
         closed_at=closing.closed_at if closing else None,
         sales=totals.sales,

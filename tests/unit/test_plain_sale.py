@@ -14,8 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 from actors.till import model as m
 from actors.till.messages import SaleMade
 from core.errors import HoldfastError
+from core.moments import of_ms
 from core.money import exponent
-from deployments.inventory.stock.service import moment
 from deployments.pos import answers as a
 from deployments.pos import schemas as s
 from deployments.pos import views
@@ -62,7 +62,7 @@ def sales(draw: st.DrawFn) -> SaleMade:
 
 @given(sales())
 def test_the_same_answer_to_the_byte(made: SaleMade) -> None:
-    out = views.sale_out(made.sale_id, made.sold, made.cashier, moment(made.at_ms))
+    out = views.sale_out(made.sale_id, made.sold, made.cashier, of_ms(made.at_ms))
     assert answer_of(made) == _ANSWER.dump_json(Envelope(data=out), by_alias=True)
 
 

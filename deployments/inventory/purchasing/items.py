@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints, field_validator
 
 from core.errors import FieldError, NotFound, ValidationFailed
 from core.money import from_minor, to_minor
-from deployments.inventory.purchasing.access import Buyer
+from deployments.inventory.access import Buyer
 from deployments.inventory.purchasing.suppliers import LeadTime
 from deployments.kit.resources import Shared
 from deployments.kit.router import Made, Router

@@ -20,14 +20,14 @@ from core.errors import (
     StockLimitReached,
 )
 from core.principal import Principal, Role
+from deployments.inventory.access import Buyer, Handler
 from deployments.inventory.purchasing import schemas as s
-from deployments.inventory.purchasing.access import Buyer, Handler
 from deployments.inventory.purchasing.service import Purchasing
-from deployments.inventory.stock.service import tenant_of
 from deployments.kit.receipts import Ordered
 from deployments.kit.resources import Shared
 from deployments.kit.router import Router
 from deployments.kit.routes import Key
+from gateway.access import tenant_of
 from gateway.errors import responses
 from gateway.schemas import Envelope, Page, page_of
 from store.inventory import purchasing as stored

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field, field_validator
 
 from actors.purchasing.model import MAX_LINES, PurchaseReply, PurchaseStatus
-from actors.stock.model import MAX_QUANTITY
 from core import moments
 from core.money import from_minor
-from deployments.inventory.stock.schemas import Reference
+from deployments.inventory.fields import Quantity, Reference
 from gateway.schemas import Amount, CamelModel, Moment, PageQuery
-
-Quantity = Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
 
 
 class NewPurchaseLine(CamelModel):

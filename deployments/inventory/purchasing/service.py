@@ -19,11 +19,11 @@ from deployments.inventory.purchasing.schemas import (
     NewPurchase,
     NewPurchaseLine,
 )
-from deployments.inventory.stock.service import tenant_of
 from deployments.kit import desk
 from deployments.kit.desk import Draft
 from deployments.kit.receipts import Ordered
 from deployments.kit.resources import Resources
+from gateway.access import tenant_of
 from store.inventory import suppliers
 from store.inventory.suppliers import Supplier
 from store.kit.engine import Scope

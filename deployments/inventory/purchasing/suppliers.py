@@ -10,8 +10,8 @@ from pydantic import EmailStr, Field, StringConstraints
 
 from core.errors import FieldError, ValidationFailed
 from core.money import exponent
+from deployments.inventory.access import BUYERS
 from deployments.inventory.events import SUPPLIER
-from deployments.inventory.purchasing.access import BUYERS
 from deployments.kit.record_routes import About, record_routes
 from deployments.kit.records import Kind, Writing, locked_business
 from gateway.access import require

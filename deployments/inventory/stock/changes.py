@@ -1,65 +1,77 @@
-"""Changes of many levels over HTTP: adjustments, batches, counts, and what holds for an item."""
+"""Levels are changed: goods come in, are corrected and counted; terms are set."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Annotated
+from datetime import datetime
 from uuid import UUID
 
-from fastapi import Depends, Response
-
-from actors.stock import model as m
-from core.errors import (
-    BundleHasNoStock,
-    ChooseVariant,
-    Conflict,
-    FieldError,
-    InsufficientStock,
-    NotFound,
-    StockChanged,
-    StockLimitReached,
-    ValidationFailed,
+from actors.stock.model import (
+    AddStock,
+    Adjust,
+    Adjustment,
+    Count,
+    CountLine,
+    Levels,
+    Repair,
+    SetItemTerms,
 )
-from core.principal import MANAGEMENT, Principal, Role
+from core.errors import FieldError, ValidationFailed
+from core.moments import to_ms
+from core.principal import Principal, Role
 from core.request import RequestKey
 from deployments.business.owners import OWNERS
-from deployments.inventory.stock import schemas as s
-from deployments.inventory.stock import service
-from deployments.kit import desk
-from deployments.kit.receipts import RECEIPT, set_receipt
-from deployments.kit.resources import Resources, Shared
-from deployments.kit.router import Router
-from gateway.access import require
-from gateway.errors import responses
-from gateway.idempotency import request_key
-from gateway.schemas import Envelope
-
-router = Router()
-
-Manager = Annotated[Principal, Depends(require(MANAGEMENT))]
-Repairer = Annotated[Principal, Depends(require(MANAGEMENT | {Role.ADMIN}, tenant=False))]
-Key = Annotated[RequestKey, Depends(request_key)]
-
-_REFUSALS = responses(
-    NotFound,
-    ChooseVariant,
-    BundleHasNoStock,
-    InsufficientStock,
-    StockLimitReached,
-    StockChanged,
+from deployments.inventory.stock.schemas import (
+    MAX_AGE_DAYS,
+    NewAdjustment,
+    NewBatch,
+    NewRepair,
+    NewStock,
+    NewStockCounts,
+    PlaceLevelOut,
+    RepairOut,
+    TermsChanges,
+    TermsOut,
 )
+from deployments.inventory.stock.service import check
+from deployments.inventory.stock.shapes import place_level
+from deployments.kit import desk
+from deployments.kit.receipts import Ordered
+from deployments.kit.resources import Resources
+from gateway.access import tenant_of
+
+DAY_MS = 86_400_000
+# Between a caller's clock and ours.
+MAX_CLOCK_SKEW_MS = 60_000
 
 
-@router.post("/adjustments", summary="Adjust a level", responses=RECEIPT | _REFUSALS)
+async def add(
+    shared: Resources, principal: Principal, key: RequestKey, body: NewStock
+) -> Ordered[PlaceLevelOut]:
+    """Goods come in. Raises what `check` raises, and StockLimitReached."""
+
+    async def draft() -> AddStock:
+        await check(shared, principal, [body.product_id], [body.location_id])
+        return AddStock(
+            body.product_id,
+            body.quantity,
+            body.low_stock_threshold,
+            body.reference,
+            body.location_id,
+        )
+
+    added = await desk.send(shared, principal, key, draft)
+    return added.to(lambda reply: place_level(tenant_of(principal), reply.levels[0]))
+
+
 async def adjust(
-    shared: Shared, principal: Manager, key: Key, body: s.AdjustmentBody, response: Response
-) -> Envelope[list[s.PlaceLevel]]:
-    """Corrects what is on hand, with a reason; never below what is reserved. With
-    `expectedSequence` or `expectedOnHand` only if the level is still so."""
+    shared: Resources, principal: Principal, key: RequestKey, body: NewAdjustment
+) -> Ordered[list[PlaceLevelOut]]:
+    """Signed corrections: all of them, or none."""
 
-    def lines() -> Iterator[m.Adjustment]:
+    def lines() -> Iterator[Adjustment]:
         for number, line in enumerate(body.lines):
-            yield m.Adjustment(
+            yield Adjustment(
                 line.product_id,
                 line.delta,
                 line.location_id,
@@ -67,22 +79,20 @@ async def adjust(
                 line.expected_sequence,
                 line.expected_on_hand,
                 None,
-                service.occurred_ms(key, line.occurred_at, f"lines[{number}].occurredAt"),
+                occurred_ms(key, line.occurred_at, f"lines[{number}].occurredAt"),
             )
 
-    return await _change(shared, principal, key, lines, body, response)
+    return await _adjusted(shared, principal, key, lines, body)
 
 
-@router.post("/batch", summary="Adjust many levels", responses=RECEIPT | _REFUSALS)
-async def batch(
-    shared: Shared, principal: Manager, key: Key, body: s.BatchBody, response: Response
-) -> Envelope[list[s.PlaceLevel]]:
-    """Sets, adds to and adjusts levels, lines of one level after one another: one command, all or
-    nothing."""
+async def adjust_many(
+    shared: Resources, principal: Principal, key: RequestKey, body: NewBatch
+) -> Ordered[list[PlaceLevelOut]]:
+    """Sets, adds and adjusts: all of it, or nothing."""
 
-    def lines() -> Iterator[m.Adjustment]:
+    def lines() -> Iterator[Adjustment]:
         for number, line in enumerate(body.lines):
-            yield m.Adjustment(
+            yield Adjustment(
                 line.product_id,
                 line.quantity,
                 line.location_id,
@@ -90,113 +100,133 @@ async def batch(
                 line.expected_sequence,
                 line.expected_on_hand,
                 line.low_stock_threshold,
-                service.occurred_ms(key, line.occurred_at, f"lines[{number}].occurredAt"),
+                occurred_ms(key, line.occurred_at, f"lines[{number}].occurredAt"),
             )
 
-    return await _change(shared, principal, key, lines, body, response)
+    return await _adjusted(shared, principal, key, lines, body)
 
 
-async def _change(
+async def _adjusted(
     shared: Resources,
     principal: Principal,
     key: RequestKey,
-    lines: Callable[[], Iterable[m.Adjustment]],
-    body: s.AdjustmentBody | s.BatchBody,
-    response: Response,
-) -> Envelope[list[s.PlaceLevel]]:
-    tenant_id = service.tenant_of(principal)
-
-    async def draft() -> m.Adjust:
+    lines: Callable[[], Iterable[Adjustment]],
+    body: NewAdjustment | NewBatch,
+) -> Ordered[list[PlaceLevelOut]]:
+    async def draft() -> Adjust:
         wanted = tuple(lines())
-        await service.check(
+        tenant_id = await check(
             shared,
             principal,
             (line.product_id for line in wanted),
             (line.location_id for line in wanted),
         )
         dated = (line for line in wanted if line.occurred_at_ms is not None)
-        _once(
+        _check_each_once(
             tenant_id,
             ((line.product_id, line.location_id) for line in dated),
             "a level may be given one movement with `occurredAt` at a time",
         )
-        return m.Adjust(wanted, body.reason.value, body.reference)
+        return Adjust(wanted, body.reason.value, body.reference)
 
-    reply, receipts = await desk.send(shared, principal, key, draft)
-    set_receipt(response, receipts)
-    return Envelope(data=[service.place_level(tenant_id, level) for level in reply.levels])
+    return _places(principal, await desk.send(shared, principal, key, draft))
 
 
-@router.post(
-    "/counts",
-    summary="Record physical counts",
-    responses=RECEIPT | responses(NotFound, BundleHasNoStock, StockLimitReached),
-)
 async def count(
-    shared: Shared, principal: Manager, key: Key, body: s.CountBody, response: Response
-) -> Envelope[list[s.PlaceLevel]]:
-    """A level becomes what was counted, plus what moved after that moment. It does not matter in
-    which order counts and movements arrive; a count that is older than one which is already in
-    goes into the ledger and changes nothing."""
-    tenant_id = service.tenant_of(principal)
+    shared: Resources, principal: Principal, key: RequestKey, body: NewStockCounts
+) -> Ordered[list[PlaceLevelOut]]:
+    """Levels become what was counted, plus what moved since: all of them, or none."""
 
-    async def draft() -> m.Count:
+    async def draft() -> Count:
         lines = []
         for number, line in enumerate(body.lines):
-            at_ms = service.occurred_ms(key, line.counted_at, f"lines[{number}].countedAt")
+            at_ms = occurred_ms(key, line.counted_at, f"lines[{number}].countedAt")
             at_ms = key.arrived_ms if at_ms is None else at_ms
-            lines.append(m.CountLine(line.product_id, line.counted, at_ms, line.location_id))
-        await service.check(
+            lines.append(CountLine(line.product_id, line.counted, at_ms, line.location_id))
+        tenant_id = await check(
             shared,
             principal,
             (line.product_id for line in lines),
             (line.location_id for line in lines),
         )
-        _once(
+        _check_each_once(
             tenant_id,
             ((line.product_id, line.location_id) for line in lines),
             "a level may be counted once at a time",
         )
-        return m.Count(tuple(lines), body.reference)
+        return Count(tuple(lines), body.reference)
 
-    reply, receipts = await desk.send(shared, principal, key, draft)
-    set_receipt(response, receipts)
-    return Envelope(data=[service.place_level(tenant_id, level) for level in reply.levels])
+    return _places(principal, await desk.send(shared, principal, key, draft))
 
 
-@router.post(
-    "/repairs",
-    summary="Repair a level from its ledger",
-    responses=RECEIPT | responses(NotFound, Conflict),
-)
 async def repair(
-    shared: Shared, principal: Repairer, key: Key, body: s.RepairBody, response: Response
-) -> Envelope[s.RepairOut]:
-    """Brings a level back to what its ledger and the open holds come to, should it ever differ.
-    `holdfast drift` finds where that is needed."""
-    if principal.role is Role.ADMIN:
+    shared: Resources, principal: Principal, key: RequestKey, body: NewRepair
+) -> Ordered[RepairOut]:
+    """A level becomes what its ledger comes to. An administrator repairs that of any business.
+    Raises NotFound."""
+    is_admin = principal.role is Role.ADMIN
+    if is_admin:
         tenant_id = await OWNERS.of(shared).of_any(body.product_id)
     else:
-        tenant_id = service.tenant_of(principal)
+        tenant_id = tenant_of(principal)
 
-    async def draft() -> m.Repair:
-        if principal.role is not Role.ADMIN:
+    async def draft() -> Repair:
+        if not is_admin:
             await OWNERS.of(shared).check(tenant_id, [body.product_id])
         # The location may be deleted by now; its level must be right all the same.
-        return m.Repair(body.product_id, body.reason, body.location_id)
+        return Repair(body.product_id, body.reason, body.location_id)
 
-    reply, receipts = await desk.send(shared, principal, key, draft, tenant_id)
-    set_receipt(response, receipts)
-    return Envelope(
-        data=s.RepairOut(
+    repaired = await desk.send(shared, principal, key, draft, tenant_id)
+    return repaired.to(
+        lambda reply: RepairOut(
             repaired=reply.repaired,
-            before=service.place_level(tenant_id, reply.before),
-            after=service.place_level(tenant_id, reply.after),
+            before=place_level(tenant_id, reply.before),
+            after=place_level(tenant_id, reply.after),
         )
     )
 
 
-def _once(tenant_id: UUID, levels: Iterable[tuple[UUID, UUID | None]], rule: str) -> None:
+async def set_terms(
+    shared: Resources,
+    principal: Principal,
+    key: RequestKey,
+    product_id: UUID,
+    body: TermsChanges,
+) -> Ordered[TermsOut]:
+    """What holds for an item at all locations. Raises what `check` raises."""
+
+    async def draft() -> SetItemTerms:
+        await check(shared, principal, [product_id])
+        return SetItemTerms(product_id, backorder_limit=body.backorder_limit)
+
+    terms = await desk.send(shared, principal, key, draft)
+    return terms.to(
+        lambda reply: TermsOut(product_id=product_id, backorder_limit=reply.backorder_limit)
+    )
+
+
+def occurred_ms(key: RequestKey, given: datetime | None, field: str) -> int | None:
+    """A moment in the past as ms since the epoch. Raises ValidationFailed, naming the field, for
+    one to come, or too long ago."""
+    if given is None:
+        return None
+    ms = to_ms(given)
+    if ms > key.arrived_ms + MAX_CLOCK_SKEW_MS:
+        raise ValidationFailed([FieldError(field, "must not be in the future")])
+    if ms < key.arrived_ms - MAX_AGE_DAYS * DAY_MS:
+        raise ValidationFailed([FieldError(field, f"must be in the last {MAX_AGE_DAYS} days")])
+    return ms
+
+
+def _places(principal: Principal, decided: Ordered[Levels]) -> Ordered[list[PlaceLevelOut]]:
+    tenant_id = tenant_of(principal)
+    return decided.to(lambda reply: [place_level(tenant_id, level) for level in reply.levels])
+
+
+def _check_each_once(
+    tenant_id: UUID, levels: Iterable[tuple[UUID, UUID | None]], rule: str
+) -> None:
+    """Raises ValidationFailed, with the rule, for a level that is named twice."""
     seen: set[tuple[UUID, UUID]] = set()
     for product_id, location_id in levels:
         place = (product_id, location_id or tenant_id)

@@ -15,15 +15,15 @@ import msgspec
 
 from actors.stock import model as m
 from core.ids import uuid7
+from core.moments import of_ms
 from core.principal import STAFF
 from deployments.business.owners import OWNERS
-from deployments.inventory.stock import service
 from deployments.inventory.stock.schemas import DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS
 from deployments.kit import desk
 from deployments.kit.capability import LeanRoute
 from deployments.kit.receipts import receipt_header
 from deployments.kit.resources import Resources
-from gateway.access import require
+from gateway.access import require, tenant_of
 from gateway.context import RequestContext
 from gateway.entrance import Answer, LeanHandler
 from gateway.idempotency import is_plain, key_of
@@ -80,7 +80,7 @@ def _handler(shared: Resources) -> LeanHandler:
         if body is None or context.query or not is_plain(name):
             return None
         key = key_of(context, raw, name)
-        tenant_id = service.tenant_of(principal)
+        tenant_id = tenant_of(principal)
         lines = (m.Line(body.product_id, body.quantity),)
 
         async def draft() -> m.Reserve:
@@ -121,8 +121,8 @@ def _reservation(tenant_id: UUID, hold: m.Hold) -> _Reservation:
         hold.reservation_id,
         hold.location_id or tenant_id,
         hold.status,
-        service.moment(hold.expires_at_ms),
-        service.moment(hold.created_at_ms),
+        of_ms(hold.expires_at_ms),
+        of_ms(hold.created_at_ms),
         hold.reference,
         [_Line(product_id, quantity, available)],
         product_id,

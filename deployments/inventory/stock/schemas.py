@@ -1,4 +1,4 @@
-"""Bodies, queries and answers of inventory. Quantities are whole units; where no location is named
+"""Bodies, queries and answers about stock. Quantities are whole units; where no location is named
 the main one is meant."""
 
 from __future__ import annotations
@@ -11,25 +11,16 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from actors.stock.model import MAX_LINES, MAX_ON_HAND, MAX_QUANTITY, Status
-from actors.stock.transfers import TransferStatus
+from deployments.inventory.fields import Quantity, Reference, StockLine
+from gateway.fields import LocationId
 from gateway.schemas import CamelModel, Moment, PageQuery, QueryModel
 
 MAX_TTL_SECONDS = 7 * 86_400
 DEFAULT_TTL_SECONDS = 900
 MAX_AGE_DAYS = 30
 
-Quantity = Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
 TtlSeconds = Annotated[
     int, Field(ge=1, le=MAX_TTL_SECONDS, description="How long the hold lasts, in seconds")
-]
-Reference = Annotated[
-    str | None,
-    Field(min_length=1, max_length=200, description="What this belongs to, in your own words"),
-]
-
-
-LocationId = Annotated[
-    UUID | None, Field(description="Where; the business's main location if it is left out")
 ]
 Occurred = Annotated[
     Moment | None,
@@ -53,7 +44,7 @@ class Reason(StrEnum):
     OTHER = "other"
 
 
-class AddBody(CamelModel):
+class NewStock(CamelModel):
     product_id: UUID
     quantity: Annotated[int, Field(ge=0, le=MAX_QUANTITY)]
     low_stock_threshold: Annotated[int | None, Field(ge=0, le=MAX_QUANTITY)] = None
@@ -61,24 +52,19 @@ class AddBody(CamelModel):
     location_id: LocationId = None
 
 
-class LineBody(CamelModel):
-    product_id: UUID
-    quantity: Quantity
-
-
-class ReserveBody(CamelModel):
+class NewReservation(CamelModel):
     """Either `productId` and `quantity`, or `lines`: all of them are held, at one location, or
     none."""
 
     product_id: UUID | None = None
     quantity: Quantity | None = None
-    lines: Annotated[list[LineBody] | None, Field(min_length=1, max_length=MAX_LINES)] = None
+    lines: Annotated[list[StockLine] | None, Field(min_length=1, max_length=MAX_LINES)] = None
     ttl_seconds: TtlSeconds = DEFAULT_TTL_SECONDS
     reference: Reference = None
     location_id: LocationId = None
 
     @model_validator(mode="after")
-    def _one_form(self) -> ReserveBody:
+    def _one_form(self) -> NewReservation:
         single = self.product_id is not None and self.quantity is not None
         partly = self.product_id is not None or self.quantity is not None
         if single == (self.lines is not None) or (self.lines is not None and partly):
@@ -86,13 +72,13 @@ class ReserveBody(CamelModel):
         return self
 
 
-class ReleaseBody(CamelModel):
+class NewRelease(CamelModel):
     product_id: UUID
     quantity: Quantity
     location_id: LocationId = None
 
 
-class ExtendBody(CamelModel):
+class NewExtension(CamelModel):
     ttl_seconds: TtlSeconds = DEFAULT_TTL_SECONDS
 
 
@@ -105,23 +91,23 @@ class Expectation(CamelModel):
     expected_on_hand: Annotated[int | None, Field(ge=-MAX_ON_HAND, le=MAX_ON_HAND)] = None
 
 
-class AdjustmentLine(Expectation):
+class NewAdjustmentLine(Expectation):
     product_id: UUID
     delta: Annotated[int, Field(ge=-MAX_QUANTITY, le=MAX_QUANTITY, description="Not 0")]
     location_id: LocationId = None
     occurred_at: Occurred = None
 
     @model_validator(mode="after")
-    def _moves_something(self) -> AdjustmentLine:
+    def _moves_something(self) -> NewAdjustmentLine:
         if self.delta == 0:
             raise ValueError("delta must not be 0")
         return self
 
 
-class AdjustmentBody(CamelModel):
+class NewAdjustment(CamelModel):
     """Signed corrections of what is on hand: all of them happen, or none."""
 
-    lines: Annotated[list[AdjustmentLine], Field(min_length=1, max_length=MAX_LINES)]
+    lines: Annotated[list[NewAdjustmentLine], Field(min_length=1, max_length=MAX_LINES)]
     reason: Reason
     reference: Reference = None
 
@@ -135,7 +121,7 @@ class Action(StrEnum):
     ADJUST = "adjust"
 
 
-class BatchLine(Expectation):
+class NewBatchLine(Expectation):
     action: Action
     product_id: UUID
     quantity: Annotated[
@@ -146,7 +132,7 @@ class BatchLine(Expectation):
     occurred_at: Occurred = None
 
     @model_validator(mode="after")
-    def _fits_its_action(self) -> BatchLine:
+    def _fits_its_action(self) -> NewBatchLine:
         if self.action is not Action.ADJUST and self.quantity < 0:
             raise ValueError("quantity must not be negative here")
         if self.action is not Action.SET and self.quantity > MAX_QUANTITY:
@@ -156,15 +142,15 @@ class BatchLine(Expectation):
         return self
 
 
-class BatchBody(CamelModel):
+class NewBatch(CamelModel):
     """Changes of levels: all of them happen, or none."""
 
-    lines: Annotated[list[BatchLine], Field(min_length=1, max_length=MAX_LINES)]
+    lines: Annotated[list[NewBatchLine], Field(min_length=1, max_length=MAX_LINES)]
     reason: Reason = Reason.OTHER
     reference: Reference = None
 
 
-class CountLineBody(CamelModel):
+class NewStockCount(CamelModel):
     product_id: UUID
     counted: Annotated[int, Field(ge=0, le=MAX_ON_HAND)]
     location_id: LocationId = None
@@ -174,26 +160,14 @@ class CountLineBody(CamelModel):
     ] = None
 
 
-class CountBody(CamelModel):
+class NewStockCounts(CamelModel):
     """Physical counts: all of them happen, or none; each level at most once."""
 
-    lines: Annotated[list[CountLineBody], Field(min_length=1, max_length=MAX_LINES)]
+    lines: Annotated[list[NewStockCount], Field(min_length=1, max_length=MAX_LINES)]
     reference: Reference = None
 
 
-class TransferBody(CamelModel):
-    """Goods from one location to another: every line, or none."""
-
-    from_location_id: LocationId = None
-    to_location_id: LocationId = None
-    lines: Annotated[list[LineBody], Field(min_length=1, max_length=MAX_LINES)]
-    ship: bool = Field(
-        default=False, description="They are on their way, `incoming`, until they are received"
-    )
-    reference: Reference = None
-
-
-class TermsBody(CamelModel):
+class TermsChanges(CamelModel):
     backorder_limit: Annotated[
         int,
         Field(
@@ -204,7 +178,7 @@ class TermsBody(CamelModel):
     ]
 
 
-class RepairBody(CamelModel):
+class NewRepair(CamelModel):
     product_id: UUID
     location_id: LocationId = None
     reason: Annotated[str, Field(min_length=1, max_length=200)]
@@ -227,11 +201,7 @@ class ReservationQuery(LocationQuery):
     product_id: UUID | None = None
 
 
-class TransferQuery(LocationQuery):
-    status: TransferStatus | None = None
-
-
-class PlaceLevel(CamelModel):
+class PlaceLevelOut(CamelModel):
     """A level at one location. `quantity` is what is available: on hand less what is reserved,
     none where more was promised than is there. `sequence` grows with every change."""
 
@@ -259,7 +229,7 @@ class LevelOut(CamelModel):
     low_stock_threshold: int
     is_low_stock: bool
     backorder_limit: int
-    locations: list[PlaceLevel]
+    locations: list[PlaceLevelOut]
 
 
 class TermsOut(CamelModel):
@@ -271,20 +241,8 @@ class RepairOut(CamelModel):
     """The level before and after; the same where nothing was wrong."""
 
     repaired: bool
-    before: PlaceLevel
-    after: PlaceLevel
-
-
-class TransferOut(CamelModel):
-    transfer_id: UUID
-    status: TransferStatus
-    from_location_id: UUID
-    to_location_id: UUID
-    lines: list[LineBody]
-    reference: str | None
-    created_by: str
-    created_at: datetime
-    closed_at: datetime | None = Field(description="When it was received or cancelled")
+    before: PlaceLevelOut
+    after: PlaceLevelOut
 
 
 class LowStockOut(CamelModel):
@@ -294,7 +252,7 @@ class LowStockOut(CamelModel):
     low_stock_threshold: int
 
 
-class HeldLine(CamelModel):
+class HeldLineOut(CamelModel):
     product_id: UUID
     quantity: int
     available: int = Field(description="What is left for others, after this")
@@ -309,7 +267,7 @@ class ReservationOut(CamelModel):
     expires_at: datetime
     created_at: datetime
     reference: str | None
-    lines: list[HeldLine]
+    lines: list[HeldLineOut]
     product_id: UUID | None = Field(default=None, exclude_if=lambda value: value is None)
     quantity: int | None = Field(default=None, exclude_if=lambda value: value is None)
     available: int | None = Field(default=None, exclude_if=lambda value: value is None)
@@ -323,7 +281,7 @@ class ReservationRow(CamelModel):
     created_at: datetime
     created_by: str
     reference: str | None
-    lines: list[LineBody]
+    lines: list[StockLine]
 
 
 class ReleasedOut(CamelModel):

@@ -1,32 +1,35 @@
-"""What inventory does: commands to the owner of the stock, lists from Postgres."""
+"""What is held and what there is: commands to the owner of the stock, and questions to it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterable
+from functools import partial
 from uuid import UUID
 
-from actors.stock import model as m
-from core import moments
-from core.errors import BundleHasNoStock, FieldError, NotFound, ValidationFailed
+from actors.messages import Command
+from actors.stock.model import GetLevels, GetReservation, Hold, Line, ReleaseOldest, Reserve
+from core.errors import BundleHasNoStock, NotFound
 from core.ids import uuid7
 from core.principal import Principal
 from core.request import RequestKey
 from deployments.business.owners import OWNERS
 from deployments.business.places import PLACES
-from deployments.inventory.stock import schemas as s
-from deployments.inventory.stock.bundles import available, expanded
+from deployments.inventory.stock.bundles import expanded
+from deployments.inventory.stock.schemas import (
+    LevelOut,
+    NewRelease,
+    NewReservation,
+    ReleasedOut,
+    ReservationOut,
+)
+from deployments.inventory.stock.shapes import bundle_level, level_out, reservation_out
 from deployments.kit import desk
+from deployments.kit.desk import Draft
 from deployments.kit.receipts import Ordered
 from deployments.kit.resources import Resources
+from gateway.access import tenant_of
 from store.catalog import bundles as catalog_bundles
-from store.catalog.bundles import Component
 from store.kit.engine import Scope
-
-DAY_MS = 86_400_000
-# Between a caller's clock and ours.
-MAX_CLOCK_SKEW_MS = 60_000
 
 
 async def check(
@@ -46,35 +49,63 @@ async def check(
 
 
 async def reserve(
-    shared: Resources, principal: Principal, key: RequestKey, body: s.ReserveBody
-) -> Ordered[m.Hold]:
+    shared: Resources, principal: Principal, key: RequestKey, body: NewReservation
+) -> Ordered[ReservationOut]:
     """Holds all lines or none; of a bundle, its parts."""
     tenant_id = tenant_of(principal)
 
-    async def draft() -> m.Reserve:
+    async def draft() -> Reserve:
         lines = _wanted_lines(body)
         await PLACES.of(shared).check(tenant_id, body.location_id)
         if await OWNERS.of(shared).bundles(tenant_id, (line.product_id for line in lines)):
             async with shared.db.transaction(Scope(tenant_id=tenant_id)) as tx:
                 parts, _ = await expanded(tx, lines)
-            lines = tuple(m.Line(*part) for part in parts)
+            lines = tuple(Line(*part) for part in parts)
         ttl_ms = body.ttl_seconds * 1000
-        return m.Reserve(uuid7(), lines, ttl_ms, body.reference, body.location_id)
+        return Reserve(uuid7(), lines, ttl_ms, body.reference, body.location_id)
 
-    return await desk.send(shared, principal, key, draft)
+    return await change_hold(shared, principal, key, draft)
 
 
-def _wanted_lines(body: s.ReserveBody) -> tuple[m.Line, ...]:
+def _wanted_lines(body: NewReservation) -> tuple[Line, ...]:
     if body.lines is not None:
-        return tuple(m.Line(line.product_id, line.quantity) for line in body.lines)
+        return tuple(Line(line.product_id, line.quantity) for line in body.lines)
     if body.product_id is not None and body.quantity is not None:
-        return (m.Line(body.product_id, body.quantity),)
-    raise ValueError("a ReserveBody has one of two forms")
+        return (Line(body.product_id, body.quantity),)
+    raise ValueError("a NewReservation has one of two forms")
+
+
+async def change_hold(
+    shared: Resources, principal: Principal, key: RequestKey, wanted: Command[Hold] | Draft[Hold]
+) -> Ordered[ReservationOut]:
+    """Has the owner decide about a reservation of the caller's business."""
+    hold = await desk.send(shared, principal, key, wanted)
+    return hold.to(partial(reservation_out, tenant_of(principal)))
+
+
+async def release_oldest(
+    shared: Resources, principal: Principal, key: RequestKey, body: NewRelease
+) -> Ordered[ReleasedOut]:
+    """Frees the caller's own oldest open holds of a product."""
+
+    async def draft() -> ReleaseOldest:
+        await check(shared, principal, [body.product_id], [body.location_id])
+        return ReleaseOldest(body.product_id, body.quantity, body.location_id)
+
+    freed = await desk.send(shared, principal, key, draft)
+    return freed.to(
+        lambda reply: ReleasedOut(
+            product_id=body.product_id,
+            released=reply.quantity,
+            quantity=max(reply.level.available, 0),
+            reservation_ids=list(reply.reservation_ids),
+        )
+    )
 
 
 async def level(
     shared: Resources, principal: Principal, product_id: UUID, location_id: UUID | None
-) -> s.LevelOut:
+) -> LevelOut:
     """An item's level everywhere, or at one location. Raises NotFound, ChooseVariant."""
     tenant_id = await OWNERS.of(shared).of(product_id)
     if location_id is not None:
@@ -85,7 +116,7 @@ async def level(
         items = [product_id, *(part.item_id for part in parts)]
     else:
         parts, items = (), [product_id]
-    wanted = m.GetLevels(tuple(items), location_id, everywhere=location_id is None)
+    wanted = GetLevels(tuple(items), location_id, everywhere=location_id is None)
     found = (await desk.ask(shared, principal, wanted, tenant_id)).levels
     if found[0].discontinued and principal.tenant_id != tenant_id:
         raise NotFound("There is no such product.")
@@ -94,96 +125,9 @@ async def level(
     return level_out(tenant_id, found)
 
 
-async def reservation(shared: Resources, principal: Principal, reservation_id: UUID) -> m.Hold:
+async def reservation(
+    shared: Resources, principal: Principal, reservation_id: UUID
+) -> ReservationOut:
     """A reservation of the caller's business, from its owner. Raises NotFound."""
-    return await desk.ask(shared, principal, m.GetReservation(reservation_id))
-
-
-def occurred_ms(key: RequestKey, given: datetime | None, field: str) -> int | None:
-    """A moment in the past as ms since the epoch. Raises ValidationFailed, naming the field, for
-    one to come, or too long ago."""
-    if given is None:
-        return None
-    ms = moments.to_ms(given)
-    if ms > key.arrived_ms + MAX_CLOCK_SKEW_MS:
-        raise ValidationFailed([FieldError(field, "must not be in the future")])
-    if ms < key.arrived_ms - s.MAX_AGE_DAYS * DAY_MS:
-        raise ValidationFailed([FieldError(field, f"must be in the last {s.MAX_AGE_DAYS} days")])
-    return ms
-
-
-def tenant_of(principal: Principal) -> UUID:
-    """The business that the caller acts for; routes that need one let nobody else in."""
-    if principal.tenant_id is None:
-        raise NotFound
-    return principal.tenant_id
-
-
-def level_out(tenant_id: UUID, levels: Sequence[m.Level]) -> s.LevelOut:
-    """Levels of one item at some locations, and their sums."""
-    places = [place_level(tenant_id, level) for level in levels]
-    return s.LevelOut(
-        product_id=levels[0].product_id,
-        quantity=sum(place.quantity for place in places),
-        on_hand=sum(place.on_hand for place in places),
-        reserved=sum(place.reserved for place in places),
-        incoming=sum(place.incoming for place in places),
-        low_stock_threshold=sum(place.low_stock_threshold for place in places),
-        is_low_stock=any(place.is_low_stock for place in places),
-        backorder_limit=levels[0].backorder_limit,
-        locations=places,
-    )
-
-
-def bundle_level(
-    tenant_id: UUID, bundle_id: UUID, parts: Sequence[Component], levels: Sequence[m.Level]
-) -> s.LevelOut:
-    """What the parts at each location make: whole bundles on hand, and free."""
-    by_place: dict[UUID, dict[UUID, m.Level]] = {}
-    for level in levels:
-        by_place.setdefault(level.location_id or tenant_id, {})[level.product_id] = level
-    bundles = []
-    for location_id, there in by_place.items():
-        on_hand = available(parts, {one: level.on_hand for one, level in there.items()})
-        free = available(parts, {one: level.available for one, level in there.items()})
-        bundles.append(m.Level(bundle_id, on_hand, on_hand - free, 0, location_id=location_id))
-    return level_out(tenant_id, bundles)
-
-
-def place_level(tenant_id: UUID, level: m.Level) -> s.PlaceLevel:
-    return s.PlaceLevel(
-        product_id=level.product_id,
-        location_id=level.location_id or tenant_id,
-        # What is owed at one location takes nothing from what is free at others.
-        quantity=max(level.available, 0),
-        on_hand=level.on_hand,
-        reserved=level.reserved,
-        incoming=level.incoming,
-        low_stock_threshold=level.low_stock_threshold,
-        is_low_stock=level.is_low,
-        sequence=level.sequence,
-    )
-
-
-def reservation_out(tenant_id: UUID, hold: m.Hold) -> s.ReservationOut:
-    available = {level.product_id: max(level.available, 0) for level in hold.levels}
-    lines = [
-        s.HeldLine(product_id=product, quantity=quantity, available=available[product])
-        for product, quantity in hold.lines
-    ]
-    only: dict[str, Any] = lines[0].model_dump() if len(lines) == 1 else {}
-    return s.ReservationOut(
-        reservation_id=hold.reservation_id,
-        location_id=hold.location_id or tenant_id,
-        status=hold.status,
-        expires_at=moment(hold.expires_at_ms),
-        created_at=moment(hold.created_at_ms),
-        reference=hold.reference,
-        lines=lines,
-        **only,
-    )
-
-
-def moment(ms: int) -> datetime:
-    """A point in time from ms since the epoch."""
-    return moments.of_ms(ms)
+    hold = await desk.ask(shared, principal, GetReservation(reservation_id))
+    return reservation_out(tenant_of(principal), hold)

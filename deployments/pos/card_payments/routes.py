@@ -14,7 +14,6 @@ from core.errors import NotFound
 from core.money import from_minor
 from core.principal import Principal, Role
 from core.request import RequestKey
-from deployments.inventory.stock.service import tenant_of
 from deployments.kit import desk
 from deployments.kit.resources import Resources, Shared
 from deployments.kit.router import Router
@@ -24,6 +23,7 @@ from deployments.pos.card_payments.service import CARDS
 from deployments.pos.errors import CardPaymentCompleted, NotYourShift, RefundNotDead
 from deployments.pos.router import Key, Manager, PaymentId, Till
 from deployments.pos.sales.routes import pending_out
+from gateway.access import tenant_of
 from gateway.answers import recorded, response
 from gateway.errors import responses
 from gateway.schemas import Envelope, Page, page_of

@@ -11,7 +11,6 @@ from fastapi import Query, Response
 from actors.till import messages as t
 from core.errors import NotFound
 from core.principal import Principal
-from deployments.inventory.stock.service import tenant_of
 from deployments.kit import desk
 from deployments.kit.resources import Resources, Shared
 from deployments.kit.router import Router
@@ -23,6 +22,7 @@ from deployments.pos.gift_cards import service as gift_cards
 from deployments.pos.router import Key, Manager, Till, receipt
 from deployments.pos.sales import service as selling
 from deployments.pos.sales.routes import SELLING, sold
+from gateway.access import tenant_of
 from gateway.errors import responses
 from gateway.schemas import Envelope
 

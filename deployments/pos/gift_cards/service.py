@@ -12,9 +12,9 @@ from actors.till import messages as t
 from actors.till import model as m
 from core import moments
 from core.errors import FieldError, ValidationFailed
+from core.moments import of_ms
 from core.money import to_minor
 from core.request import RequestKey
-from deployments.inventory.stock.service import moment
 from deployments.kit.resources import Resources
 from deployments.pos import answers as a
 from deployments.pos import schemas as s
@@ -107,4 +107,4 @@ def told(
 
 
 def _moment(at_ms: int | None) -> datetime | None:
-    return None if at_ms is None else moment(at_ms)
+    return None if at_ms is None else of_ms(at_ms)

@@ -16,7 +16,7 @@ from core.money import to_minor
 from core.principal import MANAGEMENT, Principal
 from core.request import RequestKey
 from deployments.business.places import location_of
-from deployments.inventory.stock.service import occurred_ms, tenant_of
+from deployments.inventory.stock.changes import occurred_ms
 from deployments.kit import desk
 from deployments.kit.resources import Resources
 from deployments.pos import answers as a
@@ -25,6 +25,7 @@ from deployments.pos.offline.schemas import OfflineLine, OfflineSale, Unreadable
 from deployments.pos.sales import pricing
 from deployments.pos.sales.price_book import PRICE_BOOK, Name, Prices
 from deployments.pos.sales.pricing import Wanted
+from gateway.access import tenant_of
 from gateway.answers import recorded
 from gateway.errors import Problem, document
 from gateway.schemas import Envelope

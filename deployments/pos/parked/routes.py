@@ -12,13 +12,13 @@ from core.ids import uuid7
 from core.principal import Principal
 from core.request import RequestKey
 from deployments.business.places import location_of
-from deployments.inventory.stock.service import tenant_of
 from deployments.kit.resources import Resources, Shared
 from deployments.kit.router import Router
 from deployments.pos import answers as a
 from deployments.pos import schemas as s
 from deployments.pos.errors import TooManyParked
 from deployments.pos.router import Key, Till
+from gateway.access import tenant_of
 from gateway.errors import responses
 from gateway.schemas import Envelope, Message, Page, page_of
 from store.business import locations

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from fastapi import Header, Query, Response
 
 from core.errors import NotFound
-from deployments.inventory.stock.service import tenant_of
 from deployments.kit.resources import Shared
 from deployments.kit.router import Router
 from deployments.pos import schemas as s
@@ -17,6 +16,7 @@ from deployments.pos.returns.routes import read_return
 from deployments.pos.router import ReturnId, SaleId, Till
 from deployments.pos.sales.routes import read_sale
 from deployments.pos.sales.service import terms_at
+from gateway.access import tenant_of
 from gateway.errors import responses
 
 router = Router()

@@ -11,11 +11,11 @@ from actors.till import messages as t
 from actors.till import model as m
 from core.errors import FieldError, NotFound, ValidationFailed
 from core.ids import uuid7
+from core.moments import of_ms
 from core.money import from_minor, to_minor
 from core.principal import MANAGEMENT, Principal, Role
 from core.request import RequestKey
 from deployments.business.places import PLACES, location_of
-from deployments.inventory.stock.service import moment, tenant_of
 from deployments.kit import desk
 from deployments.kit.desk import Draft
 from deployments.kit.resources import Resources, Shared
@@ -27,6 +27,7 @@ from deployments.pos import views as v
 from deployments.pos.errors import AmountLimit, DrawerShort, NoShift, NotYourShift, ShiftIsOpen
 from deployments.pos.router import Key, Manager, RegisterId, ShiftId, Till, own_eyes, receipt
 from deployments.pos.sales.service import terms_at
+from gateway.access import tenant_of
 from gateway.errors import responses
 from gateway.schemas import Envelope, Message, Page, PageQuery, page_of
 from store.kit.engine import Scope
@@ -163,7 +164,7 @@ async def close_shift(
     receipt(response, receipts)
     _, counts = _counted(body, done.shift.currency)
     closing = v.Closing(
-        principal.id, moment(done.closed_at_ms), done.counted_minor, counts, body.note
+        principal.id, of_ms(done.closed_at_ms), done.counted_minor, counts, body.note
     )
     return Envelope(data=v.report_out(register_id, done.shift, closing))
 

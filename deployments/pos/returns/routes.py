@@ -11,11 +11,11 @@ from actors.till import messages as t
 from actors.till import model as m
 from core.errors import Forbidden, NotFound, StockLimitReached
 from core.ids import uuid7
+from core.moments import of_ms
 from core.money import from_minor
 from core.principal import MANAGEMENT, Principal
 from core.request import RequestKey
 from deployments.business.places import location_of
-from deployments.inventory.stock.service import moment, tenant_of
 from deployments.kit import desk
 from deployments.kit.desk import Draft
 from deployments.kit.resources import Resources, Shared
@@ -28,6 +28,7 @@ from deployments.pos import views as v
 from deployments.pos.gift_cards import codes
 from deployments.pos.router import Key, Manager, ReturnId, SaleId, Till, own_eyes, receipt
 from deployments.pos.sales import service as selling
+from gateway.access import tenant_of
 from gateway.errors import responses
 from gateway.schemas import Envelope, Page, PageQuery, page_of
 from store.kit.engine import Scope
@@ -192,7 +193,7 @@ async def _returned(
     done, receipts = await desk.send(shared, principal, key, wanted)
     receipt(response, receipts)
     credit = _credit_told(shared, tenant_of(principal), key, done.record)
-    made = v.return_out(done.return_id, done.record, moment(done.at_ms), credit)
+    made = v.return_out(done.return_id, done.record, of_ms(done.at_ms), credit)
     return Envelope(data=made)
 
 

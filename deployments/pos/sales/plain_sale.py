@@ -18,8 +18,8 @@ import msgspec
 
 from actors.till import model as m
 from actors.till.messages import SaleMade
+from core.moments import of_ms
 from core.money import MAX_AMOUNT_MINOR, exponent
-from deployments.inventory.stock.service import moment
 from deployments.pos import schemas as s
 from deployments.pos import views
 from deployments.pos.sales.pricing import ROUNDING
@@ -222,7 +222,7 @@ def answer_of(made: SaleMade) -> bytes:
         sold.customer_id,
         sold.note,
         made.cashier,
-        moment(made.at_ms),
+        of_ms(made.at_ms),
         (),
         None,
     )

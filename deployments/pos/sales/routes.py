@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 from fastapi import Query, Response
 
 from core.errors import InsufficientStock, NotFound, ReservationExpired, ReservationNotOpen
+from core.moments import of_ms
 from core.money import from_minor
 from core.principal import Principal
 from core.request import RequestKey
 from deployments.business.places import location_of
-from deployments.inventory.stock.service import moment, tenant_of
 from deployments.kit.resources import Resources, Shared
 from deployments.kit.router import Router
 from deployments.pos import answers as a
@@ -28,6 +28,7 @@ from deployments.pos.card_payments.service import CARDS
 from deployments.pos.gift_cards import service as gift_cards
 from deployments.pos.router import RECEIPT, Key, PaymentId, SaleId, Till, own_eyes, receipt
 from deployments.pos.sales import service as selling
+from gateway.access import tenant_of
 from gateway.errors import responses
 from gateway.schemas import Envelope, Page, page_of
 from store.kit.engine import Scope
@@ -178,7 +179,7 @@ async def sold(
     if not tokens:
         made, receipts = await selling.sell(shared, principal, key, draft)
         receipt(response, receipts)
-        sale = v.sale_out(made.sale_id, made.sold, made.cashier, moment(made.at_ms))
+        sale = v.sale_out(made.sale_id, made.sold, made.cashier, of_ms(made.at_ms))
         return Envelope(data=sale)
     begun = await CARDS.of(shared).begun(tenant_of(principal), key)
     if begun is None:

@@ -17,7 +17,6 @@ from core.money import from_minor, to_minor
 from core.principal import MANAGEMENT, Principal
 from core.request import RequestKey
 from deployments.business.places import location_of
-from deployments.inventory.stock.service import tenant_of
 from deployments.kit import desk
 from deployments.kit.receipts import Ordered
 from deployments.kit.resources import Resources
@@ -30,6 +29,7 @@ from deployments.pos.gift_cards import service as gift_cards
 from deployments.pos.gift_cards.service import NO_CARD, SoldCard
 from deployments.pos.sales.price_book import PRICE_BOOK
 from deployments.pos.sales.pricing import Ticket, priced
+from gateway.access import tenant_of
 from store.business import profile
 from store.business.profile import TillTerms
 from store.kit.engine import Scope

@@ -1,0 +1,22 @@
+"""What bodies and answers of inventory have in common."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
+from actors.stock.model import MAX_QUANTITY
+from gateway.schemas import CamelModel
+
+Quantity = Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
+Reference = Annotated[
+    str | None,
+    Field(min_length=1, max_length=200, description="What this belongs to, in your own words"),
+]
+
+
+class StockLine(CamelModel):
+    product_id: UUID
+    quantity: Quantity

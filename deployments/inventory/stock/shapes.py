@@ -1,0 +1,123 @@
+"""Levels, reservations and movements as the API answers them, from what owners reply and from
+rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from actors.stock.model import Hold, Level, Status
+from core.moments import of_ms
+from deployments.inventory.fields import StockLine
+from deployments.inventory.stock.bundles import available
+from deployments.inventory.stock.schemas import (
+    HeldLineOut,
+    LevelOut,
+    LowStockOut,
+    MovementOut,
+    PlaceLevelOut,
+    ReservationOut,
+    ReservationRow,
+)
+from store.catalog.bundles import Component
+from store.kit.paging import Row
+
+
+def level_out(tenant_id: UUID, levels: Sequence[Level]) -> LevelOut:
+    """Levels of one item at some locations, and their sums."""
+    places = [place_level(tenant_id, level) for level in levels]
+    return LevelOut(
+        product_id=levels[0].product_id,
+        quantity=sum(place.quantity for place in places),
+        on_hand=sum(place.on_hand for place in places),
+        reserved=sum(place.reserved for place in places),
+        incoming=sum(place.incoming for place in places),
+        low_stock_threshold=sum(place.low_stock_threshold for place in places),
+        is_low_stock=any(place.is_low_stock for place in places),
+        backorder_limit=levels[0].backorder_limit,
+        locations=places,
+    )
+
+
+def bundle_level(
+    tenant_id: UUID, bundle_id: UUID, parts: Sequence[Component], levels: Sequence[Level]
+) -> LevelOut:
+    """What the parts at each location make: whole bundles on hand, and free."""
+    by_place: dict[UUID, dict[UUID, Level]] = {}
+    for level in levels:
+        by_place.setdefault(level.location_id or tenant_id, {})[level.product_id] = level
+    bundles = []
+    for location_id, there in by_place.items():
+        on_hand = available(parts, {item_id: level.on_hand for item_id, level in there.items()})
+        free = available(parts, {item_id: level.available for item_id, level in there.items()})
+        bundles.append(Level(bundle_id, on_hand, on_hand - free, 0, location_id=location_id))
+    return level_out(tenant_id, bundles)
+
+
+def place_level(tenant_id: UUID, level: Level) -> PlaceLevelOut:
+    return PlaceLevelOut(
+        product_id=level.product_id,
+        location_id=level.location_id or tenant_id,
+        # What is owed at one location takes nothing from what is free at others.
+        quantity=max(level.available, 0),
+        on_hand=level.on_hand,
+        reserved=level.reserved,
+        incoming=level.incoming,
+        low_stock_threshold=level.low_stock_threshold,
+        is_low_stock=level.is_low,
+        sequence=level.sequence,
+    )
+
+
+def reservation_out(tenant_id: UUID, hold: Hold) -> ReservationOut:
+    free = {level.product_id: max(level.available, 0) for level in hold.levels}
+    lines = [
+        HeldLineOut(product_id=product_id, quantity=quantity, available=free[product_id])
+        for product_id, quantity in hold.lines
+    ]
+    only: dict[str, Any] = lines[0].model_dump() if len(lines) == 1 else {}
+    return ReservationOut(
+        reservation_id=hold.reservation_id,
+        location_id=hold.location_id or tenant_id,
+        status=hold.status,
+        expires_at=of_ms(hold.expires_at_ms),
+        created_at=of_ms(hold.created_at_ms),
+        reference=hold.reference,
+        lines=lines,
+        **only,
+    )
+
+
+def reservation_row(row: Row) -> ReservationRow:
+    return ReservationRow(
+        reservation_id=row["id"],
+        location_id=row["location_id"],
+        status=Status(row["status"]),
+        expires_at=row["expires_at"],
+        created_at=row["created_at"],
+        created_by=row["created_by"],
+        reference=row["reference"],
+        lines=lines_of(row),
+    )
+
+
+def lines_of(row: Row) -> list[StockLine]:
+    """Of a row that has its items in one array and their quantities in another."""
+    return [
+        StockLine(product_id=product_id, quantity=quantity)
+        for product_id, quantity in zip(row["product_ids"], row["quantities"], strict=True)
+    ]
+
+
+def low_stock_out(row: Row) -> LowStockOut:
+    return LowStockOut(
+        product_id=row["product_id"],
+        location_id=row["location_id"],
+        quantity=max(row["available"], 0),
+        low_stock_threshold=row["low_stock_threshold"],
+    )
+
+
+def movement_out(row: Row) -> MovementOut:
+    return MovementOut(**{name: row[name] for name in MovementOut.model_fields})

@@ -1,0 +1,95 @@
+"""What is done about transfers, by commands to the owner of the stock."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from actors.messages import Command
+from actors.stock.model import Line
+from actors.stock.transfers import GetTransfer, StartTransfer, TransferReply, TransferStatus
+from core.errors import FieldError, ValidationFailed
+from core.ids import uuid7
+from core.moments import of_ms
+from core.principal import Principal
+from core.request import RequestKey
+from deployments.inventory.fields import StockLine
+from deployments.inventory.stock.service import check
+from deployments.inventory.stock.shapes import lines_of
+from deployments.inventory.transfers.schemas import NewTransfer, TransferOut
+from deployments.kit import desk
+from deployments.kit.desk import Draft
+from deployments.kit.receipts import Ordered
+from deployments.kit.resources import Resources
+from store.kit.paging import Row
+
+
+async def start(
+    shared: Resources, principal: Principal, key: RequestKey, body: NewTransfer
+) -> Ordered[TransferOut]:
+    """All lines go, or none. Raises NotFound, ChooseVariant, BundleHasNoStock, ValidationFailed
+    where both ends are one location, and what stands for a refusal."""
+
+    async def draft() -> StartTransfer:
+        tenant_id = await check(
+            shared,
+            principal,
+            (line.product_id for line in body.lines),
+            (body.from_location_id, body.to_location_id),
+        )
+        source = body.from_location_id or tenant_id
+        target = body.to_location_id or tenant_id
+        if source == target:
+            message = "must be another location than `fromLocationId`"
+            raise ValidationFailed([FieldError("toLocationId", message)])
+        lines = tuple(Line(line.product_id, line.quantity) for line in body.lines)
+        return StartTransfer(uuid7(), lines, source, target, body.ship, body.reference)
+
+    return await decided(shared, principal, key, draft)
+
+
+async def decided(
+    shared: Resources,
+    principal: Principal,
+    key: RequestKey,
+    wanted: Command[TransferReply] | Draft[TransferReply],
+) -> Ordered[TransferOut]:
+    """Has the owner decide. Raises the error that stands for a refusal."""
+    return (await desk.send(shared, principal, key, wanted)).to(_transfer_out)
+
+
+async def transfer(shared: Resources, principal: Principal, transfer_id: UUID) -> TransferOut:
+    """From its owner. Raises NotFound."""
+    return _transfer_out(await desk.ask(shared, principal, GetTransfer(transfer_id)))
+
+
+def transfer_of(row: Row) -> TransferOut:
+    """As a list has it."""
+    return TransferOut(
+        transfer_id=row["id"],
+        status=TransferStatus(row["status"]),
+        from_location_id=row["from_location_id"],
+        to_location_id=row["to_location_id"],
+        lines=lines_of(row),
+        reference=row["reference"],
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+        closed_at=row["closed_at"],
+    )
+
+
+def _transfer_out(reply: TransferReply) -> TransferOut:
+    known = reply.transfer
+    return TransferOut(
+        transfer_id=reply.transfer_id,
+        status=known.status,
+        from_location_id=known.from_location_id,
+        to_location_id=known.to_location_id,
+        lines=[
+            StockLine(product_id=product_id, quantity=quantity)
+            for product_id, quantity in known.lines
+        ],
+        reference=known.reference,
+        created_by=known.created_by,
+        created_at=of_ms(known.created_at_ms),
+        closed_at=None if known.closed_at_ms is None else of_ms(known.closed_at_ms),
+    )

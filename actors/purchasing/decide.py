@@ -2,76 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
 from msgspec.structs import replace
 
+from actors.composite import Rule
 from actors.purchasing import model as p
-from actors.runtime.family import Context, Decision, Key, View
+from actors.rules import At, Events, about, refuse, unchanged
+from actors.runtime.family import Context, Decision, Key
 from actors.stock import model as stock
-from actors.stock.levels import Events, Slot, line_keys, parent, refuse, slots, stocked
+from actors.stock.levels import Slot, line_keys, parent, slots, stocked
 
 
-def purchase_key(context: Context, purchase_id: UUID) -> Key:
-    return Key(p.PURCHASE, context.shard, context.tenant_id, purchase_id)
-
-
-def keys(command: Any, context: Context, view: View) -> Iterator[Key]:
-    """The order, and once it is loaded the levels of its goods."""
-    key = purchase_key(context, command.purchase_id)
-    yield key
-    order: p.Purchase | None = view.get(key)
-    if order is not None:
-        yield from line_keys(context, order.terms.location_id, _outstanding(order))
-
-
-def key_alone(command: Any, context: Context, view: View) -> Iterator[Key]:
-    yield purchase_key(context, command.purchase_id)
-
-
-def put(view: View, command: p.PutPurchase, context: Context) -> Decision:
-    key = purchase_key(context, command.purchase_id)
-    known: p.Purchase | None = view.get(key)
-    if known is None and not command.is_new:
+def _put(order: p.Purchase | None, command: p.PutPurchase, at: At) -> Events | Decision:
+    """Refused: not_found, purchase_not_draft."""
+    if order is None and not command.is_new:
         return refuse("not_found")
-    if known is not None and known.status is not p.PurchaseStatus.DRAFT:
+    if order is not None and order.status is not p.PurchaseStatus.DRAFT:
         return refuse("purchase_not_draft")
     drafted = p.Drafted(
         command.terms,
         command.lines,
-        known.created_by if known else context.principal,
-        known.created_at_ms if known else context.now_ms,
+        order.created_by if order else at.context.principal,
+        order.created_at_ms if order else at.context.now_ms,
     )
-    return _decided(key, known, [(key, drafted)])
+    return [(at.key, drafted)]
 
 
-def place(view: View, command: p.PlacePurchase, context: Context) -> Decision:
-    key = purchase_key(context, command.purchase_id)
-    order: p.Purchase | None = view.get(key)
-    if order is None:
-        return refuse("not_found")
+def _place(order: p.Purchase, command: p.PlacePurchase, at: At) -> Events | Decision:
+    """Refused: purchase_not_draft, choose_variant."""
     if order.status is not p.PurchaseStatus.DRAFT:
         return refuse("purchase_not_draft")
-    chosen = slots(view, context, order.terms.location_id, _outstanding(order))
+    chosen = slots(at.view, at.context, order.terms.location_id, _outstanding(order))
     if refused := parent(chosen):
         return Decision(refused, refused=True)
-    events: Events = [(key, p.Placed(context.now_ms))]
+    events: Events = [(at.key, p.Placed(at.context.now_ms))]
     for slot in chosen:
-        events += _move(slot, "ordered", key.id, incoming=slot.quantity)
-    return _decided(key, order, events)
+        events += _move(slot, "ordered", at.key.id, incoming=slot.quantity)
+    return events
 
 
-def receive(view: View, command: p.ReceivePurchase, context: Context) -> Decision:
-    key = purchase_key(context, command.purchase_id)
-    order: p.Purchase | None = view.get(key)
-    if order is None:
-        return refuse("not_found")
+def _receive(order: p.Purchase, command: p.ReceivePurchase, at: At) -> Events | Decision:
+    """Refused: purchase_not_open, not_in_purchase, more_than_ordered, choose_variant,
+    stock_limit."""
     if order.status not in p.OPEN:
         return refuse("purchase_not_open")
     outstanding = {line.item_id: line.outstanding for line in order.lines}
-    wanted = {one.item_id: one.quantity for one in command.lines}
+    wanted = {delivered.item_id: delivered.quantity for delivered in command.lines}
     for item_id, quantity in wanted.items():
         if item_id not in outstanding:
             return refuse("not_in_purchase", productId=str(item_id))
@@ -79,36 +58,27 @@ def receive(view: View, command: p.ReceivePurchase, context: Context) -> Decisio
             left = outstanding[item_id]
             return refuse("more_than_ordered", productId=str(item_id), outstanding=left)
     lines = [stock.Line(item_id, quantity) for item_id, quantity in wanted.items()]
-    chosen = slots(view, context, order.terms.location_id, lines)
+    chosen = slots(at.view, at.context, order.terms.location_id, lines)
     if refused := parent(chosen):
         return Decision(refused, refused=True)
-    events: Events = [(key, p.GoodsReceived(command.lines))]
+    events: Events = [(at.key, p.GoodsReceived(command.lines))]
     for slot in chosen:
         if (slot.stock.on_hand if slot.stock else 0) + slot.quantity > stock.MAX_ON_HAND:
             return refuse("stock_limit", productId=str(slot.key.id))
         arrived = min(slot.quantity, outstanding[slot.key.id])
-        events += _move(slot, "received", key.id, on_hand=slot.quantity, incoming=-arrived)
-    return _decided(key, order, events)
+        events += _move(slot, "received", at.key.id, on_hand=slot.quantity, incoming=-arrived)
+    return events
 
 
-def cancel(view: View, command: p.CancelPurchase, context: Context) -> Decision:
-    key = purchase_key(context, command.purchase_id)
-    order: p.Purchase | None = view.get(key)
-    if order is None:
-        return refuse("not_found")
+def _cancel(order: p.Purchase, command: p.CancelPurchase, at: At) -> Events | Decision:
+    """Refused: purchase_not_open."""
     if order.status is not p.PurchaseStatus.DRAFT and order.status not in p.OPEN:
         return refuse("purchase_not_open")
-    events: Events = [(key, p.RestCancelled())]
+    events: Events = [(at.key, p.RestCancelled())]
     if order.status in p.OPEN:
-        for slot in slots(view, context, order.terms.location_id, _outstanding(order)):
-            events += _move(slot, "order_cancelled", key.id, incoming=-slot.quantity)
-    return _decided(key, order, events)
-
-
-def get(view: View, command: p.GetPurchase, context: Context) -> Decision:
-    key = purchase_key(context, command.purchase_id)
-    order: p.Purchase | None = view.get(key)
-    return refuse("not_found") if order is None else Decision(_reply(key, order))
+        for slot in slots(at.view, at.context, order.terms.location_id, _outstanding(order)):
+            events += _move(slot, "order_cancelled", at.key.id, incoming=-slot.quantity)
+    return events
 
 
 def _drafted(order: p.Purchase | None, event: p.Drafted) -> p.Purchase:
@@ -180,20 +150,9 @@ def _move(
     return [*before, (slot.key, movement)]
 
 
-def _decided(key: Key, order: p.Purchase | None, events: Events) -> Decision:
-    after = order
-    for event_key, event in events:
-        if event_key == key:
-            after = EVENTS[type(event)](after, event)
-    if after is None:
-        raise TypeError("an order is what its first event makes it")
-    moved: Iterable[Key] = (one for one, event in events if type(event) is stock.Movement)
-    return Decision(_reply(key, after), events, (key, *moved))
-
-
-def _reply(key: Key, order: p.Purchase) -> p.PurchaseReply:
+def _reply(order: p.Purchase, command: Any, at: At) -> p.PurchaseReply:
     return p.PurchaseReply(
-        key.id,
+        at.key.id,
         order.terms,
         order.lines,
         order.status,
@@ -201,3 +160,23 @@ def _reply(key: Key, order: p.Purchase) -> p.PurchaseReply:
         order.created_at_ms,
         order.ordered_at_ms,
     )
+
+
+def _goods(order: p.Purchase, context: Context) -> Iterator[Key]:
+    """The levels of its goods."""
+    return line_keys(context, order.terms.location_id, _outstanding(order))
+
+
+def _rule(decide: Callable[[Any, Any, At], Events | Decision], **more: Any) -> Rule:
+    return about(
+        p.PURCHASE, key="purchase_id", decide=decide, reply=_reply, moves=stock.STOCK, **more
+    )
+
+
+COMMANDS: dict[type, Rule] = {
+    p.PutPurchase: _rule(_put, may_be_new=True),
+    p.PlacePurchase: _rule(_place, then=_goods),
+    p.ReceivePurchase: _rule(_receive, then=_goods),
+    p.CancelPurchase: _rule(_cancel, then=_goods),
+    p.GetPurchase: _rule(unchanged),
+}

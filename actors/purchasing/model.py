@@ -151,7 +151,3 @@ class GoodsReceived(msgspec.Struct, frozen=True):
 
 class RestCancelled(msgspec.Struct, frozen=True):
     pass
-
-
-# Refusals of purchasing: not_found, purchase_not_draft, purchase_not_open, not_in_purchase,
-# more_than_ordered, stock_limit.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from actors.composite import Module, Project, Restore, Rows, Rule
+from actors.composite import Module, Project, Restore, Rows
 from actors.outbox import emit
 from actors.purchasing import decide
 from actors.purchasing import model as p
@@ -92,13 +92,7 @@ def _restored(row: PurchaseRow) -> p.Purchase:
 
 
 PURCHASING_MODULE = Module(
-    commands={
-        p.PutPurchase: Rule(decide.key_alone, decide.put),
-        p.PlacePurchase: Rule(decide.keys, decide.place),
-        p.ReceivePurchase: Rule(decide.keys, decide.receive),
-        p.CancelPurchase: Rule(decide.keys, decide.cancel),
-        p.GetPurchase: Rule(decide.key_alone, decide.get),
-    },
+    commands=decide.COMMANDS,
     events=decide.EVENTS,
     records={
         p.Placed: _emitted(PurchaseOrdered),

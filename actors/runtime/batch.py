@@ -230,7 +230,7 @@ def _decide(work: Work, view: Working, epochs: Mapping[Shard, int], decided: Dec
         )
         for key in decision.touched[:MAX_RECEIPTS]
     ]
-    answer = Answer(Outcome.DONE, rules.encode(decision.reply), tuple(receipts))
+    answer = Answer(Outcome.DONE, rules.encode(decision.answer(view, states)), tuple(receipts))
     written = work.is_mutation and not decision.refused
     # A yes that changed nothing is logged too: its key must keep giving this answer.
     line = _log_line(work.envelope, answer) if work.envelope is not None and written else None

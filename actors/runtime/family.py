@@ -77,12 +77,33 @@ class Context(msgspec.Struct, frozen=True, gc=False):
 
 class Decision(msgspec.Struct, frozen=True):
     """`events` in the order in which they happen, `touched` the aggregates that a receipt names.
-    A decision without events writes nothing and is not logged."""
+    A decision without events writes nothing and is not logged. Where `read` is given, it makes the
+    reply out of the states that the events leave behind."""
 
     reply: Any
     events: Sequence[tuple[Key, Any]] = ()
     touched: Sequence[Key] = ()
     refused: bool = False
+    read: Callable[[View], Any] | None = None
+
+    def answer(self, view: View, states: Mapping[Key, Any]) -> Any:
+        """The reply; `states` are those that the events have changed."""
+        return self.reply if self.read is None else self.read(After(view, states))
+
+
+class After:
+    """The states that a decision may look at, as its events leave them."""
+
+    __slots__ = ("_states", "_view")
+
+    def __init__(self, view: View, states: Mapping[Key, Any]) -> None:
+        self._view, self._states = view, states
+
+    def get(self, key: Key) -> Any:
+        return self._states[key] if key in self._states else self._view.get(key)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._states or key in self._view
 
 
 class Change(msgspec.Struct, frozen=True):

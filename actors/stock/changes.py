@@ -6,39 +6,29 @@ from collections.abc import Iterator
 from typing import Any
 
 from actors.composite import Rule
+from actors.rules import At, Events, about, refuse
 from actors.runtime.family import Context, Decision, Key, View
 from actors.stock import model as m
-from actors.stock.evolve import EVENTS, after
-from actors.stock.levels import (
-    Events,
-    dated,
-    everywhere,
-    item_key,
-    level,
-    location_of,
-    refuse,
-    stock_key,
-    stocked,
-)
+from actors.stock.evolve import EVENTS
+from actors.stock.levels import dated, everywhere, item_key, level, location_of, stock_key, stocked
 
 _NEW, _PLAIN = m.Stock(), m.Item()
 
 
-def _add_stock(view: View, command: m.AddStock, context: Context) -> Decision:
-    key = stock_key(context, command.product_id, command.location_id)
-    known: m.Stock | None = view.get(key)
+def _add_stock(known: m.Stock | None, command: m.AddStock, at: At) -> Events | Decision:
+    """Refused: stock_limit, choose_variant."""
     stock = known or _NEW
     if stock.on_hand + command.quantity > m.MAX_ON_HAND:
         return refuse("stock_limit")
-    item = view.get(item_key(context, command.product_id)) or _PLAIN
+    item = at.view.get(item_key(at.context, command.product_id)) or _PLAIN
     if item.parent:
-        return refuse("choose_variant", productId=str(key.id))
+        return refuse("choose_variant", productId=str(at.key.id))
     events: Events = []
     if known is None:
-        events.append(stocked(key))
+        events.append(stocked(at.key))
     threshold = command.low_stock_threshold
     if threshold is not None and threshold != stock.low_stock_threshold:
-        events.append((key, m.ThresholdSet(threshold)))
+        events.append((at.key, m.ThresholdSet(threshold)))
     if command.quantity or (known is None and len(events) == 1):
         movement = m.Movement(
             "received",
@@ -47,11 +37,17 @@ def _add_stock(view: View, command: m.AddStock, context: Context) -> Decision:
             backorder_limit=item.backorder_limit,
             reference=command.reference,
         )
-        events.append((key, movement))
-    return Decision(m.Levels((level(key, after(known, key, events), item),)), events, (key,))
+        events.append((at.key, movement))
+    return events
+
+
+def _added(stock: m.Stock | None, command: m.AddStock, at: At) -> m.Levels:
+    item = at.view.get(item_key(at.context, command.product_id)) or _PLAIN
+    return m.Levels((level(at.key, stock, item),))
 
 
 def _adjust(view: View, command: m.Adjust, context: Context) -> Decision:
+    """Refused: stock_changed, choose_variant, stock_limit, insufficient_stock."""
     before: dict[Key, m.Stock | None] = {}
     now: dict[Key, m.Stock | None] = {}
     events: Events = []
@@ -73,7 +69,8 @@ def _adjust(view: View, command: m.Adjust, context: Context) -> Decision:
 
 
 def _expectation(number: int, line: m.Adjustment, key: Key, stock: m.Stock) -> Decision | None:
-    """A refusal when the level is not what the caller thinks it is, with what it is."""
+    """A refusal when the level is not what the caller thinks it is, with what it is. Refused:
+    stock_changed."""
     if line.expected_sequence in (None, stock.sequence) and line.expected_on_hand in (
         None,
         stock.on_hand,
@@ -118,7 +115,8 @@ def _bounded(
     now: dict[Key, m.Stock | None],
     events: Events,
 ) -> Decision:
-    """What the lines of each level come to together must be possible."""
+    """What the lines of each level come to together must be possible. Refused: stock_limit,
+    insufficient_stock."""
     shortages, levels = [], []
     for key, stock in now.items():
         was, stock = before[key] or _NEW, stock or _NEW
@@ -134,20 +132,20 @@ def _bounded(
     return Decision(m.Levels(tuple(levels)), events, tuple(key for key in now if now[key]))
 
 
-def _set_item_terms(view: View, command: m.SetItemTerms, context: Context) -> Decision:
-    key = item_key(context, command.product_id)
-    known: m.Item | None = view.get(key)
+def _set_item_terms(known: m.Item | None, command: m.SetItemTerms, at: At) -> Events:
     item = known or _PLAIN
     terms = m.TermsSet(
         item.discontinued if command.discontinued is None else command.discontinued,
         item.backorder_limit if command.backorder_limit is None else command.backorder_limit,
     )
     same = terms == m.TermsSet(item.discontinued, item.backorder_limit)
-    events: Events = [] if same else [(key, terms)]
     # What never had terms, and gets none, has no sequence for a receipt to name.
-    touched = (key,) if events or known else ()
-    reply = m.TermsReply(command.product_id, terms.discontinued, terms.backorder_limit)
-    return Decision(reply, events, touched)
+    return [] if same else [(at.key, terms)]
+
+
+def _terms(known: m.Item | None, command: m.SetItemTerms, at: At) -> m.TermsReply:
+    item = known or _PLAIN
+    return m.TermsReply(command.product_id, item.discontinued, item.backorder_limit)
 
 
 def _get_levels(view: View, command: m.GetLevels, context: Context) -> Decision:
@@ -175,8 +173,15 @@ def _get_levels_keys(command: m.GetLevels, context: Context, view: View) -> Iter
     yield from _level_keys(command, context, view)
 
 
-def _one_keys(command: Any, context: Context, view: View) -> Iterator[Key]:
-    yield stock_key(context, command.product_id, command.location_id)
+def _level(command: m.AddStock, context: Context) -> Key:
+    return stock_key(context, command.product_id, command.location_id)
+
+
+def _item(command: m.SetItemTerms, context: Context) -> Key:
+    return item_key(context, command.product_id)
+
+
+def _its_item(command: m.AddStock, context: Context) -> Iterator[Key]:
     yield item_key(context, command.product_id)
 
 
@@ -186,13 +191,11 @@ def _adjust_keys(command: m.Adjust, context: Context, view: View) -> Iterator[Ke
         yield item_key(context, line.product_id)
 
 
-def _terms_keys(command: m.SetItemTerms, context: Context, view: View) -> Iterator[Key]:
-    yield item_key(context, command.product_id)
-
-
 COMMANDS: dict[type, Rule] = {
-    m.AddStock: Rule(_one_keys, _add_stock),
+    m.AddStock: about(
+        m.STOCK, key=_level, also=_its_item, decide=_add_stock, reply=_added, may_be_new=True
+    ),
     m.Adjust: Rule(_adjust_keys, _adjust),
-    m.SetItemTerms: Rule(_terms_keys, _set_item_terms),
+    m.SetItemTerms: about(m.ITEM, key=_item, decide=_set_item_terms, reply=_terms, may_be_new=True),
     m.GetLevels: Rule(_get_levels_keys, _get_levels),
 }

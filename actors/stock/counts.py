@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from actors.composite import Rule
+from actors.rules import Events, refuse
 from actors.runtime.family import Context, Decision, Key, View
 from actors.stock import model as m
 from actors.stock.evolve import EVENTS
-from actors.stock.levels import Events, item_key, level, location_of, refuse, stock_key, stocked
+from actors.stock.levels import item_key, level, location_of, stock_key, stocked
 
 _NEW, _PLAIN = m.Stock(), m.Item()
 
@@ -53,6 +54,7 @@ def _books_key(key: Key) -> Key:
 
 
 def _count(view: View, command: m.Count, context: Context) -> Decision:
+    """Refused: counted_twice, choose_variant, stock_limit."""
     levels: dict[Key, m.Level] = {}
     events: Events = []
     for line in command.lines:
@@ -98,6 +100,7 @@ def _moved(view: View, key: Key, stock: m.Stock, at_ms: int) -> int:
 
 
 def _repair(view: View, command: m.Repair, context: Context) -> Decision:
+    """Refused: moved_meanwhile."""
     key = stock_key(context, command.product_id, command.location_id)
     books: Books = view.get(_books_key(key))
     known: m.Stock | None = view.get(key)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from msgspec.structs import replace
 
-from actors.runtime.family import Key
 from actors.stock import model as m
 
 _NEW, _PLAIN = m.Stock(), m.Item()
@@ -127,11 +126,3 @@ EVENTS: dict[type, Callable[[Any, Any], Any]] = {
     m.Extended: lambda held, event: _next(held, expires_at_ms=event.expires_at_ms),
     m.Reduced: lambda held, event: _next(held, lines=event.lines),
 }
-
-
-def after(state: Any, key: Key, events: Iterable[tuple[Key, Any]]) -> Any:
-    """The state of `key` once those of the events that are its own have happened."""
-    for event_key, event in events:
-        if event_key == key:
-            state = EVENTS[type(event)](state, event)
-    return state

@@ -6,18 +6,16 @@ Commands of other modules use these too: a sale takes goods as a reservation's c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import starmap
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from actors.messages import Refused, Shortage
-from actors.runtime.family import Context, Decision, Key, View
+from actors.rules import Events
+from actors.runtime.family import Context, Key, View
 from actors.stock import model as m
-from actors.stock.evolve import EVENTS
-
-Events = list[tuple[Key, Any]]
 
 _NEW, _PLAIN = m.Stock(), m.Item()
 # Of those that are used again and again, some 500 bytes each.
@@ -117,7 +115,8 @@ def discontinued(wanted: Iterable[Slot]) -> bool:
 
 
 def parent(wanted: Iterable[Slot]) -> Refused | None:
-    """A refusal if any of the items has variants: then these are what is stocked and sold."""
+    """A refusal if any of the items has variants: then these are what is stocked and sold. Refused:
+    choose_variant."""
     for slot in wanted:
         if slot.item.parent:
             return Refused("choose_variant", facts={"productId": str(slot.key.id)})
@@ -190,17 +189,3 @@ def level(key: Key, stock: m.Stock | None, item: m.Item) -> m.Level:
         item.backorder_limit,
         stock.sequence,
     )
-
-
-def levels_after(chosen: Iterable[Slot], events: Iterable[tuple[Key, Any]]) -> tuple[m.Level, ...]:
-    """The levels of the slots once the events have happened, which are `moves` of these slots in
-    their order, among others."""
-    own = (event for key, event in events if key.kind == m.STOCK)
-    return tuple(
-        level(slot.key, EVENTS[type(event)](slot.stock, event), slot.item)
-        for slot, event in zip(chosen, own, strict=True)
-    )
-
-
-def refuse(code: str, short: Sequence[Shortage] = (), **facts: int | str) -> Decision:
-    return Decision(Refused(code, tuple(short), facts), refused=True)

@@ -390,6 +390,4 @@ class Reduced(msgspec.Struct, frozen=True):
     lines: tuple[Line, ...]
 
 
-# Refusals of stock: insufficient_stock, not_found, not_open, reservation_expired, no_open_hold,
-# stock_limit, product_discontinued, stock_changed, moved_meanwhile, choose_variant.
 AnyReply = Levels | Hold | Freed | TermsReply | Repairs | Refused

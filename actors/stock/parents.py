@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from actors.composite import Rule
+from actors.rules import At, Events, about, refuse
 from actors.runtime.family import Context, Decision, Key, View
 from actors.stock import model as m
-from actors.stock.levels import Events, everywhere, item_key, level, refuse
+from actors.stock.levels import everywhere, item_key, level
 
 _PLAIN = m.Item()
 
@@ -32,12 +33,11 @@ def _become_parents(view: View, command: m.BecomeParents, context: Context) -> D
     return Decision(m.Levels(tuple(stocked)), events, tuple(key for key, _ in events))
 
 
-def _become_simple(view: View, command: m.BecomeSimple, context: Context) -> Decision:
-    key = item_key(context, command.product_id)
-    item = view.get(key) or _PLAIN
-    if item.sequence != command.sequence:
+def _become_simple(known: m.Item | None, command: m.BecomeSimple, at: At) -> Events | Decision:
+    """Refused: moved_meanwhile."""
+    if (known or _PLAIN).sequence != command.sequence:
         return refuse("moved_meanwhile")
-    return Decision(m.Levels(()), [(key, m.ParentSet(False))], (key,))
+    return [(at.key, m.ParentSet(False))]
 
 
 def _parents_keys(command: m.BecomeParents, context: Context, view: View) -> Iterator[Key]:
@@ -46,11 +46,13 @@ def _parents_keys(command: m.BecomeParents, context: Context, view: View) -> Ite
         yield from everywhere(view, context, product_id)
 
 
-def _simple_keys(command: m.BecomeSimple, context: Context, view: View) -> Iterator[Key]:
-    yield item_key(context, command.product_id)
-
-
 COMMANDS: dict[type, Rule] = {
     m.BecomeParents: Rule(_parents_keys, _become_parents),
-    m.BecomeSimple: Rule(_simple_keys, _become_simple),
+    m.BecomeSimple: about(
+        m.ITEM,
+        key=lambda command, context: item_key(context, command.product_id),
+        decide=_become_simple,
+        reply=lambda item, command, at: m.Levels(()),
+        may_be_new=True,
+    ),
 }

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from actors.composite import Rule
+from actors.rules import At, Events, about, refuse, unchanged
 from actors.runtime.family import Context, Decision, Key, View
 from actors.stock import model as m
-from actors.stock.evolve import EVENTS, after
 from actors.stock.levels import (
-    Events,
+    Slot,
     discontinued,
     item_key,
     joined,
     level,
-    levels_after,
     line_keys,
     moves,
     parent,
-    refuse,
     shortages,
     slots,
     stock_key,
@@ -46,11 +44,15 @@ def hold_keys(context: Context, view: View, reservation_id: UUID) -> Iterator[Ke
         yield from line_keys(context, held.location_id, held.lines)
 
 
+def held_goods(held: m.Reservation, context: Context) -> Iterator[Key]:
+    """What the goods of a reservation need."""
+    return line_keys(context, held.location_id, held.lines)
+
+
 class Closing(NamedTuple):
-    """The events by which a hold's goods leave for good, or a refusal."""
+    """The events by which a hold's goods leave permanently, or a refusal."""
 
     events: Events
-    levels: tuple[m.Level, ...]
     refusal: Decision | None = None
 
 
@@ -61,24 +63,24 @@ def close(view: View, context: Context, reservation_id: UUID, kind: str) -> Clos
     key = reservation_key(context, reservation_id)
     held: m.Reservation | None = view.get(key)
     if held is None:
-        return Closing([], (), refuse("not_found"))
+        return Closing([], refuse("not_found"))
     if held.status is m.Status.CONFIRMED or held.status is m.Status.RELEASED:
-        return Closing([], (), refuse("not_open"))
+        return Closing([], refuse("not_open"))
     chosen = slots(view, context, held.location_id, held.lines)
     late = held.status is m.Status.EXPIRED
     if late and (discontinued(chosen) or parent(chosen)):
-        return Closing([], (), refuse("reservation_expired"))
+        return Closing([], refuse("reservation_expired"))
     if late and (short := shortages(chosen)):
-        return Closing([], (), refuse("reservation_expired", short))
+        return Closing([], refuse("reservation_expired", short))
     reserved_sign = 0 if late else -1
     taken = moves(
         chosen, kind, -1, reserved_sign, reference=held.reference, reservation_id=reservation_id
     )
-    events = [(key, m.Closed(m.Status.CONFIRMED)), *taken]
-    return Closing(events, levels_after(chosen, taken))
+    return Closing([(key, m.Closed(m.Status.CONFIRMED)), *taken])
 
 
 def reserve(view: View, command: m.Reserve, context: Context) -> Decision:
+    """Refused: choose_variant, product_discontinued, insufficient_stock."""
     lines = joined(command.lines)
     chosen = slots(view, context, command.location_id, lines)
     if refused := parent(chosen):
@@ -97,65 +99,56 @@ def reserve(view: View, command: m.Reserve, context: Context) -> Decision:
         command.location_id,
     )
     taken = moves(chosen, "reserved", 0, 1, reference=command.reference, reservation_id=key.id)
-    events = [(key, opened), *taken]
-    reply = _hold(key, EVENTS[m.Opened](None, opened), levels_after(chosen, taken))
-    return Decision(reply, events, (*(slot.key for slot in chosen), key))
+    return Decision(
+        None,
+        [(key, opened), *taken],
+        (*(slot.key for slot in chosen), key),
+        read=lambda after: _hold(key, after.get(key), chosen, after),
+    )
 
 
-def _confirm(view: View, command: m.Confirm, context: Context) -> Decision:
-    key = reservation_key(context, command.reservation_id)
-    held: m.Reservation | None = view.get(key)
-    if held is not None and held.status is m.Status.CONFIRMED:
-        return _unchanged(view, key, held, context)
-    events, levels, refusal = close(view, context, command.reservation_id, "confirmed")
-    return refusal or _changed(view, key, events, levels)
+def _confirm(held: m.Reservation, command: m.Confirm, at: At) -> Events | Decision:
+    """Refused: not_open, reservation_expired."""
+    if held.status is m.Status.CONFIRMED:
+        return []
+    events, refusal = close(at.view, at.context, at.key.id, "confirmed")
+    return refusal or events
 
 
-def _extend(view: View, command: m.Extend, context: Context) -> Decision:
-    key = reservation_key(context, command.reservation_id)
-    held: m.Reservation | None = view.get(key)
-    if held is None:
-        return refuse("not_found")
+def _extend(held: m.Reservation, command: m.Extend, at: At) -> Events | Decision:
+    """Refused: not_open, reservation_expired."""
     if held.status is not m.Status.OPEN:
         expired = held.status is m.Status.EXPIRED
         return refuse("reservation_expired" if expired else "not_open")
-    events: Events = [(key, m.Extended(context.now_ms + command.ttl_ms))]
-    return _changed(view, key, events, _levels(view, held, context))
+    return [(at.key, m.Extended(at.context.now_ms + command.ttl_ms))]
 
 
-def _release(view: View, command: m.Release, context: Context) -> Decision:
-    key = reservation_key(context, command.reservation_id)
-    held: m.Reservation | None = view.get(key)
-    if held is None:
-        return refuse("not_found")
+def _release(held: m.Reservation, command: m.Release, at: At) -> Events | Decision:
+    """Refused: not_open."""
     if held.status is m.Status.CONFIRMED:
         return refuse("not_open")
+    return _freed(held, m.Status.RELEASED, at) if held.status is m.Status.OPEN else []
+
+
+def _expire(held: m.Reservation, command: m.Expire, at: At) -> Events | Decision:
+    """Refused: not_open, not_due."""
     if held.status is not m.Status.OPEN:
-        return _unchanged(view, key, held, context)
-    return _freed(view, key, held, m.Status.RELEASED, context)
-
-
-def _expire(view: View, command: m.Expire, context: Context) -> Decision:
-    key = reservation_key(context, command.reservation_id)
-    held: m.Reservation | None = view.get(key)
-    if held is None or held.status is not m.Status.OPEN:
         return refuse("not_open")
-    if context.now_ms < held.expires_at_ms + m.GRACE_MS:
+    if at.context.now_ms < held.expires_at_ms + m.GRACE_MS:
         return refuse("not_due")
-    return _freed(view, key, held, m.Status.EXPIRED, context)
+    return _freed(held, m.Status.EXPIRED, at)
 
 
-def _freed(
-    view: View, key: Key, held: m.Reservation, status: m.Status, context: Context
-) -> Decision:
+def _freed(held: m.Reservation, status: m.Status, at: At) -> Events:
     """All goods of an open hold are free again; the ledger's word is the status."""
-    chosen = slots(view, context, held.location_id, held.lines)
-    freed = moves(chosen, status.value, 0, -1, reference=held.reference, reservation_id=key.id)
-    events = [(key, m.Closed(status)), *freed]
-    return _changed(view, key, events, levels_after(chosen, freed))
+    chosen = slots(at.view, at.context, held.location_id, held.lines)
+    reference, reservation_id = held.reference, at.key.id
+    freed = moves(chosen, status.value, 0, -1, reference=reference, reservation_id=reservation_id)
+    return [(at.key, m.Closed(status)), *freed]
 
 
 def _release_oldest(view: View, command: m.ReleaseOldest, context: Context) -> Decision:
+    """Refused: no_open_hold."""
     product, location = command.product_id, command.location_id
     left, used = command.quantity, []
     events: Events = []
@@ -185,35 +178,22 @@ def _release_oldest(view: View, command: m.ReleaseOldest, context: Context) -> D
         short = m.Shortage(product, command.quantity, command.quantity - left)
         return refuse("no_open_hold", (short,))
     (slot,) = slots(view, context, location, (m.Line(product, command.quantity),))
-    stock = after(slot.stock, slot.key, events)
-    freed_ids = tuple(one.id for one in used)
-    reply = m.Freed(level(slot.key, stock, slot.item), command.quantity, freed_ids)
-    return Decision(reply, events, (slot.key, *used))
+    freed_ids = tuple(key.id for key in used)
+
+    def read(after: View) -> m.Freed:
+        now = level(slot.key, after.get(slot.key), slot.item)
+        return m.Freed(now, command.quantity, freed_ids)
+
+    return Decision(None, events, (slot.key, *used), read=read)
 
 
-def _get(view: View, command: m.GetReservation, context: Context) -> Decision:
-    key = reservation_key(context, command.reservation_id)
-    held = view.get(key)
-    return _unchanged(view, key, held, context) if held else refuse("not_found")
+def _held(held: m.Reservation, command: Any, at: At) -> m.Hold:
+    """A hold as it stands, and the levels of its goods."""
+    chosen = slots(at.view, at.context, held.location_id, held.lines)
+    return _hold(at.key, held, chosen, at.view)
 
 
-def _changed(view: View, key: Key, events: Events, levels: tuple[m.Level, ...]) -> Decision:
-    """A hold's new state, and the levels of its goods."""
-    held = after(view.get(key), key, events[:1])
-    moved = [event_key for event_key, _ in events if event_key.kind == m.STOCK]
-    return Decision(_hold(key, held, levels), events, (*moved, key))
-
-
-def _unchanged(view: View, key: Key, held: m.Reservation, context: Context) -> Decision:
-    return Decision(_hold(key, held, _levels(view, held, context)), touched=(key,))
-
-
-def _levels(view: View, held: m.Reservation, context: Context) -> tuple[m.Level, ...]:
-    chosen = slots(view, context, held.location_id, held.lines)
-    return tuple(level(slot.key, slot.stock, slot.item) for slot in chosen)
-
-
-def _hold(key: Key, held: m.Reservation, levels: tuple[m.Level, ...]) -> m.Hold:
+def _hold(key: Key, held: m.Reservation, chosen: Sequence[Slot], after: View) -> m.Hold:
     return m.Hold(
         key.id,
         held.status,
@@ -222,17 +202,13 @@ def _hold(key: Key, held: m.Reservation, levels: tuple[m.Level, ...]) -> m.Hold:
         held.created_at_ms,
         held.created_by,
         held.reference,
-        levels,
+        tuple([level(slot.key, after.get(slot.key), slot.item) for slot in chosen]),
         held.location_id,
     )
 
 
 def _reserve_keys(command: m.Reserve, context: Context, view: View) -> Iterator[Key]:
     return line_keys(context, command.location_id, command.lines)
-
-
-def _hold_keys(command: Any, context: Context, view: View) -> Iterator[Key]:
-    return hold_keys(context, view, command.reservation_id)
 
 
 def _oldest_keys(command: m.ReleaseOldest, context: Context, view: View) -> Iterator[Key]:
@@ -244,12 +220,24 @@ def _oldest_keys(command: m.ReleaseOldest, context: Context, view: View) -> Iter
         yield reservation_key(context, reservation_id)
 
 
+def _rule(decide: Callable[[Any, Any, At], Events | Decision]) -> Rule:
+    return about(
+        m.RESERVATION,
+        key="reservation_id",
+        then=held_goods,
+        decide=decide,
+        reply=_held,
+        moves=m.STOCK,
+        moves_first=True,
+    )
+
+
 COMMANDS: dict[type, Rule] = {
     m.Reserve: Rule(_reserve_keys, reserve),
-    m.Confirm: Rule(_hold_keys, _confirm),
-    m.Extend: Rule(_hold_keys, _extend),
-    m.Release: Rule(_hold_keys, _release),
+    m.Confirm: _rule(_confirm),
+    m.Extend: _rule(_extend),
+    m.Release: _rule(_release),
     m.ReleaseOldest: Rule(_oldest_keys, _release_oldest),
-    m.Expire: Rule(_hold_keys, _expire),
-    m.GetReservation: Rule(_hold_keys, _get),
+    m.Expire: _rule(_expire),
+    m.GetReservation: _rule(unchanged),
 }

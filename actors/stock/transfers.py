@@ -16,17 +16,15 @@ from msgspec.structs import replace
 
 from actors.composite import Rows, Rule
 from actors.messages import Command, Reply
-from actors.runtime.family import Change, Context, Decision, Key, View
+from actors.rules import At, Events, about, refuse, unchanged
+from actors.runtime.family import Change, Context, Decision, Key
 from actors.stock import model as m
 from actors.stock.levels import (
-    Events,
     joined,
     level,
-    levels_after,
     line_keys,
     moves,
     parent,
-    refuse,
     shortages,
     slots,
 )
@@ -99,16 +97,13 @@ class Ended(msgspec.Struct, frozen=True):
     closed_at_ms: int
 
 
-def transfer_key(context: Context, transfer_id: UUID) -> Key:
-    return Key(TRANSFER, context.shard, context.tenant_id, transfer_id)
-
-
-def _start(view: View, command: StartTransfer, context: Context) -> Decision:
+def _start(_: Transfer | None, command: StartTransfer, at: At) -> Events | Decision:
+    """Refused: same_location, choose_variant, insufficient_stock, stock_limit."""
     if command.from_location_id == command.to_location_id:
         return refuse("same_location")
     lines = joined(command.lines)
-    source = slots(view, context, command.from_location_id, lines)
-    target = slots(view, context, command.to_location_id, lines)
+    source = slots(at.view, at.context, command.from_location_id, lines)
+    target = slots(at.view, at.context, command.to_location_id, lines)
     if refused := parent(source):
         return Decision(refused, refused=True)
     if short := shortages(source):
@@ -123,96 +118,69 @@ def _start(view: View, command: StartTransfer, context: Context) -> Decision:
         given = moves(target, "shipped", 0, 0, 1, reference=reference)
     else:
         given = moves(target, "transferred_in", 1, reference=reference)
+    now_ms = at.context.now_ms
     transfer = Transfer(
         lines,
         command.from_location_id,
         command.to_location_id,
         TransferStatus.IN_TRANSIT if command.ship else TransferStatus.RECEIVED,
-        context.principal,
-        context.now_ms,
-        None if command.ship else context.now_ms,
+        at.context.principal,
+        now_ms,
+        None if command.ship else now_ms,
         command.reference,
     )
-    key = transfer_key(context, command.transfer_id)
-    levels = (*levels_after(source, taken), *levels_after(target, given))
-    events = [(key, Started(transfer)), *taken, *given]
-    touched = (key, *(slot.key for slot in (*source, *target)))
-    return Decision(TransferReply(key.id, transfer, levels), events, touched)
+    return [(at.key, Started(transfer)), *taken, *given]
 
 
-def _receive(view: View, command: ReceiveTransfer, context: Context) -> Decision:
-    return _end(view, command.transfer_id, TransferStatus.RECEIVED, context)
-
-
-def _cancel(view: View, command: CancelTransfer, context: Context) -> Decision:
-    return _end(view, command.transfer_id, TransferStatus.CANCELLED, context)
-
-
-def _end(view: View, transfer_id: UUID, status: TransferStatus, context: Context) -> Decision:
-    key = transfer_key(context, transfer_id)
-    known: Transfer | None = view.get(key)
-    if known is None:
-        return refuse("not_found")
-    if known.status is status:
-        return _told(view, key, known, context)
+def _receive(known: Transfer, command: ReceiveTransfer, at: At) -> Events | Decision:
+    """Refused: transfer_closed."""
     if known.status is not TransferStatus.IN_TRANSIT:
-        return refuse("transfer_closed")
-    source = slots(view, context, known.from_location_id, known.lines)
-    target = slots(view, context, known.to_location_id, known.lines)
-    reference = known.reference or str(transfer_id)
-    if status is TransferStatus.RECEIVED:
-        back: Events = []
-        arrived = moves(target, "transferred_in", 1, 0, -1, reference=reference)
-        before = tuple(level(slot.key, slot.stock, slot.item) for slot in source)
-    else:
-        back = moves(source, "transfer_cancelled", 1, reference=reference)
-        arrived = moves(target, "transfer_cancelled", 0, 0, -1, reference=reference)
-        before = levels_after(source, back)
-    ended = Ended(status, context.now_ms)
-    events = [(key, ended), *back, *arrived]
-    reply = TransferReply(
-        transfer_id, EVENTS[Ended](known, ended), (*before, *levels_after(target, arrived))
-    )
-    touched = (key, *(event_key for event_key, _ in (*back, *arrived)))
-    return Decision(reply, events, touched)
+        return [] if known.status is TransferStatus.RECEIVED else refuse("transfer_closed")
+    target = slots(at.view, at.context, known.to_location_id, known.lines)
+    arrived = moves(target, "transferred_in", 1, 0, -1, reference=_reference(known, at))
+    return [(at.key, Ended(TransferStatus.RECEIVED, at.context.now_ms)), *arrived]
 
 
-def _get(view: View, command: GetTransfer, context: Context) -> Decision:
-    key = transfer_key(context, command.transfer_id)
-    known: Transfer | None = view.get(key)
-    return refuse("not_found") if known is None else _told(view, key, known, context)
+def _cancel(known: Transfer, command: CancelTransfer, at: At) -> Events | Decision:
+    """Refused: transfer_closed."""
+    if known.status is not TransferStatus.IN_TRANSIT:
+        return [] if known.status is TransferStatus.CANCELLED else refuse("transfer_closed")
+    source = slots(at.view, at.context, known.from_location_id, known.lines)
+    target = slots(at.view, at.context, known.to_location_id, known.lines)
+    reference = _reference(known, at)
+    back = moves(source, "transfer_cancelled", 1, reference=reference)
+    gone = moves(target, "transfer_cancelled", 0, 0, -1, reference=reference)
+    return [(at.key, Ended(TransferStatus.CANCELLED, at.context.now_ms)), *back, *gone]
 
 
-def _told(view: View, key: Key, transfer: Transfer, context: Context) -> Decision:
-    places = (transfer.from_location_id, transfer.to_location_id)
+def _reference(known: Transfer, at: At) -> str:
+    return known.reference or str(at.key.id)
+
+
+def _told(known: Transfer, command: Any, at: At) -> TransferReply:
     levels = tuple(
         level(slot.key, slot.stock, slot.item)
-        for place in places
-        for slot in slots(view, context, place, transfer.lines)
+        for place in (known.from_location_id, known.to_location_id)
+        for slot in slots(at.view, at.context, place, known.lines)
     )
-    return Decision(TransferReply(key.id, transfer, levels), touched=(key,))
+    return TransferReply(at.key.id, known, levels)
 
 
-def _start_keys(command: StartTransfer, context: Context, view: View) -> Iterator[Key]:
-    yield transfer_key(context, command.transfer_id)
-    yield from line_keys(context, command.from_location_id, command.lines)
-    yield from line_keys(context, command.to_location_id, command.lines)
+def _goods(transfer: Transfer | StartTransfer, context: Context) -> Iterator[Key]:
+    """The levels at both ends."""
+    yield from line_keys(context, transfer.from_location_id, transfer.lines)
+    yield from line_keys(context, transfer.to_location_id, transfer.lines)
 
 
-def _keys(command: Any, context: Context, view: View) -> Iterator[Key]:
-    key = transfer_key(context, command.transfer_id)
-    yield key
-    known: Transfer | None = view.get(key)
-    if known is not None:
-        yield from line_keys(context, known.from_location_id, known.lines)
-        yield from line_keys(context, known.to_location_id, known.lines)
+def _rule(decide: Callable[[Any, Any, At], Events | Decision], **more: Any) -> Rule:
+    return about(TRANSFER, key="transfer_id", decide=decide, reply=_told, moves=m.STOCK, **more)
 
 
 COMMANDS: dict[type, Rule] = {
-    StartTransfer: Rule(_start_keys, _start),
-    ReceiveTransfer: Rule(_keys, _receive),
-    CancelTransfer: Rule(_keys, _cancel),
-    GetTransfer: Rule(_keys, _get),
+    StartTransfer: _rule(_start, also=_goods, may_be_new=True),
+    ReceiveTransfer: _rule(_receive, then=_goods),
+    CancelTransfer: _rule(_cancel, then=_goods),
+    GetTransfer: _rule(unchanged, then=_goods),
 }
 
 EVENTS: dict[type, Callable[[Any, Any], Transfer]] = {

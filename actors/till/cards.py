@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Any
 from uuid import UUID
 
-from actors.runtime.family import Context, Decision, Key, View
-from actors.stock.levels import refuse
+from actors.composite import Rule
+from actors.rules import At, Events, about, unchanged
+from actors.runtime.family import Context, Key
 from actors.till import messages as t
 from actors.till import model as m
-from actors.till.evolve import evolve
 
 
 def card_key(context: Context, card_id: UUID) -> Key:
     return Key(m.GIFT_CARD, context.shard, context.tenant_id, card_id)
-
-
-def keys(command: t.DisableCard | t.GetCard, context: Context, view: View) -> Iterator[Key]:
-    yield card_key(context, command.card_id)
 
 
 def why_not(card: m.GiftCard | None, currency: str, context: Context) -> str | None:
@@ -31,17 +27,15 @@ def why_not(card: m.GiftCard | None, currency: str, context: Context) -> str | N
     return None if card.currency == currency else "currency_mismatch"
 
 
-def disable_card(view: View, command: t.DisableCard, context: Context) -> Decision:
-    key = card_key(context, command.card_id)
-    card: m.GiftCard | None = view.get(key)
-    if card is None:
-        return refuse("not_found")
-    if card.disabled:
-        return Decision(t.CardState(key.id, card), (), (key,))
-    event = m.CardDisabled()
-    return Decision(t.CardState(key.id, evolve(card, event)), [(key, event)], (key,))
+def _disable(card: m.GiftCard, command: t.DisableCard, at: At) -> Events:
+    return [] if card.disabled else [(at.key, m.CardDisabled())]
 
 
-def get_card(view: View, command: t.GetCard, context: Context) -> Decision:
-    card: m.GiftCard | None = view.get(card_key(context, command.card_id))
-    return Decision(t.CardState(command.card_id, card)) if card else refuse("not_found")
+def _state(card: m.GiftCard, command: Any, at: At) -> t.CardState:
+    return t.CardState(at.key.id, card)
+
+
+COMMANDS: dict[type, Rule] = {
+    t.DisableCard: about(m.GIFT_CARD, key="card_id", decide=_disable, reply=_state),
+    t.GetCard: about(m.GIFT_CARD, key="card_id", decide=unchanged, reply=_state),
+}

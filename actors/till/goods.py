@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 from uuid import UUID
 
+from actors.composite import Rule
 from actors.messages import Refused
+from actors.rules import At, Events, about, refuse
 from actors.runtime.family import Context, Decision, Key, View
 from actors.stock import model as stock
-from actors.stock.levels import joined, line_keys, moves, parent, refuse, shortages, slots
-from actors.stock.reservations import close, hold_keys, reservation_key
+from actors.stock.levels import joined, line_keys, moves, parent, shortages, slots
+from actors.stock.reservations import close, held_goods, hold_keys, reservation_key
 from actors.till import messages as t
 from actors.till import model as m
 
-Events = list[tuple[Key, Any]]
 Lines = tuple[stock.Line, ...]
 
 
@@ -54,8 +54,9 @@ def take(
     reservation_id: UUID | None,
     reference: str,
 ) -> Events | Refused:
-    """The events by which sold goods leave: first those of the hold, which must all be among
-    them, the rest from what is available."""
+    """The events by which sold goods leave: first those of the hold, which must all be among them,
+    the rest from what is available. Refused: insufficient_stock, reservation_not_found,
+    wrong_location, reservation_differs."""
     if reservation_id is None:
         chosen = slots(view, context, location_id, lines)
         if refused := parent(chosen):
@@ -92,8 +93,8 @@ def take(
 def give_back(
     view: View, context: Context, location_id: UUID, lines: Lines, reference: str
 ) -> Events | Refused:
-    """The events by which goods are on the shelf again. Those of a product that has variants by
-    now must come back as one of them, which only the caller can tell."""
+    """The events by which goods are on the shelf again. Those of a product that has variants by now
+    must come back as one of them, which only the caller can tell. Refused: stock_limit."""
     chosen = slots(view, context, location_id, lines)
     if refused := parent(chosen):
         return refused
@@ -114,31 +115,35 @@ def record_gone(
     return moves(chosen, "sold", -1, reference=reference, occurred_at_ms=at_ms, beyond=True)
 
 
-def abandon_keys(command: t.Abandon, context: Context, view: View) -> Iterator[Key]:
-    yield from hold_keys(context, view, command.reservation_id)
-
-
-def abandon(view: View, command: t.Abandon, context: Context) -> Decision:
-    """Ends a hold for good, an expired one too: nothing can confirm it any more."""
-    key = reservation_key(context, command.reservation_id)
-    held: stock.Reservation | None = view.get(key)
-    if held is None:
-        return refuse("not_found")
+def _abandon(held: stock.Reservation, command: t.Abandon, at: At) -> Events | Decision:
+    """Ends a hold permanently, an expired one too: nothing can confirm it any more. Refused:
+    not_open."""
     if held.status is stock.Status.CONFIRMED:
         return refuse("not_open")
     events: Events = []
     if held.status is not stock.Status.RELEASED:
-        events.append((key, stock.Closed(stock.Status.RELEASED)))
+        events.append((at.key, stock.Closed(stock.Status.RELEASED)))
     if held.status is stock.Status.OPEN:
-        chosen = slots(view, context, held.location_id, held.lines)
+        chosen = slots(at.view, at.context, held.location_id, held.lines)
         events += moves(
             chosen,
             "released",
             reserved_sign=-1,
             reference=held.reference,
-            reservation_id=command.reservation_id,
+            reservation_id=at.key.id,
         )
-    return Decision(t.Abandoned(command.reservation_id), events, (key,))
+    return events
+
+
+COMMANDS: dict[type, Rule] = {
+    t.Abandon: about(
+        stock.RESERVATION,
+        key="reservation_id",
+        then=held_goods,
+        decide=_abandon,
+        reply=lambda held, command, at: t.Abandoned(at.key.id),
+    )
+}
 
 
 def _refused(refusal: Decision) -> Refused:

@@ -7,16 +7,14 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from actors.messages import Refused
+from actors.rules import Events, refuse
 from actors.runtime.family import Context, Decision, Key, View
-from actors.stock.levels import refuse
 from actors.till import goods
 from actors.till import messages as t
 from actors.till import model as m
 from actors.till.cards import card_key, why_not
 from actors.till.drawer import live_register, register_key
 from actors.till.sell import issue, sale_key, taxes
-
-Events = list[tuple[Key, Any]]
 
 # Money goes back first where it can be traced.
 _ORDER = (m.Method.CARD, m.Method.EXTERNAL, m.Method.GIFT_CARD, m.Method.CASH)
@@ -57,6 +55,7 @@ def unreceipted_keys(command: t.ReturnUnreceipted, context: Context, view: View)
 
 
 def return_goods(view: View, command: t.Return, context: Context) -> Decision:
+    """Refused: not_found, currency_mismatch."""
     till = _till(view, command.register_id, context)
     if isinstance(till, Decision):
         return till
@@ -85,6 +84,7 @@ def return_goods(view: View, command: t.Return, context: Context) -> Decision:
 
 
 def return_unreceipted(view: View, command: t.ReturnUnreceipted, context: Context) -> Decision:
+    """Refused: manager_needed, wrong_location, currency_mismatch."""
     till = _till(view, command.register_id, context)
     if isinstance(till, Decision):
         return till
@@ -106,6 +106,7 @@ def return_unreceipted(view: View, command: t.ReturnUnreceipted, context: Contex
 
 
 def _till(view: View, register_id: UUID, context: Context) -> _Till | Decision:
+    """Refused: not_found, shift_closed."""
     register = live_register(view, context, register_id)
     if register is None:
         return refuse("not_found", registerId=str(register_id))
@@ -113,6 +114,7 @@ def _till(view: View, register_id: UUID, context: Context) -> _Till | Decision:
 
 
 def _not_voidable(sale: m.Sale, till: _Till, command: t.Return) -> Decision | None:
+    """Refused: manager_needed, void_too_late, already_returned."""
     if not command.void:
         return None
     if not command.by_manager:
@@ -124,8 +126,8 @@ def _not_voidable(sale: m.Sale, till: _Till, command: t.Return) -> Decision | No
 
 
 def _lines(sale: m.Sale, command: t.Return) -> tuple[m.ReturnedLine, ...] | Decision:
-    """What comes back of each line, with its part of the money. Two entries may name the same
-    line: some of it goes back on the shelf, some does not."""
+    """What comes back of each line, with its part of the money. Two entries may name the same line:
+    some of it goes back on the shelf, some does not. Refused: line_not_found, more_than_sold."""
     wanted = command.lines
     if command.void:
         wanted = tuple(t.Back(n, line.quantity) for n, line in enumerate(sale.lines))
@@ -151,7 +153,8 @@ def _lines(sale: m.Sale, command: t.Return) -> tuple[m.ReturnedLine, ...] | Deci
 
 
 def _used_card(view: View, lines: Iterable[m.ReturnedLine], context: Context) -> Decision | None:
-    """A gift card that was sold may come back as long as nobody has used it."""
+    """A gift card that was sold may come back as long as nobody has used it. Refused:
+    gift_card_used."""
     for line in lines:
         if line.sold.card_id is None:
             continue
@@ -165,7 +168,8 @@ def _refunds(
     view: View, sale: m.Sale, command: t.Return, total_minor: int, context: Context
 ) -> tuple[m.Refund, ...] | Decision:
     """Where the money goes. It is always held against the sale's own payments, so that over all
-    returns no payment is refunded twice, whatever it is paid out in."""
+    returns no payment is refunded twice, whatever it is paid out in. Refused: manager_needed,
+    more_than_paid."""
     left, refunds = total_minor, []
     numbers = sorted(
         range(len(sale.payments)), key=lambda number: _ORDER.index(sale.payments[number].method)
@@ -229,7 +233,8 @@ def _decide(
     record: m.ReturnMade,
     events: Events,
 ) -> Decision:
-    """What every return does: the drawer, the shelf, the gift cards, the record."""
+    """What every return does: the drawer, the shelf, the gift cards, the record. Refused:
+    drawer_short, gift_card_exists."""
     totals = _totals(record)
     if till.shift.expected_minor + totals.cash_minor < 0:
         return refuse(

@@ -9,17 +9,15 @@ from uuid import UUID
 import msgspec
 
 from actors.messages import Refused
+from actors.rules import Events, refuse
 from actors.runtime.family import Context, Decision, Key, View
 from actors.stock import model as stock
-from actors.stock.levels import refuse
 from actors.stock.reservations import reservation_key, reserve
 from actors.till import goods
 from actors.till import messages as t
 from actors.till import model as m
 from actors.till.cards import card_key, why_not
 from actors.till.drawer import live_register, register_key
-
-Events = list[tuple[Key, Any]]
 
 
 def sale_key(context: Context, sale_id: UUID) -> Key:
@@ -49,6 +47,7 @@ class _Settled(NamedTuple):
 
 
 def sell(view: View, command: t.Sell, context: Context) -> Decision:
+    """Refused: not_found, shift_closed."""
     if again := _again(view, command, context):
         return again
     register = live_register(view, context, command.register_id)
@@ -85,7 +84,8 @@ def sell(view: View, command: t.Sell, context: Context) -> Decision:
 
 
 def _again(view: View, command: t.Sell, context: Context) -> Decision | None:
-    """The answer to an offline sale that is in already: it happened once."""
+    """The answer to an offline sale that is in already: it happened once. Refused:
+    client_sale_id_reused."""
     if command.offline is None:
         return None
     known: m.Sale | None = view.get(sale_key(context, command.sale_id))
@@ -185,6 +185,8 @@ def _held(
 
 
 def _not_here(register: m.Register, command: t.Sell, context: Context) -> Decision | None:
+    """Refused: wrong_location, shift_closed, sale_too_late, currency_mismatch, discount_limit,
+    amount_limit."""
     if register.location_id != command.location_id:
         return refuse("wrong_location", locationId=str(register.location_id))
     if register.shift is None or command.shift_id not in (None, register.shift.id):
@@ -207,8 +209,8 @@ def _not_here(register: m.Register, command: t.Sell, context: Context) -> Decisi
 
 
 def settle(tenders: Sequence[t.Tender], due_minor: int, currency: str) -> _Settled | Decision:
-    """Payments and change, or the refusal: what is tendered must cover what is due, and what is
-    too much is handed back out of the cash."""
+    """Payments and change, or the refusal: what is tendered must cover what is due, and what is too
+    much is handed back out of the cash. Refused: payment_short, change_not_cash."""
     tendered = sum(tender.amount_minor for tender in tenders)
     change = tendered - due_minor
     if change < 0:
@@ -228,7 +230,8 @@ def settle(tenders: Sequence[t.Tender], due_minor: int, currency: str) -> _Settl
 
 
 def _bad_card(view: View, command: t.Sell, context: Context) -> Decision | None:
-    """A refusal when a gift card cannot pay what it should, or cannot be made."""
+    """A refusal when a gift card cannot pay what it should, or cannot be made. Refused:
+    gift_card_by_gift_card, gift_card_not_found, gift_card_short, gift_card_exists."""
     goods_minor = sum(line.total_minor for line in command.lines if line.card_id is None)
     paid_minor = sum(one.amount_minor for one in command.tenders if one.card_id is not None)
     if command.new_cards and paid_minor > goods_minor + command.tips_minor:

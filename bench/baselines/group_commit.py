@@ -122,9 +122,10 @@ class GroupCommit:
                 before = view.get(key)
                 after = view.changed[key] = _FAMILY.rules.evolve(before, event)
                 changes.append(Change(key, event, before, after, context))
-            replies.append(decision.reply)
+            reply = decision.answer(view, {})
+            replies.append(reply)
             if not decision.refused:
-                told = _FAMILY.rules.encode(decision.reply)
+                told = _FAMILY.rules.encode(reply)
                 log.append(Logged(context.command_id, context.tenant_id, bytes(32), told))
         if log:
             touched = {Shard(COMMERCE, one.context.shard) for one in batch}

@@ -77,7 +77,7 @@ class StockBench:
             assert row[3] - row[4] >= row[8], "available_above_floor"
         self.lines += rows["stock_movements"]
         assert all(key in self.states for key in decision.touched), "a receipt names what is there"
-        return decision.reply
+        return decision.answer(self, {})
 
     def rows(self) -> Rows:
         """What all that happened would write, as if it were one batch."""

@@ -4,6 +4,7 @@ nobody says."""
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -155,3 +156,22 @@ def test_two_capabilities_have_no_hook_for_the_same() -> None:
     assert hooks_of([one]).refused == {"not_found": hook}
     with pytest.raises(ValueError, match="not_found"):
         hooks_of([one, one])
+
+
+def test_a_rule_names_its_refusals() -> None:
+    """What refuses says in its docstring as what."""
+    unnamed: list[str] = []
+    for path, tree in parsed("actors/stock", "actors/till", "actors/purchasing"):
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            words = set(re.findall(r"\w+", ast.get_docstring(node) or ""))
+            codes = {
+                code
+                for call in ast.walk(node)
+                if isinstance(call, ast.Call) and call.args
+                if getattr(call.func, "id", None) in ("refuse", "Refused")
+                for code in texts(call.args[0])
+            }
+            unnamed += [f"{path.name}: {node.name} gives {code}" for code in codes - words]
+    assert not unnamed, "\n".join(sorted(unnamed))

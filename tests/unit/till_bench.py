@@ -52,7 +52,7 @@ class TillBench:
             before = self.states.get(key)
             self.states[key] = rules.evolve(before, event)
             self.ledger.append(Change(key, event, before, self.states[key], context))
-        return rules.decode_reply(rules.encode(decision.reply))
+        return rules.decode_reply(rules.encode(decision.answer(self, {})))
 
     def rows(self) -> Rows:
         """What all that happened would write, as if it were one batch."""

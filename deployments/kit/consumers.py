@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -74,10 +74,19 @@ class Consumer:
         return float(min(self.retry_seconds * 4 ** (attempts - 1), MAX_RETRY_SECONDS))
 
 
+def check_names(consumers: Iterable[Consumer]) -> None:
+    """Raises ValueError if two have one name, and so one position: each would miss what the other
+    reads."""
+    names = [consumer.name for consumer in consumers]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"two consumers are called {', '.join(twice)}")
+
+
 async def run(
     db: Database, consumers: Sequence[Consumer], *, poll_seconds: float = POLL_SECONDS
 ) -> None:
-    """Works for these consumers until it is cancelled."""
+    """Works for these consumers until it is cancelled. Raises ValueError as `check_names`."""
+    check_names(consumers)
     if not consumers:
         return
     settled, turns = Settled(), asyncio.Semaphore(MAX_AT_ONCE)

@@ -104,7 +104,8 @@ def make_resources(
     served: Sequence[Capability],
 ) -> Resources:
     """The resources of one replica, which serves some of the `capabilities`. `process` names it
-    among all, for metrics."""
+    among all, for metrics. Raises ValueError if two consumers have one name."""
+    consumers.check_names(consumer for each in capabilities for consumer in each.consumers)
     clock = SystemClock()
     db = Database(settings.app_database_url)
     watch = Database(settings.app_database_url, pool_size=1)

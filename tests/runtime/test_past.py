@@ -72,7 +72,8 @@ async def test_a_database_of_before_the_baseline_becomes_like_a_new_one(
     before = await _rows(owner)
     await _all_or_nothing(past, owner)
     await asyncio.to_thread(migrate.upgrade, past.owner)
-    assert await _rows(owner) == before
+    after = await _rows(owner)
+    assert {table: after[table] for table in before} == before
     await owner.close()
     # A restored database says some things in other words than one that was never dumped.
     new = _dumped(urls_of(embedded, template).owner, "--format=custom", "--schema-only")
@@ -97,9 +98,11 @@ async def _all_or_nothing(past: Urls, owner: asyncpg.Connection) -> None:
 
 
 async def _rows(owner: asyncpg.Connection) -> dict[str, tuple[int, str]]:
-    """By table how many rows it has, and a digest of all that they say."""
+    """By table, of those that are there, how many rows it has and a digest of all that they say."""
     found = {}
     for table in all_tables().tables:
+        if await owner.fetchval("SELECT to_regclass($1) IS NULL", table):
+            continue
         row = await owner.fetchrow(
             "SELECT count(*), md5(string_agg(said, ';' ORDER BY said)) FROM"
             f' (SELECT t::text COLLATE "C" AS said FROM {table} t) AS rows'
@@ -178,6 +181,7 @@ async def test_a_day_of_an_earlier_build_migrates_and_trade_goes_on(
     for reply in then.replies:
         _parse(reply)
     await asyncio.to_thread(migrate.upgrade, past.owner)
+    await _as_if_of_today(past)
     assert not await contradictions(past)
     async with running(past, 2) as cluster:
         shop = Shop(cluster, then.tenant)
@@ -190,6 +194,13 @@ async def test_a_day_of_an_earlier_build_migrates_and_trade_goes_on(
     assert not await till_trade.audit(past)
     print(f"{found}; {dict(sold)}")
     tally(days=1, replies=len(then.replies), levels=len(then.levels), audits=1)
+
+
+async def _as_if_of_today(past: Urls) -> None:
+    """The keeper would delete events that are older than a week."""
+    owner = await asyncpg.connect(past.owner)
+    await owner.execute("UPDATE outbox SET time = now()")
+    await owner.close()
 
 
 # What the API lists, and what it must be: every row that the tenant has of a table.

@@ -325,6 +325,16 @@ async def test_who_has_nothing_to_do_asks_seldom(
         assert batches == 0
 
 
+def test_two_consumers_of_one_name_are_refused_at_start() -> None:
+    """They would share a position, and each miss what the other reads."""
+    one, other = (
+        Capability(name, f"/api/{name}", (), consumers=(noting("mails"),)) for name in "ab"
+    )
+    nobody = LocalTransport({}, Faults())
+    with pytest.raises(ValueError, match="two consumers are called mails"):
+        make_resources(get_settings(), nobody, "test", (one, other), (one,))
+
+
 async def test_a_replica_works_for_the_consumers_of_what_it_serves(at: Ground) -> None:
     """And for no others."""
     served, apart = (

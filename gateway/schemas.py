@@ -197,7 +197,7 @@ def composed(code: str) -> str:
 ItemCode = Annotated[str, Field(min_length=1, max_length=MAX_ITEM_CODE), AfterValidator(composed)]
 
 
-def _number(value: Any) -> Any:
+def exact_number(value: Any) -> Any:
     if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
         return value
     raise ValueError("must be a number")
@@ -208,7 +208,7 @@ def _number(value: Any) -> Any:
 # turns it into minor units and knows how many decimals its currency has.
 Amount = Annotated[
     Decimal,
-    BeforeValidator(_number),
+    BeforeValidator(exact_number),
     Field(ge=0, le=MAX_AMOUNT_MINOR),
     PlainSerializer(float, return_type=float, when_used="json"),
     WithJsonSchema({"type": "number", "minimum": 0, "maximum": MAX_AMOUNT_MINOR}),

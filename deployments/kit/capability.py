@@ -20,11 +20,12 @@ from store.kit.engine import Transaction
 @dataclass(frozen=True, slots=True)
 class LeanRoute:
     """A route that is answered without FastAPI where a request is plain: `path` is relative, as in
-    the router that holds its twin, and `make` gives a replica's handler."""
+    the router that holds its twin, and `make` gives a replica's handler; it takes the capability's
+    name, too."""
 
     method: str
     path: str
-    make: Callable[[Resources], LeanHandler]
+    make: Callable[[Resources, str], LeanHandler]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def lean_handlers(
 ) -> dict[tuple[str, str], LeanHandler]:
     """What `gateway.app.create_app` takes as `lean`."""
     return {
-        (route.method, capability.prefix + route.path): route.make(shared)
+        (route.method, capability.prefix + route.path): route.make(shared, capability.name)
         for capability in served
         for route in capability.lean
     }

@@ -34,7 +34,8 @@ class Case:
     `may` are the roles that it is for. `make(shop)` is a good request about a new thing of the
     shop's; with None about a thing that never was. `own` says that the thing is a business's own:
     to the others it does not exist. `across` are roles that may act on any business's thing.
-    `nullable` are fields that may be null here, and elsewhere not.
+    `nullable` are fields that may be null here, and elsewhere not. `lean` makes a request that a
+    lean route takes itself.
     """
 
     may: frozenset[Role]
@@ -44,6 +45,7 @@ class Case:
     across: frozenset[Role] = frozenset()
     statuses: frozenset[int] = frozenset({200, 201})
     nullable: frozenset[str] = frozenset()
+    lean: Callable[[Shop | None], Awaitable[Call]] | None = None
 
 
 def plain(**call: Any) -> Callable[[Shop | None], Awaitable[Call]]:

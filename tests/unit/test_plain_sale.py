@@ -6,6 +6,7 @@ import json
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ from core.money import exponent
 from deployments.pos import answers as a
 from deployments.pos import schemas as s
 from deployments.pos import views
-from deployments.pos.sales.plain_sale import answer_of, plain_sale
+from deployments.pos.sales.plain_sale import plain_out_of, plain_sale
 from gateway import json_body
 from gateway.schemas import Envelope
 
@@ -63,7 +64,8 @@ def sales(draw: st.DrawFn) -> SaleMade:
 @given(sales())
 def test_the_same_answer_to_the_byte(made: SaleMade) -> None:
     out = views.sale_out(made.sale_id, made.sold, made.cashier, of_ms(made.at_ms))
-    assert answer_of(made) == _ANSWER.dump_json(Envelope(data=out), by_alias=True)
+    written = msgspec.json.encode({"success": True, "data": plain_out_of(made)})
+    assert written == _ANSWER.dump_json(Envelope(data=out), by_alias=True)
 
 
 NUMBERS = (
@@ -149,7 +151,6 @@ def test_what_tills_send_is_plain() -> None:
         f'{{"productId":"{ID}","quantity":1,"quantity":2}},{{"productId":"{ID}"}}',
         f'{{"productId":"{ID}","productId":"{ID}"}}',
         f'{{"productId":"{ID}","sku":"a"}},{{}}',
-        f'{{"productId":"{ID}","sku":null}}',
     ],
 )
 def test_what_is_said_twice_is_left_alone(lines: str) -> None:

@@ -52,6 +52,14 @@ async def reserve(
     shared: Resources, principal: Principal, key: RequestKey, body: NewReservation
 ) -> Ordered[ReservationOut]:
     """Holds all lines or none; of a bundle, its parts."""
+    held = await hold(shared, principal, key, body)
+    return held.to(partial(reservation_out, tenant_of(principal)))
+
+
+async def hold(
+    shared: Resources, principal: Principal, key: RequestKey, body: NewReservation
+) -> Ordered[Hold]:
+    """The same, as the owner says it."""
     tenant_id = tenant_of(principal)
 
     async def draft() -> Reserve:
@@ -64,7 +72,7 @@ async def reserve(
         ttl_ms = body.ttl_seconds * 1000
         return Reserve(uuid7(), lines, ttl_ms, body.reference, body.location_id)
 
-    return await change_hold(shared, principal, key, draft)
+    return await desk.send(shared, principal, key, draft)
 
 
 def _wanted_lines(body: NewReservation) -> tuple[Line, ...]:

@@ -4,7 +4,6 @@ rows."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 from actors.stock.model import Hold, Level, Status
@@ -70,14 +69,19 @@ def place_level(tenant_id: UUID, level: Level) -> PlaceLevelOut:
     )
 
 
-def reservation_out(tenant_id: UUID, hold: Hold) -> ReservationOut:
+def reservation_out(
+    tenant_id: UUID,
+    hold: Hold,
+    out: type[ReservationOut] = ReservationOut,
+    line: type[HeldLineOut] = HeldLineOut,
+) -> ReservationOut:
+    """A hold as it is answered, in the models given."""
     free = {level.product_id: max(level.available, 0) for level in hold.levels}
     lines = [
-        HeldLineOut(product_id=product_id, quantity=quantity, available=free[product_id])
+        line(product_id=product_id, quantity=quantity, available=free[product_id])
         for product_id, quantity in hold.lines
     ]
-    only: dict[str, Any] = lines[0].model_dump() if len(lines) == 1 else {}
-    return ReservationOut(
+    made = out(
         reservation_id=hold.reservation_id,
         location_id=hold.location_id or tenant_id,
         status=hold.status,
@@ -85,8 +89,12 @@ def reservation_out(tenant_id: UUID, hold: Hold) -> ReservationOut:
         created_at=of_ms(hold.created_at_ms),
         reference=hold.reference,
         lines=lines,
-        **only,
     )
+    if len(lines) == 1:
+        [held] = lines
+        made.product_id, made.quantity = held.product_id, held.quantity
+        made.available = held.available
+    return made
 
 
 def reservation_row(row: Row) -> ReservationRow:

@@ -8,186 +8,47 @@ two together.
 
 from __future__ import annotations
 
-import re
-from datetime import datetime
-from decimal import Decimal
-from typing import Annotated, Literal, cast
-from uuid import UUID
-
-import msgspec
+from typing import Any
 
 from actors.till import model as m
 from actors.till.messages import SaleMade
 from core.moments import of_ms
-from core.money import MAX_AMOUNT_MINOR, exponent
+from core.money import exponent
+from deployments.kit.plain import Plain, plain_out
+from deployments.pos import answers, views
 from deployments.pos import schemas as s
-from deployments.pos import views
 from deployments.pos.sales.pricing import ROUNDING
 
-_AMOUNT = re.compile(rb"(0|[1-9][0-9]{0,12})(\.[0-9]{1,6})?")
-_ItemCode = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
-
-class _Line(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """A `schemas.BasketLine`. Without a quantity it is 0, which nobody can ask for."""
-
-    sku: _ItemCode | None = None
-    barcode: _ItemCode | None = None
-    product_id: UUID | None = None
-    variant_id: UUID | None = None
-    quantity: Annotated[int, msgspec.Meta(ge=1, le=s.MAX_LINE_QUANTITY)] = 0
-
-    discount = gift_card = None
-    named = s.Units.named
-
-
-class _Written(msgspec.Struct, forbid_unknown_fields=True):
-    """A payment, with the number as it was written: no double between."""
-
-    method: Literal["cash", "external"]
-    amount: msgspec.Raw
-
-
-class _Body(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    register_id: UUID
-    lines: Annotated[list[_Line], msgspec.Meta(min_length=1, max_length=m.MAX_SALE_LINES)]
-    payments: Annotated[list[_Written], msgspec.Meta(max_length=m.MAX_PAYMENTS)]
-
-
-class _Payment(msgspec.Struct):
-    """A `schemas.PaymentBody`."""
-
-    method: str
-    amount: Decimal
-
-    reference = code = token = None
-
-
-class _Sale(msgspec.Struct):
-    """A `schemas.SaleBody`: what a plain one has not is as it is there when it is left out."""
-
-    register_id: UUID
-    lines: list[_Line]
-    payments: list[_Payment]
-
-    location_id = discount = customer_id = note = reservation_id = expected_total = None
-    tips = Decimal(0)
-
-
-_decode = msgspec.json.Decoder(_Body).decode
-_encode = msgspec.json.Encoder().encode
-
-
-def plain_sale(raw: bytes) -> s.SaleBody | None:
-    """What stands for a SaleBody, from a body of the plainest form; None for every other body."""
-    if b"\\" in raw or not raw.isascii():
-        return None  # An escape may hide a name; and codes are put into one form of Unicode.
-    try:
-        body = _decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-    payments = [_payment(written) for written in body.payments]
-    if None in payments or not _is_unambiguous(raw, body):
-        return None
+def _is_plain(body: s.SaleBody) -> bool:
     for line in body.lines:
-        line.quantity = line.quantity or 1
-    return cast(s.SaleBody, _Sale(body.register_id, body.lines, cast(list[_Payment], payments)))
+        if (line.sku, line.barcode, line.product_id, line.variant_id).count(None) != 3:
+            return False
+    return all(payment.method in ("cash", "external") for payment in body.payments)
 
 
-def _payment(written: _Written) -> _Payment | None:
-    text = bytes(written.amount)
-    if not _AMOUNT.fullmatch(text):
-        return None
-    amount = Decimal(text.decode())
-    return _Payment(written.method, amount) if 0 < amount <= MAX_AMOUNT_MINOR else None
+plain_sale = Plain(
+    s.SaleBody,
+    "register_id",
+    lines=Plain(s.BasketLine, "sku", "barcode", "product_id", "variant_id", "quantity"),
+    payments=Plain(s.PaymentBody, "method", "amount"),
+    holds=_is_plain,
+).read
+
+# Built by position: the order is that of the models.
+_SaleOut: Any = plain_out(answers.SaleOut)
+_LineOut: Any = plain_out(answers.LineOut)
+_TaxOut: Any = plain_out(answers.TaxOut)
+_PaymentOut: Any = plain_out(answers.PaymentOut)
 
 
-def _is_unambiguous(raw: bytes, body: _Body) -> bool:
-    """Whether each line names one item, and no object has a name twice, of which msgspec takes
-    the last. A text that reads like a name only makes a body less plain."""
-    count, lines, payments = raw.count, len(body.lines), len(body.payments)
-    names = count(b'"productId"') + count(b'"sku"') + count(b'"barcode"') + count(b'"variantId"')
-    return (
-        names == lines == sum([_names(line) == 1 for line in body.lines])
-        and count(b'"quantity"') == sum([line.quantity != 0 for line in body.lines])
-        and count(b'"method"') == count(b'"amount"') == payments
-        and count(b'"registerId"') == count(b'"lines"') == count(b'"payments"') == 1
-    )
-
-
-def _names(line: _Line) -> int:
-    return 4 - (line.sku, line.barcode, line.product_id, line.variant_id).count(None)
-
-
-class _LineOut(msgspec.Struct, rename="camel"):
-    number: int
-    item_id: UUID
-    product_id: UUID
-    name: str
-    sku: str
-    quantity: int
-    unit_price: float
-    discount: float
-    tax_rate: float
-    tax: float
-    total: float
-    returned: int
-
-
-class _TaxOut(msgspec.Struct):
-    rate: float
-    net: float
-    tax: float
-
-
-class _PaymentOut(msgspec.Struct):
-    number: int
-    method: m.Method
-    amount: float
-    reference: str | None
-    refunded: float
-
-
-class _SaleOut(msgspec.Struct, rename="camel"):
-    sale_id: UUID
-    receipt_number: int
-    status: m.SaleStatus
-    location_id: UUID
-    register_id: UUID
-    shift_id: UUID
-    currency: str
-    lines: list[_LineOut]
-    discount: float
-    taxes: list[_TaxOut]
-    tax: float
-    tips: float
-    total: float
-    tendered: float
-    change: float
-    payments: list[_PaymentOut]
-    refunded: float
-    prices_include_tax: bool
-    rounding: str
-    customer_id: UUID | None
-    note: str | None
-    cashier: str
-    created_at: datetime
-    gift_cards: tuple[()]
-    offline: None
-
-
-class _Answer(msgspec.Struct):
-    success: bool
-    data: _SaleOut
-
-
-def answer_of(made: SaleMade) -> bytes:
-    """`Envelope(data=views.sale_out(...))` as JSON. A quotient of whole numbers is the double that
+def plain_out_of(made: SaleMade) -> Any:
+    """`views.sale_out(...)`, as msgspec writes it. A quotient of whole numbers is the double that
     is nearest to the exact amount, as that of its Decimal is."""
     sold = made.sold
     sale = sold.sale
     unit = 10 ** exponent(sale.currency)
-    out = _SaleOut(
+    return _SaleOut(
         made.sale_id,
         sale.receipt_number,
         sale.status,
@@ -226,10 +87,9 @@ def answer_of(made: SaleMade) -> bytes:
         (),
         None,
     )
-    return _encode(_Answer(True, out))
 
 
-def _line_out(number: int, line: m.SaleLine, unit: int) -> _LineOut:
+def _line_out(number: int, line: m.SaleLine, unit: int) -> Any:
     return _LineOut(
         number,
         line.item_id,

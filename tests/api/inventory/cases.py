@@ -40,6 +40,11 @@ async def _reserve(shop: Shop | None) -> Call:
     return Call(body={"lines": [line], "ttlSeconds": 60, "reference": "basket 9"})
 
 
+async def _reserve_one(shop: Shop | None) -> Call:
+    line: dict[str, Any] = (await _line(shop)).body or {}
+    return Call(body=line | {"ttlSeconds": 60, "reference": "basket 9"})
+
+
 async def _adjust(shop: Shop | None) -> Call:
     lines = [{"productId": await _product(shop), "delta": 3}]
     return Call(body={"lines": lines, "reason": "found", "reference": "count 7"})
@@ -92,7 +97,7 @@ CASES: dict[RouteId, Case] = {
         EVERYONE, plain(), about_a_thing=False, own=False
     ),
     ("POST", "/api/inventory/add"): Case(MANAGEMENT, _add),
-    ("POST", "/api/inventory/reserve"): Case(STAFF, _reserve),
+    ("POST", "/api/inventory/reserve"): Case(STAFF, _reserve, lean=_reserve_one),
     ("POST", "/api/inventory/release"): Case(STAFF, _line, statuses=frozenset({200, 409})),
     ("POST", "/api/inventory/adjustments"): Case(MANAGEMENT, _adjust),
     ("POST", "/api/inventory/batch"): Case(MANAGEMENT, _batch),

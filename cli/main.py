@@ -139,6 +139,18 @@ def openapi(
 
 
 @app.command()
+def pattern() -> None:
+    """Tell what of a capability is of another shape than the one that all follow."""
+    from deployments.capabilities import CAPABILITIES
+    from deployments.pattern import broken
+
+    if found := broken(CAPABILITIES):
+        listed = "\n".join(f"  {line}" for line in found)
+        raise _fail(f"not the pattern of docs/adding-a-capability.md:\n{listed}")
+    typer.echo("Every capability follows the pattern.")
+
+
+@app.command()
 def events(
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; tell whether the file is current")

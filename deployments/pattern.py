@@ -75,8 +75,8 @@ def _misnamed(module: ModuleType) -> Iterator[str]:
         is_schema = inspect.isclass(value) and issubclass(value, CamelModel | QueryModel)
         if is_schema and value.__module__ == module.__name__ and name.endswith(_ENDINGS):
             yield (
-                f"{module.__name__}.{name}: a schema is NewX, XChanges, XOut, XRow or XQuery, or has"
-                " a noun of its own"
+                f"{module.__name__}.{name}: a schema is NewX, XChanges, XOut, XRow or XQuery, or"
+                " has a noun of its own"
             )
 
 

@@ -8,10 +8,9 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
-from gateway.fields import Email, Name, ShortName
+from gateway.fields import Currency, Email, Name, ShortName
 from gateway.passwords import prepared, weakness
 from gateway.schemas import CamelModel, Moment, PageQuery
-from store.people.access_keys import AccessKey
 from store.people.sessions import Live
 
 MIN_PASSWORD_LENGTH = 6
@@ -23,10 +22,15 @@ MAX_SCOPES = 50
 GivenPassword = Annotated[str, Field(min_length=1, max_length=MAX_PASSWORD_LENGTH)]
 
 
-def _not_guessed_first(value: str) -> str:
-    problem = weakness(value)
+def password_problem(value: str) -> str | None:
+    """Why nobody may choose this password, if so."""
     if len(prepared(value)) < MIN_PASSWORD_LENGTH:
-        problem = f"must have at least {MIN_PASSWORD_LENGTH} characters"
+        return f"must have at least {MIN_PASSWORD_LENGTH} characters"
+    return weakness(value)
+
+
+def _not_guessed_first(value: str) -> str:
+    problem = password_problem(value)
     if problem is not None:
         raise ValueError(problem)
     return value
@@ -41,6 +45,8 @@ NewPassword = Annotated[
     ),
     AfterValidator(_not_guessed_first),
 ]
+# Of a mailed link, or of a session.
+Token = Annotated[str, Field(min_length=1, max_length=200)]
 ScopeText = Annotated[str, Field(pattern=r"^(\*|[a-z]{2,32}:(read|write))$", max_length=40)]
 
 
@@ -55,7 +61,7 @@ class NewAccount(CamelModel):
     business_name: Name | None = Field(
         default=None, description="Of the vendor's business; by default the vendor's own name"
     )
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = Field(
+    currency: Currency | None = Field(
         default=None, description="ISO 4217 code of the business's prices; USD by default"
     )
 
@@ -86,11 +92,11 @@ class NewPasswordReset(CamelModel):
 
 
 class EmailVerification(CamelModel):
-    token: Annotated[str, Field(min_length=1, max_length=200)]
+    token: Token
 
 
 class PasswordReset(CamelModel):
-    token: Annotated[str, Field(min_length=1, max_length=200)]
+    token: Token
     password: NewPassword
 
 
@@ -107,15 +113,8 @@ class SessionOut(CamelModel):
 
     @classmethod
     def of(cls, live: Live, current: str | None) -> SessionOut:
-        return cls(
-            id=live.id,
-            tenant_id=live.business_id,
-            user_agent=live.user_agent,
-            created_at=live.created_at,
-            refreshed_at=live.refreshed_at,
-            expires_at=live.expires_at,
-            is_current=str(live.id) == current,
-        )
+        is_current = str(live.id) == current
+        return cls.shown(live, tenant_id=live.business_id, is_current=is_current)
 
 
 class UserOut(CamelModel):
@@ -130,7 +129,7 @@ class UserOut(CamelModel):
 
 
 class SessionRefresh(CamelModel):
-    refresh_token: Annotated[str, Field(min_length=1, max_length=200)]
+    refresh_token: Token
 
 
 class TokensOut(CamelModel):
@@ -167,13 +166,13 @@ class NewKey(CamelModel):
     rate_limit_per_second: int | None = None
 
 
-class ServiceKeyIn(NewKey):
+class NewServiceKey(NewKey):
     rate_limit_per_second: Annotated[int, Field(ge=1, le=5_000)] | None = Field(
         default=None, description="Requests per second, averaged over ten; 5000 by default"
     )
 
 
-class ApiKeyIn(NewKey):
+class NewApiKey(NewKey):
     expires_at: Moment | None = Field(
         default=None, description="Within 366 days; 90 days from now by default"
     )
@@ -203,19 +202,6 @@ class KeyOut(CamelModel):
     revoked_at: datetime | None
     last_used_at: datetime | None = Field(description="To within five minutes")
     rate_limit_per_second: int | None
-
-    @classmethod
-    def of(cls, key: AccessKey) -> KeyOut:
-        return cls(
-            id=key.id,
-            name=key.name,
-            scopes=list(key.scopes),
-            created_at=key.created_at,
-            expires_at=key.expires_at,
-            revoked_at=key.revoked_at,
-            last_used_at=key.last_used_at,
-            rate_limit_per_second=key.rate_limit_per_second,
-        )
 
 
 class IssuedKeyOut(CamelModel):

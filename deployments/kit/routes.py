@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, TypeVar
+from uuid import UUID
 
 from fastapi import Depends
 
@@ -40,14 +41,21 @@ Owner = Annotated[Principal, Depends(require(OWNERS))]
 Admin = Annotated[Principal, Depends(require(frozenset({Role.ADMIN}), tenant=False))]
 
 
+def own_scope(principal: Principal) -> Scope:
+    """What is a person's alone goes by the user's id where a business's would stand."""
+    user_id = UUID(principal.id)
+    return Scope(tenant_id=user_id, user_id=user_id)
+
+
 async def page(
     shared: Resources,
     principal: Principal,
     read: Callable[[Transaction], Awaitable[Part[T]]],
     shape: Callable[[T], S],
+    scope: Scope | None = None,
 ) -> Page[S]:
-    """One page of the caller's own business, each item in its shape."""
-    async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
+    """One page, each item in its shape: of the caller's own business, or of what `scope` shows."""
+    async with shared.db.transaction(scope or Scope(tenant_of(principal))) as tx:
         part = await read(tx)
     return page_of(part.map(shape))
 
@@ -57,11 +65,16 @@ async def change(
     principal: Principal,
     key: RequestKey,
     work: Callable[[Transaction], Awaitable[Made[T]]],
+    scope: Scope | None = None,
 ) -> Made[T]:
-    """Changes something of the caller's business, once: a repeat is answered as the first time.
-    What `work` raises rolls back all that it has done, and is not remembered."""
-    tenant_id = tenant_of(principal)
-    async with shared.db.transaction(Scope(tenant_id)) as tx:
+    """Changes something of the caller's business, or of the tenant of `scope`, once: a repeat is
+    answered as the first time. What `work` raises rolls back all that it has done, and is not
+    remembered."""
+    scope = scope or Scope(tenant_of(principal))
+    tenant_id = scope.tenant_id
+    if tenant_id is None:
+        raise ValueError("the command log keeps an answer for a tenant")
+    async with shared.db.transaction(scope) as tx:
 
         async def recorded() -> Any:
             return (await work(tx)).recorded

@@ -8,16 +8,13 @@ from uuid import UUID
 
 from pydantic import Field
 
-from gateway.fields import Phone
+from deployments.business import address as business
+from gateway.fields import Phone, absent
 from gateway.schemas import CamelModel, PageQuery
-from store.people.profiles import Address, Listed, Profile
+from store.people.profiles import Address, Profile
 
 Theme = Literal["light", "dark", "system"]
 AccountRole = Literal["customer", "vendor", "admin"]
-
-
-def _line(most: int) -> Any:
-    return Field(default=None, max_length=most)
 
 
 class Preferences(CamelModel):
@@ -26,15 +23,15 @@ class Preferences(CamelModel):
 
 
 class PreferenceChanges(CamelModel):
-    newsletter: bool = Field(default_factory=bool)
-    theme: Theme = Field(default_factory=lambda: "light")
+    newsletter: bool = absent()
+    theme: Theme = absent()
 
 
 class ProfileChanges(CamelModel):
     """What to replace; what is left out stays."""
 
     phone: Phone | None = None
-    preferences: PreferenceChanges = Field(default_factory=PreferenceChanges)
+    preferences: PreferenceChanges = absent()
 
     def values(self) -> dict[str, Any]:
         """What was given, as the columns hold it."""
@@ -47,15 +44,10 @@ class ProfileChanges(CamelModel):
         return values
 
 
-class NewAddress(CamelModel):
+class NewAddress(business.Address):
     """A default address takes the place of the one before. The first one is the default."""
 
-    street: str | None = _line(255)
-    city: str | None = _line(100)
-    state: str | None = _line(100)
-    zip: str | None = _line(20)
-    country: str | None = _line(100)
-    is_default: bool = Field(default_factory=bool)
+    is_default: bool = absent()
 
     def values(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.model_fields_set}
@@ -70,10 +62,6 @@ class AddressOut(CamelModel):
     country: str | None
     is_default: bool
 
-    @classmethod
-    def of(cls, address: Address) -> AddressOut:
-        return cls(**{name: getattr(address, name) for name in cls.model_fields})
-
 
 class ProfileOut(CamelModel):
     user_id: UUID
@@ -86,11 +74,8 @@ class ProfileOut(CamelModel):
         return cls(
             user_id=user_id,
             phone=profile.phone,
-            addresses=[AddressOut.of(address) for address in addresses],
-            preferences=Preferences(
-                newsletter=profile.newsletter,
-                theme=profile.theme,
-            ),
+            addresses=[AddressOut.shown(address) for address in addresses],
+            preferences=Preferences.shown(profile),
         )
 
 
@@ -111,10 +96,6 @@ class AccountOut(CamelModel):
     role: AccountRole
     disabled_at: datetime | None
     created_at: datetime
-
-    @classmethod
-    def of(cls, listed: Listed) -> AccountOut:
-        return cls(**{name: getattr(listed, name) for name in cls.model_fields})
 
 
 class AccountChanges(CamelModel):

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from core import moments
-from core.clock import Clock
 from core.errors import Conflict, FieldError, Forbidden, NotFound, Unauthenticated, ValidationFailed
 from core.ids import uuid7
 from core.paging import Part, Span
@@ -17,15 +16,15 @@ from core.principal import Principal
 from core.request import RequestKey
 from deployments.auth.people.members import actor_role
 from deployments.auth.people.ranks import check_grant, check_touch
-from deployments.auth.schemas import IssuedKeyOut, KeyOut
+from deployments.auth.schemas import IssuedKeyOut, KeyOut, NewKey
+from deployments.kit.resources import Resources
+from deployments.kit.router import Made
+from deployments.kit.routes import change, page
 from gateway.access import tenant_of
 from gateway.access_keys import API_PREFIX, SERVICE_PREFIX, KeyText, mint
-from gateway.answers import recorded
-from gateway.edge import Edge
-from gateway.schemas import Envelope
+from gateway.schemas import Page
 from store.kit import audit
-from store.kit.commands import Recorded, once
-from store.kit.engine import Database, Scope, Transaction
+from store.kit.engine import Scope, Transaction
 from store.people import access_keys, members, sessions
 from store.people.access_keys import MOST_API_KEYS, MOST_SERVICE_KEYS, AccessKey
 
@@ -77,14 +76,14 @@ def business_of(principal: Principal) -> Holder:
     return Holder(tenant_of(principal))
 
 
-def member_of(principal: Principal) -> Holder:
-    """The caller as the holder of API keys."""
-    return Holder(tenant_of(principal), UUID(principal.id))
+def member_of(principal: Principal, user_id: UUID | None = None) -> Holder:
+    """The caller, or another member of the same business, as the holder of API keys."""
+    return Holder(tenant_of(principal), user_id or UUID(principal.id))
 
 
-async def key_of_caller(db: Database, principal: Principal) -> AccessKey:
+async def key_of_caller(shared: Resources, principal: Principal) -> AccessKey:
     """The service key behind a principal. Raises Unauthenticated if it is gone."""
-    async with db.transaction(Scope(tenant_id=principal.tenant_id)) as tx:
+    async with shared.db.transaction(Scope(tenant_id=principal.tenant_id)) as tx:
         key = await access_keys.get(tx, UUID(principal.id))
     if key is None:
         raise Unauthenticated("The service key is gone.")
@@ -92,40 +91,35 @@ async def key_of_caller(db: Database, principal: Principal) -> AccessKey:
 
 
 async def create(
-    db: Database,
-    clock: Clock,
-    holder: Holder,
-    principal: Principal,
-    key: RequestKey,
-    terms: Terms,
-) -> Recorded:
+    shared: Resources, holder: Holder, principal: Principal, key: RequestKey, body: NewKey
+) -> Made[IssuedKeyOut]:
     """A new key with its secret. Raises TooManyKeys; ValidationFailed for an expiry that is past
-    or too far; Forbidden for who may not any more; Unauthenticated; IdempotencyMismatch."""
-    expires_at = _expiry(clock, holder, terms.expires_at)
+    or too far; Forbidden for a caller who may not any more; Unauthenticated;
+    IdempotencyMismatch."""
+    expires_at = _expiry(shared, holder, body.expires_at)
+    terms = Terms(body.name, body.scopes, expires_at, body.rate_limit_per_second)
 
     async def make(tx: Transaction, text: KeyText) -> AccessKey:
         await _admit(tx, holder, principal)
-        made = await _add(tx, holder, principal, text, terms, expires_at)
+        made = await _add(tx, holder, principal, text, terms)
         await _note(tx, holder, principal, "created", made)
         return made
 
-    return await _shown_once(db, holder, key, make)
+    return await _shown_once(shared, holder, principal, key, make)
 
 
 async def rotate(
-    db: Database,
-    edge: Edge,
-    clock: Clock,
+    shared: Resources,
     holder: Holder,
     principal: Principal,
     key: RequestKey,
     key_id: UUID,
     grace_seconds: int,
-) -> Recorded:
+) -> Made[IssuedKeyOut]:
     """A new key in the place of an old one, which ends after the grace: at once if there is none,
     else to within the minutes for which replicas remember a key. Raises NotFound for other
     holders' keys too; KeyEnded; what `create` raises."""
-    now = _now(clock)
+    now = _now(shared)
 
     async def make(tx: Transaction, text: KeyText) -> AccessKey:
         await _admit(tx, holder, principal)
@@ -139,76 +133,75 @@ async def rotate(
         else:
             await access_keys.revoke(tx, key_id)
         terms = Terms(old.name, old.scopes, old.expires_at, old.rate_limit_per_second)
-        made = await _add(tx, holder, principal, text, terms, old.expires_at)
+        made = await _add(tx, holder, principal, text, terms)
         await _note(tx, holder, principal, "rotated", made, replaces=key_id)
         return made
 
-    answer = await _shown_once(db, holder, key, make)
+    made = await _shown_once(shared, holder, principal, key, make)
     if not grace_seconds:
-        edge.tokens.revoke(key_id)
-    return answer
+        shared.edge.tokens.revoke(key_id)
+    return made
 
 
-async def listed(db: Database, holder: Holder, principal: Principal, span: Span) -> Part[KeyOut]:
+async def listed(
+    shared: Resources, holder: Holder, principal: Principal, span: Span
+) -> Page[KeyOut]:
     """A holder's keys, newest first. Raises Forbidden or NotFound for a person who is not below
     the caller."""
-    async with db.transaction(Scope(holder.tenant_id)) as tx:
+
+    async def read(tx: Transaction) -> Part[AccessKey]:
         if holder.user_id not in (None, UUID(principal.id)):
             actor = await members.get(tx, UUID(principal.id))
             await _check_below(tx, actor.role if actor else None, holder.user_id)
-        return (await access_keys.listed(tx, holder.tenant_id, holder.user_id, span)).map(KeyOut.of)
+        return await access_keys.listed(tx, holder.tenant_id, holder.user_id, span)
+
+    return await page(shared, principal, read, KeyOut.shown)
 
 
 async def revoke(
-    db: Database,
-    edge: Edge,
-    holder: Holder,
-    principal: Principal,
-    key: RequestKey,
-    key_id: UUID,
-) -> Recorded:
+    shared: Resources, holder: Holder, principal: Principal, key: RequestKey, key_id: UUID
+) -> Made[KeyOut]:
     """Ends a key of the holder's or, where that is a person, of somebody's below them: here at
     once, on other replicas within seconds. Raises NotFound, for all others' keys too;
     IdempotencyMismatch."""
 
-    async def work() -> Recorded:
+    async def work(tx: Transaction) -> Made[KeyOut]:
         await _check_reach(tx, holder, principal, await access_keys.get(tx, key_id))
         revoked = await access_keys.revoke(tx, key_id)
         if revoked is None:
             raise NotFound("There is no such key here.")
         await _note(tx, holder, principal, "revoked", revoked)
-        return recorded(200, Envelope(data=KeyOut.of(revoked)))
+        return Made.of(KeyOut.shown(revoked))
 
-    async with db.transaction(Scope(holder.tenant_id)) as tx:
-        answer = await once(tx, holder.tenant_id, key, work)
-    edge.tokens.revoke(key_id)
-    return answer
+    made = await change(shared, principal, key, work)
+    shared.edge.tokens.revoke(key_id)
+    return made
 
 
 async def _shown_once(
-    db: Database,
+    shared: Resources,
     holder: Holder,
+    principal: Principal,
     key: RequestKey,
     make: Callable[[Transaction, KeyText], Awaitable[AccessKey]],
-) -> Recorded:
+) -> Made[IssuedKeyOut]:
     """Makes a key, once. The command log keeps the answer without the secret, so a repeat shows
     the key alone."""
     text = mint(holder.prefix, holder.tenant_id, uuid7())
     made: AccessKey | None = None
 
-    async def work() -> Recorded:
+    async def work(tx: Transaction) -> Made[IssuedKeyOut]:
         nonlocal made
         made = await make(tx, text)
         return _shown(made, None)
 
-    async with db.transaction(Scope(holder.tenant_id)) as tx:
-        answer = await once(tx, holder.tenant_id, key, work)
-    return answer if made is None else _shown(made, text.text)
+    kept = await change(shared, principal, key, work)
+    return kept if made is None else _shown(made, text.text)
 
 
 async def _admit(tx: Transaction, holder: Holder, principal: Principal) -> None:
-    """That the caller may make keys now, whatever the token says: a member, for the business one
-    who manages it, whose session has not ended. It stays so until `tx` ends, so whatever ends the
+    """That the caller may make keys now, whatever the token says: a member, for the business a
+    manager of it, whose session has not ended. It stays so until `tx` ends, so whatever ends the
     session finds the key. Raises NotFound, Forbidden, Unauthenticated."""
     actor = await actor_role(tx, principal)
     if holder.user_id is None:
@@ -225,7 +218,6 @@ async def _add(
     principal: Principal,
     text: KeyText,
     terms: Terms,
-    expires_at: datetime | None,
 ) -> AccessKey:
     made = await access_keys.add(
         tx,
@@ -236,7 +228,7 @@ async def _add(
         key_hash=text.hash,
         scopes=terms.scopes,
         created_by=UUID(principal.id),
-        expires_at=expires_at,
+        expires_at=terms.expires_at,
         rate_limit_per_second=terms.rate_limit_per_second,
     )
     if made is None:
@@ -259,7 +251,7 @@ async def _check_reach(
 
 
 async def _check_below(tx: Transaction, actor: str | None, user_id: UUID | None) -> None:
-    """That one with the role `actor` may look after the keys of a member. Raises Forbidden;
+    """That somebody with the role `actor` may look after the keys of a member. Raises Forbidden;
     NotFound if there is no such member."""
     check_grant(actor, "cashier")
     member = await members.get(tx, user_id) if user_id else None
@@ -268,9 +260,9 @@ async def _check_below(tx: Transaction, actor: str | None, user_id: UUID | None)
     check_touch(actor, member.role)
 
 
-def _expiry(clock: Clock, holder: Holder, wanted: datetime | None) -> datetime | None:
+def _expiry(shared: Resources, holder: Holder, wanted: datetime | None) -> datetime | None:
     """When a key will end. A person's always does: people forget what they made."""
-    now = _now(clock)
+    now = _now(shared)
     if wanted is None:
         return None if holder.user_id is None else now + API_KEY_LIFETIME
     if wanted <= now:
@@ -281,12 +273,12 @@ def _expiry(clock: Clock, holder: Holder, wanted: datetime | None) -> datetime |
     return wanted
 
 
-def _now(clock: Clock) -> datetime:
-    return moments.of_ms(clock.now_ms())
+def _now(shared: Resources) -> datetime:
+    return moments.of_ms(shared.clock.now_ms())
 
 
-def _shown(key: AccessKey, secret: str | None) -> Recorded:
-    return recorded(201, Envelope(data=IssuedKeyOut(key=KeyOut.of(key), secret=secret)))
+def _shown(key: AccessKey, secret: str | None) -> Made[IssuedKeyOut]:
+    return Made.of(IssuedKeyOut(key=KeyOut.shown(key), secret=secret), 201)
 
 
 async def _note(

@@ -1,8 +1,8 @@
 """E-mail addresses, proved by links that are mailed to them.
 
-Nothing waits for it: who has not proved their address signs in and works like anybody else. But
-it is told with the account, and whatever comes by mail proves the address along with what it is
-for: an invitation, a new password.
+Nothing waits for it: a person who has not proved their address signs in and works like anybody
+else. But the account's answer says whether it is proved, and whatever comes by mail proves the
+address along with what it is for: an invitation, a new password.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from core.errors import NotFound
 from core.principal import Principal
 from core.request import RequestKey
 from deployments.auth.events import VerificationRequested
-from gateway.answers import recorded
-from gateway.edge import Edge
+from deployments.kit.resources import Resources
+from deployments.kit.router import Made
+from deployments.kit.routes import change, own_scope
 from gateway.links import NONCE_BYTES, parse
 from gateway.schemas import Message
 from gateway.throttle import LINK_PER_ADDRESS, VERIFY_PER_ACCOUNT
-from store.kit.commands import Recorded, once
-from store.kit.engine import Database, Scope, Transaction
+from store.kit.engine import Scope, Transaction
 from store.kit.outbox import emit
 from store.people import users
 
@@ -38,36 +38,32 @@ async def ask(tx: Transaction, clock: Clock, tenant_id: UUID, user_id: UUID) -> 
         await emit(tx, tenant_id, user_id, VerificationRequested(user_id=user_id))
 
 
-async def send_again(
-    db: Database, edge: Edge, clock: Clock, principal: Principal, key: RequestKey
-) -> Recorded:
+async def send_again(shared: Resources, principal: Principal, key: RequestKey) -> Made[Message]:
     """Another link for the caller, which ends the one before. Raises TooManyRequests."""
-    await edge.throttle.attempt(VERIFY_PER_ACCOUNT, principal.id)
-    # What is a person's alone goes by the user's id where a business's would stand.
+    await shared.edge.throttle.attempt(VERIFY_PER_ACCOUNT, principal.id)
     user_id = UUID(principal.id)
 
-    async def work() -> Recorded:
-        await ask(tx, clock, user_id, user_id)
-        return recorded(202, Message(message="A mail is on its way, unless it is verified"))
+    async def work(tx: Transaction) -> Made[Message]:
+        await ask(tx, shared.clock, user_id, user_id)
+        return Made.of(Message(message="A mail is on its way, unless it is verified"), 202)
 
-    async with db.transaction(Scope(tenant_id=user_id, user_id=user_id)) as tx:
-        return await once(tx, user_id, key, work)
+    return await change(shared, principal, key, work, own_scope(principal))
 
 
-async def verify(db: Database, edge: Edge, address: str, token: str) -> None:
-    """Notes that whoever has the link has the address. Using it again changes nothing. Raises
-    NotFound, the same for what never was, was replaced or has expired; TooManyRequests."""
-    await edge.throttle.attempt(LINK_PER_ADDRESS, address)
+async def verify(shared: Resources, address: str, token: str) -> None:
+    """Notes that the caller, who has the link, has the address. Using it again changes nothing.
+    Raises NotFound, the same for what never was, was replaced or has expired; TooManyRequests."""
+    await shared.edge.throttle.attempt(LINK_PER_ADDRESS, address)
     text = parse("email-verification", token)
     if text is None:
         raise _not_open()
-    async with db.transaction(Scope(user_id=text.scope_id)) as tx:
+    async with shared.db.transaction(Scope(user_id=text.scope_id)) as tx:
         found = await users.address_of(tx, text.scope_id)
         if (
             found is None
             or found.nonce is None
             or text.id != text.scope_id
-            or not edge.links.holds("email-verification", text, found.nonce)
+            or not shared.edge.links.holds("email-verification", text, found.nonce)
         ):
             raise _not_open()
         await users.mark_verified(tx, text.scope_id)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import secrets
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from core import moments
-from core.clock import Clock
 from core.errors import (
     Conflict,
     FieldError,
@@ -17,7 +17,7 @@ from core.errors import (
     ValidationFailed,
 )
 from core.ids import uuid7
-from core.paging import Part, Span
+from core.paging import Span
 from core.principal import Principal, Role
 from core.request import RequestKey
 from deployments.auth.events import InvitationCreated, InvitationRevoked, MemberJoined
@@ -27,21 +27,22 @@ from deployments.auth.people.schemas import (
     Acceptance,
     InvitationOut,
     MembershipOut,
+    NewInvitation,
     PreviewOut,
     SentInvitationOut,
 )
-from deployments.auth.schemas import MIN_PASSWORD_LENGTH
+from deployments.auth.schemas import password_problem
+from deployments.kit.resources import Resources
+from deployments.kit.router import Made
+from deployments.kit.routes import change, page
 from gateway.access import tenant_of
-from gateway.answers import recorded
 from gateway.edge import Edge
 from gateway.links import NONCE_BYTES, LinkText, parse
-from gateway.passwords import prepared, weakness
-from gateway.schemas import Envelope, Message
+from gateway.schemas import Message, Page
 from gateway.throttle import LINK_PER_ADDRESS, LOGIN_PER_ACCOUNT
 from store.business import profile
 from store.kit import audit
-from store.kit.commands import Recorded, once
-from store.kit.engine import Database, Scope, Transaction
+from store.kit.engine import Scope, Transaction
 from store.kit.outbox import emit
 from store.people import invitations, members, users
 from store.people.invitations import Invitation
@@ -65,21 +66,16 @@ class BusinessFull(Conflict):
 
 
 async def invite(
-    db: Database,
-    clock: Clock,
-    principal: Principal,
-    key: RequestKey,
-    *,
-    email: str,
-    role: str,
-) -> Recorded:
-    """A link, mailed to `email` and told to nobody else, that lets its owner join the caller's
-    business as `role`. Raises Forbidden for a role above the caller's; AlreadyMember;
+    shared: Resources, principal: Principal, key: RequestKey, body: NewInvitation
+) -> Made[SentInvitationOut]:
+    """A link, mailed to that address and shown to nobody else, that lets its owner join the
+    caller's business in that role. Raises Forbidden for a role above the caller's; AlreadyMember;
     TooManyInvitations; IdempotencyMismatch."""
     tenant, nonce = tenant_of(principal), secrets.token_bytes(NONCE_BYTES)
-    expires_at = moments.of_ms(clock.now_ms()) + TTL
+    expires_at = moments.of_ms(shared.clock.now_ms()) + TTL
+    email, role = body.email, body.role
 
-    async def work() -> Recorded:
+    async def work(tx: Transaction) -> Made[SentInvitationOut]:
         check_grant(await actor_role(tx, principal), role)
         if await members.by_email(tx, email) is not None:
             raise AlreadyMember(errors=[FieldError("email", "is a member already")])
@@ -99,21 +95,19 @@ async def invite(
         await emit(tx, tenant, made.id, event)
         changes = {"role": (None, role)}
         await audit.record(tx, tenant, principal, "invitation.created", made.id, changes)
-        answer = SentInvitationOut(invitation=InvitationOut.of(made))
-        return recorded(201, Envelope(data=answer))
+        return Made.of(SentInvitationOut(invitation=InvitationOut.of(made)), 201)
 
-    async with db.transaction(Scope(tenant)) as tx:
-        return await once(tx, tenant, key, work)
+    return await change(shared, principal, key, work)
 
 
 async def revoke(
-    db: Database, principal: Principal, key: RequestKey, invitation_id: UUID
-) -> Recorded:
-    """Ends a link; one that has ended already stays as it is. Raises NotFound; Forbidden for an
+    shared: Resources, principal: Principal, key: RequestKey, invitation_id: UUID
+) -> Made[Message]:
+    """Ends a link; a link that has ended already stays as it is. Raises NotFound; Forbidden for an
     invitation to a role that stands above what the caller may give."""
     tenant = tenant_of(principal)
 
-    async def work() -> Recorded:
+    async def work(tx: Transaction) -> Made[Message]:
         actor = await actor_role(tx, principal)
         found = await invitations.get(tx, invitation_id, lock=True)
         if found is None:
@@ -123,42 +117,36 @@ async def revoke(
             await invitations.revoke(tx, invitation_id)
             await emit(tx, tenant, invitation_id, InvitationRevoked(id=invitation_id))
             await audit.record(tx, tenant, principal, "invitation.revoked", invitation_id)
-        return recorded(200, Message(message="Invitation revoked"))
+        return Made.of(Message(message="Invitation revoked"))
 
-    async with db.transaction(Scope(tenant)) as tx:
-        return await once(tx, tenant, key, work)
-
-
-async def listed(db: Database, principal: Principal, span: Span) -> Part[InvitationOut]:
-    async with db.transaction(Scope(tenant_of(principal))) as tx:
-        return (await invitations.listed(tx, span)).map(InvitationOut.of)
+    return await change(shared, principal, key, work)
 
 
-async def preview(db: Database, edge: Edge, address: str, token: str) -> PreviewOut:
-    """What an open invitation is to, for who holds its link. Raises NotFound, the same for what
-    never was, is used, revoked or expired; TooManyRequests."""
+async def listed(shared: Resources, principal: Principal, span: Span) -> Page[InvitationOut]:
+    read = partial(invitations.listed, span=span)
+    return await page(shared, principal, read, InvitationOut.of)
+
+
+async def preview(shared: Resources, address: str, token: str) -> PreviewOut:
+    """What an open invitation is to, for the caller who holds its link. Raises NotFound, the same
+    for what never was, is used, revoked or expired; TooManyRequests."""
+    edge = shared.edge
     text = await _read(edge, address, token)
-    async with db.transaction(Scope(text.scope_id)) as tx:
+    async with shared.db.transaction(Scope(text.scope_id)) as tx:
         found = await _open(tx, edge, text)
         mine = await profile.get(tx, text.scope_id)
     if mine is None:
         raise _not_open()
-    return PreviewOut(
-        business_name=mine.name,
-        email=found.email,
-        role=found.role,
-        expires_at=found.expires_at,
-    )
+    return PreviewOut.shown(found, business_name=mine.name)
 
 
-async def accept(
-    db: Database, edge: Edge, address: str, body: Acceptance
-) -> Envelope[MembershipOut]:
+async def accept(shared: Resources, address: str, body: Acceptance) -> MembershipOut:
     """Joins the business: with the account of that address, which the password must prove, or
-    with a new one. Without a good link nothing is told about any account. Raises NotFound as
+    with a new one. Without a good link nothing is said about any account. Raises NotFound as
     `preview` does; InvalidCredentials; AlreadyMember; ValidationFailed; TooManyRequests."""
+    edge = shared.edge
     text = await _read(edge, address, body.token)
-    async with db.transaction(Scope(text.scope_id)) as tx:
+    async with shared.db.transaction(Scope(text.scope_id)) as tx:
         invited = await _open(tx, edge, text)
         user = await users.user_by_email(tx, invited.email)
     is_new = user is None
@@ -169,9 +157,9 @@ async def accept(
         if not await edge.passwords.matches(body.password, user.password_hash) or user.disabled:
             raise InvalidCredentials
     # Within the business's scope alone: a user's would show their other memberships too.
-    async with db.transaction(Scope(text.scope_id)) as tx:
+    async with shared.db.transaction(Scope(text.scope_id)) as tx:
         joined = await _join(tx, edge, text, user, is_new=is_new)
-    return Envelope(message="Sign in to the business next", data=MembershipOut.of(joined))
+    return MembershipOut.of(joined)
 
 
 async def _join(
@@ -181,7 +169,7 @@ async def _join(
     mine = await profile.lock_business(tx, tenant)
     if mine is None:
         raise _not_open()
-    # Asked again under the lock: of two who bring one link, one joins.
+    # Asked again under the lock: of two callers who bring one link, one joins.
     invited = await _open(tx, edge, text)
     if await members.count(tx) >= members.MOST_MEMBERS:
         raise BusinessFull
@@ -205,9 +193,7 @@ async def _join(
 
 
 async def _new_user(edge: Edge, email: str, body: Acceptance) -> users.User:
-    problem = weakness(body.password)
-    if len(prepared(body.password)) < MIN_PASSWORD_LENGTH:
-        problem = f"must have at least {MIN_PASSWORD_LENGTH} characters"
+    problem = password_problem(body.password)
     if problem is not None:
         raise ValidationFailed([FieldError("password", problem)])
     password_hash = await edge.passwords.hash(body.password)
@@ -236,7 +222,7 @@ async def _open(tx: Transaction, edge: Edge, text: LinkText) -> Invitation:
     found = await invitations.get(tx, text.id, lock=True)
     if found is None or not found.open or not edge.links.holds("invitation", text, found.nonce):
         raise _not_open()
-    # Who invited must still be one who may.
+    # The inviter must still be somebody who may invite.
     inviter = await members.get(tx, found.created_by)
     try:
         check_grant(inviter.role if inviter else None, found.role)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import UUID
 
 from core.errors import NotFound
-from core.paging import Part, Span
+from core.paging import Span
 from core.principal import Principal
 from core.request import RequestKey
 from deployments.auth.events import MemberChanged, MemberRemoved
 from deployments.auth.people.ranks import RANKS, check_grant, check_owner_stays, check_touch
 from deployments.auth.people.schemas import MemberOut, MembershipOut
+from deployments.kit.resources import Resources
+from deployments.kit.router import Made
+from deployments.kit.routes import change, page
 from gateway.access import tenant_of
-from gateway.answers import recorded
-from gateway.edge import Edge
-from gateway.schemas import Envelope, Message
+from gateway.schemas import Message, Page
 from store.business import profile
 from store.kit import audit
-from store.kit.commands import Recorded, once
-from store.kit.engine import Database, Scope, Transaction
+from store.kit.engine import Scope, Transaction
 from store.kit.outbox import emit
 from store.people import access_keys, invitations, members, sessions, users
 from store.people.members import Member
@@ -34,28 +35,28 @@ async def actor_role(tx: Transaction, principal: Principal) -> str | None:
     return member.role if member else None
 
 
-async def listed(db: Database, principal: Principal, span: Span) -> Part[MemberOut]:
-    tenant = tenant_of(principal)
-    async with db.transaction(Scope(tenant)) as tx:
-        return (await members.listed(tx, tenant, span)).map(MemberOut.of)
+async def listed(shared: Resources, principal: Principal, span: Span) -> Page[MemberOut]:
+    read = partial(members.listed, tenant_id=tenant_of(principal), span=span)
+    return await page(shared, principal, read, MemberOut.of)
 
 
-async def mine(db: Database, principal: Principal) -> list[MembershipOut]:
+async def mine(shared: Resources, principal: Principal) -> list[MembershipOut]:
     """The businesses that the caller works for."""
     user_id = UUID(principal.id)
-    async with db.transaction(Scope(user_id=user_id)) as tx:
-        return [MembershipOut.of(one) for one in await users.memberships_of(tx, user_id)]
+    async with shared.db.transaction(Scope(user_id=user_id)) as tx:
+        memberships = await users.memberships_of(tx, user_id)
+    return [MembershipOut.of(membership) for membership in memberships]
 
 
 async def change_role(
-    db: Database, edge: Edge, principal: Principal, key: RequestKey, user_id: UUID, role: str
-) -> Recorded:
+    shared: Resources, principal: Principal, key: RequestKey, user_id: UUID, role: str
+) -> Made[MemberOut]:
     """Gives a member another role; their sessions and API keys in the business end, so that
     none goes on with the old one. Raises NotFound, for members of other businesses too; Forbidden;
     LastOwner."""
     tenant, ended = tenant_of(principal), list[UUID]()
 
-    async def work() -> Recorded:
+    async def work(tx: Transaction) -> Made[MemberOut]:
         actor = await actor_role(tx, principal)
         member = await _member(tx, user_id)
         check_touch(actor, member.role)
@@ -70,42 +71,40 @@ async def change_role(
             await emit(tx, tenant, user_id, event)
             changes = {"role": (member.role, role)}
             await audit.record(tx, tenant, principal, "member.role_changed", user_id, changes)
-        return recorded(200, Envelope(data=MemberOut.of(await _member(tx, user_id))))
+        return Made.of(MemberOut.of(await _member(tx, user_id)))
 
-    async with db.transaction(Scope(tenant)) as tx:
-        answer = await once(tx, tenant, key, work)
-    _revoke(edge, ended)
-    return answer
+    made = await change(shared, principal, key, work)
+    _revoke(shared, ended)
+    return made
 
 
 async def remove(
-    db: Database, edge: Edge, principal: Principal, key: RequestKey, user_id: UUID
-) -> Recorded:
+    shared: Resources, principal: Principal, key: RequestKey, user_id: UUID
+) -> Made[Message]:
     """Ends a membership, the member's sessions and API keys in the business and the invitations
     that they made. Raises NotFound, for members of other businesses too; Forbidden; LastOwner."""
     tenant, ended = tenant_of(principal), list[UUID]()
 
-    async def work() -> Recorded:
+    async def work(tx: Transaction) -> Made[Message]:
         actor = await actor_role(tx, principal)
         member = await _member(tx, user_id)
         check_touch(actor, member.role)
         ended.extend(await _end(tx, tenant, principal, member, "member.removed"))
-        return recorded(200, Message(message="Member removed"))
+        return Made.of(Message(message="Member removed"))
 
-    async with db.transaction(Scope(tenant)) as tx:
-        answer = await once(tx, tenant, key, work)
-    _revoke(edge, ended)
-    return answer
+    made = await change(shared, principal, key, work)
+    _revoke(shared, ended)
+    return made
 
 
 async def leave(
-    db: Database, edge: Edge, principal: Principal, key: RequestKey, tenant: UUID
-) -> Recorded:
+    shared: Resources, principal: Principal, key: RequestKey, tenant: UUID
+) -> Made[Message]:
     """The caller's own membership ends. Raises NotFound for a business that the caller does not
     work for; LastOwner."""
     ended = list[UUID]()
 
-    async def work() -> Recorded:
+    async def work(tx: Transaction) -> Made[Message]:
         # One's own answer of the first time must be found after one has left, too.
         if await profile.lock_business(tx, tenant) is None:
             raise NotFound("You do not work for such a business.")
@@ -113,12 +112,12 @@ async def leave(
         if member is None:
             raise NotFound("You do not work for such a business.")
         ended.extend(await _end(tx, tenant, principal, member, "member.left"))
-        return recorded(200, Message(message="You have left the business"))
+        return Made.of(Message(message="You have left the business"))
 
-    async with db.transaction(Scope(tenant)) as tx:
-        answer = await once(tx, tenant, key, work)
-    _revoke(edge, ended)
-    return answer
+    # Any business that the caller works for, not only the one that they are signed in to.
+    made = await change(shared, principal, key, work, Scope(tenant))
+    _revoke(shared, ended)
+    return made
 
 
 async def _end(
@@ -149,6 +148,6 @@ async def _member(tx: Transaction, user_id: UUID) -> Member:
     return found
 
 
-def _revoke(edge: Edge, proof_ids: list[UUID]) -> None:
+def _revoke(shared: Resources, proof_ids: list[UUID]) -> None:
     for proof_id in proof_ids:
-        edge.tokens.revoke(proof_id)
+        shared.edge.tokens.revoke(proof_id)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 from uuid import UUID
 
 from pydantic import Field
 
-from deployments.auth.schemas import GivenPassword
+from deployments.auth.schemas import GivenPassword, Token
 from gateway.fields import Email, Name
 from gateway.schemas import CamelModel
 from store.people.invitations import Invitation
@@ -17,7 +17,6 @@ from store.people.users import Membership
 
 Invited = Literal["manager", "staff", "cashier"]
 MemberRole = Literal["owner", "manager", "staff", "cashier"]
-Token = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class NewInvitation(CamelModel):
@@ -35,23 +34,15 @@ class InvitationOut(CamelModel):
     expires_at: datetime
 
     @classmethod
-    def of(cls, one: Invitation) -> InvitationOut:
-        status: Literal["open", "accepted", "revoked", "expired"] = "expired"
-        if one.accepted_at is not None:
+    def of(cls, invitation: Invitation) -> InvitationOut:
+        status = "expired"
+        if invitation.accepted_at is not None:
             status = "accepted"
-        elif one.revoked_at is not None:
+        elif invitation.revoked_at is not None:
             status = "revoked"
-        elif one.open:
+        elif invitation.open:
             status = "open"
-        return cls(
-            id=one.id,
-            email=one.email,
-            role=one.role,
-            status=status,
-            invited_by=one.created_by,
-            created_at=one.created_at,
-            expires_at=one.expires_at,
-        )
+        return cls.shown(invitation, status=status, invited_by=invitation.created_by)
 
 
 class SentInvitationOut(CamelModel):
@@ -90,14 +81,8 @@ class MemberOut(CamelModel):
     member_since: datetime
 
     @classmethod
-    def of(cls, one: Member) -> MemberOut:
-        return cls(
-            user_id=one.user_id,
-            name=one.name,
-            email=one.email,
-            role=one.role,
-            member_since=one.created_at,
-        )
+    def of(cls, member: Member) -> MemberOut:
+        return cls.shown(member, member_since=member.created_at)
 
 
 class MemberChanges(CamelModel):
@@ -112,9 +97,5 @@ class MembershipOut(CamelModel):
     role: MemberRole
 
     @classmethod
-    def of(cls, one: Membership) -> MembershipOut:
-        return cls(
-            tenant_id=one.tenant_id,
-            business_name=one.name,
-            role=one.role,
-        )
+    def of(cls, membership: Membership) -> MembershipOut:
+        return cls.shown(membership, business_name=membership.name)

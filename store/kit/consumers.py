@@ -251,14 +251,17 @@ async def first_due(tx: AsyncConnection, name: str, about: Subject) -> Tried | N
             b.type,
             b.subject,
             b.time,
-            text("data::text"),
+            text("data::text AS data"),
+            text("true AS waits"),
             b.attempts,
         )
         .where(b.id == first, b.due_at <= func.now(), *of_subject)
         .with_for_update(skip_locked=True)
     )
-    row = found.first()
-    return None if row is None else Tried(Row(*row[:7], waits=True), row.attempts)
+    row = found.mappings().first()
+    if row is None:
+        return None
+    return Tried(Row(**{name: row[name] for name in Row._fields}), row["attempts"])
 
 
 async def done(tx: AsyncConnection, name: str, row: Row) -> None:

@@ -191,6 +191,8 @@ def value_for(table: Table, column: Column[Any]) -> Any:
             return "{}"
         case types.DateTime():
             return datetime.now(UTC)
+        case types.Date():
+            return datetime.now(UTC).date()
         case ARRAY():
             return []
         case types.CHAR():

@@ -46,4 +46,6 @@ def receipt_header(receipts: Iterable[Receipt]) -> str:
 
 
 def set_receipt(response: Response, receipts: Iterable[Receipt]) -> None:
-    response.headers[RECEIPT_HEADER] = receipt_header(receipts)
+    """No header where nothing was decided."""
+    if text := receipt_header(receipts):
+        response.headers[RECEIPT_HEADER] = text

@@ -2,7 +2,9 @@
 
 `Envelope[X]` and `Page[X]` are answered as they are. A handler that returns `Ordered[X]` answers
 `Envelope[X]`, with the receipts in a header, which is in the documentation for the same reason. One
-that returns `Made[X]` has written the answer down with what it changed, and that is sent.
+that returns `Made[X]` has written the answer down with what it changed, and that is sent; with
+`Ordered[Made[X]]` it has receipts, too. Beside each of them, as in `Ordered[X] | Response`, a
+handler may return a response of its own, which is sent as it is.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
+from types import UnionType
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 from fastapi import APIRouter, Response
@@ -49,10 +52,12 @@ class Router(APIRouter):
         super().__init__(route_class=HoldfastRoute)
 
     def add_api_route(self, path: str, endpoint: Handler, **options: Any) -> None:
-        returned = get_type_hints(endpoint, include_extras=True).get("return")
+        returned = _returned(endpoint)
         kind = get_origin(returned)
         if kind in (Made, Ordered):
             [answer] = get_args(returned)
+            if get_origin(answer) is Made:
+                [answer] = get_args(answer)
             options["response_model"] = _model(answer)
             if kind is Made:
                 endpoint = _sending(endpoint)
@@ -61,6 +66,14 @@ class Router(APIRouter):
                 status = options.get("status_code") or 200
                 options["responses"] = _described(options.get("responses") or {}, status)
         super().add_api_route(path, endpoint, **options)
+
+
+def _returned(endpoint: Handler) -> Any:
+    """What the handler says that it returns, but for responses of its own."""
+    returned = get_type_hints(endpoint, include_extras=True).get("return")
+    if get_origin(returned) is UnionType:
+        [returned] = [answer for answer in get_args(returned) if answer is not Response]
+    return returned
 
 
 def _model(answer: Any) -> Any:
@@ -84,8 +97,8 @@ def _described(
 def _sending(handler: Handler) -> Handler:
     @functools.wraps(handler)
     async def answer(**given: Any) -> Response:
-        made: Made[Any] = await handler(**given)
-        return response(made.recorded)
+        made: Made[Any] | Response = await handler(**given)
+        return made if isinstance(made, Response) else response(made.recorded)
 
     return _signed(answer, _parameters(handler))
 
@@ -96,11 +109,17 @@ def _setting_receipts(handler: Handler) -> Handler:
     name = own or "sent_response"
 
     @functools.wraps(handler)
-    async def answer(**given: Any) -> BaseModel:
+    async def answer(**given: Any) -> BaseModel | Response:
         sent: Response = given[name] if own else given.pop(name)
-        ordered: Ordered[Any] = await handler(**given)
-        set_receipt(sent, ordered.receipts)
-        return _whole(ordered.reply)
+        ordered: Ordered[Any] | Response = await handler(**given)
+        if isinstance(ordered, Response):
+            return ordered
+        if not isinstance(ordered.reply, Made):
+            set_receipt(sent, ordered.receipts)
+            return _whole(ordered.reply)
+        recorded_answer = response(ordered.reply.recorded)
+        set_receipt(recorded_answer, ordered.receipts)
+        return recorded_answer
 
     if own is None:
         kind = inspect.Parameter.KEYWORD_ONLY

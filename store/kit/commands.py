@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -86,3 +86,13 @@ async def answered(tx: AsyncConnection, key: RequestKey) -> Recorded | None:
         raise IdempotencyMismatch
     await tx.execute(_WAIT_AS_A_WRITER)
     return Recorded(int.from_bytes(known.reply[:2]), known.reply[2:])
+
+
+async def logged_replies(tx: AsyncConnection, command_ids: Sequence[UUID]) -> dict[UUID, bytes]:
+    """What the log keeps of the commands that hosts have decided in the last week, by id, in their
+    own encoding. Those that it does not know are left out."""
+    query = select(command_log.c.id, command_log.c.reply).where(
+        command_log.c.id.in_(command_ids), _WITHIN_A_WEEK
+    )
+    found = (await tx.execute(query)).all()
+    return {row.id: row.reply for row in found}

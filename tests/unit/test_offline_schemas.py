@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from deployments.pos.offline.schemas import OfflineSale
+from deployments.pos.offline.schemas import NewOfflineSale
 
 APART, COMPOSED = "cafe\u0301", "caf\u00e9"
 # As the build before codes had one form made them: a register repeats what that one has kept.
@@ -17,7 +17,7 @@ KEPT = {
 }
 
 
-def _sale(code: str) -> OfflineSale:
+def _sale(code: str) -> NewOfflineSale:
     body: dict[str, Any] = {
         "clientSaleId": "019ac000-0000-7000-8000-000000000001",
         "occurredAt": "2026-11-28T10:00:00Z",
@@ -27,7 +27,7 @@ def _sale(code: str) -> OfflineSale:
         "pricesIncludeTax": True,
         "payments": [],
     }
-    return OfflineSale.model_validate(body)
+    return NewOfflineSale.model_validate(body)
 
 
 @pytest.mark.parametrize("code", [APART, COMPOSED])

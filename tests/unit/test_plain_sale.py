@@ -15,17 +15,15 @@ from pydantic import TypeAdapter, ValidationError
 from actors.till import model as m
 from actors.till.messages import SaleMade
 from core.errors import HoldfastError
-from core.moments import of_ms
 from core.money import exponent
-from deployments.pos import answers as a
-from deployments.pos import schemas as s
-from deployments.pos import views
 from deployments.pos.sales.plain_sale import plain_out_of, plain_sale
+from deployments.pos.sales.schemas import NewSale, SaleOut
+from deployments.pos.sales.shapes import sale_made
 from gateway import json_body
 from gateway.schemas import Envelope
 
-_ANSWER = TypeAdapter(Envelope[a.SaleOut])
-_BODY = TypeAdapter(s.SaleBody)
+_ANSWER = TypeAdapter(Envelope[SaleOut])
+_BODY = TypeAdapter(NewSale)
 ID = "01a22182-e58d-7310-8b44-5410d88e1396"
 
 ids = st.uuids()
@@ -63,7 +61,7 @@ def sales(draw: st.DrawFn) -> SaleMade:
 
 @given(sales())
 def test_the_same_answer_to_the_byte(made: SaleMade) -> None:
-    out = views.sale_out(made.sale_id, made.sold, made.cashier, of_ms(made.at_ms))
+    out = sale_made(made)
     written = msgspec.json.encode({"success": True, "data": plain_out_of(made)})
     assert written == _ANSWER.dump_json(Envelope(data=out), by_alias=True)
 

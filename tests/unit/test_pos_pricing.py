@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from actors.till.model import PPM
 from core.errors import ChooseVariant, NotFound, ValidationFailed
-from deployments.pos import schemas as s
 from deployments.pos.errors import CurrencyMismatch
 from deployments.pos.sales.price_book import by_name
 from deployments.pos.sales.pricing import priced, spread, tax_of
+from deployments.pos.sales.schemas import NewDiscount, NewLine
 from store.business.profile import TillTerms
 from store.business.taxes import Rate
 from store.catalog.bundles import Component, SaleItem
@@ -45,8 +45,8 @@ def item(price_minor: int, **changes: object) -> SaleItem:
     return SaleItem(**(fields | changes))  # type: ignore[arg-type]
 
 
-def line(of: SaleItem, quantity: int = 1, **rest: object) -> s.LineBody:
-    return s.LineBody.model_validate({"productId": of.item_id, "quantity": quantity, **rest})
+def line(of: SaleItem, quantity: int = 1, **rest: object) -> NewLine:
+    return NewLine.model_validate({"productId": of.item_id, "quantity": quantity, **rest})
 
 
 @given(amount=amounts, rate_ppm=st.integers(0, 10 * PPM))
@@ -85,7 +85,7 @@ def test_a_ticket_adds_up(
         line(one, quantity, discount={"amount": Decimal(min(off, price * quantity)).scaleb(-2)})
         for one, (price, quantity, off) in zip(items, wanted, strict=True)
     ]
-    whole = s.DiscountBody(percent=percent)
+    whole = NewDiscount(percent=percent)
     ticket = priced(lines, by_name(items), terms(included=included), whole, Decimal("0.50"))
     left = sum(price * n - min(off, price * n) for price, n, off in wanted)
     off = int((left * percent / 100).to_integral_value(ROUND_HALF_UP))

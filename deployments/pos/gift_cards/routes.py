@@ -8,20 +8,22 @@ from uuid import UUID
 
 from fastapi import Query, Response
 
-from actors.till import messages as t
 from core.errors import NotFound
-from core.principal import Principal
-from deployments.kit import desk
+from deployments.kit.receipts import Ordered
 from deployments.kit.resources import Resources, Shared
 from deployments.kit.router import Router
-from deployments.pos import answers as a
-from deployments.pos import schemas as s
-from deployments.pos import views as v
-from deployments.pos.gift_cards import codes
+from deployments.kit.routes import Key, Manager, Staff
 from deployments.pos.gift_cards import service as gift_cards
-from deployments.pos.router import Key, Manager, Till, receipt
+from deployments.pos.gift_cards.schemas import (
+    CreditOut,
+    GiftCardCode,
+    GiftCardOut,
+    GiftCardQuery,
+    NewGiftCardSale,
+)
 from deployments.pos.sales import service as selling
 from deployments.pos.sales.routes import SELLING, sold
+from deployments.pos.sales.schemas import GiftCardSaleOut, SaleOut
 from gateway.access import tenant_of
 from gateway.errors import responses
 from gateway.schemas import Envelope
@@ -33,11 +35,11 @@ router = Router()
     "/gift-cards",
     summary="Sell a gift card",
     status_code=201,
-    response_model=Envelope[a.IssuedOut],
+    response_model=Envelope[GiftCardSaleOut],
     responses=SELLING,
 )
 async def sell_gift_card(
-    shared: Shared, principal: Till, key: Key, body: s.GiftCardBody, response: Response
+    shared: Shared, principal: Staff, key: Key, body: NewGiftCardSale, response: Response
 ) -> Any:
     """Sells a gift card: a sale of its own, with a receipt. The code is in this answer, and in
     that of a repeat with the same key, and stored nowhere. Money on a card is owed, not earned:
@@ -55,35 +57,23 @@ async def sell_gift_card(
     "/gift-cards/balance", summary="Get the balance of a gift card", responses=responses(NotFound)
 )
 async def get_gift_card(
-    shared: Shared, principal: Till, query: Annotated[s.CodeQuery, Query()]
-) -> Envelope[a.GiftCardOut]:
+    shared: Shared, principal: Staff, query: Annotated[GiftCardQuery, Query()]
+) -> Envelope[GiftCardOut]:
     """What is on a card."""
-    asked = t.GetCard(_id(principal, query.code))
-    return _card(shared, await desk.ask(shared, principal, asked))
+    return Envelope(data=await gift_cards.card(shared, principal, query.code))
 
 
 @router.post("/gift-cards/disable", summary="Disable a gift card", responses=responses(NotFound))
 async def disable_gift_card(
-    shared: Shared, principal: Manager, key: Key, body: s.CodeBody, response: Response
-) -> Envelope[a.GiftCardOut]:
+    shared: Shared, principal: Manager, key: Key, body: GiftCardCode
+) -> Ordered[GiftCardOut]:
     """A lost or stolen card pays nothing any more. Its balance stays on it."""
-    wanted = t.DisableCard(_id(principal, body.code))
-    found, receipts = await desk.send(shared, principal, key, wanted)
-    receipt(response, receipts)
-    return _card(shared, found)
-
-
-def _id(principal: Principal, code: str) -> UUID:
-    return codes.card_id(tenant_of(principal), code)
-
-
-def _card(shared: Resources, found: t.CardState) -> Envelope[a.GiftCardOut]:
-    return Envelope(data=v.card_out(found.card, shared.clock.now_ms()))
+    return await gift_cards.disable(shared, principal, key, body.code)
 
 
 def _issued(
-    shared: Resources, tenant_id: UUID, card: gift_cards.SoldCard, sale: a.SaleOut
-) -> a.IssuedOut:
-    (made,) = gift_cards.told(shared.edge, tenant_id, {0: card}, sale.lines)
-    credit = a.CreditOut(code=made.code, last_four=made.last_four, balance=made.balance)
-    return a.IssuedOut(gift_card=credit, expires_at=made.expires_at, sale=sale)
+    shared: Resources, tenant_id: UUID, card: gift_cards.SoldCard, sale: SaleOut
+) -> GiftCardSaleOut:
+    (made,) = gift_cards.sold_cards_out(shared.edge, tenant_id, {0: card}, sale.lines)
+    credit = CreditOut(code=made.code, last_four=made.last_four, balance=made.balance)
+    return GiftCardSaleOut(gift_card=credit, expires_at=made.expires_at, sale=sale)

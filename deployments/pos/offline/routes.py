@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from fastapi import Request, Response
+from fastapi import Request
 
+from deployments.kit.receipts import Ordered
 from deployments.kit.resources import Shared
 from deployments.kit.router import Router
-from deployments.pos import answers as a
-from deployments.pos.offline import service as offline
-from deployments.pos.offline.schemas import OfflineBatch
-from deployments.pos.router import Key, Till
-from gateway.answers import response
+from deployments.kit.routes import Key, Made, Staff
+from deployments.pos.offline.schemas import NewOfflineSales, OfflineResultsOut
+from deployments.pos.offline.service import Upload
 from gateway.context import context_of
-from gateway.schemas import Envelope
 
 router = Router()
 
 
-@router.post(
-    "/offline-sales", summary="Upload sales made offline", response_model=Envelope[a.OfflineResults]
-)
+@router.post("/offline-sales", summary="Upload sales made offline")
 async def upload_offline_sales(
-    request: Request, shared: Shared, principal: Till, key: Key, body: OfflineBatch
-) -> Response:
+    request: Request, shared: Shared, principal: Staff, key: Key, body: NewOfflineSales
+) -> Ordered[Made[OfflineResultsOut]]:
     """Records sales that a register made offline: in any order, any number of times, each once.
 
     Each is judged alone and has its answer at the same place. What was charged then is taken as
@@ -30,5 +26,5 @@ async def upload_offline_sales(
     below zero. A sale belongs to the open shift of its register, and gets its receipt number now;
     without an open shift it is rejected with `shift_closed`: open one and upload again.
     """
-    uploaded = offline.Upload(shared, principal, key, context_of(request.scope).request_id)
-    return response(await uploaded.record(body.sales))
+    upload = Upload(shared, principal, key, context_of(request.scope).request_id)
+    return await upload.record(body.sales)

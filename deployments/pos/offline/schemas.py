@@ -14,8 +14,10 @@ from pydantic.json_schema import SkipJsonSchema
 
 from actors.till.model import MAX_PAYMENTS, MAX_SALE_LINES
 from core.errors import FieldError
-from deployments.pos.schemas import LocationId, Reference, Units
-from gateway.errors import MOST_ROW_ERRORS, field_errors
+from deployments.pos.fields import Reference
+from deployments.pos.sales.schemas import Units
+from gateway.errors import MOST_ROW_ERRORS, Problem, field_errors
+from gateway.fields import LocationId
 from gateway.schemas import MAX_ITEM_CODE, Amount, CamelModel, Moment, composed
 
 MAX_UPLOADED = 100
@@ -32,7 +34,7 @@ TypedCode = Annotated[
 ]
 
 
-class OfflineLine(Units):
+class NewOfflineLine(Units):
     """A line as it was charged: prices of then, not of today. `discount` is money off the whole
     line, its share of a discount on the sale included; `taxRate` 0.2 is 20 %. `total` is what was
     paid: quantity x unitPrice - discount, plus `tax` where prices do not include it."""
@@ -52,7 +54,7 @@ class OfflineLine(Units):
         return field, kind, composed(name) if isinstance(name, str) else name
 
 
-class OfflinePayment(CamelModel):
+class NewOfflinePayment(CamelModel):
     """`amount` as it was handed over. `external` is what another device settled: name its slip in
     `reference`. Cards and gift cards need a network."""
 
@@ -61,7 +63,7 @@ class OfflinePayment(CamelModel):
     reference: Reference = None
 
 
-class OfflineSale(CamelModel):
+class NewOfflineSale(CamelModel):
     """A sale that has happened. `clientSaleId` is the register's own name for it and its identity
     for ever: with the same content it is answered with the sale that it made the first time, with
     another it is refused. `total` is what was due, tips included."""
@@ -74,11 +76,11 @@ class OfflineSale(CamelModel):
         str | None,
         Field(min_length=1, max_length=64, description="On the paper that the register printed"),
     ] = None
-    lines: Annotated[list[OfflineLine], Field(min_length=1, max_length=MAX_SALE_LINES)]
+    lines: Annotated[list[NewOfflineLine], Field(min_length=1, max_length=MAX_SALE_LINES)]
     tips: Amount = Decimal(0)
     total: Amount
     prices_include_tax: bool
-    payments: Annotated[list[OfflinePayment], Field(max_length=MAX_PAYMENTS)]
+    payments: Annotated[list[NewOfflinePayment], Field(max_length=MAX_PAYMENTS)]
     customer_id: UUID | None = None
     cashier_id: Annotated[
         UUID | None, Field(description="A member who sold it, if not who uploads it")
@@ -102,9 +104,9 @@ class Unreadable:
     errors: tuple[FieldError, ...]
 
 
-def _judged_alone(raw: Any, _: Any) -> OfflineSale | Unreadable:
+def _judged_alone(raw: Any, _: Any) -> NewOfflineSale | Unreadable:
     try:
-        return OfflineSale.model_validate(raw)
+        return NewOfflineSale.model_validate(raw)
     except ValidationError as error:
         return Unreadable(
             _named(raw), tuple(field_errors(error.errors(include_input=False), MOST_ROW_ERRORS))
@@ -119,10 +121,29 @@ def _named(raw: Any) -> UUID | None:
         return None
 
 
-Entry = Annotated[OfflineSale | SkipJsonSchema[Unreadable], WrapValidator(_judged_alone)]
+Entry = Annotated[NewOfflineSale | SkipJsonSchema[Unreadable], WrapValidator(_judged_alone)]
 
 
-class OfflineBatch(CamelModel):
+class NewOfflineSales(CamelModel):
     """Sales are judged one by one, so that a bad one does not keep the others out."""
 
     sales: Annotated[list[Entry], Field(min_length=1, max_length=MAX_UPLOADED)]
+
+
+class OfflineResultOut(CamelModel):
+    """What became of the sale at the same place. `repeated`: it was in already, once and for all;
+    `rejected`: it is not in, and `problem` says why."""
+
+    client_sale_id: UUID | None
+    status: Literal["recorded", "repeated", "rejected"]
+    sale_id: UUID | None = None
+    receipt_number: int | None = None
+    shift_id: UUID | None = None
+    problem: Problem | None = None
+
+
+class OfflineResultsOut(CamelModel):
+    recorded: int
+    repeated: int
+    rejected: int
+    sales: list[OfflineResultOut]

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID, uuid5
 
-from actors.till import messages as t
-from actors.till import model as m
+from actors.runtime.wire import MAX_RECEIPTS, Receipt, decode_logged
+from actors.till.messages import SaleKnown, SaleMade, Sell, Tender
+from actors.till.model import MAX_AMOUNT_MINOR, PPM, Method, Offline, SaleLine
 from core.errors import FieldError, HoldfastError, NotFound, ValidationFailed
 from core.money import to_minor
 from core.principal import MANAGEMENT, Principal
@@ -18,27 +19,32 @@ from core.request import RequestKey
 from deployments.business.places import location_of
 from deployments.inventory.stock.changes import occurred_ms
 from deployments.kit import desk
+from deployments.kit.receipts import Ordered, Receipts
 from deployments.kit.resources import Resources
-from deployments.pos import answers as a
+from deployments.kit.routes import Made
 from deployments.pos.errors import ClientSaleIdReused
-from deployments.pos.offline.schemas import OfflineLine, OfflineSale, Unreadable
+from deployments.pos.offline.schemas import (
+    NewOfflineLine,
+    NewOfflineSale,
+    OfflineResultOut,
+    OfflineResultsOut,
+    Unreadable,
+)
 from deployments.pos.sales import pricing
 from deployments.pos.sales.price_book import PRICE_BOOK, Name, Prices
 from deployments.pos.sales.pricing import Wanted
 from gateway.access import tenant_of
-from gateway.answers import recorded
 from gateway.errors import Problem, document
-from gateway.schemas import Envelope
 from store.catalog import bundles
 from store.catalog.bundles import SaleItem
-from store.kit.commands import Recorded, answered, once
-from store.kit.engine import Scope
+from store.kit.commands import Recorded, answered, logged_replies, once
+from store.kit.engine import Scope, Transaction
 from store.people import members
 from store.pos import reading
 
 # A register may round tax in another way, by less than a unit per line.
 MAX_TAX_OFF_MINOR = 1
-Entries = Sequence[OfflineSale | Unreadable]
+Entries = Sequence[NewOfflineSale | Unreadable]
 
 
 def sale_id(tenant_id: UUID, client_sale_id: UUID) -> UUID:
@@ -66,15 +72,15 @@ class Upload:
     key: RequestKey
     request_id: str
 
-    async def record(self, entries: Entries) -> Recorded:
+    async def record(self, entries: Entries) -> Ordered[Made[OfflineResultsOut]]:
         """Has each recorded that can be. Raises IdempotencyMismatch, and what keeps all of them
         from being judged; then it is not known which are in, and to be asked again."""
         tenant_id = tenant_of(self.principal)
         async with self.shared.db.transaction(Scope(tenant_id)) as tx:
             before = await answered(tx, self.key)
             if before is not None:
-                return before
-            sales = [entry for entry in entries if isinstance(entry, OfflineSale)]
+                return Ordered(Made(before), await self._receipts(tx, len(entries)))
+            sales = [entry for entry in entries if isinstance(entry, NewOfflineSale)]
             ids = {sale_id(tenant_id, sale.client_sale_id) for sale in sales}
             uploaded = await reading.uploaded(tx, ids)
             cashiers = {sale.cashier_id for sale in sales if sale.cashier_id is not None}
@@ -85,19 +91,36 @@ class Upload:
             return_exceptions=True,
         )
         results = [
-            self._rejected(one, outcome) if isinstance(outcome, BaseException) else outcome
-            for one, outcome in zip(entries, outcomes, strict=True)
+            self._rejected(entry, outcome) if isinstance(outcome, BaseException) else outcome
+            for entry, outcome in zip(entries, outcomes, strict=True)
         ]
         sizes = Counter(result.status for result in results)
         counted = {name: sizes[name] for name in ("recorded", "repeated", "rejected")}
-        answer = recorded(200, Envelope(data=a.OfflineResults(**counted, sales=results)))
-        if counted["rejected"]:
-            # As with any refusal: the same request may ask anew.
-            return answer
+        made = Made.of(OfflineResultsOut(**counted, sales=results))
         async with self.shared.db.transaction(Scope(tenant_id)) as tx:
-            return await once(tx, tenant_id, self.key, lambda: _given(answer))
+            receipts = await self._receipts(tx, len(entries))
+            # As with any refusal: the same request may ask anew.
+            if not counted["rejected"]:
+                made = Made(await once(tx, tenant_id, self.key, lambda: _given(made.recorded)))
+        return Ordered(made, receipts)
 
-    async def _goods(self, tenant_id: UUID, sales: Sequence[OfflineSale]) -> dict[UUID, Prices]:
+    async def _receipts(self, tx: Transaction, entries: int) -> Receipts:
+        """Of what the request has had decided, now or at an earlier try: each aggregate once, with
+        its latest decision."""
+        steps = [self._step(place).command_id for place in range(entries)]
+        replies = await logged_replies(tx, steps)
+        latest: dict[str, Receipt] = {}
+        for step in steps:
+            for receipt in decode_logged(replies[step]).receipts if step in replies else ():
+                known = latest.setdefault(receipt.aggregate, receipt)
+                if known.sequence < receipt.sequence:
+                    latest[receipt.aggregate] = receipt
+        return tuple(latest.values())[:MAX_RECEIPTS]
+
+    def _step(self, place: int) -> RequestKey:
+        return self.key.step(f"offline sale {place}")
+
+    async def _goods(self, tenant_id: UUID, sales: Sequence[NewOfflineSale]) -> dict[UUID, Prices]:
         """Terms and items by location, without locations that are not there; by id also what was
         deleted since."""
         named: dict[UUID, set[Name]] = defaultdict(set)
@@ -122,8 +145,8 @@ class Upload:
         return {("id", item.item_id): item for item in items}
 
     async def _outcome(
-        self, place: int, entry: OfflineSale | Unreadable, known: _Known
-    ) -> a.OfflineResult:
+        self, place: int, entry: NewOfflineSale | Unreadable, known: _Known
+    ) -> OfflineResultOut:
         if isinstance(entry, Unreadable):
             raise ValidationFailed(entry.errors)
         tenant_id = tenant_of(self.principal)
@@ -136,17 +159,16 @@ class Upload:
             number, shift_id = before["receipt_number"], before["shift_id"]
             return _result(entry, "repeated", before["id"], number, shift_id)
         draft = self._draft(entry, known)
-        key = self.key.step(f"offline sale {place}")
-        reply, _ = await desk.send(self.shared, self.principal, key, draft)
-        if isinstance(reply, t.SaleMade):
+        reply, _ = await desk.send(self.shared, self.principal, self._step(place), draft)
+        if isinstance(reply, SaleMade):
             sale = reply.sold.sale
             return _result(entry, "recorded", draft.sale_id, sale.receipt_number, sale.shift_id)
-        if not isinstance(reply, t.SaleKnown):
+        if not isinstance(reply, SaleKnown):
             raise TypeError(f"a sale was answered {type(reply).__name__}")
         sale = reply.sale
         return _result(entry, "repeated", draft.sale_id, sale.receipt_number, sale.shift_id)
 
-    def _draft(self, entry: OfflineSale, known: _Known) -> t.Sell:
+    def _draft(self, entry: NewOfflineSale, known: _Known) -> Sell:
         """The command that records the sale. Raises ValidationFailed or NotFound, naming the
         field; ChooseVariant."""
         tenant_id, place = tenant_of(self.principal), location_of(self.principal, entry.location_id)
@@ -165,15 +187,15 @@ class Upload:
         lines = charged(pricing.chosen(entry.lines, there.items), currency, entry)
         tips_minor = to_minor(entry.tips, currency, "tips")
         _check_total(entry, sum(line.total_minor for line in lines) + tips_minor, currency)
-        return t.Sell(
+        return Sell(
             sale_id(tenant_id, entry.client_sale_id),
             entry.register_id,
             place,
             currency,
             lines,
             tuple(
-                t.Tender(
-                    m.Method(paid.method),
+                Tender(
+                    Method(paid.method),
                     to_minor(paid.amount, currency, f"payments[{number}].amount"),
                     paid.reference,
                 )
@@ -184,7 +206,7 @@ class Upload:
             entry.customer_id,
             entry.note,
             by_manager=self.principal.role in MANAGEMENT,
-            offline=m.Offline(
+            offline=Offline(
                 entry.client_sale_id,
                 occurred_at_ms,
                 cashier,
@@ -193,31 +215,33 @@ class Upload:
             ),
         )
 
-    def _rejected(self, entry: OfflineSale | Unreadable, error: BaseException) -> a.OfflineResult:
+    def _rejected(
+        self, entry: NewOfflineSale | Unreadable, error: BaseException
+    ) -> OfflineResultOut:
         """Raises what says nothing about the sale itself: then nothing was judged."""
         if not isinstance(error, HoldfastError) or error.status >= 500 or error.status == 429:
             raise error
         problem = Problem.model_validate(document(error, self.request_id))
-        return a.OfflineResult(
+        return OfflineResultOut(
             client_sale_id=entry.client_sale_id, status="rejected", problem=problem
         )
 
 
 def charged(
-    wanted: Iterable[Wanted[OfflineLine]], currency: str, entry: OfflineSale
-) -> tuple[m.SaleLine, ...]:
+    wanted: Iterable[Wanted[NewOfflineLine]], currency: str, entry: NewOfflineSale
+) -> tuple[SaleLine, ...]:
     """The lines as they were charged. Raises ValidationFailed where one does not add up."""
-    return tuple(_line(one, currency, entry) for one in wanted)
+    return tuple(_line(line, currency, entry) for line in wanted)
 
 
-def _line(wanted: Wanted[OfflineLine], currency: str, entry: OfflineSale) -> m.SaleLine:
+def _line(wanted: Wanted[NewOfflineLine], currency: str, entry: NewOfflineSale) -> SaleLine:
     place, said, item = wanted
     path = f"lines[{place}]"
     unit = to_minor(said.unit_price, currency, f"{path}.unitPrice")
     discount = to_minor(said.discount, currency, f"{path}.discount")
     tax = to_minor(said.tax, currency, f"{path}.tax")
     total = to_minor(said.total, currency, f"{path}.total")
-    rate_ppm = int(said.tax_rate * m.PPM)
+    rate_ppm = int(said.tax_rate * PPM)
     amount = unit * said.quantity - discount
     if amount < 0:
         raise _bad(f"{path}.discount", "is more than what it is taken from")
@@ -226,9 +250,9 @@ def _line(wanted: Wanted[OfflineLine], currency: str, entry: OfflineSale) -> m.S
         raise _bad(f"{path}.tax", "is not what taxRate makes of the amount")
     if total != (amount if entry.prices_include_tax else amount + tax):
         raise _bad(f"{path}.total", "is not quantity x unitPrice - discount, with the tax")
-    if total > m.MAX_AMOUNT_MINOR or tax > total:
+    if total > MAX_AMOUNT_MINOR or tax > total:
         raise _bad(f"{path}.total", "is out of bounds")
-    return m.SaleLine(
+    return SaleLine(
         item.item_id,
         item.product_id,
         item.name,
@@ -243,21 +267,21 @@ def _line(wanted: Wanted[OfflineLine], currency: str, entry: OfflineSale) -> m.S
     )
 
 
-def _check_total(entry: OfflineSale, due_minor: int, currency: str) -> None:
-    if due_minor > m.MAX_AMOUNT_MINOR:
+def _check_total(entry: NewOfflineSale, due_minor: int, currency: str) -> None:
+    if due_minor > MAX_AMOUNT_MINOR:
         raise _bad("lines", "cost too much together")
     if to_minor(entry.total, currency, "total") != due_minor:
         raise _bad("total", "is not what the lines and the tips come to")
 
 
 def _result(
-    entry: OfflineSale,
+    entry: NewOfflineSale,
     status: Literal["recorded", "repeated"],
     made_id: UUID,
     number: int,
     shift_id: UUID,
-) -> a.OfflineResult:
-    return a.OfflineResult(
+) -> OfflineResultOut:
+    return OfflineResultOut(
         client_sale_id=entry.client_sale_id,
         status=status,
         sale_id=made_id,

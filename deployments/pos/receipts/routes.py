@@ -10,10 +10,11 @@ from fastapi import Header, Query, Response
 from core.errors import NotFound
 from deployments.kit.resources import Shared
 from deployments.kit.router import Router
-from deployments.pos import schemas as s
+from deployments.kit.routes import Staff
+from deployments.pos.parameters import ReturnId, SaleId
 from deployments.pos.receipts import slips
-from deployments.pos.returns.routes import read_return
-from deployments.pos.router import ReturnId, SaleId, Till
+from deployments.pos.receipts.schemas import ReceiptQuery
+from deployments.pos.returns.service import made_return
 from deployments.pos.sales.routes import read_sale
 from deployments.pos.sales.service import terms_at
 from gateway.access import tenant_of
@@ -50,9 +51,9 @@ Accept = Annotated[str, Header(max_length=1000, include_in_schema=False)]
 )
 async def sale_receipt(
     shared: Shared,
-    principal: Till,
+    principal: Staff,
     sale_id: SaleId,
-    query: Annotated[s.ReceiptQuery, Query()],
+    query: Annotated[ReceiptQuery, Query()],
     accept: Accept = "",
 ) -> Response:
     """The receipt of a sale, in the location's time zone. `format`, or else the Accept header,
@@ -70,13 +71,13 @@ async def sale_receipt(
 )
 async def return_receipt(
     shared: Shared,
-    principal: Till,
+    principal: Staff,
     return_id: ReturnId,
-    query: Annotated[s.ReceiptQuery, Query()],
+    query: Annotated[ReceiptQuery, Query()],
     accept: Accept = "",
 ) -> Response:
     """The receipt of a return, as that of a sale."""
-    made = await read_return(shared, principal, return_id)
+    made = await made_return(shared, principal, return_id)
     terms = await terms_at(shared, tenant_of(principal), made.location_id)
     return await _document(slips.return_slip(made, terms), query.format, accept)
 

@@ -14,7 +14,8 @@ from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from core.money import exponent
-from deployments.pos import answers as a
+from deployments.pos.returns.schemas import ReturnOut
+from deployments.pos.sales.schemas import SaleLineOut, SaleOut
 from store.business.profile import TillTerms
 
 COLUMNS = 42
@@ -33,7 +34,7 @@ class Slip:
     foot: Sequence[str] = field(default=())
 
 
-def sale_slip(sale: a.SaleOut, terms: TillTerms) -> Slip:
+def sale_slip(sale: SaleOut, terms: TillTerms) -> Slip:
     """The receipt of a sale, with times in the location's zone."""
 
     def money(amount: Decimal) -> str:
@@ -69,7 +70,7 @@ def sale_slip(sale: a.SaleOut, terms: TillTerms) -> Slip:
     return Slip(head, rows, _foot(terms, str(sale.sale_id)))
 
 
-def return_slip(made: a.ReturnOut, terms: TillTerms) -> Slip:
+def return_slip(made: ReturnOut, terms: TillTerms) -> Slip:
     """The receipt of a return."""
 
     def money(amount: Decimal) -> str:
@@ -82,7 +83,7 @@ def return_slip(made: a.ReturnOut, terms: TillTerms) -> Slip:
     rows.append((f"Returned {made.currency}", f"-{money(made.total)}"))
     rows.append(("  tax in it", f"-{money(made.tax)}"))
     rows.append(("", ""))
-    rows += [(_METHODS[one.method], money(one.amount)) for one in made.refunds]
+    rows += [(_METHODS[refund.method], money(refund.amount)) for refund in made.refunds]
     title = "Void" if made.void else "Return"
     head = _head(terms, f"{title}, receipt {made.receipt_number}", made.created_at)
     return Slip(head, rows, _foot(terms, str(made.return_id)))
@@ -173,7 +174,7 @@ def _foot(terms: TillTerms, number: str) -> list[str]:
     return [*(line for line in terms.receipt_footer.splitlines() if line.strip()), number]
 
 
-def _line_rows(lines: Iterable[a.LineOut], currency: str) -> list[tuple[str, str]]:
+def _line_rows(lines: Iterable[SaleLineOut], currency: str) -> list[tuple[str, str]]:
     rows = []
     for line in lines:
         listed = _money(line.unit_price * line.quantity, currency)

@@ -18,16 +18,16 @@ from core.request import RequestKey
 from deployments.kit.lean import lean_route
 from deployments.kit.receipts import Ordered
 from deployments.kit.resources import Resources
-from deployments.pos import schemas as s
 from deployments.pos.sales import service as selling
 from deployments.pos.sales.plain_sale import plain_out_of, plain_sale
+from deployments.pos.sales.schemas import NewSale
 from gateway import json_body
 from gateway.access import require
 
-_BODY = TypeAdapter(s.SaleBody)
+_BODY = TypeAdapter(NewSale)
 
 
-def _read(raw: bytes) -> s.SaleBody | None:
+def _read(raw: bytes) -> NewSale | None:
     body = plain_sale(raw)
     if body is not None:
         return body
@@ -41,7 +41,7 @@ def _read(raw: bytes) -> s.SaleBody | None:
 
 
 async def _sell(
-    shared: Resources, principal: Principal, key: RequestKey, body: s.SaleBody
+    shared: Resources, principal: Principal, key: RequestKey, body: NewSale
 ) -> Ordered[SaleMade]:
     draft = partial(selling.draft_sale, shared, principal, body)
     return await selling.sell(shared, principal, key, draft)

@@ -1,8 +1,8 @@
 """The plainest form of a sale, as it is read and answered without pydantic, which takes twice as
 long for it as all the rest of a sale takes in a replica.
 
-A body of this form is one that `schemas.SaleBody` reads alike, and means the same; all others are
-left to it. The answer is that of `views.sale_out`, byte for byte. A differential test holds the
+A body of this form is one that `schemas.NewSale` reads alike, and means the same; all others are
+left to it. The answer is that of `shapes.sale_out`, byte for byte. A differential test holds the
 two together.
 """
 
@@ -10,17 +10,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from actors.till import model as m
 from actors.till.messages import SaleMade
+from actors.till.model import PPM, SaleLine
 from core.moments import of_ms
 from core.money import exponent
 from deployments.kit.plain import Plain, plain_out
-from deployments.pos import answers, views
-from deployments.pos import schemas as s
-from deployments.pos.sales.pricing import ROUNDING
+from deployments.pos.fields import TaxOut
+from deployments.pos.payments import NewPayment
+from deployments.pos.sales.schemas import (
+    ROUNDING,
+    BasketLine,
+    NewSale,
+    PaymentOut,
+    SaleLineOut,
+    SaleOut,
+)
+from deployments.pos.sales.shapes import taxes_of
 
 
-def _is_plain(body: s.SaleBody) -> bool:
+def _is_plain(body: NewSale) -> bool:
     for line in body.lines:
         if (line.sku, line.barcode, line.product_id, line.variant_id).count(None) != 3:
             return False
@@ -28,22 +36,22 @@ def _is_plain(body: s.SaleBody) -> bool:
 
 
 plain_sale = Plain(
-    s.SaleBody,
+    NewSale,
     "register_id",
-    lines=Plain(s.BasketLine, "sku", "barcode", "product_id", "variant_id", "quantity"),
-    payments=Plain(s.PaymentBody, "method", "amount"),
+    lines=Plain(BasketLine, "sku", "barcode", "product_id", "variant_id", "quantity"),
+    payments=Plain(NewPayment, "method", "amount"),
     holds=_is_plain,
 ).read
 
 # Built by position: the order is that of the models.
-_SaleOut: Any = plain_out(answers.SaleOut)
-_LineOut: Any = plain_out(answers.LineOut)
-_TaxOut: Any = plain_out(answers.TaxOut)
-_PaymentOut: Any = plain_out(answers.PaymentOut)
+_SaleOut: Any = plain_out(SaleOut)
+_LineOut: Any = plain_out(SaleLineOut)
+_TaxOut: Any = plain_out(TaxOut)
+_PaymentOut: Any = plain_out(PaymentOut)
 
 
 def plain_out_of(made: SaleMade) -> Any:
-    """`views.sale_out(...)`, as msgspec writes it. A quotient of whole numbers is the double that
+    """`shapes.sale_out(...)`, as msgspec writes it. A quotient of whole numbers is the double that
     is nearest to the exact amount, as that of its Decimal is."""
     sold = made.sold
     sale = sold.sale
@@ -59,8 +67,8 @@ def plain_out_of(made: SaleMade) -> Any:
         [_line_out(number, line, unit) for number, line in enumerate(sale.lines, 1)],
         sum([line.discount_minor for line in sale.lines]) / unit,
         [
-            _TaxOut(rate_ppm / m.PPM, net / unit, tax / unit)
-            for rate_ppm, (net, tax) in sorted(views.taxes_of(sale.lines).items())
+            _TaxOut(rate_ppm / PPM, net / unit, tax / unit)
+            for rate_ppm, (net, tax) in sorted(taxes_of(sale.lines).items())
         ],
         sum([line.tax_minor for line in sale.lines]) / unit,
         sale.tips_minor / unit,
@@ -89,7 +97,7 @@ def plain_out_of(made: SaleMade) -> Any:
     )
 
 
-def _line_out(number: int, line: m.SaleLine, unit: int) -> Any:
+def _line_out(number: int, line: SaleLine, unit: int) -> Any:
     return _LineOut(
         number,
         line.item_id,
@@ -99,7 +107,7 @@ def _line_out(number: int, line: m.SaleLine, unit: int) -> Any:
         line.quantity,
         line.unit_price_minor / unit,
         line.discount_minor / unit,
-        line.tax_rate_ppm / m.PPM,
+        line.tax_rate_ppm / PPM,
         line.tax_minor / unit,
         line.total_minor / unit,
         line.returned,

@@ -16,18 +16,17 @@ from typing import Generic, NamedTuple, TypeVar
 from actors.till.model import MAX_AMOUNT_MINOR, PPM, Part, SaleLine
 from core.errors import ChooseVariant, FieldError, NotFound, ValidationFailed
 from core.money import to_minor
-from deployments.pos import schemas as s
 from deployments.pos.errors import CurrencyMismatch
 from deployments.pos.sales.price_book import Name
+from deployments.pos.sales.schemas import NewDiscount, NewLine, Units
 from store.business.profile import TillTerms
 from store.catalog.bundles import SaleItem
 
 MAX_TAKEN = 1_000_000
 _NONE: Mapping[int, SaleLine] = {}
-ROUNDING = "per line, half away from zero"
 
 
-B = TypeVar("B", bound=s.Units)
+B = TypeVar("B", bound=Units)
 
 
 class Wanted(NamedTuple, Generic[B]):
@@ -53,10 +52,10 @@ class Ticket:
 
 
 def priced(
-    bodies: Sequence[s.LineBody],
+    bodies: Sequence[NewLine],
     items: Mapping[Name, SaleItem],
     terms: TillTerms,
-    discount: s.DiscountBody | None = None,
+    discount: NewDiscount | None = None,
     tips: Decimal = Decimal(0),
     gift_cards: Mapping[int, SaleLine] = _NONE,
 ) -> Ticket:
@@ -78,8 +77,8 @@ def priced(
     off = _discount(discount, sum(left), currency, "discount")
     shares = spread(off, left)
     lines = dict(gift_cards) | {
-        one.place: _line(one, less + share, terms)
-        for one, less, share in zip(wanted, own, shares, strict=True)
+        line.place: _line(line, less + share, terms)
+        for line, less, share in zip(wanted, own, shares, strict=True)
     }
     in_order = tuple(lines[place] for place in range(len(bodies)))
     tips_minor = to_minor(tips, currency, "tips")
@@ -116,8 +115,8 @@ def spread(amount: int, over: Sequence[int]) -> list[int]:
     whole = sum(over)
     if not amount or not whole:
         return [0] * len(over)
-    parts = [amount * one // whole for one in over]
-    remainders = [amount * one % whole for one in over]
+    parts = [amount * weight // whole for weight in over]
+    remainders = [amount * weight % whole for weight in over]
     latest = sorted(range(len(over)), key=lambda place: (-remainders[place], place))
     for place in latest[: amount - sum(parts)]:
         parts[place] += 1
@@ -131,7 +130,7 @@ def tax_of(amount_minor: int, rate_ppm: int, *, included: bool) -> int:
     return (2 * amount_minor * rate_ppm + PPM) // (2 * PPM)
 
 
-def _line(wanted: Wanted[s.LineBody], discount_minor: int, terms: TillTerms) -> SaleLine:
+def _line(wanted: Wanted[NewLine], discount_minor: int, terms: TillTerms) -> SaleLine:
     _, body, item = wanted
     rate = terms.rate(item.tax_class_id)
     rate_ppm = rate.rate_ppm if rate else 0
@@ -152,7 +151,7 @@ def _line(wanted: Wanted[s.LineBody], discount_minor: int, terms: TillTerms) -> 
     )
 
 
-def _found(body: s.Units, place: int, items: Mapping[Name, SaleItem]) -> SaleItem:
+def _found(body: Units, place: int, items: Mapping[Name, SaleItem]) -> SaleItem:
     field, kind, name = body.named
     item = items.get((kind, name))
     if item is None or (field == "variantId" and item.variant_id is None):
@@ -173,7 +172,7 @@ def _check_parts(wanted: Sequence[Wanted[B]]) -> None:
                 raise _bad(f"lines[{place}].quantity", f"comes to more than {MAX_TAKEN} units")
 
 
-def _discount(discount: s.DiscountBody | None, amount: int, currency: str, field: str) -> int:
+def _discount(discount: NewDiscount | None, amount: int, currency: str, field: str) -> int:
     if discount is None:
         return 0
     if discount.percent is not None:

@@ -109,7 +109,7 @@ async def sell(
     answer = await sold(shared, principal, key, draft, tokens, response)
     if isinstance(answer, Envelope):
         lines = answer.data.lines
-        answer.data.gift_cards = gift_cards.told(shared.edge, tenant_id, gifts, lines)
+        answer.data.gift_cards = gift_cards.sold_cards_out(shared.edge, tenant_id, gifts, lines)
     return answer
 
 

@@ -1,0 +1,88 @@
+"""Baskets that wait: rows of the business, with nothing held for them."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from core.errors import NotFound
+from core.ids import uuid7
+from core.principal import Principal
+from core.request import RequestKey
+from deployments.business.places import location_of
+from deployments.kit.resources import Resources
+from deployments.kit.routes import Made, change
+from deployments.pos.errors import TooManyParked
+from deployments.pos.fields import Row
+from deployments.pos.parked.schemas import NewParkedSale, ParkedSaleOut
+from gateway.access import tenant_of
+from gateway.schemas import Message
+from store.business import locations
+from store.kit.engine import Transaction
+from store.pos import reading
+
+
+async def park(
+    shared: Resources, principal: Principal, key: RequestKey, body: NewParkedSale
+) -> Made[ParkedSaleOut]:
+    """Raises NotFound for a location that is not there, TooManyParked."""
+    tenant_id = tenant_of(principal)
+    place = location_of(principal, body.basket.location_id)
+    row = {
+        "id": uuid7(),
+        "tenant_id": tenant_id,
+        "location_id": place,
+        "label": body.label,
+        "basket": body.basket.model_dump(mode="json", by_alias=True, exclude_none=True),
+        "parked_by": principal.id,
+    }
+
+    async def work(tx: Transaction) -> Made[ParkedSaleOut]:
+        if place != tenant_id and place not in await locations.live_ids(tx):
+            raise NotFound(f"There is no location {place} here.")
+        made = await reading.park(tx, row)
+        if made is None:
+            raise TooManyParked
+        return Made.of(parked_of(made), 201)
+
+    return await change(shared, principal, key, work)
+
+
+async def resume(
+    shared: Resources, principal: Principal, key: RequestKey, parked_id: UUID
+) -> Made[ParkedSaleOut]:
+    """Raises NotFound, also where another register was faster."""
+
+    async def work(tx: Transaction) -> Made[ParkedSaleOut]:
+        return Made.of(await _taken(tx, parked_id))
+
+    return await change(shared, principal, key, work)
+
+
+async def drop(
+    shared: Resources, principal: Principal, key: RequestKey, parked_id: UUID
+) -> Made[Message]:
+    """Raises NotFound."""
+
+    async def work(tx: Transaction) -> Made[Message]:
+        await _taken(tx, parked_id)
+        return Made.of(Message(message="Parked sale deleted"))
+
+    return await change(shared, principal, key, work)
+
+
+async def _taken(tx: Transaction, parked_id: UUID) -> ParkedSaleOut:
+    row = await reading.unpark(tx, parked_id)
+    if row is None:
+        raise NotFound("There is no such parked sale here.")
+    return parked_of(row)
+
+
+def parked_of(row: Row) -> ParkedSaleOut:
+    return ParkedSaleOut(
+        parked_id=row["id"],
+        location_id=row["location_id"],
+        label=row["label"],
+        basket=row["basket"],
+        parked_by=row["parked_by"],
+        parked_at=row["parked_at"],
+    )

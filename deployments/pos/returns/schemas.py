@@ -1,0 +1,110 @@
+"""What comes back, and where the money goes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from actors.till.model import MAX_SALE_LINES, Method
+from deployments.pos.fields import Code, Reason
+from deployments.pos.gift_cards.schemas import CreditOut
+from deployments.pos.sales.schemas import MAX_LINE_QUANTITY, NewLine
+from gateway.fields import LocationId
+from gateway.schemas import Amount, CamelModel
+
+
+class NewReturnLine(CamelModel):
+    """Units of a line of the sale; `restock` puts them back on the shelf."""
+
+    number: Annotated[int, Field(ge=1, le=MAX_SALE_LINES, description="As the sale counts lines")]
+    quantity: Annotated[int, Field(ge=1, le=MAX_LINE_QUANTITY)]
+    restock: bool = True
+
+
+class RefundTo(StrEnum):
+    """Where the money goes. `original`: back to the tenders of the sale."""
+
+    ORIGINAL = "original"
+    CASH = "cash"
+    GIFT_CARD = "gift_card"
+    STORE_CREDIT = "store_credit"
+
+    @property
+    def method(self) -> Method | None:
+        return None if self is RefundTo.ORIGINAL else Method(self.value)
+
+
+class NewReturn(CamelModel):
+    """Goods come back, against their receipt. Anyone may refund to the original tenders or as
+    store credit; another tender needs a manager."""
+
+    register_id: UUID
+    lines: Annotated[list[NewReturnLine], Field(min_length=1, max_length=MAX_SALE_LINES)]
+    refund_to: RefundTo = RefundTo.ORIGINAL
+    gift_card_code: Code | None = None
+    reason: Reason = None
+
+    @model_validator(mode="after")
+    def _has_card(self) -> NewReturn:
+        if self.gift_card_code is not None and self.refund_to is not RefundTo.GIFT_CARD:
+            raise ValueError("giftCardCode belongs to refundTo gift_card")
+        return self
+
+
+class NewVoid(CamelModel):
+    """Why; for those who read the drawer's book."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class NewUnreceiptedLine(NewLine):
+    restock: bool = True
+
+
+class NewUnreceiptedReturn(CamelModel):
+    """Goods come back without a receipt, at today's prices."""
+
+    location_id: LocationId = None
+    register_id: UUID
+    lines: Annotated[list[NewUnreceiptedLine], Field(min_length=1, max_length=MAX_SALE_LINES)]
+    refund_to: Literal[RefundTo.CASH, RefundTo.STORE_CREDIT]
+    reason: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class ReturnedLineOut(CamelModel):
+    number: int = Field(description="Of the sale's line")
+    item_id: UUID
+    name: str
+    sku: str
+    quantity: int
+    restock: bool
+    tax: Amount
+    total: Amount
+
+
+class RefundOut(CamelModel):
+    method: Method
+    amount: Amount
+
+
+class ReturnOut(CamelModel):
+    return_id: UUID
+    sale_id: UUID | None
+    receipt_number: int
+    location_id: UUID
+    register_id: UUID
+    shift_id: UUID
+    currency: str
+    lines: list[ReturnedLineOut]
+    tax: Amount
+    tips: Amount
+    total: Amount
+    refunds: list[RefundOut]
+    reason: str | None
+    void: bool
+    created_at: datetime
+    store_credit: CreditOut | None = None

@@ -35,7 +35,7 @@ POLL_SECONDS, BUSY_SECONDS = 1.0, 0.02
 PAUSE_SECONDS = 1.0
 # Rows that are looked at in one transaction; fewer where that takes long, because what others
 # emit meanwhile counts as settled only afterwards.
-MAX_BATCH = 1_000
+FIRST_BATCH, MAX_BATCH = 100, 1_000
 BATCH_SECONDS = 0.25
 TIMEOUT_SECONDS = 10.0
 MAX_SUBJECTS = 100
@@ -70,7 +70,7 @@ class Consumer:
     retry_seconds: float = 2.0
 
     def pause_seconds(self, attempts: int) -> float:
-        """How long a failed event waits after so many attempts: some forty minutes in all."""
+        """How long a failed event waits after so many attempts: half an hour in all."""
         return float(min(self.retry_seconds * 4 ** (attempts - 1), MAX_RETRY_SECONDS))
 
 
@@ -141,7 +141,7 @@ class _Reader:
         self._db, self._consumer = db, consumer
         self._settled, self._turns = settled, turns
         self._kinds = [event.kind for event in consumer.kinds]
-        self._size = MAX_BATCH
+        self._size = min(FIRST_BATCH, MAX_BATCH)
         # After a failure events up to here are seen to one by one.
         self._alone_upto = 0
 
@@ -154,7 +154,7 @@ class _Reader:
             begins_at = settled if self._consumer.begins == "now" else 0
             async with self._db.transaction(Scope()) as tx:
                 await stored.begin(tx, self._consumer.name, begins_at)
-            self.position = -1
+            self.position = 0
         if self.position < settled:
             self.is_behind.set()
         if seen.is_due:
@@ -190,8 +190,8 @@ class _Reader:
             if batch.last is None:
                 raise
             await self._failed(position, batch, error, is_alone)
-            return True
-        self.position = batch.last
+        else:
+            self.position = batch.last
         if not is_alone:
             self._adapt(time.monotonic() - began)
         return True
@@ -231,7 +231,7 @@ class _Reader:
                     return
                 pause_seconds = self._consumer.pause_seconds(1)
                 await stored.park(
-                    tx, name, [row], problem=repr(error), due_in_seconds=pause_seconds
+                    tx, name, [row], problem=_words(error), due_in_seconds=pause_seconds
                 )
                 await stored.move(tx, name, row.id)
             self.position = row.id
@@ -274,7 +274,7 @@ class _Reader:
                 tx,
                 self._consumer.name,
                 tried,
-                problem=repr(error),
+                problem=_words(error),
                 due_in_seconds=self._consumer.pause_seconds(attempts),
                 is_last=is_last,
             )
@@ -295,6 +295,11 @@ class _Reader:
             self._db.transaction(scope) as tx,
         ):
             yield tx
+
+
+def _words(error: Exception) -> str:
+    """Of its text the first line: what follows may quote what was to be written."""
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def _delivery(row: Row) -> Delivery:

@@ -21,7 +21,7 @@ from store.kit.engine import Database, Scope
 from tests.runtime.clients import Shop
 from tests.runtime.kit import Cluster, Urls, running
 from tests.store.test_migrate import fresh
-from tests.waiting import until
+from tests.waiting import eventually, until
 
 _DAYS = """
 SELECT relname FROM pg_inherits JOIN pg_class ON oid = inhrelid
@@ -133,6 +133,21 @@ async def test_housekeeping_that_fails_stops_neither_beat_nor_takeover(
         cluster.kill("h0")
         await cluster.settled()
         assert await _silence_seconds(cluster) < 5
+
+
+async def test_a_keeper_deletes_events_that_are_old(urls: Urls) -> None:
+    async with owner_of(urls) as owner:
+        await owner.execute(
+            "INSERT INTO outbox (event_id, tenant_id, type, subject, time, data)"
+            " SELECT gen_random_uuid(), gen_random_uuid(), 't', 's', now() - age, '{}'"
+            " FROM unnest('{8 days, 1 day}'::interval[]) AS age"
+        )
+
+        async def only_the_young_one_is_left() -> bool:
+            return bool(await owner.fetchval("SELECT count(*) = 1 FROM outbox"))
+
+        async with running(urls, 1):
+            await eventually(only_the_young_one_is_left)
 
 
 async def _silence_seconds(cluster: Cluster) -> float:

@@ -13,16 +13,12 @@ from sqlalchemy import text
 
 from core.events import Delivery
 from core.ids import uuid7
-from core.settings import get_settings
-from deployments.kit.capability import Capability
+from deployments.kit import consumers
 from deployments.kit.consumers import Consumer, run
-from deployments.kit.resources import make_resources
 from store.kit import consumers as stored
 from store.kit.consumers import Look
 from store.kit.engine import Database, Scope, Transaction
 from store.kit.outbox import emit
-from tests.runtime.faults import Faults
-from tests.runtime.kit import LocalTransport
 from tests.store.consumer_kit import (
     FAST_SECONDS,
     Ground,
@@ -227,6 +223,36 @@ async def test_a_consumers_failure_is_no_other_consumers(at: Ground) -> None:
         await at.wait_until("count(*) = 3 FROM consumer_backlog WHERE consumer = 'broken'")
 
 
+async def test_what_somebody_else_has_seen_to_meanwhile_is_not_parked(
+    at: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between a failure and the note of it another process may have had the event."""
+    failed, noted = consumers._Reader._failed, asyncio.Event()
+
+    async def late(self: Any, position: int, batch: Any, error: Exception, is_alone: bool) -> None:
+        if is_alone:
+            async with consuming(at.urls.app, noting()):
+                await at.passed("noting", await at.newest())
+        await failed(self, position, batch, error, is_alone)
+        if is_alone:
+            noted.set()
+
+    monkeypatch.setattr(consumers._Reader, "_failed", late)
+    await at.emit(uuid7(), uuid7(), "a", "b")
+    async with consuming(at.urls.app, failing({"a"})):
+        await asyncio.wait_for(noted.wait(), 20)
+        await at.wait_for(["a", "b"])
+        await at.emit(uuid7(), uuid7(), "c")
+        await at.wait_for(["a", "b", "c"])
+    assert await at.owner.fetchval("SELECT count(*) FROM consumer_backlog") == 0
+
+
+def test_each_attempt_comes_later() -> None:
+    pauses = [noting().pause_seconds(attempts) for attempts in range(1, 8)]
+    assert pauses == [2, 8, 32, 128, 512, 600, 600]
+    assert 1_500 < sum(pauses) < 2_400
+
+
 # --- who is given what ---------------------------------------------------------------------
 
 
@@ -252,15 +278,15 @@ async def test_a_handler_sees_and_writes_what_is_its_tenants(at: Ground) -> None
 async def test_a_new_consumer_begins_now_or_with_the_oldest(at: Ground) -> None:
     tenant, subject = some_ids(2)
     await at.emit(tenant, subject, "before")
-    consumers = [noting("now", begins="now"), noting("oldest", begins="oldest")]
-    async with consuming(at.urls.app, *consumers):
+    both = [noting("now", begins="now"), noting("oldest", begins="oldest")]
+    async with consuming(at.urls.app, *both):
         await at.wait_for(["before"], "oldest")
         await at.wait_until("count(*) = 2 FROM consumers")
         await at.emit(tenant, subject, "after")
         await at.wait_for(["after"], "now")
         await at.wait_for(["before", "after"], "oldest")
     await at.emit(tenant, subject, "while away")
-    async with consuming(at.urls.app, *consumers):
+    async with consuming(at.urls.app, *both):
         await at.wait_for(["after", "while away"], "now")
 
 
@@ -296,6 +322,30 @@ async def test_several_may_be_handled_at_once(at: Ground) -> None:
     assert 20 in sizes
 
 
+async def test_what_takes_long_is_taken_in_small_batches(
+    at: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What others emit during a batch counts as settled only afterwards."""
+    sizes: list[int] = []
+
+    async def handle_all(tx: Transaction, tenant_id: UUID, deliveries: list[Delivery]) -> None:
+        sizes.append(len(deliveries))
+        await asyncio.sleep(0.005 * len(deliveries))
+
+    monkeypatch.setattr(consumers, "BATCH_SECONDS", 0.1)
+    await at.owner.execute(
+        "INSERT INTO outbox (event_id, tenant_id, type, subject, data)"
+        " SELECT gen_random_uuid(), $1, $2, 's', '{\"name\": \"a\"}' FROM generate_series(1, 200)",
+        uuid7(),
+        ThingMade.kind,
+    )
+    async with consuming(at.urls.app, noting(handle_all=handle_all)):
+        await at.passed("noting", await at.newest())
+    assert sizes[0] == consumers.FIRST_BATCH, sizes
+    assert max(sizes[1:]) < consumers.FIRST_BATCH / 2
+    assert sum(sizes) == 200
+
+
 async def test_who_has_nothing_to_do_asks_seldom(
     at: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -323,37 +373,3 @@ async def test_who_has_nothing_to_do_asks_seldom(
         await asyncio.sleep(1)
         assert 1 <= looks <= 5
         assert batches == 0
-
-
-def test_two_consumers_of_one_name_are_refused_at_start() -> None:
-    """They would share a position, and each miss what the other reads."""
-    one, other = (
-        Capability(name, f"/api/{name}", (), consumers=(noting("mails"),)) for name in "ab"
-    )
-    nobody = LocalTransport({}, Faults())
-    with pytest.raises(ValueError, match="two consumers are called mails"):
-        make_resources(get_settings(), nobody, "test", (one, other), (one,))
-
-
-async def test_a_replica_works_for_the_consumers_of_what_it_serves(at: Ground) -> None:
-    """And for no others."""
-    served, apart = (
-        Capability("served", "/api/served", (), consumers=(noting("served"),)),
-        Capability("apart", "/api/apart", (), consumers=(noting("apart"),)),
-    )
-    changes = {"database_url": at.urls.owner, "redis_url": "redis://127.0.0.1:1"}
-    settings = get_settings().model_copy(update=changes)
-    shared = make_resources(
-        settings, LocalTransport({}, Faults()), "test", (served, apart), (served,)
-    )
-    consume = shared.tasks[2]
-    working = asyncio.create_task(consume(shared))
-    try:
-        await at.emit(uuid7(), uuid7(), "a")
-        await at.wait_for(["a"], "served")
-        assert await at.owner.fetchval("SELECT array_agg(name) FROM consumers") == ["served"]
-    finally:
-        working.cancel()
-        await shared.db.close()
-        await shared.watch.close()
-        await shared.redis.close()

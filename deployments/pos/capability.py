@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deployments.kit.capability import Capability
 from deployments.pos.card_payments import routes as card_payments
-from deployments.pos.card_payments.service import finish_card_payments
+from deployments.pos.card_payments.worker import finish_card_payments
 from deployments.pos.gift_cards import guesses
 from deployments.pos.gift_cards import routes as gift_cards
 from deployments.pos.offline import routes as offline

@@ -157,9 +157,17 @@ async def begin(
     """Writes an intent and its charges, held by the caller; gives the one that is there if it was
     begun before."""
     row = {**intent, "status": "charging", "claimed_until": _from_now(claim_seconds)}
-    await tx.execute(insert(card_payments).values(row).on_conflict_do_nothing())
-    await tx.execute(insert(card_charges).values(list(charges)).on_conflict_do_nothing())
-    return await standing(tx, intent["id"])
+    new = insert(card_payments).inline().values(row).on_conflict_do_nothing()
+    if not (await tx.execute(new)).rowcount:
+        return await standing(tx, intent["id"])
+    await tx.execute(insert(card_charges).inline().values(list(charges)))
+    due = tuple(
+        CardCharge(
+            charge["id"], charge["number"], charge["token"], charge["amount_minor"], "due", None
+        )
+        for charge in charges
+    )
+    return CardPayment(**intent, status="charging", problem=None, charges=due)
 
 
 async def get(tx: AsyncConnection, charge_id: UUID) -> CardPayment | None:
@@ -185,13 +193,18 @@ async def get(tx: AsyncConnection, charge_id: UUID) -> CardPayment | None:
 async def note(
     tx: AsyncConnection, payment: CardPayment, charge: CardCharge, status: str, charge_id: str
 ) -> CardPayment:
-    """Writes down what the provider says of a charge; the intent as it then stands."""
-    await tx.execute(
+    """Writes down what the provider says of a charge; the intent with it, whose own status may
+    have been moved by somebody else."""
+    noted = await tx.execute(
         update(card_charges)
         .where(card_charges.c.id == charge.id, card_charges.c.status == "due")
         .values(status=status, charge_id=charge_id)
     )
-    return await standing(tx, payment.id)
+    if not noted.rowcount:
+        return await standing(tx, payment.id)
+    said = charge._replace(status=status, charge_id=charge_id)
+    charges = tuple(said if other.id == charge.id else other for other in payment.charges)
+    return payment._replace(charges=charges)
 
 
 async def give_back(tx: AsyncConnection, intent_id: UUID) -> None:
@@ -204,17 +217,23 @@ async def give_back(tx: AsyncConnection, intent_id: UUID) -> None:
 
 
 async def advance(
-    tx: AsyncConnection, intent_id: UUID, expected: str, status: str, problem: str | None = None
+    tx: AsyncConnection,
+    payment: CardPayment,
+    expected: str,
+    status: str,
+    problem: str | None = None,
 ) -> CardPayment:
-    """Moves an intent from one status to the next, unless somebody else has moved it; as it then
-    stands."""
+    """Moves an intent from one status to the next, unless somebody else has moved it: then as it
+    stands. Its charges are read again only then."""
     changes = {"status": status} | ({} if problem is None else {"problem": problem})
-    await tx.execute(
+    moved = await tx.execute(
         update(card_payments)
-        .where(card_payments.c.id == intent_id, card_payments.c.status == expected)
+        .where(card_payments.c.id == payment.id, card_payments.c.status == expected)
         .values(changes)
     )
-    return await standing(tx, intent_id)
+    if not moved.rowcount:
+        return await standing(tx, payment.id)
+    return payment._replace(status=status, problem=problem or payment.problem)
 
 
 async def hold(tx: AsyncConnection, intent_id: UUID, seconds: float) -> None:

@@ -20,7 +20,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID, uuid5
 
 import msgspec
@@ -35,7 +35,8 @@ from core.errors import IdempotencyMismatch
 from core.request import RequestKey
 from core.telemetry import get_logger
 from deployments.kit import desk
-from deployments.kit.resources import Part, Resources
+from deployments.kit.receipts import Ordered
+from deployments.kit.resources import Part
 from deployments.pos.card_payments.provider import (
     CardProvider,
     Charge,
@@ -45,14 +46,13 @@ from deployments.pos.card_payments.provider import (
 )
 from store.kit.engine import Database, Scope, Transaction
 from store.pos import card_refunds, cards, reading
-from store.pos.cards import CardCharge, CardPayment, Work
+from store.pos.cards import CardCharge, CardPayment
 
 CHARGE_TIMEOUT_SECONDS = 5.0
 CLAIM_SECONDS = 30.0
 HOLD_MS = 900_000
 COMMAND_TIMEOUT_MS = 10_000
 PAUSE_SECONDS = 2.0
-MAX_CLAIMED = 8
 # Over some forty minutes: each comes twice as long after the one before.
 MAX_REFUND_ATTEMPTS = 8
 DECLINED, ABANDONED = "card_declined", "abandoned"
@@ -63,6 +63,20 @@ Note = Callable[[Transaction], Awaitable[None]]
 Ask = Callable[[CardPayment, CardCharge], Awaitable[Charge | None]]
 
 log = get_logger("pos.cards")
+
+
+class Driven(NamedTuple):
+    """A payment as far as it has come, and the sale that came of it, as its owner told of it."""
+
+    payment: CardPayment
+    made: Ordered[t.SaleMade] | None = None
+
+
+def made_now(reply: t.SaleMade | t.SaleKnown) -> t.SaleMade:
+    """Of a sale that was not made offline: no such one is known before it is made."""
+    if type(reply) is not t.SaleMade:
+        raise TypeError("only what was sold offline is recorded twice")
+    return reply
 
 
 class CardSales:
@@ -131,16 +145,21 @@ class CardSales:
             for nth, number in enumerate(sorted(tokens))
         ]
         async with self._db.transaction(Scope(tenant_id)) as tx:
-            return await cards.begin(tx, intent, charges, CLAIM_SECONDS)
+            payment = await cards.begin(tx, intent, charges, CLAIM_SECONDS)
+        if payment.fingerprint != key.fingerprint:
+            raise IdempotencyMismatch
+        return payment
 
-    async def drive(self, payment: CardPayment) -> CardPayment:
+    async def drive(self, payment: CardPayment) -> Driven:
         """Takes a payment as far as it can be taken now: to its end, or to where the provider is
         silent."""
         if payment.status == "charging":
             payment = await self._ask_of_each(payment, self._charge)
         if payment.status == "charging":
             await self._let_go(payment)
-            return payment
+            return Driven(payment)
+        if payment.status == "completed":
+            return Driven(payment, await self._made(payment))
         return await self._finish(payment)
 
     async def resolve(self, tenant_id: UUID, intent_id: UUID) -> CardPayment | None:
@@ -153,7 +172,7 @@ class CardSales:
             payment = await self._ask_of_each(payment, self._find)
         if payment.status == "charging":
             payment = await self._advance(payment, "refunding", "card_silent")
-        return await self._finish(payment)
+        return (await self._finish(payment)).payment
 
     async def abandon(self, payment: CardPayment, note: Note) -> CardPayment:
         """Calls off a payment that has not ended: from then on there is no sale, unless there is
@@ -161,9 +180,8 @@ class CardSales:
         first step, in its transaction. Raises Unavailable while that is not certain yet."""
         while payment.status in ("charging", "charged"):
             async with self._db.transaction(Scope(payment.tenant_id)) as tx:
-                payment = await cards.advance(
-                    tx, payment.id, payment.status, "refunding", ABANDONED
-                )
+                await cards.advance(tx, payment, payment.status, "refunding", ABANDONED)
+                payment = await cards.standing(tx, payment.id)
                 if payment.status == "refunding":
                     await note(tx)
         if payment.status != "refunding":
@@ -242,21 +260,33 @@ class CardSales:
             status = "approved" if approved else "declined"
             noted = await cards.note(tx, payment, charge, status, said.id)
             if not approved:
-                return await cards.advance(tx, payment.id, "charging", "refunding", DECLINED)
-            if all(one.status == "approved" for one in noted.charges):
-                return await cards.advance(tx, payment.id, "charging", "charged")
-            # The next card takes its time, too.
+                return await cards.advance(tx, noted, "charging", "refunding", DECLINED)
+            if all(card.status == "approved" for card in noted.charges):
+                return await cards.advance(tx, noted, "charging", "charged")
+            # The next card takes its time, too; unless somebody has called it off meanwhile.
             await cards.hold(tx, payment.id, CLAIM_SECONDS)
-        return noted
+            return await cards.standing(tx, payment.id)
 
-    async def _finish(self, payment: CardPayment) -> CardPayment:
+    async def _finish(self, payment: CardPayment) -> Driven:
+        made = None
         if payment.status == "charged":
-            payment = await self._complete(payment)
+            reply, receipts = await self._sell(payment)
+            if isinstance(reply, Refused):
+                payment = await self._advance(payment, "refunding", reply.code)
+            else:
+                payment = await self._advance(payment, "completed")
+                made = Ordered(made_now(reply), receipts)
         if payment.status == "refunding":
             payment = await self._give_up(payment)
-        return payment
+        return Driven(payment, made)
 
-    async def _complete(self, payment: CardPayment) -> CardPayment:
+    async def _made(self, payment: CardPayment) -> Ordered[t.SaleMade] | None:
+        """What the owner answered when the sale was made; None once it has forgotten that."""
+        reply, receipts = await self._sell(payment)
+        return None if isinstance(reply, Refused) else Ordered(made_now(reply), receipts)
+
+    async def _sell(self, payment: CardPayment) -> Ordered[t.SaleMade | t.SaleKnown | Refused]:
+        """Asks for the sale. Its owner makes it once, and not after the hold is gone."""
         draft: t.Sell = commerce.decode(payment.sale)
         tenders = list(draft.tenders)
         for charge in payment.charges:
@@ -264,10 +294,7 @@ class CardSales:
                 tenders[charge.number], reference=charge.charge_id
             )
         sale = msgspec.structs.replace(draft, tenders=tuple(tenders))
-        reply = await self._command(payment, "sell", sale)
-        if isinstance(reply, Refused):
-            return await self._advance(payment, "refunding", reply.code)
-        return await self._advance(payment, "completed")
+        return await self._command(payment, "sell", sale)
 
     async def _give_up(self, payment: CardPayment) -> CardPayment:
         """No sale, unless there is one after all. Then the money of each card goes back."""
@@ -283,7 +310,8 @@ class CardSales:
         ended = "declined" if payment.problem == DECLINED else "refunded"
         async with self._db.transaction(Scope(payment.tenant_id)) as tx:
             await cards.give_back(tx, payment.id)
-            return await cards.advance(tx, payment.id, "refunding", ended)
+            await cards.advance(tx, payment, "refunding", ended)
+            return await cards.standing(tx, payment.id)
 
     async def _free(self, payment: CardPayment) -> None:
         """Ends our own hold, which would expire in any case. One that the caller brought stays."""
@@ -298,7 +326,7 @@ class CardSales:
 
     async def _abandon(self, payment: CardPayment) -> t.Abandoned | Refused:
         wanted = t.Abandon(payment.reservation_id)
-        return await self._command(payment, "abandon", wanted)
+        return (await self._command(payment, "abandon", wanted)).reply
 
     async def _is_sold(self, payment: CardPayment) -> bool:
         async with self._db.transaction(Scope(payment.tenant_id)) as tx:
@@ -309,17 +337,18 @@ class CardSales:
     ) -> CardPayment:
         """The payment as it then stands, also when somebody else has moved it."""
         async with self._db.transaction(Scope(payment.tenant_id)) as tx:
-            return await cards.advance(tx, payment.id, payment.status, status, problem)
+            return await cards.advance(tx, payment, payment.status, status, problem)
 
-    async def _command(self, payment: CardPayment, step: str, wanted: Command[R]) -> R | Refused:
+    async def _command(
+        self, payment: CardPayment, step: str, wanted: Command[R]
+    ) -> Ordered[R | Refused]:
         """A command under an id of its own in this payment, the same at each try."""
         now_ms = self._clock.now_ms()
         fingerprint = hashlib.sha256(payment.id.bytes + step.encode()).digest()
         key = RequestKey(
             uuid5(payment.id, step), fingerprint, True, now_ms, now_ms + COMMAND_TIMEOUT_MS
         )
-        decided = await desk.decide(self._bus, payment.created_by, payment.tenant_id, key, wanted)
-        return decided.reply
+        return await desk.decide(self._bus, payment.created_by, payment.tenant_id, key, wanted)
 
     async def _bounded(self, work: Awaitable[T]) -> T:
         async with asyncio.timeout(self._charge_timeout_seconds):
@@ -340,42 +369,6 @@ def _hold_of(intent_id: UUID) -> UUID:
     return uuid5(intent_id, "hold")
 
 
-class CardWorker:
-    """Finishes what was left half done, of any business, a few at a time. Runs in each replica;
-    claims keep them out of each other's way."""
-
-    def __init__(self, db: Database, sales: CardSales) -> None:
-        self._db = db
-        self._sales = sales
-
-    async def run(self) -> None:
-        while True:
-            done = 0
-            try:
-                done = await self.round()
-            except Exception as error:
-                log.warning("card payments wait", reason=repr(error))
-            if done < MAX_CLAIMED:
-                await asyncio.sleep(PAUSE_SECONDS)
-
-    async def round(self) -> int:
-        """Claims what waits and takes it on; how many there were."""
-        async with self._db.transaction(Scope()) as tx:
-            found = await cards.claim(tx, CLAIM_SECONDS, MAX_CLAIMED)
-        await asyncio.gather(*(self._take_on(work) for work in found))
-        return len(found)
-
-    async def _take_on(self, work: Work) -> None:
-        try:
-            if work.number is None:
-                await self._sales.resolve(work.tenant_id, work.id)
-            else:
-                await self._sales.refund(work.tenant_id, work.id, work.number)
-        except Exception as error:
-            # It is claimed again, later and later.
-            log.warning("card payment waits", payment=str(work.id), reason=repr(error))
-
-
 # With the sandbox whoever knows its tokens pays nothing.
 CARDS = Part(
     lambda shared: CardSales(
@@ -386,8 +379,3 @@ CARDS = Part(
         is_on=shared.settings.environment == "development",
     )
 )
-
-
-async def finish_card_payments(shared: Resources) -> None:
-    """The task of each replica that serves the till."""
-    await CardWorker(shared.db, CARDS.of(shared)).run()

@@ -11,7 +11,16 @@ from zoneinfo import ZoneInfo
 
 from fastapi import Query, Response
 
-from core.errors import InsufficientStock, NotFound, ReservationExpired, ReservationNotOpen
+from actors.till.messages import SaleMade
+from core.errors import (
+    ChooseVariant,
+    HoldfastError,
+    InsufficientStock,
+    NotFound,
+    ProductDiscontinued,
+    ReservationExpired,
+    ReservationNotOpen,
+)
 from core.moments import of_ms
 from core.money import from_minor
 from core.principal import Principal
@@ -51,6 +60,8 @@ SELLING = _MADE | responses(
     e.DiscountTooHigh,
     NotFound,
     InsufficientStock,
+    ProductDiscontinued,
+    ChooseVariant,
     e.NoShift,
     e.WrongLocation,
     e.CurrencyMismatch,
@@ -179,19 +190,32 @@ async def sold(
     if not tokens:
         made, receipts = await selling.sell(shared, principal, key, draft)
         receipt(response, receipts)
-        sale = v.sale_out(made.sale_id, made.sold, made.cashier, of_ms(made.at_ms))
-        return Envelope(data=sale)
-    begun = await CARDS.of(shared).begun(tenant_of(principal), key)
-    if begun is None:
-        # Of two tries at once both may come here; the owner tells them of one and the same hold.
+        return Envelope(data=_sale_out(made))
+    cards, tenant_id = CARDS.of(shared), tenant_of(principal)
+    try:
+        # A repeat is told of the same hold, and so are two tries at once.
         held = await selling.hold(shared, principal, key, draft)
-        begun = await CARDS.of(shared).begin(tenant_of(principal), principal.id, key, held, tokens)
-    return await settled(shared, await CARDS.of(shared).drive(begun))
+    except HoldfastError:
+        # What was begun is known for longer than the owner remembers a key.
+        begun = await cards.begun(tenant_id, key)
+        if begun is None:
+            raise
+    else:
+        begun = await cards.begin(tenant_id, principal.id, key, held, tokens)
+    driven = await cards.drive(begun)
+    if driven.made is None:
+        return await settled(shared, driven.payment)
+    receipt(response, driven.made.receipts)
+    return Envelope(data=_sale_out(driven.made.reply))
+
+
+def _sale_out(made: SaleMade) -> a.SaleOut:
+    return v.sale_out(made.sale_id, made.sold, made.cashier, of_ms(made.at_ms))
 
 
 async def settled(shared: Resources, payment: CardPayment) -> Envelope[a.SaleOut] | Response:
-    """The answer to a payment by card as it stands: the sale, or 202 and where to ask. Raises
-    CardDeclined, SaleNotCompleted."""
+    """The answer to a payment by card whose sale nobody was just told of: 202 and where to ask, or
+    the sale from its rows. Raises CardDeclined, SaleNotCompleted."""
     if payment.status == "completed":
         async with shared.db.transaction(Scope(payment.tenant_id)) as tx:
             found = await reading.sale(tx, payment.sale_id)

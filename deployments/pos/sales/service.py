@@ -22,7 +22,7 @@ from deployments.kit.receipts import Ordered
 from deployments.kit.resources import Resources
 from deployments.pos import answers as a
 from deployments.pos import schemas as s
-from deployments.pos.card_payments.service import CARDS, HOLD_MS, hold_id, payment_id
+from deployments.pos.card_payments.service import CARDS, HOLD_MS, hold_id, made_now, payment_id
 from deployments.pos.errors import CardsOff, TotalChanged
 from deployments.pos.gift_cards import codes
 from deployments.pos.gift_cards import service as gift_cards
@@ -198,13 +198,6 @@ async def sell(
     """Has it decided and committed: stock, drawer, gift cards, receipt, all or nothing."""
     made, receipts = await desk.send(shared, principal, key, draft)
     return Ordered(made_now(made), receipts)
-
-
-def made_now(reply: t.SaleMade | t.SaleKnown) -> t.SaleMade:
-    """Of a sale that was not made offline: no such one is known before it is made."""
-    if type(reply) is not t.SaleMade:
-        raise TypeError("only what was sold offline is recorded twice")
-    return reply
 
 
 async def hold(

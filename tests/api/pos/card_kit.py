@@ -11,7 +11,8 @@ import httpx2
 
 from core.settings import Settings
 from deployments.pos.card_payments.provider import CardProvider, Charge, Sandbox
-from deployments.pos.card_payments.service import CARDS, CardSales, CardWorker
+from deployments.pos.card_payments.service import CARDS, CardSales
+from deployments.pos.card_payments.worker import CardWorker
 from tests.api.harness import Served
 from tests.api.pos.till_kit import (
     TillShop,

@@ -1,7 +1,8 @@
 """Every list at 20,000 rows: how many pages of the database each of its rows costs.
 
 What is measured are the statements that the routes themselves issue, in their transactions, so
-under the app role and its policies. A list without a row here fails.
+under the app role and its policies. Every list of the routes is measured: as it is asked without
+filters, or with those that have a row here.
 """
 
 from __future__ import annotations
@@ -62,17 +63,12 @@ TENANT = uuid7()
 OFFLINE = uuid7()
 SALES = ("locations", "pos_registers", "pos_shifts", "pos_sales")
 FIRST, SECOND = str(nth(0, TENANT)), str(nth(1, TENANT))
-LISTS = (
-    List("/api/auth/api-keys"),
-    List("/api/auth/invitations"),
+FILTERED = (
     List("/api/auth/members", count=5),
-    List("/api/auth/service-keys"),
     List(
         "/api/business/audit-log",
         ({}, {"actorId": SECOND}, {"subjectId": SECOND}, {"action": "thing.1"}),
     ),
-    List("/api/business/locations"),
-    List("/api/business/tax-classes"),
     List("/api/business/tax-rates", ({}, {"taxClassId": SECOND})),
     List(
         "/api/inventory/purchase-orders",
@@ -95,13 +91,11 @@ LISTS = (
         ),
     ),
     List("/api/inventory/status/low-stock", beside=MOST_COUNTED),
-    List("/api/inventory/suppliers"),
     List("/api/inventory/transfers", ({}, {"status": "in_transit"}, {"locationId": SECOND})),
     List("/api/inventory/{productId}/movements", ({}, {"sort": "-occurredAt"})),
     List("/api/pos/card-refunds", ({}, {"status": "refunded"}, {"status": "dead"})),
     List("/api/pos/parked-sales", ({}, {"locationId": SECOND})),
     List("/api/pos/registers", ({}, {"locationId": SECOND})),
-    List("/api/pos/registers/{registerId}/shifts"),
     List(
         "/api/pos/sales",
         (
@@ -114,8 +108,6 @@ LISTS = (
             {"registerId": SECOND, "receiptNumber": 1},
         ),
     ),
-    List("/api/pos/sales/{saleId}/returns"),
-    List("/api/pos/shifts/{shiftId}/cash-movements"),
     List(
         "/api/products",
         (
@@ -147,6 +139,8 @@ LISTS = (
     List("/api/users", ({}, {"role": "vendor"}, {"role": "admin"}, {"disabled": True})),
     List("/api/users/audit-log", ({"actorId": SECOND},)),
 )
+PAGED = {route.template for route in ROUTES.values() if is_paged(route)}
+LISTS = (*FILTERED, *map(List, sorted(PAGED - {listed.path for listed in FILTERED})))
 # What is not asked for page by page: with what, how many rows it answers with, and what one costs.
 WHOLE = {
     "/api/products/categories": ({"vendorId": str(TENANT)}, 100, 2),
@@ -282,9 +276,8 @@ async def ask(served: Served, path: str, **query: Any) -> dict[str, Any]:
     return body
 
 
-async def test_every_list_is_here() -> None:
-    paged = {route.template for route in ROUTES.values() if is_paged(route)}
-    assert paged == {one.path for one in LISTS}
+async def test_every_row_is_of_a_list() -> None:
+    assert {listed.path for listed in FILTERED} <= PAGED
 
 
 @pytest.mark.parametrize(

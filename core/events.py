@@ -1,11 +1,11 @@
-"""Events: what has happened, told to all who want to know of it, under a name that never changes.
+"""Events: what has happened, emitted under a name that never changes for all that want to know.
 
 An event's class says its kind, `domain.noun.verb.vN`; its fields are what travels, as JSON with
 names in camelCase: ids, numbers and states, and no personal data. A kind that was committed stays
 as it is, but for new fields that have a default (`deployments.events` sees to it); what must
 differ otherwise becomes the next version, a class of its own.
 
-Classes stand in a module named `events` beside whoever emits them.
+Classes stand in a module named `events` beside the rules that emit them.
 """
 
 from __future__ import annotations

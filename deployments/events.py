@@ -2,7 +2,7 @@
 
 What is committed is frozen, since others read it and old events stay: a kind keeps its fields,
 and may gain such as have a default. What must differ otherwise is the next version of the kind, a
-class of its own, which may be emitted beside the old one for as long as somebody reads that.
+class of its own, which may be emitted beside the old one for as long as that is read.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def write() -> None:
 
 
 def check_frozen(committed: Schema, now: Schema) -> None:
-    """Raises Frozen, and says why, unless whoever reads what was committed can read what is
-    emitted now, and we what was emitted before."""
+    """Raises Frozen, and says why, unless readers of what was committed can read what
+    is emitted now, and we what was emitted before."""
     if broken := [why for kind in committed for why in _broken(kind, committed[kind], now)]:
         raise Frozen(
             f"{'; '.join(broken)}. Others read these events, and old ones stay: what is committed"

@@ -1,5 +1,5 @@
 """What is emitted of people, of how they come in, and of the businesses that they work for. Mails
-are asked for by an event that carries an id alone; whoever sends one makes the link."""
+are asked for by an event that carries an id alone; the sender makes the link."""
 
 from __future__ import annotations
 

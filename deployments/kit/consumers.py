@@ -6,8 +6,8 @@ their commits. One that fails goes into a backlog with those that follow of its 
 tried again and again, later and later; all others go on. In the end it is set aside, for
 `holdfast outbox` to show, and its subject goes on without it.
 
-Any number of processes may run the same consumers: whoever has the position works, batch by batch,
-and the others find it taken. When one dies its transaction ends, and the next has it.
+Any number of processes may run the same consumers: the one that has the position works, batch by
+batch, and the others find it taken. When it dies its transaction ends, and the next has it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from store.kit import consumers as stored
 from store.kit.consumers import Batch, Row, Settled, Subject, Tried
 from store.kit.engine import Database, Scope, Transaction, rescope
 
-# How long an event of a quiet copy waits to be seen, and how soon one looks again in a busy one.
+# How long an event waits to be seen in a quiet copy, and the time between looks in a busy one.
 POLL_SECONDS, BUSY_SECONDS = 1.0, 0.02
 PAUSE_SECONDS = 1.0
 # Rows that are looked at in one transaction; fewer where that takes long, because what others
@@ -101,7 +101,7 @@ async def run(
 async def _watch(
     db: Database, settled: Settled, readers: Sequence[_Reader], poll_seconds: float
 ) -> None:
-    """Looks what there is, and wakes who is behind."""
+    """Looks what there is, and wakes the readers that are behind."""
     pause_seconds, before = 0.0, None
     while True:
         try:
@@ -288,7 +288,7 @@ class _Reader:
 
     @asynccontextmanager
     async def _transaction(self, scope: Scope) -> AsyncIterator[Transaction]:
-        """One of few at a time, which ends in bounded time."""
+        """A transaction: few are open at a time, and each ends in bounded time."""
         async with (
             self._turns,
             asyncio.timeout(TIMEOUT_SECONDS),

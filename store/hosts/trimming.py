@@ -13,8 +13,8 @@ CHUNK = 5_000
 # Of one round of the keeper's chores.
 MAX_CHUNKS = 200
 
-# From the oldest on, so that it ends where something is to be kept. Who is behind what goes is
-# noted: the doctor reports it.
+# From the oldest on, so that it ends where something is to be kept. Consumers that had not
+# read what goes are noted: the doctor reports it.
 _TRIM = """
 WITH oldest AS MATERIALIZED (SELECT id, time FROM outbox ORDER BY id LIMIT $3),
   slowest AS (SELECT coalesce(min(position), 9223372036854775807) AS id FROM consumers),

@@ -4,9 +4,9 @@ each with its effect in one transaction.
 Ids are given when a row is inserted, and rows become visible when their transaction commits, so
 that a row may appear below one that was read already. Nobody reads beyond what is *settled*: an id
 below which nothing can appear any more. Every writer has its transaction's number before its rows
-have ids (plain SQL by `store.kit.outbox`, a host because it proves its leases first). So whoever
-sees a row knows of each lower id that its transaction's number is below the next one to be given,
-and once no such transaction is running the ids are settled. Order by id is the order of commits
+have ids (plain SQL by `store.kit.outbox`, a host because it proves its leases first). So of
+each id below a row that is visible, the transaction's number is below the next one to be given, and
+once no such transaction is running the ids are settled. Order by id is the order of commits
 per subject, since its row is locked before the id is given; the order of transactions' numbers
 is not. Numbers of transactions are only compared while a process remembers them: a database may
 be dumped, and restored where they begin anew.
@@ -93,7 +93,7 @@ class Look(NamedTuple):
 
 
 async def look(db: Database) -> Look:
-    """What there is to read, by one indexed query. Raises Unavailable."""
+    """What there is to read, by a single indexed query. Raises Unavailable."""
     found = await db.look_up("SELECT * FROM look_for_events()")
     if found is None:
         raise RuntimeError("the function always answers")

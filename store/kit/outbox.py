@@ -1,7 +1,7 @@
 """Events out of plain SQL: an outbox row in the transaction that makes the event true.
 
-Lock the subject's row before calling (an INSERT or UPDATE of it does): whoever emits second for a
-subject then commits second too, and the order per subject holds.
+Lock the subject's row before calling (an INSERT or UPDATE of it does): the transaction that emits
+second for a subject then commits second too, and the order per subject holds.
 """
 
 from __future__ import annotations

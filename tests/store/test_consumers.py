@@ -1,4 +1,4 @@
-"""Consumers: each event has its effect once, in order, whoever dies and whatever fails."""
+"""Consumers: each event has its effect once, in order, whatever dies and whatever fails."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ async def test_a_row_that_commits_late_is_not_skipped(at: Ground) -> None:
         async with at.open_emit(tenant, late, "lower id, later commit"):
             await at.emit(tenant, early, "higher id")
             visible = await at.owner.fetchval("SELECT data->>'name' FROM outbox")
-            assert visible == "higher id", "who went on from here would skip the other"
+            assert visible == "higher id", "a reader that went on from here would skip the other"
             await asyncio.sleep(4 * FAST_SECONDS)
             assert await at.names() == []
         await at.wait_for(["lower id, later commit", "higher id"])

@@ -1,4 +1,4 @@
-"""How long events are kept, and who holds them."""
+"""How long events are kept, and for whom longer."""
 
 from __future__ import annotations
 

@@ -45,10 +45,10 @@ OnClose = Callable[[Closing], Awaitable[None]]
 @dataclass(frozen=True, slots=True)
 class Capability(Routed):
     """`tasks` run in each replica that serves the capability, and so do `consumers`, which take
-    turns; `lean` are its hottest routes.
-    `location_uses` say what keeps a location from being deleted, and `on_close` ends what a
-    business has here, when the business ends. `before` and `refused` are done around the decisions
-    of owners, whichever capabilities a process serves (`deployments.kit.desk.Hooks`)."""
+    turns; `lean` are its hottest routes. `location_uses` say what keeps a location from being
+    deleted, and `on_close` ends what a business has here, when the business ends. `before` and
+    `refused` are done around the decisions of owners, whichever capabilities a process serves
+    (`deployments.kit.desk.Hooks`)."""
 
     tasks: tuple[Task, ...] = ()
     consumers: tuple[Consumer, ...] = ()

@@ -18,7 +18,10 @@ _NO_ZONES = frozenset({"Factory", "localtime", "posixrules"})
 
 def absent(description: str | None = None) -> Any:
     """The default of a field that may be left out where null is no value of it: the document shows
-    none, and `model_fields_set` tells whether it was given."""
+    none, and `model_fields_set` tells whether it was given. Without a `description` the field has
+    that of its type."""
+    if description is None:
+        return Field(default_factory=lambda: None)
     return Field(default_factory=lambda: None, description=description)
 
 

@@ -17,7 +17,7 @@ Theme = Literal["light", "dark", "system"]
 AccountRole = Literal["customer", "vendor", "admin"]
 
 
-class Preferences(CamelModel):
+class PreferencesOut(CamelModel):
     newsletter: bool
     theme: Theme
 
@@ -67,7 +67,7 @@ class ProfileOut(CamelModel):
     user_id: UUID
     phone: str | None
     addresses: list[AddressOut]
-    preferences: Preferences
+    preferences: PreferencesOut
 
     @classmethod
     def of(cls, user_id: UUID, profile: Profile, addresses: list[Address]) -> ProfileOut:
@@ -75,7 +75,7 @@ class ProfileOut(CamelModel):
             user_id=user_id,
             phone=profile.phone,
             addresses=[AddressOut.shown(address) for address in addresses],
-            preferences=Preferences.shown(profile),
+            preferences=PreferencesOut.shown(profile),
         )
 
 

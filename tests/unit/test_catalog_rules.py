@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from core.errors import ValidationFailed
 from core.ids import uuid7
 from core.principal import Principal, Role
-from deployments.catalog.base import sees_costs
+from deployments.catalog.access import sees_costs
 from deployments.catalog.files.import_rules import Outcome, Shelf, TaxClasses, read_rows
 from deployments.catalog.files.import_schemas import ProductRow
 from deployments.catalog.products.rules import Author, changed, created, differing

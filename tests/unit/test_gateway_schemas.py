@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Annotated
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
-from gateway.schemas import ItemCode, Moment
+from gateway.fields import absent
+from gateway.schemas import CamelModel, ItemCode, Moment
 
 _moment = TypeAdapter(Moment).validate_python
 
@@ -39,3 +41,18 @@ def test_a_code_is_the_same_in_every_form() -> None:
     assert code("\u0958" * 32) == "\u0915\u093c" * 32
     with pytest.raises(ValidationError, match="at most 64"):
         code("\u0958" * 33)
+
+
+def test_what_may_be_absent_is_described_by_its_type_and_takes_no_null() -> None:
+    class Changes(CamelModel):
+        days: Annotated[int, Field(ge=0, description="Of its type")] = absent()
+        hours: Annotated[int, Field(ge=0, description="Of its type")] = absent("Its own")
+
+    document = Changes.model_json_schema()
+    assert "required" not in document
+    days, hours = (document["properties"][name] for name in ("days", "hours"))
+    assert days == {"title": "Days", "type": "integer", "minimum": 0, "description": "Of its type"}
+    assert hours == {"title": "Hours", "type": "integer", "minimum": 0, "description": "Its own"}
+    assert Changes().model_fields_set == set()
+    with pytest.raises(ValidationError, match="valid integer"):
+        Changes(days=None)

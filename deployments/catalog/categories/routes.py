@@ -3,88 +3,79 @@
 from __future__ import annotations
 
 from typing import Annotated
+from uuid import UUID
 
-from fastapi import Depends, Query, Response
+from fastapi import Path, Query
 
 from core.errors import CategoryInUse, Conflict, NotFound
+from deployments.catalog.access import Writer
+from deployments.catalog.categories import service
 from deployments.catalog.categories.schemas import (
     CategoryChanges,
-    CategoryNode,
+    CategoryNodeOut,
     CategoryOut,
+    CategorySizeOut,
     NewCategory,
     TreeQuery,
+    VendorQuery,
 )
-from deployments.catalog.categories.service import Categories
-from deployments.catalog.products.schemas import CategorySize, VendorQuery
-from deployments.catalog.products.service import Catalog
-from deployments.catalog.router import AnyoneCounts, CategoryId, Key, Writer, response
 from deployments.kit.resources import Shared
-from deployments.kit.router import Router
+from deployments.kit.router import Made, Router
+from deployments.kit.routes import AnyoneCounts, Key
 from gateway.errors import responses
 from gateway.schemas import Envelope, Message
 
 router = Router()
 
-
-async def _categories(shared: Shared) -> Categories:
-    return Categories(shared.db, shared.clock)
-
-
-Service = Annotated[Categories, Depends(_categories)]
+CategoryId = Annotated[UUID, Path(alias="categoryId")]
 
 
 @router.get("/categories", summary="List categories in use")
 async def list_categories(
     _: AnyoneCounts, shared: Shared, query: Annotated[VendorQuery, Query()]
-) -> Envelope[list[CategorySize]]:
+) -> Envelope[list[CategorySizeOut]]:
     """Categories in use with the number of products in each, most first; at most 500."""
-    return await Catalog(shared.db, shared.clock).categories(query.vendor_id)
+    return Envelope(data=await service.in_use(shared, query.vendor_id))
 
 
 @router.get("/categories/tree", summary="Get the tree of categories")
 async def category_tree(
-    principal: AnyoneCounts, service: Service, query: Annotated[TreeQuery, Query()]
-) -> Envelope[list[CategoryNode]]:
+    principal: AnyoneCounts, shared: Shared, query: Annotated[TreeQuery, Query()]
+) -> Envelope[list[CategoryNodeOut]]:
     """A business' categories, depth first, siblings by position and then name; at most 5,000."""
-    return await service.tree(principal, query.vendor_id)
+    return Envelope(data=await service.tree(shared, principal, query.vendor_id))
 
 
 @router.post(
-    "/categories",
-    summary="Create a category",
-    status_code=201,
-    response_model=Envelope[CategoryOut],
-    responses=responses(Conflict),
+    "/categories", summary="Create a category", status_code=201, responses=responses(Conflict)
 )
 async def create_category(
-    principal: Writer, service: Service, key: Key, body: NewCategory
-) -> Response:
+    principal: Writer, shared: Shared, key: Key, body: NewCategory
+) -> Made[CategoryOut]:
     """Creates a category of your business. Whoever writes a product with a path that is not there
     creates it, too."""
-    return response(await service.create(principal, key, body))
+    return await service.create(shared, principal, key, body)
 
 
 @router.put(
     "/categories/{categoryId}",
     summary="Change or move a category",
-    response_model=Envelope[CategoryOut],
     responses=responses(NotFound, Conflict),
 )
 async def change_category(
-    principal: Writer, service: Service, key: Key, category_id: CategoryId, body: CategoryChanges
-) -> Response:
+    principal: Writer, shared: Shared, key: Key, category_id: CategoryId, body: CategoryChanges
+) -> Made[CategoryOut]:
     """Renames or moves a category, with all that is below it and the products in them."""
-    return response(await service.change(principal, key, category_id, body))
+    return await service.change_category(shared, principal, key, category_id, body)
 
 
 @router.delete(
     "/categories/{categoryId}",
     summary="Delete a category",
-    response_model=Message,
     responses=responses(NotFound, CategoryInUse),
 )
 async def delete_category(
-    principal: Writer, service: Service, key: Key, category_id: CategoryId
-) -> Response:
+    principal: Writer, shared: Shared, key: Key, category_id: CategoryId
+) -> Made[Message]:
     """Deletes an empty category."""
-    return response(await service.delete(principal, key, category_id))
+    return await service.delete(shared, principal, key, category_id)

@@ -39,7 +39,7 @@ def depth_first(categories: Iterable[Category]) -> list[Category]:
     """The trees in the order in which they are read: each category before those below it,
     siblings by position and then name."""
     below: dict[UUID | None, list[Category]] = {}
-    for category in sorted(categories, key=lambda one: (one.position, one.name), reverse=True):
+    for category in sorted(categories, key=_among_siblings, reverse=True):
         below.setdefault(category.parent_id, []).append(category)
     waiting, found = below.get(None, []), []
     while waiting:
@@ -47,6 +47,10 @@ def depth_first(categories: Iterable[Category]) -> list[Category]:
         found.append(category)
         waiting += below.get(category.id, ())
     return found
+
+
+def _among_siblings(category: Category) -> tuple[int, str]:
+    return category.position, category.name
 
 
 def parent_path(path: str) -> str | None:
@@ -77,7 +81,7 @@ def planted(
         parent = tree[above] if above else None
         category_id = uuid7()
         short, long = slugs_for(path)
-        slug = next((one for one in (short, long) if one not in taken), None)
+        slug = next((wanted for wanted in (short, long) if wanted not in taken), None)
         slug = slug or f"{short}-{category_id.hex[-8:]}"
         taken.add(slug)
         tree[path] = Category(

@@ -8,9 +8,9 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, StringConstraints
 
 from deployments.catalog.categories.rules import MAX_NAME
-from deployments.catalog.products import fields as f
+from deployments.catalog.products.fields import Position
+from gateway.fields import absent
 from gateway.schemas import CamelModel, QueryModel
-from store.catalog.categories import Category
 
 CategoryName = Annotated[
     str,
@@ -25,20 +25,18 @@ class NewCategory(CamelModel):
 
     name: CategoryName = Field(description="Unique among its siblings; without >")
     parent_id: UUID | None = None
-    slug: Slug = Field(
-        default_factory=str, description="Unique in the business; made of the name if absent"
-    )
-    position: f.Position = Field(default_factory=int)
+    slug: Slug = absent("Unique in the business; made of the name if absent")
+    position: Position = absent()
 
 
 class CategoryChanges(CamelModel):
     """What to replace; what is left out stays. A new `parentId`, null for the top, moves the
     category with all that is below it."""
 
-    name: CategoryName = Field(default_factory=str)
+    name: CategoryName = absent()
     parent_id: UUID | None = None
-    slug: Slug = Field(default_factory=str)
-    position: f.Position = Field(default_factory=int)
+    slug: Slug = absent()
+    position: Position = absent()
 
 
 class CategoryOut(CamelModel):
@@ -52,12 +50,8 @@ class CategoryOut(CamelModel):
     depth: int
     position: int
 
-    @classmethod
-    def of(cls, category: Category) -> CategoryOut:
-        return cls.model_validate(category)
 
-
-class CategoryNode(CategoryOut):
+class CategoryNodeOut(CategoryOut):
     """A category in its tree; `products` are those right in it."""
 
     products: int
@@ -67,3 +61,12 @@ class TreeQuery(QueryModel):
     vendor_id: UUID | None = Field(
         default=None, description="Whose tree; by default your own business'"
     )
+
+
+class CategorySizeOut(CamelModel):
+    category: str
+    products: int
+
+
+class VendorQuery(QueryModel):
+    vendor_id: UUID | None = Field(default=None, description="Only this business' products")

@@ -1,4 +1,5 @@
-"""What is done with the tree of categories. Whoever names a path plants what is missing of it."""
+"""What is done with the tree of categories. A product whose path is not there brings what is
+missing of it."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from uuid import UUID
 from core.errors import CategoryInUse, Conflict, FieldError, ValidationFailed
 from core.principal import Principal
 from core.request import RequestKey
-from deployments.catalog.base import CatalogService, business, found, recorded
+from deployments.catalog.authors import found, now
 from deployments.catalog.categories.events import (
     CategoryCreated,
     CategoryDeleted,
@@ -25,121 +26,135 @@ from deployments.catalog.categories.rules import (
 )
 from deployments.catalog.categories.schemas import (
     CategoryChanges,
-    CategoryNode,
+    CategoryNodeOut,
     CategoryOut,
+    CategorySizeOut,
     NewCategory,
 )
 from deployments.catalog.products.fields import MAX_PATH
-from gateway.schemas import Envelope, Message
+from deployments.kit.resources import Resources
+from deployments.kit.router import Made
+from deployments.kit.routes import change
+from gateway.access import tenant_of
+from gateway.schemas import Message
 from store.catalog import categories as stored
 from store.catalog.categories import MAX_CATEGORIES, MAX_DEPTH, SEPARATOR, Category
 from store.catalog.products import lock_catalog
 from store.kit import audit
-from store.kit.commands import Recorded, once
-from store.kit.engine import PUBLIC, Scope, Transaction
+from store.kit.engine import PUBLIC, Transaction
 from store.kit.outbox import emit
 
 
-class Categories(CatalogService):
-    """The trees of all businesses. Reading is open to everyone."""
+async def in_use(shared: Resources, vendor_id: UUID | None) -> list[CategorySizeOut]:
+    """With the number of products in each, most first."""
+    async with shared.db.transaction(PUBLIC) as tx:
+        used = await stored.in_use(tx, vendor_id)
+    return [CategorySizeOut(category=name, products=products) for name, products in used]
 
-    async def tree(
-        self, principal: Principal, vendor_id: UUID | None
-    ) -> Envelope[list[CategoryNode]]:
-        """Depth first, siblings by position and then name."""
-        tenant = vendor_id or principal.tenant_id
-        if tenant is None:
-            raise ValidationFailed([FieldError("vendorId", "must say whose tree")])
-        async with self._db.transaction(PUBLIC) as tx:
-            sizes = await stored.tree(tx, tenant)
-        by_id = {category.id: size for category, size in sizes}
-        nodes = [
-            CategoryNode(**CategoryOut.of(one).model_dump(), products=by_id[one.id])
-            for one in depth_first(category for category, _ in sizes)
-        ]
-        return Envelope(data=nodes)
 
-    async def create(self, principal: Principal, key: RequestKey, body: NewCategory) -> Recorded:
-        """Raises Conflict if a sibling has the name, or another category the slug."""
-        tenant = business(principal)
-        async with self._db.transaction(Scope(tenant)) as tx:
+async def tree(
+    shared: Resources, principal: Principal, vendor_id: UUID | None
+) -> list[CategoryNodeOut]:
+    """Depth first, siblings by position and then name. Anyone may read any tree."""
+    tenant = vendor_id or principal.tenant_id
+    if tenant is None:
+        raise ValidationFailed([FieldError("vendorId", "must say whose tree")])
+    async with shared.db.transaction(PUBLIC) as tx:
+        sizes = await stored.tree(tx, tenant)
+    by_id = {category.id: size for category, size in sizes}
+    return [
+        CategoryNodeOut.shown(category, products=by_id[category.id])
+        for category in depth_first(category for category, _ in sizes)
+    ]
 
-            async def work() -> Recorded:
-                await lock_catalog(tx, tenant)
-                parent = await _parent(tx, body.parent_id)
-                path = path_of(parent, body.name)
-                await _check_place(tx, tenant, parent, path, None)
-                if body.slug:
-                    await _check_slug(tx, tenant, body.slug)
-                if await stored.count(tx, tenant) >= MAX_CATEGORIES:
-                    raise Conflict(f"A business has at most {MAX_CATEGORIES} categories.")
-                known = {parent.path: parent} if parent else {}
-                taken = await stored.taken_slugs(tx, tenant, slugs_for(path))
-                (made,) = planted([path], known, taken, tenant, self.now())
-                made = replace(made, position=body.position, slug=body.slug or made.slug)
-                await stored.add(tx, [made])
-                await emit(tx, tenant, made.id, CategoryCreated.of(made))
-                await _note(tx, principal, "category.created", None, made)
-                return recorded(201, Envelope(data=CategoryOut.of(made)))
 
-            return await once(tx, tenant, key, work)
+async def create(
+    shared: Resources, principal: Principal, key: RequestKey, body: NewCategory
+) -> Made[CategoryOut]:
+    """Raises Conflict if a sibling has the name, or another category the slug."""
+    tenant = tenant_of(principal)
 
-    async def change(
-        self, principal: Principal, key: RequestKey, category_id: UUID, body: CategoryChanges
-    ) -> Recorded:
-        """Renames or moves a category, with all that is below it and the products in them. Raises
-        NotFound for another business' too; Conflict as `create` does, and if it would come to
-        stand below itself."""
-        tenant = business(principal)
-        given = body.model_fields_set
-        async with self._db.transaction(Scope(tenant)) as tx:
+    async def work(tx: Transaction) -> Made[CategoryOut]:
+        await lock_catalog(tx, tenant)
+        parent = await _parent(tx, body.parent_id)
+        path = path_of(parent, body.name)
+        await _check_place(tx, tenant, parent, path, None)
+        if body.slug:
+            await _check_slug(tx, tenant, body.slug)
+        if await stored.count(tx, tenant) >= MAX_CATEGORIES:
+            raise Conflict(f"A business has at most {MAX_CATEGORIES} categories.")
+        known = {parent.path: parent} if parent else {}
+        taken = await stored.taken_slugs(tx, tenant, slugs_for(path))
+        (made,) = planted([path], known, taken, tenant, now(shared))
+        made = replace(made, position=body.position or 0, slug=body.slug or made.slug)
+        await stored.add(tx, [made])
+        await emit(tx, tenant, made.id, CategoryCreated.of(made))
+        await _note(tx, principal, "category.created", None, made)
+        return Made.of(CategoryOut.shown(made), 201)
 
-            async def work() -> Recorded:
-                await lock_catalog(tx, tenant)
-                before = found(await stored.get(tx, category_id), "category")
-                parent_id = body.parent_id if "parent_id" in given else before.parent_id
-                parent = await _parent(tx, parent_id)
-                name = body.name if "name" in given else before.name
-                path = path_of(parent, name)
-                await _check_place(tx, tenant, parent, path, before)
-                if "slug" in given and body.slug != before.slug:
-                    await _check_slug(tx, tenant, body.slug)
-                after = replace(
-                    before,
-                    parent_id=parent_id,
-                    parent_depth=parent.depth if parent else None,
-                    depth=parent.depth + 1 if parent else 1,
-                    name=name,
-                    path=path,
-                    slug=body.slug if "slug" in given else before.slug,
-                    position=body.position if "position" in given else before.position,
-                )
-                if after != before:
-                    after = replace(after, updated_at=self.now())
-                    await stored.change(tx, before, after)
-                    await emit(tx, tenant, category_id, CategoryUpdated.of(after))
-                    await _note(tx, principal, "category.updated", before, after)
-                return recorded(200, Envelope(data=CategoryOut.of(after)))
+    return await change(shared, principal, key, work)
 
-            return await once(tx, tenant, key, work)
 
-    async def delete(self, principal: Principal, key: RequestKey, category_id: UUID) -> Recorded:
-        """Raises NotFound for another business' too; CategoryInUse unless it is empty."""
-        tenant = business(principal)
-        async with self._db.transaction(Scope(tenant)) as tx:
+async def change_category(
+    shared: Resources,
+    principal: Principal,
+    key: RequestKey,
+    category_id: UUID,
+    body: CategoryChanges,
+) -> Made[CategoryOut]:
+    """Renames or moves a category, with all that is below it and the products in them. Raises
+    NotFound for another business' too; Conflict as `create` does, and if it would come to stand
+    below itself."""
+    tenant, given = tenant_of(principal), body.model_fields_set
 
-            async def work() -> Recorded:
-                await lock_catalog(tx, tenant)
-                category = found(await stored.get(tx, category_id), "category")
-                if any(await stored.is_used(tx, category)):
-                    raise CategoryInUse
-                await stored.remove(tx, category)
-                await emit(tx, tenant, category_id, CategoryDeleted.of(category))
-                path = {"path": (category.path, None)}
-                await audit.record(tx, tenant, principal, "category.deleted", category_id, path)
-                return recorded(200, Message(message="Category deleted"))
+    async def work(tx: Transaction) -> Made[CategoryOut]:
+        await lock_catalog(tx, tenant)
+        before = found(await stored.get(tx, category_id), "category")
+        parent_id = body.parent_id if "parent_id" in given else before.parent_id
+        parent = await _parent(tx, parent_id)
+        name = body.name if "name" in given else before.name
+        path = path_of(parent, name)
+        await _check_place(tx, tenant, parent, path, before)
+        if "slug" in given and body.slug != before.slug:
+            await _check_slug(tx, tenant, body.slug)
+        after = replace(
+            before,
+            parent_id=parent_id,
+            parent_depth=parent.depth if parent else None,
+            depth=parent.depth + 1 if parent else 1,
+            name=name,
+            path=path,
+            slug=body.slug if "slug" in given else before.slug,
+            position=body.position if "position" in given else before.position,
+        )
+        if after != before:
+            after = replace(after, updated_at=now(shared))
+            await stored.change(tx, before, after)
+            await emit(tx, tenant, category_id, CategoryUpdated.of(after))
+            await _note(tx, principal, "category.updated", before, after)
+        return Made.of(CategoryOut.shown(after))
 
-            return await once(tx, tenant, key, work)
+    return await change(shared, principal, key, work)
+
+
+async def delete(
+    shared: Resources, principal: Principal, key: RequestKey, category_id: UUID
+) -> Made[Message]:
+    """Raises NotFound for another business' too; CategoryInUse unless it is empty."""
+    tenant = tenant_of(principal)
+
+    async def work(tx: Transaction) -> Made[Message]:
+        await lock_catalog(tx, tenant)
+        category = found(await stored.get(tx, category_id), "category")
+        if any(await stored.is_used(tx, category)):
+            raise CategoryInUse
+        await stored.remove(tx, category)
+        await emit(tx, tenant, category_id, CategoryDeleted.of(category))
+        path = {"path": (category.path, None)}
+        await audit.record(tx, tenant, principal, "category.deleted", category_id, path)
+        return Made.of(Message(message="Category deleted"))
+
+    return await change(shared, principal, key, work)
 
 
 async def ensure(

@@ -10,8 +10,9 @@ from pydantic import Field
 
 from core.errors import FieldError, ValidationFailed
 from core.principal import Principal
-from deployments.catalog.base import CatalogService, business
 from deployments.catalog.files.csv_format import lines, product_row, variant_row
+from deployments.kit.resources import Resources
+from gateway.access import tenant_of
 from gateway.schemas import QueryModel
 from store.business import taxes
 from store.catalog import bundles as catalog_bundles
@@ -46,32 +47,30 @@ class ExportPage(NamedTuple):
     following: str | None
 
 
-class Exports(CatalogService):
-    """Products oldest first, each with its variants; bundles after all that they are made of."""
-
-    async def page(self, principal: Principal, query: ExportQuery) -> ExportPage:
-        """Raises ValidationFailed on `after` for what no page said."""
-        tenant = business(principal)
-        place = _place(query.after)
-        async with self._db.transaction(Scope(tenant)) as tx:
-            products = await export_page(tx, tenant, place, query.limit)
-            ids = [product.id for product in products]
-            variants = await catalog_variants.of_products(tx, ids)
-            bundles = [product.id for product in products if product.kind == "bundle"]
-            parts = await catalog_bundles.components_of(tx, bundles)
-            mentioned = {part.item_id for one in parts.values() for part in one}
-            skus = await catalog.skus_of(tx, mentioned)
-            used = {one.tax_class_id for one in products}
-            used |= {one.tax_class_id for of_one in variants.values() for one in of_one}
-            classes = await taxes.names(tx, used - {None})
-        rows = []
-        for product in products:
-            rows.append(product_row(product, parts.get(product.id, ()), skus, classes))
-            rows += [variant_row(one, product, classes) for one in variants.get(product.id, ())]
-        is_last = len(products) < query.limit
-        return ExportPage(
-            lines(rows, header=query.after is None), None if is_last else _cursor(products[-1])
-        )
+async def page(shared: Resources, principal: Principal, query: ExportQuery) -> ExportPage:
+    """Products oldest first, each with its variants; bundles after all that they are made of.
+    Raises ValidationFailed on `after` for what no page said."""
+    tenant, place = tenant_of(principal), _place(query.after)
+    async with shared.db.transaction(Scope(tenant)) as tx:
+        products = await export_page(tx, tenant, place, query.limit)
+        ids = [product.id for product in products]
+        variants = await catalog_variants.of_products(tx, ids)
+        bundles = [product.id for product in products if product.kind == "bundle"]
+        parts = await catalog_bundles.components_of(tx, bundles)
+        mentioned = {part.item_id for components in parts.values() for part in components}
+        skus = await catalog.skus_of(tx, mentioned)
+        used = {product.tax_class_id for product in products}
+        used |= {variant.tax_class_id for of_one in variants.values() for variant in of_one}
+        classes = await taxes.names(tx, used - {None})
+    rows = []
+    for product in products:
+        rows.append(product_row(product, parts.get(product.id, ()), skus, classes))
+        own = variants.get(product.id, ())
+        rows += [variant_row(variant, product, classes) for variant in own]
+    is_last = len(products) < query.limit
+    return ExportPage(
+        lines(rows, header=query.after is None), None if is_last else _cursor(products[-1])
+    )
 
 
 def _cursor(product: Product) -> str:

@@ -134,7 +134,7 @@ class Shelf:
         elif before.product_id != parent.id:
             raise _wrong("sku", "is a variant of another product")
         self._check_barcode(row, before)
-        others = [one for one in siblings if before is None or one.id != before.id]
+        others = [other for other in siblings if before is None or other.id != before.id]
         check_options(row.options, others)
         if before is None:
             after = created_variant(row, parent, author)
@@ -178,7 +178,8 @@ class TaxClasses:
     """A business' live tax classes, as rows name them: by name, whatever its case, or by id."""
 
     def __init__(self, names: Mapping[UUID, str]) -> None:
-        self._ids = {str(one): one for one in names} | {n.lower(): one for one, n in names.items()}
+        by_id = {str(class_id): class_id for class_id in names}
+        self._ids = by_id | {name.lower(): class_id for class_id, name in names.items()}
         self._live = frozenset(names)
 
     def read(self, raw: Mapping[str, Any]) -> Row:

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from deployments.catalog.products import fields as f
-from deployments.catalog.products.schemas import ProductFields, VariantFields
-from gateway.fields import Name
+from deployments.catalog.products.fields import Code, Options, PartQuantity
+from deployments.catalog.products.schemas import Kind, ProductFields, VariantFields
+from gateway.fields import Name, absent
 from gateway.schemas import Amount, CamelModel
 from store.catalog.bundles import MAX_COMPONENTS
 
@@ -19,18 +19,18 @@ MAX_IMPORT_ROWS = 500
 class ComponentRow(CamelModel):
     """A part of a bundle, by SKU."""
 
-    sku: f.Code
-    quantity: f.PartQuantity
+    sku: Code
+    quantity: PartQuantity
 
 
 class ProductRow(ProductFields):
     """One row of an import: the product with this SKU is created or changed. A new bundle has
     `components`, whose SKUs are there already or in rows before it."""
 
-    sku: f.Code
+    sku: Code
     name: Name
     price: Amount
-    kind: Literal["simple", "bundle"] = Field(default_factory=lambda: "simple")
+    kind: Kind = absent()
     components: list[ComponentRow] = Field(default_factory=list, max_length=MAX_COMPONENTS)
 
 
@@ -38,9 +38,9 @@ class VariantRow(VariantFields):
     """One row of an import: the variant with this SKU is created or changed. The product that
     `parentSku` names is there already or in a row before it."""
 
-    sku: f.Code
-    parent_sku: f.Code
-    options: f.Options
+    sku: Code
+    parent_sku: Code
+    options: Options
 
 
 class ProductImport(CamelModel):
@@ -56,23 +56,23 @@ class ProductImport(CamelModel):
     )
 
 
-class RowError(CamelModel):
+class RowErrorOut(CamelModel):
     field: str
     message: str
 
 
-class RowResult(CamelModel):
+class ImportedRowOut(CamelModel):
     """What became of the row at the same place. `id` is the product's or the variant's."""
 
     sku: str | None
     status: Literal["created", "updated", "unchanged", "rejected"]
     id: UUID | None
-    errors: list[RowError]
+    errors: list[RowErrorOut]
 
 
-class ImportResult(CamelModel):
+class ImportOut(CamelModel):
     created: int
     updated: int
     unchanged: int
     rejected: int
-    rows: list[RowResult]
+    rows: list[ImportedRowOut]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
-from actors.runtime.bus import CommandBus
-from core.clock import Clock
 from core.events import Event
 from core.principal import Principal
 from core.request import RequestKey
-from deployments.catalog.base import CatalogService, business, recorded
+from deployments.catalog.authors import author_of
 from deployments.catalog.categories import service as categories
 from deployments.catalog.files.import_rules import (
     Outcome,
@@ -22,11 +21,12 @@ from deployments.catalog.files.import_rules import (
     skus_in,
 )
 from deployments.catalog.files.import_schemas import (
-    ImportResult,
+    ImportedRowOut,
+    ImportOut,
     ProductImport,
-    RowError,
-    RowResult,
+    RowErrorOut,
 )
+from deployments.catalog.products import terms
 from deployments.catalog.products.events import (
     ProductCreated,
     ProductUpdated,
@@ -34,7 +34,11 @@ from deployments.catalog.products.events import (
     VariantUpdated,
 )
 from deployments.catalog.products.rules import differing
-from deployments.catalog.variants.parents import Telling, telling
+from deployments.catalog.variants.parents import Announcement, announced
+from deployments.kit.resources import Resources
+from deployments.kit.router import Made
+from deployments.kit.routes import change
+from gateway.access import tenant_of
 from gateway.schemas import Envelope
 from store.business import taxes
 from store.catalog import bundles as catalog_bundles
@@ -44,62 +48,71 @@ from store.catalog import variants as catalog_variants
 from store.catalog.products import Product
 from store.catalog.variants import Variant
 from store.kit import audit
-from store.kit.commands import Recorded, once
-from store.kit.engine import Database, Scope, Transaction
+from store.kit.engine import Transaction
 from store.kit.outbox import emit_all
 
 
-class Imports(CatalogService):
-    """Brings rows into the catalogue of the principal's business."""
+async def import_rows(
+    shared: Resources, principal: Principal, key: RequestKey, body: ProductImport
+) -> Made[ImportOut]:
+    """Creates or changes an item per row, by SKU, all that can be in one transaction."""
+    tenant = tenant_of(principal)
 
-    def __init__(self, db: Database, clock: Clock, bus: CommandBus) -> None:
-        super().__init__(db, clock)
-        self._bus = bus
+    async def attempt(announcement: Announcement) -> Made[ImportOut]:
+        async def work(tx: Transaction) -> Made[ImportOut]:
+            outcomes = await _placed(shared, tx, principal, body, announcement)
+            await _write(tx, tenant, outcomes)
+            await emit_all(tx, tenant, _events(outcomes))
+            sizes = Counter(outcome.status for outcome in outcomes)
+            changes = {name: (None, sizes[name]) for name in ("created", "updated")}
+            await audit.record(tx, tenant, principal, "catalog.imported", tenant, changes)
+            return Made.of(_answer(outcomes))
 
-    async def import_rows(
-        self, principal: Principal, key: RequestKey, body: ProductImport
-    ) -> Recorded:
-        """Creates or changes an item per row, by SKU, all that can be in one transaction."""
-        tenant = business(principal)
+        return await change(shared, principal, key, work)
 
-        async def attempt(told: Telling) -> Recorded:
-            async with self._db.transaction(Scope(tenant)) as tx:
+    made = await announced(shared, principal, key, tenant, attempt)
+    # A repeat's rows, too: so they are read from the answer.
+    answer = Envelope[ImportOut].model_validate_json(made.recorded.body).data
+    known, new = _limited(body, answer)
+    await terms.set_backorder(shared, principal, key, known)
+    await terms.set_backorder(shared, principal, key, new, new=True)
+    return made
 
-                async def work() -> Recorded:
-                    outcomes = await self._placed(tx, principal, tenant, body, told)
-                    await _write(tx, tenant, outcomes)
-                    await emit_all(tx, tenant, _events(outcomes))
-                    sizes = Counter(outcome.status for outcome in outcomes)
-                    changes = {name: (None, sizes[name]) for name in ("created", "updated")}
-                    await audit.record(tx, tenant, principal, "catalog.imported", tenant, changes)
-                    return recorded(200, Envelope(data=_result(outcomes)))
 
-                return await once(tx, tenant, key, work)
+def _limited(body: ProductImport, answer: ImportOut) -> tuple[list[UUID], list[UUID]]:
+    """Items whose backorder limit the stock's owner must hear of: those that were there and whose
+    row gives one, and new ones, which have none unless the catalogue says so."""
+    known, new = [], []
+    for row, outcome in zip(body.rows, answer.rows, strict=True):
+        if outcome.id is not None and outcome.status == "created":
+            new.append(outcome.id)
+        elif outcome.id is not None and "backorderLimit" in row:
+            known.append(outcome.id)
+    return known, new
 
-        return await telling(self._db, self._bus, principal, key, tenant, attempt)
 
-    async def _placed(
-        self,
-        tx: Transaction,
-        principal: Principal,
-        tenant: UUID,
-        body: ProductImport,
-        told: Telling,
-    ) -> list[Outcome]:
-        """What becomes of each row; the categories that they name are there."""
-        await catalog.lock_catalog(tx, tenant)
-        author = await self.author(tx, principal, tenant)
-        rows = read_rows(body.rows, TaxClasses(await taxes.live_names(tx)))
-        shelf = await _shelf(tx, tenant, rows)
-        if parents := shelf.new_parents(rows):
-            shelf.stocked.update(await told.check(tx, parents))
-        outcomes = [
-            row if isinstance(row, Outcome) else shelf.place(number, row, author)
-            for number, row in enumerate(rows)
-        ]
-        products = [o.item for o in outcomes if isinstance(o.item, Product)]
-        await categories.ensure(tx, tenant, {one.category for one in products}, author.now)
-        return outcomes
+async def _placed(
+    shared: Resources,
+    tx: Transaction,
+    principal: Principal,
+    body: ProductImport,
+    announcement: Announcement,
+) -> list[Outcome]:
+    """What becomes of each row; the categories that they name are there."""
+    tenant = tenant_of(principal)
+    await catalog.lock_catalog(tx, tenant)
+    author = await author_of(shared, tx, principal, tenant)
+    rows = read_rows(body.rows, TaxClasses(await taxes.live_names(tx)))
+    shelf = await _shelf(tx, tenant, rows)
+    if parents := shelf.new_parents(rows):
+        shelf.stocked.update(await announcement.check(tx, parents))
+    outcomes = [
+        row if isinstance(row, Outcome) else shelf.place(number, row, author)
+        for number, row in enumerate(rows)
+    ]
+    products = [outcome.item for outcome in outcomes if isinstance(outcome.item, Product)]
+    await categories.ensure(tx, tenant, {product.category for product in products}, author.now)
+    return outcomes
 
 
 async def _shelf(tx: Transaction, tenant_id: UUID, rows: Sequence[Row | Outcome]) -> Shelf:
@@ -121,13 +134,18 @@ async def _shelf(tx: Transaction, tenant_id: UUID, rows: Sequence[Row | Outcome]
 
 async def _write(tx: Transaction, tenant_id: UUID, outcomes: Sequence[Outcome]) -> None:
     """Changes come before what is new, which may take what they gave up."""
-    products = [(o.status, o.item) for o in outcomes if isinstance(o.item, Product)]
-    variants = [(o.status, o.item) for o in outcomes if isinstance(o.item, Variant)]
-    await catalog.replace(tx, [product for status, product in products if status == "updated"])
-    await catalog.add(tx, [product for status, product in products if status == "created"])
-    await catalog_variants.replace(tx, [one for status, one in variants if status == "updated"])
-    await catalog_variants.add(tx, [one for status, one in variants if status == "created"])
-    parts = {o.item.id: o.parts for o in outcomes if o.item is not None and o.parts is not None}
+    items: dict[tuple[str, type], list[Any]] = defaultdict(list)
+    parts = {}
+    for outcome in outcomes:
+        item = outcome.item
+        if item is not None:
+            items[outcome.status, type(item)].append(item)
+            if outcome.parts is not None:
+                parts[item.id] = outcome.parts
+    await catalog.replace(tx, items["updated", Product])
+    await catalog.add(tx, items["created", Product])
+    await catalog_variants.replace(tx, items["updated", Variant])
+    await catalog_variants.add(tx, items["created", Variant])
     await catalog_bundles.put_components(tx, tenant_id, parts)
 
 
@@ -158,20 +176,20 @@ def _of_variant(variant: Variant, before: Variant | None) -> Event:
     return VariantUpdated.of(variant, changed=tuple(differing(before, variant)))
 
 
-def _result(outcomes: Sequence[Outcome]) -> ImportResult:
+def _answer(outcomes: Sequence[Outcome]) -> ImportOut:
     sizes = Counter(outcome.status for outcome in outcomes)
-    return ImportResult(
+    return ImportOut(
         created=sizes["created"],
         updated=sizes["updated"],
         unchanged=sizes["unchanged"],
         rejected=sizes["rejected"],
         rows=[
-            RowResult(
-                sku=o.sku,
-                status=o.status,
-                id=o.item.id if o.item else None,
-                errors=[RowError(field=e.field, message=e.message) for e in o.errors],
+            ImportedRowOut(
+                sku=outcome.sku,
+                status=outcome.status,
+                id=outcome.item.id if outcome.item else None,
+                errors=[RowErrorOut.shown(error) for error in outcome.errors],
             )
-            for o in outcomes
+            for outcome in outcomes
         ],
     )

@@ -49,11 +49,10 @@ Code = Annotated[
     StringConstraints(min_length=1, max_length=MAX_ITEM_CODE, pattern=r"^\S+( \S+)*$"),
     AfterValidator(composed),
 ]
-ImageUrl = Url
 AltText = Annotated[str, StringConstraints(min_length=1, max_length=250)]
-Images = Annotated[list[ImageUrl], Field(max_length=MAX_IMAGES, description="URLs, in order")]
+Images = Annotated[list[Url], Field(max_length=MAX_IMAGES, description="URLs, in order")]
 ImageAlts = Annotated[
-    dict[ImageUrl, AltText],
+    dict[Url, AltText],
     Field(max_length=MAX_IMAGES, description="What an image shows, by its URL"),
 ]
 Prices = Annotated[

@@ -58,7 +58,7 @@ def created(body: NewProduct | ProductRow, author: Author) -> Product:
         tenant_id=author.tenant_id,
         created_by=author.user_id,
         name=body.name,
-        description=body.description,
+        description=body.description or "",
         price_minor=to_minor(body.price, currency),
         currency=currency,
         category=body.category,
@@ -68,10 +68,10 @@ def created(body: NewProduct | ProductRow, author: Author) -> Product:
         version=1,
         created_at=author.now,
         updated_at=author.now,
-        kind=body.kind,
+        kind=body.kind or "simple",
         image_alts=body.image_alts,
         tax_class_id=body.tax_class_id,
-        backorder_limit=body.backorder_limit,
+        backorder_limit=body.backorder_limit or 0,
         prices=minor_prices(body.prices, currency),
         cost_minor=_minor(body.cost, currency, "cost"),
     )
@@ -112,7 +112,7 @@ def created_variant(body: NewVariant | VariantRow, product: Product, author: Aut
         tax_class_id=body.tax_class_id,
         images=body.images,
         image_alts=body.image_alts,
-        position=body.position,
+        position=body.position or 0,
         version=1,
         created_at=author.now,
         updated_at=author.now,
@@ -151,7 +151,7 @@ def check_options(options: Mapping[str, str], siblings: Sequence[Variant]) -> No
 def check_currency_kept(before: Product, after: Product, variants: Sequence[Variant]) -> None:
     """Raises ValidationFailed on `currency` if variants have money in the one that is left."""
     if before.currency != after.currency and any(
-        one.price_minor is not None or one.cost_minor is not None for one in variants
+        variant.price_minor is not None or variant.cost_minor is not None for variant in variants
     ):
         message = "cannot change while variants have prices or costs of their own"
         raise ValidationFailed([FieldError("currency", message)])
@@ -190,7 +190,7 @@ def _money_and_alts(
     if "prices" in given:
         values["prices"] = minor_prices(body.prices, currency)
     elif currency in item.prices:
-        values["prices"] = {c: minor for c, minor in item.prices.items() if c != currency}
+        values["prices"] = {code: minor for code, minor in item.prices.items() if code != currency}
     if "image_alts" in given:
         values["image_alts"] = body.image_alts
     elif "images" in given:
@@ -207,8 +207,8 @@ def _next(item: Item, values: Mapping[str, Any], given: set[str], now: datetime)
 
 
 def _checked(item: Item, given: set[str]) -> Item:
-    stray = [url for url in item.image_alts if url not in item.images]
-    if stray:
+    orphans = [url for url in item.image_alts if url not in item.images]
+    if orphans:
         field = "imageAlts" if "image_alts" in given else "images"
         raise ValidationFailed([FieldError(field, "must name only URLs that are in images")])
     return item

@@ -10,54 +10,65 @@ from uuid import UUID
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from core.money import from_minor
-from deployments.catalog.products import fields as f
-from gateway.fields import Currency, Name
-from gateway.schemas import Amount, CamelModel, ItemCode, Page, PageQuery, QueryModel
+from deployments.catalog.products.fields import (
+    BackorderLimit,
+    Category,
+    Code,
+    Cost,
+    Description,
+    ImageAlts,
+    Images,
+    Options,
+    PartQuantity,
+    Position,
+    PriceBound,
+    Prices,
+    TaxClassId,
+)
+from gateway.fields import Currency, Name, Version, absent
+from gateway.schemas import Amount, CamelModel, ItemCode, PageQuery, QueryModel
 from store.catalog.bundles import MAX_COMPONENTS, Component
 from store.catalog.products import Product
 from store.catalog.search import MAX_OPTION_FILTERS
 from store.catalog.variants import Variant
 
 MAX_VARIANTS = 100
+Kind = Literal["simple", "bundle"]
 Sort = Literal["createdAt", "-createdAt", "price", "-price", "name", "-name"]
 
 
 class _ItemFields(CamelModel):
-    """What a product and a variant may both have. Whether a field was given is told by
-    `model_fields_set`: defaults come from factories so that the published schema has none, and
-    takes no null where none is meant."""
+    """What a product and a variant may both have."""
 
-    barcode: f.Code | None = Field(default=None, description="Unique in the business")
-    images: f.Images = Field(default_factory=list)
-    image_alts: f.ImageAlts = Field(default_factory=dict)
-    prices: f.Prices = Field(default_factory=dict)
-    cost: f.Cost = None
-    tax_class_id: f.TaxClassId = None
+    barcode: Code | None = Field(default=None, description="Unique in the business")
+    images: Images = Field(default_factory=list)
+    image_alts: ImageAlts = Field(default_factory=dict)
+    prices: Prices = Field(default_factory=dict)
+    cost: Cost = None
+    tax_class_id: TaxClassId = None
 
 
 class ProductFields(_ItemFields):
     """What of a product may be left out."""
 
-    description: f.Description = Field(default_factory=str)
-    category: f.Category | None = None
-    currency: Currency = Field(
-        default_factory=str, description="ISO 4217; by default the business' own"
-    )
-    backorder_limit: f.BackorderLimit = Field(default_factory=int)
+    description: Description = absent()
+    category: Category | None = None
+    currency: Currency = absent("ISO 4217; by default the business' own")
+    backorder_limit: BackorderLimit = absent()
 
 
 class VariantFields(_ItemFields):
     """What of a variant may be left out. Without a price it has the product's."""
 
     price: Amount | None = Field(default=None, description="In the product's currency")
-    position: f.Position = Field(default_factory=int)
+    position: Position = absent()
 
 
 class NewComponent(CamelModel):
     """So many of an item (a product without variants, or a variant) in each bundle."""
 
     item_id: UUID
-    quantity: f.PartQuantity
+    quantity: PartQuantity
 
 
 Components = Annotated[
@@ -73,19 +84,17 @@ Components = Annotated[
 class NewVariant(VariantFields):
     """A variant to create."""
 
-    options: f.Options
-    sku: f.Code = Field(default_factory=str, description="Unique in the business; made if absent")
+    options: Options
+    sku: Code = absent("Unique in the business; made if absent")
 
 
 class VariantChanges(VariantFields):
     """What to replace; what is left out stays."""
 
-    options: f.Options = Field(default_factory=dict)
-    sku: f.Code = Field(default_factory=str)
-    version: int | None = Field(
+    options: Options = absent()
+    sku: Code = absent()
+    version: Version | None = Field(
         default=None,
-        ge=1,
-        le=2**31 - 1,
         description="If given, the change is made only if the variant still has this version",
     )
 
@@ -96,8 +105,8 @@ class NewProduct(ProductFields):
 
     name: Name
     price: Amount
-    sku: f.Code = Field(default_factory=str, description="Unique in the business; made if absent")
-    kind: Literal["simple", "bundle"] = Field(default_factory=lambda: "simple")
+    sku: Code = absent("Unique in the business; made if absent")
+    kind: Kind = absent()
     variants: list[NewVariant] = Field(default_factory=list, max_length=MAX_VARIANTS)
     components: Components = Field(default_factory=list)
 
@@ -114,14 +123,12 @@ class ProductChanges(ProductFields):
     """What to replace; what is left out stays. A new `currency` needs a `price`, and a `cost` if
     there is one."""
 
-    name: Name = Field(default_factory=str)
-    price: Amount = Field(default_factory=Decimal)
-    sku: f.Code = Field(default_factory=str)
-    components: Components = Field(default_factory=list)
-    version: int | None = Field(
+    name: Name = absent()
+    price: Amount = absent()
+    sku: Code = absent()
+    components: Components = absent()
+    version: Version | None = Field(
         default=None,
-        ge=1,
-        le=2**31 - 1,
         description="If given, the change is made only if the product still has this version",
     )
 
@@ -172,7 +179,7 @@ class ProductOut(_ItemOut):
     name: str
     description: str
     category: str | None
-    kind: Literal["simple", "bundle"]
+    kind: Kind
     backorder_limit: int
     variant_count: int
 
@@ -198,8 +205,8 @@ class ProductDetailOut(ProductOut):
         currency: str | None = None,
     ) -> ProductDetailOut:
         return cls(
-            variants=[VariantOut.of(one, product, currency) for one in variants],
-            components=[NewComponent(item_id=c.item_id, quantity=c.quantity) for c in components],
+            variants=[VariantOut.of(variant, product, currency) for variant in variants],
+            components=[NewComponent.shown(component) for component in components],
             **_shown(product, len(variants), currency),
         )
 
@@ -207,8 +214,6 @@ class ProductDetailOut(ProductOut):
 _MADE = {"vendor_id", "price", "currency", "prices", "cost", "variant_count", "has_own_price"}
 _SHOWN = tuple(set(ProductOut.model_fields) - _MADE)
 _SHOWN_OF_VARIANT = tuple(set(VariantOut.model_fields) - _MADE)
-
-ProductPage = Page[ProductOut]
 
 
 def product_price(product: Product, currency: str | None) -> tuple[int, str]:
@@ -250,15 +255,6 @@ def _cost(cost_minor: int | None, currency: str) -> Decimal | None:
     return None if cost_minor is None else from_minor(cost_minor, currency)
 
 
-class CategorySize(CamelModel):
-    category: str
-    products: int
-
-
-class VendorQuery(QueryModel):
-    vendor_id: UUID | None = Field(default=None, description="Only this business' products")
-
-
 class CurrencyQuery(QueryModel):
     currency: Currency | None = Field(
         default=None, description="Show prices in it, where there are any"
@@ -272,11 +268,11 @@ class ProductFilters(QueryModel):
     """Which products. Prices compare as the numbers shown, so with prices in several currencies
     name the `currency` too."""
 
-    category: f.Category | None = Field(
+    category: Category | None = Field(
         default=None, description="A name or path, with all that is below it"
     )
-    min_price: f.PriceBound | None = None
-    max_price: f.PriceBound | None = None
+    min_price: PriceBound | None = None
+    max_price: PriceBound | None = None
     currency: Currency | None = Field(
         default=None, description="Only what has a price in it; prices are then shown in it"
     )
@@ -305,7 +301,7 @@ class ProductFilters(QueryModel):
     @field_validator("option")
     @classmethod
     def _each_name_once(cls, value: list[str]) -> list[str]:
-        names = [one.partition(":")[0] for one in value]
+        names = [option.partition(":")[0] for option in value]
         if len(set(names)) < len(names):
             raise ValueError("must name each option once")
         return value
@@ -317,12 +313,12 @@ class ProductQuery(ProductFilters, PageQuery):
     sort: Sort = "-createdAt"
 
 
-class FacetValue(CamelModel):
+class FacetValueOut(CamelModel):
     value: str
     products: int
 
 
-class PriceFacet(CamelModel):
+class PriceFacetOut(CamelModel):
     """Products from `minPrice` up to, and without, `maxPrice`; null is without bound."""
 
     min_price: int | None
@@ -330,13 +326,13 @@ class PriceFacet(CamelModel):
     products: int
 
 
-class Facets(CamelModel):
+class FacetsOut(CamelModel):
     """How many of the products found have what; most first, 50 of each at most. Counted are
     10,000 products at most."""
 
     counted: int
-    categories: list[FacetValue]
-    prices: list[PriceFacet]
-    options: dict[str, list[FacetValue]]
-    vendors: list[FacetValue]
-    in_stock: list[FacetValue] = Field(description="`true` and `false`")
+    categories: list[FacetValueOut]
+    prices: list[PriceFacetOut]
+    options: dict[str, list[FacetValueOut]]
+    vendors: list[FacetValueOut]
+    in_stock: list[FacetValueOut] = Field(description="`true` and `false`")

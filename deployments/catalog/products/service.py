@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from uuid import UUID
 
 from core.errors import FieldError, UsedInBundle, ValidationFailed
+from core.paging import Part
 from core.principal import Principal
 from core.request import RequestKey
-from deployments.catalog.base import (
-    CatalogService,
-    business,
-    check_version,
-    found,
-    recorded,
-    sees_costs,
-)
+from deployments.catalog.access import owner_of, sees_costs
+from deployments.catalog.authors import author_of, found, now
 from deployments.catalog.categories import service as categories
+from deployments.catalog.products import terms
 from deployments.catalog.products.events import ProductCreated, ProductDeleted, ProductUpdated
 from deployments.catalog.products.rules import (
     Author,
@@ -30,22 +27,25 @@ from deployments.catalog.products.rules import (
     differing,
 )
 from deployments.catalog.products.schemas import (
-    CategorySize,
-    Facets,
-    FacetValue,
+    FacetsOut,
+    FacetValueOut,
     NewComponent,
     NewProduct,
     NewVariant,
-    PriceFacet,
+    PriceFacetOut,
     ProductChanges,
     ProductDetailOut,
     ProductFilters,
     ProductOut,
     ProductQuery,
 )
-from gateway.schemas import Envelope, Message, Page, page_of
+from deployments.kit.records import check_version
+from deployments.kit.resources import Resources
+from deployments.kit.router import Made
+from deployments.kit.routes import change, page
+from gateway.access import tenant_of
+from gateway.schemas import Message, Page
 from store.catalog import bundles as catalog_bundles
-from store.catalog import categories as catalog_categories
 from store.catalog import products, search
 from store.catalog import variants as catalog_variants
 from store.catalog.bundles import Component
@@ -53,7 +53,6 @@ from store.catalog.products import Product
 from store.catalog.search import PRICE_STEPS, Facet, Filters
 from store.catalog.variants import Variant
 from store.kit import audit
-from store.kit.commands import Recorded, once
 from store.kit.engine import PUBLIC, Scope, Transaction
 from store.kit.outbox import emit
 
@@ -71,133 +70,160 @@ _AUDITED = (
 )
 
 
-class Catalog(CatalogService):
-    """The catalogue of all businesses. Reading is open to everyone."""
+async def listed(shared: Resources, principal: Principal, query: ProductQuery) -> Page[ProductOut]:
+    """Products of all businesses; with what they cost, where the caller may know it."""
+    own = sees_costs(principal, query.vendor_id)
 
-    async def page(self, principal: Principal, query: ProductQuery) -> Page[ProductOut]:
-        own = sees_costs(principal, query.vendor_id)
-        async with self._db.transaction(Scope(query.vendor_id) if own else PUBLIC) as tx:
-            found = await search.search(tx, _filters(query), query.sort, query.span)
-            sizes = await catalog_variants.count_of_products(tx, [one.id for one in found.items])
-        return page_of(
-            found.map(lambda one: ProductOut.of(one, sizes.get(one.id, 0), query.currency))
-        )
+    async def read(tx: Transaction) -> Part[tuple[Product, int]]:
+        part = await search.search(tx, _filters(query), query.sort, query.span)
+        ids = [product.id for product in part.items]
+        sizes = await catalog_variants.count_of_products(tx, ids)
+        return part.map(lambda product: (product, sizes.get(product.id, 0)))
 
-    async def facets(self, query: ProductFilters) -> Envelope[Facets]:
-        async with self._db.transaction(PUBLIC) as tx:
-            values, counted = await search.facets(tx, _filters(query))
-        return Envelope(data=_facets(values, counted))
+    def shape(sized: tuple[Product, int]) -> ProductOut:
+        return ProductOut.of(*sized, query.currency)
 
-    async def categories(self, vendor_id: UUID | None) -> Envelope[list[CategorySize]]:
-        async with self._db.transaction(PUBLIC) as tx:
-            used = await catalog_categories.in_use(tx, vendor_id)
-        return Envelope(data=[CategorySize(category=name, products=n) for name, n in used])
-
-    async def get(
-        self, principal: Principal, product_id: UUID, currency: str | None
-    ) -> Envelope[ProductDetailOut]:
-        """Raises NotFound for what never was or is deleted."""
-        async with self._db.transaction(PUBLIC) as tx:
-            product = found(await products.get(tx, product_id))
-            if not sees_costs(principal, product.tenant_id):
-                return await _detail(tx, product, currency)
-        # A second look, in which the policies show what it costs.
-        async with self._db.transaction(Scope(product.tenant_id)) as tx:
-            return await _detail(tx, found(await products.get(tx, product_id)), currency)
-
-    async def create(self, principal: Principal, key: RequestKey, body: NewProduct) -> Recorded:
-        """Raises Conflict if another product or variant has a SKU or barcode."""
-        tenant = business(principal)
-        async with self._db.transaction(Scope(tenant)) as tx:
-
-            async def work() -> Recorded:
-                await products.lock_catalog(tx, tenant)
-                author = await self.author(tx, principal, tenant)
-                product = created(body, author)
-                variants = _new_variants(body.variants, product, author)
-                parts = await _parts(tx, tenant, body.components)
-                await categories.ensure(tx, tenant, [product.category], author.now)
-                await products.add(tx, [product])
-                await catalog_variants.add(tx, variants)
-                await catalog_bundles.put_components(tx, tenant, {product.id: parts})
-                await emit(tx, tenant, product.id, ProductCreated.of(product))
-                await note(tx, principal, "product.created", None, product, (), parts)
-                return recorded(
-                    201, Envelope(data=ProductDetailOut.whole(product, variants, parts))
-                )
-
-            return await once(tx, tenant, key, work)
-
-    async def change(
-        self, principal: Principal, key: RequestKey, product_id: UUID, body: ProductChanges
-    ) -> Recorded:
-        """Raises NotFound for another business' product too; Conflict if the version is not the
-        one that was asked for, or another product or variant has the SKU or barcode."""
-        tenant = await self.owner(principal, product_id)
-        async with self._db.transaction(Scope(tenant)) as tx:
-
-            async def work() -> Recorded:
-                await products.lock_catalog(tx, tenant)
-                before = found(await products.get(tx, product_id))
-                check_version(body.version, before.version, "product")
-                after = changed(before, body, self.now())
-                variants = (await catalog_variants.of_products(tx, [product_id])).get(
-                    product_id, []
-                )
-                check_currency_kept(before, after, variants)
-                new_parts = await self._new_parts(tx, before, body)
-                if new_parts is not None and after is before:
-                    after = replace(before, version=before.version + 1, updated_at=self.now())
-                if after is not before:
-                    await categories.ensure(tx, tenant, [after.category], after.updated_at)
-                    await products.replace(tx, [after])
-                    told = differing(before, after)
-                    had, has = await _old_and_new_parts(tx, product_id, new_parts)
-                    if new_parts is not None:
-                        await catalog_bundles.put_components(tx, tenant, {product_id: new_parts})
-                        told = sorted([*told, "components"])
-                    event = ProductUpdated.of(after, changed=tuple(told))
-                    await emit(tx, tenant, product_id, event)
-                    await note(tx, principal, "product.updated", before, after, had, has)
-                return recorded(200, await _detail(tx, after, None))
-
-            return await once(tx, tenant, key, work)
-
-    async def delete(self, principal: Principal, key: RequestKey, product_id: UUID) -> Recorded:
-        """Raises NotFound for what is deleted already, and for another business' product;
-        UsedInBundle if it, or a variant of it, is part of a bundle."""
-        tenant = await self.owner(principal, product_id)
-        async with self._db.transaction(Scope(tenant)) as tx:
-
-            async def work() -> Recorded:
-                await products.lock_catalog(tx, tenant)
-                product = found(await products.get(tx, product_id))
-                variants = await catalog_variants.of_products(tx, [product_id])
-                ids = [one.id for one in variants.get(product_id, [])]
-                await check_in_no_bundle(tx, [product_id, *ids])
-                now = self.now()
-                await catalog_variants.remove(tx, ids, now)
-                await products.remove(tx, product_id, now)
-                await emit(tx, tenant, product_id, ProductDeleted.of(product))
-                await audit.record(tx, tenant, principal, "product.deleted", product_id)
-                return recorded(200, Message(message="Product deleted"))
-
-            return await once(tx, tenant, key, work)
-
-    async def _new_parts(
-        self, tx: Transaction, product: Product, body: ProductChanges
-    ) -> tuple[Component, ...] | None:
-        """The parts that the body gives a bundle, if they are others than it has."""
-        if "components" not in body.model_fields_set:
-            return None
-        if product.kind != "bundle":
-            raise ValidationFailed([FieldError("components", "are a bundle's alone")])
-        parts = await _parts(tx, product.tenant_id, body.components)
-        had = await catalog_bundles.components_of(tx, [product.id])
-        return None if parts == had.get(product.id) else parts
+    return await page(shared, principal, read, shape, Scope(query.vendor_id) if own else PUBLIC)
 
 
-async def note(
+async def facets(shared: Resources, query: ProductFilters) -> FacetsOut:
+    async with shared.db.transaction(PUBLIC) as tx:
+        values, counted = await search.facets(tx, _filters(query))
+    return _facets(values, counted)
+
+
+async def get(
+    shared: Resources, principal: Principal, product_id: UUID, currency: str | None
+) -> ProductDetailOut:
+    """Raises NotFound for what never was or is deleted."""
+    async with shared.db.transaction(PUBLIC) as tx:
+        product = found(await products.get(tx, product_id))
+        if not sees_costs(principal, product.tenant_id):
+            return await _detail(tx, product, currency)
+    # A second look, in which the policies show what it costs.
+    async with shared.db.transaction(Scope(product.tenant_id)) as tx:
+        return await _detail(tx, found(await products.get(tx, product_id)), currency)
+
+
+async def create(
+    shared: Resources, principal: Principal, key: RequestKey, body: NewProduct
+) -> Made[ProductDetailOut]:
+    """Raises Conflict if another product or variant has a SKU or barcode."""
+    tenant = tenant_of(principal)
+
+    async def work(tx: Transaction) -> Made[ProductDetailOut]:
+        await products.lock_catalog(tx, tenant)
+        author = await author_of(shared, tx, principal, tenant)
+        product = created(body, author)
+        variants = _new_variants(body.variants, product, author)
+        parts = await _parts(tx, tenant, body.components)
+        await categories.ensure(tx, tenant, [product.category], author.now)
+        await products.add(tx, [product])
+        await catalog_variants.add(tx, variants)
+        await catalog_bundles.put_components(tx, tenant, {product.id: parts})
+        await emit(tx, tenant, product.id, ProductCreated.of(product))
+        await _note(tx, principal, "product.created", None, product, (), parts)
+        return Made.of(ProductDetailOut.whole(product, variants, parts), 201)
+
+    made = await change(shared, principal, key, work)
+    if body.backorder_limit:
+        # A repeat's, too: so it is read from the answer.
+        product_id = UUID(json.loads(made.recorded.body)["data"]["id"])
+        await terms.set_backorder(shared, principal, key, [product_id])
+    return made
+
+
+async def change_product(
+    shared: Resources,
+    principal: Principal,
+    key: RequestKey,
+    product_id: UUID,
+    body: ProductChanges,
+) -> Made[ProductDetailOut]:
+    """Raises NotFound for another business' product too; Conflict if the version is not the one
+    that was asked for, or another product or variant has the SKU or barcode."""
+    tenant = await owner_of(shared, principal, product_id)
+
+    async def work(tx: Transaction) -> Made[ProductDetailOut]:
+        await products.lock_catalog(tx, tenant)
+        before = found(await products.get(tx, product_id))
+        check_version(before.version, body.version)
+        after = changed(before, body, now(shared))
+        variants = await catalog_variants.of_products(tx, [product_id])
+        check_currency_kept(before, after, variants.get(product_id, []))
+        new_parts = await _new_parts(tx, before, body)
+        if new_parts is not None and after is before:
+            after = replace(before, version=before.version + 1, updated_at=now(shared))
+        if after is not before:
+            await _write_change(tx, principal, before, after, new_parts)
+        return Made.of(await _detail(tx, after, None))
+
+    made = await change(shared, principal, key, work, Scope(tenant))
+    if "backorder_limit" in body.model_fields_set:
+        await terms.set_backorder(shared, principal, key, [product_id])
+    return made
+
+
+async def delete(
+    shared: Resources, principal: Principal, key: RequestKey, product_id: UUID
+) -> Made[Message]:
+    """Raises NotFound for what is deleted already, and for another business' product;
+    UsedInBundle if it, or a variant of it, is part of a bundle."""
+    tenant = await owner_of(shared, principal, product_id)
+
+    async def work(tx: Transaction) -> Made[Message]:
+        await products.lock_catalog(tx, tenant)
+        product = found(await products.get(tx, product_id))
+        variants = await catalog_variants.of_products(tx, [product_id])
+        variant_ids = [variant.id for variant in variants.get(product_id, [])]
+        await check_in_no_bundle(tx, [product_id, *variant_ids])
+        at = now(shared)
+        await catalog_variants.remove(tx, variant_ids, at)
+        await products.remove(tx, product_id, at)
+        await emit(tx, tenant, product_id, ProductDeleted.of(product))
+        await audit.record(tx, tenant, principal, "product.deleted", product_id)
+        return Made.of(Message(message="Product deleted"))
+
+    made = await change(shared, principal, key, work, Scope(tenant))
+    await terms.discontinue(shared, principal, key, product_id)
+    return made
+
+
+async def _write_change(
+    tx: Transaction,
+    principal: Principal,
+    before: Product,
+    after: Product,
+    new_parts: tuple[Component, ...] | None,
+) -> None:
+    """The product as it is now with its event and its line in the audit log; `new_parts` are a
+    bundle's, if it has others than before."""
+    tenant, product_id = after.tenant_id, after.id
+    await categories.ensure(tx, tenant, [after.category], after.updated_at)
+    await products.replace(tx, [after])
+    names = differing(before, after)
+    had, has = await _old_and_new_parts(tx, product_id, new_parts)
+    if new_parts is not None:
+        await catalog_bundles.put_components(tx, tenant, {product_id: new_parts})
+        names = sorted([*names, "components"])
+    await emit(tx, tenant, product_id, ProductUpdated.of(after, changed=tuple(names)))
+    await _note(tx, principal, "product.updated", before, after, had, has)
+
+
+async def _new_parts(
+    tx: Transaction, product: Product, body: ProductChanges
+) -> tuple[Component, ...] | None:
+    """The parts that the body gives a bundle, if they are others than it has."""
+    if "components" not in body.model_fields_set:
+        return None
+    if product.kind != "bundle":
+        raise ValidationFailed([FieldError("components", "are a bundle's alone")])
+    parts = await _parts(tx, product.tenant_id, body.components)
+    had = await catalog_bundles.components_of(tx, [product.id])
+    return None if parts == had.get(product.id) else parts
+
+
+async def _note(
     tx: Transaction,
     principal: Principal,
     action: str,
@@ -206,7 +232,7 @@ async def note(
     had: Sequence[Component] = (),
     has: Sequence[Component] = (),
 ) -> None:
-    """Tells the audit log what became of a product, and of the parts of a bundle."""
+    """Writes into the audit log what became of a product, and of the parts of a bundle."""
     names = _AUDITED if before is None else ("description", *_AUDITED)
     changes = audit.changed(before, after, names)
     if had != has:
@@ -231,18 +257,15 @@ async def check_in_no_bundle(tx: Transaction, item_ids: Sequence[UUID]) -> None:
     """Raises UsedInBundle, naming the bundles, if any of the items is part of one."""
     used = await catalog_bundles.bundles_with(tx, item_ids)
     if used:
-        bundles = sorted({str(one) for bundles in used.values() for one in bundles})
-        raise UsedInBundle(extra={"bundleIds": bundles[:50]})
+        ids = sorted({str(bundle_id) for bundle_ids in used.values() for bundle_id in bundle_ids})
+        raise UsedInBundle(extra={"bundleIds": ids[:50]})
 
 
-async def _detail(
-    tx: Transaction, product: Product, currency: str | None
-) -> Envelope[ProductDetailOut]:
+async def _detail(tx: Transaction, product: Product, currency: str | None) -> ProductDetailOut:
     variants = (await catalog_variants.of_products(tx, [product.id])).get(product.id, [])
     is_bundle = product.kind == "bundle"
     parts = await catalog_bundles.components_of(tx, [product.id]) if is_bundle else {}
-    whole = ProductDetailOut.whole(product, variants, parts.get(product.id, ()), currency)
-    return Envelope(data=whole)
+    return ProductDetailOut.whole(product, variants, parts.get(product.id, ()), currency)
 
 
 def _new_variants(bodies: Sequence[NewVariant], product: Product, author: Author) -> list[Variant]:
@@ -253,7 +276,10 @@ def _new_variants(bodies: Sequence[NewVariant], product: Product, author: Author
             made.append(created_variant(body, product, author))
         except ValidationFailed as error:
             raise ValidationFailed(
-                [FieldError(f"variants[{index}].{e.field}", e.message) for e in error.errors]
+                [
+                    FieldError(f"variants[{index}].{wrong.field}", wrong.message)
+                    for wrong in error.errors
+                ]
             ) from error
     return made
 
@@ -292,30 +318,34 @@ def _filters(query: ProductFilters) -> Filters:
         barcode=query.barcode,
         words=query.q,
         in_stock=query.in_stock,
-        options={name: value for name, _, value in (o.partition(":") for o in query.option)},
+        options=dict(_option(text) for text in query.option),
     )
+
+
+def _option(text: str) -> tuple[str, str]:
+    name, _, value = text.partition(":")
+    return name, value
 
 
 def _e4(price: Decimal | None, rounding: str) -> int | None:
     return None if price is None else int(price.scaleb(4).to_integral_value(rounding))
 
 
-def _facets(values: Sequence[Facet], counted: int) -> Facets:
-    def of_kind(kind: str) -> list[FacetValue]:
-        return [FacetValue(value=v.value, products=v.products) for v in values if v.kind == kind]
+def _facets(values: Sequence[Facet], counted: int) -> FacetsOut:
+    def of_kind(kind: str) -> list[FacetValueOut]:
+        return [FacetValueOut.shown(facet) for facet in values if facet.kind == kind]
 
-    options: dict[str, list[FacetValue]] = {}
-    for one in values:
-        if one.kind == "option":
-            shown = FacetValue(value=one.value, products=one.products)
-            options.setdefault(one.name, []).append(shown)
+    options: dict[str, list[FacetValueOut]] = {}
+    for facet in values:
+        if facet.kind == "option":
+            options.setdefault(facet.name, []).append(FacetValueOut.shown(facet))
     steps = (None, *PRICE_STEPS, None)
-    sizes = {int(one.value): one.products for one in values if one.kind == "price"}
-    return Facets(
+    sizes = {int(facet.value): facet.products for facet in values if facet.kind == "price"}
+    return FacetsOut(
         counted=counted,
         categories=of_kind("category"),
         prices=[
-            PriceFacet(min_price=steps[step], max_price=steps[step + 1], products=size)
+            PriceFacetOut(min_price=steps[step], max_price=steps[step + 1], products=size)
             for step, size in sorted(sizes.items())
         ],
         options=options,

@@ -1,6 +1,6 @@
-"""What the owner of the stock must hear of the catalogue: what is gone, and how far beyond what
-is there something may be sold. Told after the catalogue's own commit, and again at each repeat of
-the request, since a first try may have ended between the two."""
+"""What the owner of the stock must hear of the catalogue: what is gone, and how far below none
+something may be sold. It is sent after the catalogue's own commit, and again at each repeat of the
+request, since a first try may have ended between the two."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from actors.stock.model import SetItemTerms
 from core.principal import Principal
 from core.request import RequestKey
 from deployments.business.owners import OWNERS
+from deployments.catalog.access import owner_of
 from deployments.kit import desk
 from deployments.kit.resources import Resources
 from store.catalog import products
@@ -23,7 +24,8 @@ _AT_ONCE = 32
 async def discontinue(
     shared: Resources, principal: Principal, key: RequestKey, item_id: UUID
 ) -> None:
-    """No new holds on a product, or any of its variants, or a variant that left the catalogue."""
+    """No new holds on a product that left the catalogue, nor on any of its variants; or on a
+    variant that did."""
     tenant_id = await OWNERS.of(shared).of_any(item_id)
     async with shared.db.transaction(Scope(tenant_id)) as tx:
         items = await products.with_variants(tx, [item_id])
@@ -43,7 +45,7 @@ async def set_backorder(
     none unless the catalogue says so."""
     if not item_ids:
         return
-    tenant_id = principal.tenant_id or await OWNERS.of(shared).of_any(item_ids[0])
+    tenant_id = await owner_of(shared, principal, item_ids[0])
     async with shared.db.transaction(Scope(tenant_id)) as tx:
         limits = await products.backorder_limits(tx, item_ids)
     commands = {
@@ -63,9 +65,9 @@ async def _send(
 ) -> None:
     turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def tell(item_id: UUID, wanted: SetItemTerms) -> None:
+    async def send(item_id: UUID, wanted: SetItemTerms) -> None:
         async with turns:
             step = key.step(f"terms {item_id}")
             await desk.send(shared, principal, step, wanted, tenant_id)
 
-    await asyncio.gather(*(tell(item_id, command) for item_id, command in commands.items()))
+    await asyncio.gather(*(send(item_id, command) for item_id, command in commands.items()))

@@ -1,12 +1,12 @@
-"""Products that get their first variant, or lose their last: the owner of the stock is told.
+"""Products that get their first variant, or lose their last, which the owner of the stock hears.
 
 While a product has variants its owner takes nothing in under its own name, so no stock is left
-where nobody can sell it. Nobody waits for the owner with a transaction open: whoever writes a first
-variant marks the product, tells the owner, and writes only while the mark lasts (`store/
-first_variants.py`). Each telling gives the item a new sequence: BecomeSimple names the one that was
-seen where no mark and no variant was, so one that arrives late changes nothing. Where a writer told
-of variants and then wrote none, the product is thought a parent until somebody is refused for it,
-or `free_if_simple` looks.
+where nobody can sell it. No request waits for the owner with a transaction open: the writer of a
+first variant marks the product, announces it to the owner, and writes only while the mark lasts
+(`store/catalog/first_variants.py`). Each announcement gives the item a new sequence: BecomeSimple
+names the one that was seen where no mark and no variant was, so a command that arrives late changes
+nothing. Where a writer announced variants and then wrote none, the product is thought a parent
+until somebody is refused for it, or `free_if_simple` looks.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from typing import TypeVar
 from uuid import UUID
 
 from actors.messages import Refused
-from actors.runtime.bus import CommandBus
 from actors.stock.model import BecomeParents, BecomeSimple, Level
 from core.errors import Conflict, Unavailable
 from core.ids import uuid7
 from core.principal import Principal
 from core.request import RequestKey
-from deployments.kit import desk, refusals
+from deployments.kit import desk
 from deployments.kit.desk import Asked
+from deployments.kit.resources import Resources
 from store.catalog import bundles, first_variants
 from store.catalog import products as catalog
 from store.inventory import reading
-from store.kit.engine import Database, Scope, Transaction
+from store.kit.engine import Scope, Transaction
 
-# A request's own time: who writes later begins anew.
+# A request's own time: a writer that takes longer begins anew.
 MARKED_SECONDS = 30.0
-MOST_TRIES = 4
+MAX_TRIES = 4
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class ProductHasStock(Conflict):
     )
 
 
-class TellFirst(Exception):
+class AnnounceFirst(Exception):
     """The owner has to hear that these products get variants, before any is written."""
 
     def __init__(self, product_ids: Sequence[UUID]) -> None:
@@ -54,8 +54,9 @@ class TellFirst(Exception):
         self.product_ids = product_ids
 
 
-class Telling:
-    """What one request has told the owner of products that get their first variant."""
+class Announcement:
+    """What one request has announced to the owner: products that get their first variant. Some
+    stay what they are, for they are `stocked`."""
 
     def __init__(self) -> None:
         self.writer_id = uuid7()
@@ -67,45 +68,45 @@ class Telling:
     ) -> Mapping[UUID, Sequence[Level]]:
         """Of products without variants those that stay what they are, with the levels that forbid
         it; the others may get variants in `tx`, which has the catalogue's lock. Raises
-        TellFirst."""
+        AnnounceFirst."""
         marked = await first_variants.marked_by(tx, self.writer_id)
         if not marked.issuperset(product_ids):
-            raise TellFirst(product_ids)
-        return {one: self.stocked[one] for one in product_ids if one in self.stocked}
+            raise AnnounceFirst(product_ids)
+        return {item: self.stocked[item] for item in product_ids if item in self.stocked}
 
 
-async def telling(
-    db: Database,
-    bus: CommandBus,
+async def announced(
+    shared: Resources,
     principal: Principal,
     key: RequestKey,
     tenant_id: UUID,
-    attempt: Callable[[Telling], Awaitable[T]],
+    attempt: Callable[[Announcement], Awaitable[T]],
 ) -> T:
-    """Runs `attempt`, a transaction that may write first variants, after `Telling.check`. Raises
-    what it raises, and Unavailable if the marks were gone each time."""
-    told = Telling()
+    """Runs `attempt`, a transaction that may write first variants, after `Announcement.check`.
+    Raises what it raises, and Unavailable if the marks were gone each time."""
+    announcement = Announcement()
     try:
-        for _ in range(MOST_TRIES):
+        for _ in range(MAX_TRIES):
             try:
-                return await attempt(told)
-            except TellFirst as wanted:
+                return await attempt(announcement)
+            except AnnounceFirst as wanted:
                 products = wanted.product_ids
-            async with db.transaction(Scope(tenant_id)) as tx:
+            writer_id = announcement.writer_id
+            async with shared.db.transaction(Scope(tenant_id)) as tx:
                 await catalog.lock_catalog(tx, tenant_id)
-                await first_variants.mark(tx, tenant_id, told.writer_id, products, MARKED_SECONDS)
-            told.has_marked = True
-            told.stocked = await become_parents(bus, principal, key, tenant_id, products)
+                await first_variants.mark(tx, tenant_id, writer_id, products, MARKED_SECONDS)
+            announcement.has_marked = True
+            announcement.stocked = await become_parents(shared, principal, key, tenant_id, products)
         raise Unavailable
     finally:
-        if told.has_marked:
-            with suppress(Unavailable):  # it ends by itself
-                async with db.transaction(Scope(tenant_id)) as tx:
-                    await first_variants.unmark(tx, told.writer_id)
+        if announcement.has_marked:
+            with suppress(Unavailable):  # The mark ends by itself.
+                async with shared.db.transaction(Scope(tenant_id)) as tx:
+                    await first_variants.unmark(tx, announcement.writer_id)
 
 
 async def become_parents(
-    bus: CommandBus,
+    shared: Resources,
     principal: Principal,
     key: RequestKey,
     tenant_id: UUID,
@@ -115,19 +116,17 @@ async def become_parents(
     they are, with the levels that forbid it."""
     # Decided anew at each repeat: an answer from before says nothing of the stock that is there.
     wanted = BecomeParents(tuple(product_ids))
-    reply, _ = await desk.decide(bus, principal.id, tenant_id, key.anew(), wanted)
-    if isinstance(reply, Refused):
-        raise refusals.error_of(reply)
+    reply, _ = await desk.send(shared, principal, key.anew(), wanted, tenant_id)
     found: dict[UUID, list[Level]] = defaultdict(list)
     for level in reply.levels:
         found[level.product_id].append(level)
     return found
 
 
-async def check_stockless(tx: Transaction, told: Telling, product_id: UUID) -> None:
-    """That a product may get its first variant in `tx`. Raises TellFirst; ProductHasStock, saying
-    where."""
-    stocked = await told.check(tx, [product_id])
+async def check_stockless(tx: Transaction, announcement: Announcement, product_id: UUID) -> None:
+    """That a product may get its first variant in `tx`. Raises AnnounceFirst; ProductHasStock,
+    saying where."""
+    stocked = await announcement.check(tx, [product_id])
     if levels := stocked.get(product_id):
         raise ProductHasStock(
             extra={
@@ -145,16 +144,11 @@ async def check_stockless(tx: Transaction, told: Telling, product_id: UUID) -> N
 
 
 async def free_if_simple(
-    db: Database,
-    bus: CommandBus,
-    principal: Principal,
-    key: RequestKey,
-    tenant_id: UUID,
-    item_id: UUID,
+    shared: Resources, principal: Principal, key: RequestKey, tenant_id: UUID, item_id: UUID
 ) -> None:
     """Lets a product be stocked again that its owner thinks a parent and that has no variants.
     `item_id` is its own, or that of a variant that it had."""
-    async with db.transaction(Scope(tenant_id)) as tx:
+    async with shared.db.transaction(Scope(tenant_id)) as tx:
         await catalog.lock_catalog(tx, tenant_id)
         product_id = await catalog.product_of_item(tx, item_id)
         if product_id is None:
@@ -166,7 +160,7 @@ async def free_if_simple(
         if await first_variants.is_marked(tx, product_id):
             return
     wanted = BecomeSimple(product_id, sequence)
-    await desk.decide(bus, principal.id, tenant_id, key.anew(), wanted)
+    await desk.decide(shared.bus, principal.id, tenant_id, key.anew(), wanted)
 
 
 async def settle(asked: Asked, refused: Refused) -> None:
@@ -174,7 +168,4 @@ async def settle(asked: Asked, refused: Refused) -> None:
     if asked.key is None:
         return
     item_id = UUID(str(refused.facts["productId"]))
-    shared = asked.shared
-    await free_if_simple(
-        shared.db, shared.bus, asked.principal, asked.key, asked.tenant_id, item_id
-    )
+    await free_if_simple(asked.shared, asked.principal, asked.key, asked.tenant_id, item_id)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from actors.runtime.bus import CommandBus
-from core.clock import Clock
 from core.errors import Conflict
 from core.principal import Principal
 from core.request import RequestKey
-from deployments.catalog.base import CatalogService, check_version, found, recorded, sees_costs
+from deployments.catalog.access import owner_of, sees_costs
+from deployments.catalog.authors import author_of, found, now
+from deployments.catalog.products import terms
 from deployments.catalog.products.events import VariantCreated, VariantDeleted, VariantUpdated
 from deployments.catalog.products.rules import (
     changed_variant,
@@ -24,15 +24,23 @@ from deployments.catalog.products.schemas import (
     VariantOut,
 )
 from deployments.catalog.products.service import check_in_no_bundle
-from deployments.catalog.variants.parents import Telling, check_stockless, free_if_simple, telling
-from gateway.schemas import Envelope, Message
+from deployments.catalog.variants.parents import (
+    Announcement,
+    announced,
+    check_stockless,
+    free_if_simple,
+)
+from deployments.kit.records import check_version
+from deployments.kit.resources import Resources
+from deployments.kit.router import Made
+from deployments.kit.routes import change
+from gateway.schemas import Message
 from store.catalog import products
 from store.catalog import variants as catalog_variants
 from store.catalog.products import Product
 from store.catalog.variants import Variant
 from store.kit import audit
-from store.kit.commands import Recorded, once
-from store.kit.engine import PUBLIC, Database, Scope, Transaction
+from store.kit.engine import PUBLIC, Scope, Transaction
 from store.kit.outbox import emit
 
 _AUDITED = (
@@ -48,115 +56,114 @@ _AUDITED = (
 )
 
 
-class Variants(CatalogService):
-    """The variants of products. Reading is open to everyone."""
-
-    def __init__(self, db: Database, clock: Clock, bus: CommandBus) -> None:
-        super().__init__(db, clock)
-        self._bus = bus
-
-    async def of_product(
-        self, principal: Principal, product_id: UUID, currency: str | None
-    ) -> Envelope[list[VariantOut]]:
-        """By position and then age. Raises NotFound."""
-        async with self._db.transaction(PUBLIC) as tx:
-            product = found(await products.get(tx, product_id))
+async def of_product(
+    shared: Resources, principal: Principal, product_id: UUID, currency: str | None
+) -> list[VariantOut]:
+    """By position and then age. Raises NotFound."""
+    async with shared.db.transaction(PUBLIC) as tx:
+        product = found(await products.get(tx, product_id))
+        variants = await catalog_variants.of_products(tx, [product_id])
+    if sees_costs(principal, product.tenant_id):
+        async with shared.db.transaction(Scope(product.tenant_id)) as tx:
             variants = await catalog_variants.of_products(tx, [product_id])
-        if sees_costs(principal, product.tenant_id):
-            async with self._db.transaction(Scope(product.tenant_id)) as tx:
-                variants = await catalog_variants.of_products(tx, [product_id])
-        shown = variants.get(product_id, [])
-        return Envelope(data=[VariantOut.of(one, product, currency) for one in shown])
+    return [VariantOut.of(variant, product, currency) for variant in variants.get(product_id, [])]
 
-    async def get(
-        self, principal: Principal, variant_id: UUID, currency: str | None
-    ) -> Envelope[VariantOut]:
-        """Raises NotFound for what never was or is deleted."""
-        async with self._db.transaction(PUBLIC) as tx:
+
+async def get(
+    shared: Resources, principal: Principal, variant_id: UUID, currency: str | None
+) -> VariantOut:
+    """Raises NotFound for what never was or is deleted."""
+    async with shared.db.transaction(PUBLIC) as tx:
+        variant, product = await _with_product(tx, variant_id)
+    if sees_costs(principal, variant.tenant_id):
+        async with shared.db.transaction(Scope(variant.tenant_id)) as tx:
             variant, product = await _with_product(tx, variant_id)
-        if sees_costs(principal, variant.tenant_id):
-            async with self._db.transaction(Scope(variant.tenant_id)) as tx:
-                variant, product = await _with_product(tx, variant_id)
-        return Envelope(data=VariantOut.of(variant, product, currency))
+    return VariantOut.of(variant, product, currency)
 
-    async def create(
-        self, principal: Principal, key: RequestKey, product_id: UUID, body: NewVariant
-    ) -> Recorded:
-        """Raises NotFound for another business' product too; UsedInBundle if the product itself
-        is part of a bundle, ProductHasStock if it has stock of its own: from its first variant on
-        it is not sold itself."""
-        tenant = await self.owner(principal, product_id)
 
-        async def attempt(told: Telling) -> Recorded:
-            async with self._db.transaction(Scope(tenant)) as tx:
+async def create(
+    shared: Resources, principal: Principal, key: RequestKey, product_id: UUID, body: NewVariant
+) -> Made[VariantOut]:
+    """Raises NotFound for another business' product too; UsedInBundle if the product itself is
+    part of a bundle, ProductHasStock if it has stock of its own: from its first variant on it is
+    not sold itself."""
+    tenant = await owner_of(shared, principal, product_id)
 
-                async def work() -> Recorded:
-                    await products.lock_catalog(tx, tenant)
-                    product = found(await products.get(tx, product_id))
-                    if product.kind == "bundle":
-                        raise Conflict("A bundle has no variants.")
-                    siblings = (await catalog_variants.of_products(tx, [product_id])).get(
-                        product_id, []
-                    )
-                    if len(siblings) >= MAX_VARIANTS:
-                        raise Conflict(f"A product has at most {MAX_VARIANTS} variants.")
-                    if not siblings:
-                        await check_in_no_bundle(tx, [product_id])
-                    check_options(body.options, siblings)
-                    author = await self.author(tx, principal, tenant)
-                    variant = created_variant(body, product, author)
-                    if not siblings:
-                        await check_stockless(tx, told, product_id)
-                    await catalog_variants.add(tx, [variant])
-                    await emit(tx, tenant, variant.id, VariantCreated.of(variant))
-                    await _note(tx, principal, "variant.created", None, variant)
-                    return recorded(201, Envelope(data=VariantOut.of(variant, product)))
+    async def attempt(announcement: Announcement) -> Made[VariantOut]:
+        async def work(tx: Transaction) -> Made[VariantOut]:
+            await products.lock_catalog(tx, tenant)
+            product = found(await products.get(tx, product_id))
+            if product.kind == "bundle":
+                raise Conflict("A bundle has no variants.")
+            siblings = (await catalog_variants.of_products(tx, [product_id])).get(product_id, [])
+            if len(siblings) >= MAX_VARIANTS:
+                raise Conflict(f"A product has at most {MAX_VARIANTS} variants.")
+            if not siblings:
+                await check_in_no_bundle(tx, [product_id])
+            check_options(body.options, siblings)
+            author = await author_of(shared, tx, principal, tenant)
+            variant = created_variant(body, product, author)
+            if not siblings:
+                await check_stockless(tx, announcement, product_id)
+            await catalog_variants.add(tx, [variant])
+            await emit(tx, tenant, variant.id, VariantCreated.of(variant))
+            await _note(tx, principal, "variant.created", None, variant)
+            return Made.of(VariantOut.of(variant, product), 201)
 
-                return await once(tx, tenant, key, work)
+        return await change(shared, principal, key, work, Scope(tenant))
 
-        return await telling(self._db, self._bus, principal, key, tenant, attempt)
+    made = await announced(shared, principal, key, tenant, attempt)
+    await terms.set_backorder(shared, principal, key, [product_id], new=True)
+    return made
 
-    async def change(
-        self, principal: Principal, key: RequestKey, variant_id: UUID, body: VariantChanges
-    ) -> Recorded:
-        """Raises NotFound for another business' variant too; Conflict if the version is not the
-        one that was asked for, or another item has the SKU or barcode."""
-        tenant = await self.owner(principal, variant_id)
-        async with self._db.transaction(Scope(tenant)) as tx:
 
-            async def work() -> Recorded:
-                await products.lock_catalog(tx, tenant)
-                before, product = await _with_product(tx, variant_id)
-                check_version(body.version, before.version, "variant")
-                after = changed_variant(before, body, product, self.now())
-                if after is not before:
-                    await _check_siblings(tx, after)
-                    await catalog_variants.replace(tx, [after])
-                    told = tuple(differing(before, after))
-                    await emit(tx, tenant, variant_id, VariantUpdated.of(after, changed=told))
-                    await _note(tx, principal, "variant.updated", before, after)
-                return recorded(200, Envelope(data=VariantOut.of(after, product)))
+async def change_variant(
+    shared: Resources,
+    principal: Principal,
+    key: RequestKey,
+    variant_id: UUID,
+    body: VariantChanges,
+) -> Made[VariantOut]:
+    """Raises NotFound for another business' variant too; Conflict if the version is not the one
+    that was asked for, or another item has the SKU or barcode."""
+    tenant = await owner_of(shared, principal, variant_id)
 
-            return await once(tx, tenant, key, work)
+    async def work(tx: Transaction) -> Made[VariantOut]:
+        await products.lock_catalog(tx, tenant)
+        before, product = await _with_product(tx, variant_id)
+        check_version(before.version, body.version)
+        after = changed_variant(before, body, product, now(shared))
+        if after is not before:
+            await _check_siblings(tx, after)
+            await catalog_variants.replace(tx, [after])
+            names = tuple(differing(before, after))
+            await emit(tx, tenant, variant_id, VariantUpdated.of(after, changed=names))
+            await _note(tx, principal, "variant.updated", before, after)
+        return Made.of(VariantOut.of(after, product))
 
-    async def delete(self, principal: Principal, key: RequestKey, variant_id: UUID) -> Recorded:
-        """Raises NotFound for what is deleted already, and for another business' variant;
-        UsedInBundle if it is part of a bundle."""
-        tenant = await self.owner(principal, variant_id)
-        async with self._db.transaction(Scope(tenant)) as tx:
+    return await change(shared, principal, key, work, Scope(tenant))
 
-            async def work() -> Recorded:
-                await products.lock_catalog(tx, tenant)
-                variant = found(await catalog_variants.get(tx, variant_id), "variant")
-                await check_in_no_bundle(tx, [variant_id])
-                await catalog_variants.remove(tx, [variant_id], self.now())
-                await emit(tx, tenant, variant_id, VariantDeleted.of(variant))
-                await audit.record(tx, tenant, principal, "variant.deleted", variant_id)
-                return recorded(200, Message(message="Variant deleted"))
 
-            answer = await once(tx, tenant, key, work)
-        await free_if_simple(self._db, self._bus, principal, key, tenant, variant_id)
-        return answer
+async def delete(
+    shared: Resources, principal: Principal, key: RequestKey, variant_id: UUID
+) -> Made[Message]:
+    """Raises NotFound for what is deleted already, and for another business' variant; UsedInBundle
+    if it is part of a bundle."""
+    tenant = await owner_of(shared, principal, variant_id)
+
+    async def work(tx: Transaction) -> Made[Message]:
+        await products.lock_catalog(tx, tenant)
+        variant = found(await catalog_variants.get(tx, variant_id), "variant")
+        await check_in_no_bundle(tx, [variant_id])
+        await catalog_variants.remove(tx, [variant_id], now(shared))
+        await emit(tx, tenant, variant_id, VariantDeleted.of(variant))
+        await audit.record(tx, tenant, principal, "variant.deleted", variant_id)
+        return Made.of(Message(message="Variant deleted"))
+
+    made = await change(shared, principal, key, work, Scope(tenant))
+    await free_if_simple(shared, principal, key, tenant, variant_id)
+    await terms.discontinue(shared, principal, key, variant_id)
+    return made
 
 
 async def _note(
@@ -173,5 +180,5 @@ async def _with_product(tx: Transaction, variant_id: UUID) -> tuple[Variant, Pro
 
 async def _check_siblings(tx: Transaction, variant: Variant) -> None:
     siblings = await catalog_variants.of_products(tx, [variant.product_id])
-    others = [one for one in siblings[variant.product_id] if one.id != variant.id]
+    others = [other for other in siblings[variant.product_id] if other.id != variant.id]
     check_options(variant.options, others)

@@ -13,7 +13,7 @@ import pytest
 from core.ids import uuid7
 from core.principal import MANAGEMENT, Role
 from core.settings import Settings
-from deployments.catalog.router import WRITERS
+from deployments.catalog.access import WRITERS
 from tests.api.catalog.catalog_kit import (
     Kit,
     Shop,

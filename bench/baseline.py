@@ -2,7 +2,7 @@
 
 Figures of different days say little, ratios within one run do. A ratio has fallen when it is lower
 than it was by more than noise: the spread of its rounds then and now, half of it to each side, and
-`LEAST_NOISE` where the rounds happen to agree.
+`MIN_NOISE` where the rounds happen to agree.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from bench.report import Ratio, Spread
 
 PATH = Path(__file__).with_name("baseline.json")
-LEAST_NOISE = 0.1
+MIN_NOISE = 0.1
 
 Key = tuple[str, str]  # name, and by what
 
@@ -52,7 +52,7 @@ class Fallen:
 
 def noise(before: Spread, now: Spread) -> float:
     """By which share of its median a ratio may differ from itself by chance."""
-    return max(LEAST_NOISE, _half(before) + _half(now))
+    return max(MIN_NOISE, _half(before) + _half(now))
 
 
 def _half(value: Spread) -> float:

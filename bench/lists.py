@@ -18,7 +18,7 @@ import asyncpg
 from bench.filled import fill, nth
 from bench.ground import Ground
 from core.ids import uuid7
-from core.paging import MOST_COUNTED, Part, Span
+from core.paging import MAX_COUNTED, Part, Span
 from core.settings import Settings
 from store.business import locations, taxes
 from store.catalog import categories, search
@@ -161,7 +161,7 @@ async def _list(db: Database, scope: Scope, name: str, one: Listing, rows: int) 
         async with db.transaction(scope) as tx:
             return await one(tx, span)
 
-    cursor = (await read(Span(MOST_COUNTED // _LIMIT, _LIMIT))).next_cursor
+    cursor = (await read(Span(MAX_COUNTED // _LIMIT, _LIMIT))).next_cursor
     first_ms = await _median_ms(lambda: read(Span(1, _LIMIT)))
     if cursor is None:
         return ListRun(name, rows, first_ms, None)

@@ -15,8 +15,8 @@ from core.errors import FieldError, ValidationFailed
 from core.moments import is_kept
 
 # What is counted, and how far pages go by number. Beyond it a cursor leads on.
-MOST_COUNTED = 10_000
-_MOST_INT = 2**63 - 1
+MAX_COUNTED = 10_000
+_MAX_INT = 2**63 - 1
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -78,7 +78,7 @@ class Cursor(NamedTuple):
             found = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
             of, page, total, exact, *values = found
             is_sound = type(page) is type(total) is int and type(exact) is bool and of == order
-            if not is_sound or not 1 <= page <= _MOST_INT or not 0 <= total <= MOST_COUNTED:
+            if not is_sound or not 1 <= page <= _MAX_INT or not 0 <= total <= MAX_COUNTED:
                 raise ValueError(text)
             typed = tuple(_typed(v, kind) for v, kind in zip(values, kinds, strict=True))
         except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error) as error:
@@ -95,7 +95,7 @@ def _plain(value: Any) -> Any:
 
 def _typed(value: Any, kind: type) -> Any:
     """A value as it was before `_plain`. Raises ValueError for what the database does not take."""
-    if kind is int and type(value) is int and -_MOST_INT <= value <= _MOST_INT:
+    if kind is int and type(value) is int and -_MAX_INT <= value <= _MAX_INT:
         return value
     if not isinstance(value, str):
         raise ValueError(value)

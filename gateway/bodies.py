@@ -13,18 +13,18 @@ from starlette.types import Message, Receive
 from core.errors import HoldfastError, TooManyRequests, Unavailable
 
 # Of all bodies that a replica has in memory at a time; the small ones among them always fit.
-MOST_HELD_BYTES = 64 << 20
+MAX_HELD_BYTES = 64 << 20
 # HAProxy waits for all of such a body, and gives it to a replica in one go.
 SMALL_BODY_BYTES = 12 << 10
 # The share of them that one caller's larger ones may have: who sends much is told so, and not
 # everybody else.
-MOST_HELD_BY_ONE_BYTES = MOST_HELD_BYTES // 4
+MAX_HELD_BY_ONE_BYTES = MAX_HELD_BYTES // 4
 # Of larger ones that one caller has under way to a replica, and all callers together: it has places
 # for a thousand requests, and the other half is for those that are there as a whole.
-MOST_ARRIVING = 64
-MOST_ARRIVING_TOGETHER = 500
-MOST_DRAINED_BYTES = 8 << 20
-MOST_DRAINED_SECONDS = 2.0
+MAX_ARRIVING = 64
+MAX_ARRIVING_TOGETHER = 500
+MAX_DRAINED_BYTES = 8 << 20
+MAX_DRAINED_SECONDS = 2.0
 
 
 class Held:
@@ -94,9 +94,9 @@ class BoundedBody:
         """Raises TooManyRequests or Unavailable. What is small always fits."""
         if self._mine <= SMALL_BODY_BYTES:
             return
-        if self._held.bytes_of[self._caller] > MOST_HELD_BY_ONE_BYTES:
+        if self._held.bytes_of[self._caller] > MAX_HELD_BY_ONE_BYTES:
             raise TooManyRequests("You send too much at a time.", retry_after_seconds=1)
-        if self._held.bytes > MOST_HELD_BYTES:
+        if self._held.bytes > MAX_HELD_BYTES:
             raise Unavailable("Too much is being sent at the moment; try again.")
 
     def _arriving(self, *, more: bool) -> None:
@@ -104,11 +104,11 @@ class BoundedBody:
         if more == self._is_arriving:
             return
         arriving = self._held.arriving
-        if more and arriving[self._caller] >= MOST_ARRIVING:
+        if more and arriving[self._caller] >= MAX_ARRIVING:
             raise TooManyRequests(
                 "Too many of your bodies are on their way.", retry_after_seconds=1
             )
-        if more and arriving.total() >= MOST_ARRIVING_TOGETHER:
+        if more and arriving.total() >= MAX_ARRIVING_TOGETHER:
             raise Unavailable("Too many bodies are on their way at the moment; try again.")
         self._is_arriving = more
         arriving[self._caller] += 1 if more else -1
@@ -138,9 +138,9 @@ class BoundedBody:
     async def _drain(self) -> None:
         """Takes in what is still under way, within bounds: a client that is cut off while it
         sends sees a reset instead of the answer, and would repeat the request."""
-        left = MOST_DRAINED_BYTES
+        left = MAX_DRAINED_BYTES
         with suppress(TimeoutError):
-            async with asyncio.timeout(MOST_DRAINED_SECONDS):
+            async with asyncio.timeout(MAX_DRAINED_SECONDS):
                 while left > 0:
                     message = await self._receive()
                     left -= len(message.get("body", b""))

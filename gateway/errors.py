@@ -19,9 +19,9 @@ from core.errors import FieldError, HoldfastError, ValidationFailed
 from gateway.context import context_of
 
 PROBLEM_JSON = "application/problem+json"
-MOST_FIELD_ERRORS = 50
+MAX_FIELD_ERRORS = 50
 # Of each row or sale, where those of one body are judged one by one.
-MOST_ROW_ERRORS = 10
+MAX_ROW_ERRORS = 10
 # What a client wrote comes back to it in an answer, and into logs: no more than helps to find it.
 MAX_SHOWN_NAME = 64
 MAX_SHOWN_PATH = 250
@@ -62,7 +62,7 @@ class Problem(BaseModel):
     success: Literal[False]
     code: str
     request_id: str = Field(alias="requestId")
-    errors: list[ProblemField] = Field(max_length=MOST_FIELD_ERRORS)
+    errors: list[ProblemField] = Field(max_length=MAX_FIELD_ERRORS)
 
 
 def as_holdfast(error: BaseException) -> HoldfastError:
@@ -79,7 +79,7 @@ def as_holdfast(error: BaseException) -> HoldfastError:
     return HoldfastError()
 
 
-def field_errors(found: Sequence[Any], most: int = MOST_FIELD_ERRORS) -> list[FieldError]:
+def field_errors(found: Sequence[Any], most: int = MAX_FIELD_ERRORS) -> list[FieldError]:
     """The first of pydantic's findings, each with the JSON path that a client would write."""
     return [
         FieldError(
@@ -132,7 +132,7 @@ def document(error: HoldfastError, request_id: str) -> dict[str, Any]:
                 "field": shortened(item.field, MAX_SHOWN_PATH),
                 "message": shortened(item.message, MAX_SHOWN_TEXT),
             }
-            for item in error.errors[:MOST_FIELD_ERRORS]
+            for item in error.errors[:MAX_FIELD_ERRORS]
         ],
     }
 

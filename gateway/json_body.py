@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple, NoReturn
 
 from core.errors import BadRequest, FieldError, ValidationFailed
-from gateway.errors import MOST_FIELD_ERRORS, json_path
+from gateway.errors import MAX_FIELD_ERRORS, json_path
 
 MAX_EXPONENT = 40
 MAX_DIGITS = 60
@@ -129,7 +129,7 @@ def _refuse_strange(value: Any) -> None:
         problem = _problem(item)
         if problem is not None:
             errors.append(FieldError(_path(place) or "body", problem))
-            if len(errors) == MOST_FIELD_ERRORS:
+            if len(errors) == MAX_FIELD_ERRORS:
                 break
     if errors:
         raise ValidationFailed(errors)

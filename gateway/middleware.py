@@ -37,7 +37,7 @@ MAX_ANONYMOUS_BODY_BYTES = SMALL_BODY_BYTES
 MAX_PATH_BYTES = 2_048
 MAX_QUERY_BYTES = 8_192
 MAX_PARAMETERS = 100
-MOST_FAREWELL_SECONDS = 1.0
+MAX_FAREWELL_SECONDS = 1.0
 
 
 class EdgeMiddleware:
@@ -148,7 +148,7 @@ class EdgeMiddleware:
         if not reply.status:
             reply.deadline = None
             with suppress(OSError):
-                async with asyncio.timeout(MOST_FAREWELL_SECONDS):
+                async with asyncio.timeout(MAX_FAREWELL_SECONDS):
                     await reply.answer(self._entrance.problem(context, Unavailable()))
             reply.status = 0
 

@@ -26,7 +26,7 @@ from core.errors import Unavailable
 T = TypeVar("T")
 
 WORKERS = 2
-MOST_WAITING = 64
+MAX_WAITING = 64
 
 
 @cache
@@ -88,7 +88,7 @@ class Passwords:
         return False
 
     async def _run(self, work: Callable[[], T]) -> T:
-        if self._waiting >= MOST_WAITING:
+        if self._waiting >= MAX_WAITING:
             raise Unavailable("Too many people are signing in; try again in a moment.")
         self._waiting += 1
         try:

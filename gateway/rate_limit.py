@@ -23,8 +23,8 @@ from core.telemetry import RATE_LIMIT_OPEN, RATE_LIMITED
 from store.kit.redis import Redis, RedisUnavailable
 
 WINDOW_SECONDS = 10
-MOST_CALLERS = 50_000
-MOST_TOLD_PER_ROUND = 5_000
+MAX_CALLERS = 50_000
+MAX_TOLD_PER_ROUND = 5_000
 ROUND_SECONDS = 1.0
 _TOLD_AT_ONCE = 500
 # Whoever is far below the limit need not be known elsewhere: it keeps rounds small.
@@ -117,7 +117,7 @@ class RateLimiter:
         index = int(now // WINDOW_SECONDS)
         window = self._windows.get(key)
         if window is None:
-            if len(self._windows) >= MOST_CALLERS:
+            if len(self._windows) >= MAX_CALLERS:
                 self._windows.pop(next(iter(self._windows)))
             window = self._windows[key] = _Window(index)
         elif window.index != index:
@@ -151,7 +151,7 @@ class RateLimiter:
         """One round. Raises RedisUnavailable; what was not told is told in a later round."""
         async with self._round:
             index = int(self._clock.now_ms() / 1000 // WINDOW_SECONDS)
-            keys = list(self._untold)[:MOST_TOLD_PER_ROUND]
+            keys = list(self._untold)[:MAX_TOLD_PER_ROUND]
             for start in range(0, len(keys), _TOLD_AT_ONCE):
                 await self._tell(index, keys[start : start + _TOLD_AT_ONCE])
 

@@ -18,7 +18,7 @@ from gateway import json_body
 from gateway.access import READING, Access
 from gateway.context import context_of
 from gateway.edge import Edge
-from gateway.errors import MOST_FIELD_ERRORS, json_path
+from gateway.errors import MAX_FIELD_ERRORS, json_path
 
 _COPIED = set(inspect.signature(APIRoute.__init__).parameters) - {"self", "path", "endpoint"}
 
@@ -107,7 +107,7 @@ def _query_names(dependant: Dependant) -> frozenset[str]:
 
 def _check_names(given: Iterable[str], known: Container[str], problem: str) -> None:
     """Raises ValidationFailed."""
-    unknown = islice((name for name in given if name not in known), MOST_FIELD_ERRORS)
+    unknown = islice((name for name in given if name not in known), MAX_FIELD_ERRORS)
     if errors := [FieldError(json_path([name]), problem) for name in unknown]:
         raise ValidationFailed(errors)
 

@@ -25,11 +25,11 @@ from pydantic_core import CoreSchema
 
 from core.moments import EARLIEST, LATEST, is_kept
 from core.money import MAX_AMOUNT_MINOR
-from core.paging import MOST_COUNTED, Part, Span
+from core.paging import MAX_COUNTED, Part, Span
 
 T = TypeVar("T")
 
-MAX_PAGE = MOST_COUNTED
+MAX_PAGE = MAX_COUNTED
 MAX_CURSOR = 4_000
 MAX_LIMIT = 100
 _STRICT_TYPES = frozenset({"int", "bool"})
@@ -96,7 +96,7 @@ class Message(CamelModel):
 class Pagination(CamelModel):
     page: int
     limit: int
-    total: int = Field(description=f"How many there are on all pages; {MOST_COUNTED} at most")
+    total: int = Field(description=f"How many there are on all pages; {MAX_COUNTED} at most")
     total_is_exact: bool = Field(
         default=True,
         description="False where there may be more than `total`; left out where there are not",
@@ -105,7 +105,7 @@ class Pagination(CamelModel):
     next_cursor: str | None = Field(
         default=None,
         description="What `cursor` the next page takes; absent with the last. Filters that have no"
-        f" index are asked of {MOST_COUNTED} rows at a time: then a page may have fewer rows than"
+        f" index are asked of {MAX_COUNTED} rows at a time: then a page may have fewer rows than"
         " `limit`, or none, and lead on all the same",
         exclude_if=lambda cursor: cursor is None,
     )
@@ -132,9 +132,9 @@ def page_of(part: Part[T]) -> Page[T]:
 
 
 def _within_reach(page: int, info: ValidationInfo) -> int:
-    if page * info.data.get("limit", 1) > MOST_COUNTED:
+    if page * info.data.get("limit", 1) > MAX_COUNTED:
         raise ValueError(
-            f"goes as far as row {MOST_COUNTED}; beyond it `cursor` leads on, which each page"
+            f"goes as far as row {MAX_COUNTED}; beyond it `cursor` leads on, which each page"
             " gives as `pagination.nextCursor`"
         )
     return page

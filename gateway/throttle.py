@@ -16,7 +16,7 @@ from core.errors import HoldfastError, TooManyRequests
 from core.telemetry import RATE_LIMIT_OPEN, RATE_LIMITED
 from store.kit.redis import Redis, RedisUnavailable
 
-MOST_KEPT = 50_000
+MAX_KEPT = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Throttle:
     async def _count(self, rule: Rule, subject: tuple[str, ...]) -> int:
         """How many attempts there were in this window, with this one."""
         key = self._key(rule, subject)
-        if key not in self._counts and len(self._counts) >= MOST_KEPT:
+        if key not in self._counts and len(self._counts) >= MAX_KEPT:
             self._counts.pop(next(iter(self._counts)))
         count = self._counts[key] = self._counts.get(key, 0) + 1
         try:

@@ -17,8 +17,8 @@ from gateway.keys import KeyRing
 ISSUER = "holdfast"
 AUDIENCE = "holdfast-api"
 ALGORITHM = "EdDSA"
-MOST_REMEMBERED = 10_000
-MOST_REVOKED = 200_000
+MAX_REMEMBERED = 10_000
+MAX_REVOKED = 200_000
 MAX_TOKEN_LENGTH = 4096
 _CLAIMS = ["sub", "role", "sid", "iat", "exp", "iss", "aud"]
 
@@ -97,13 +97,13 @@ class Tokens:
         return principal
 
     def remember(self, text: str, principal: Principal, proof_id: UUID, expires_ms: int) -> None:
-        if len(self._remembered) >= MOST_REMEMBERED:
+        if len(self._remembered) >= MAX_REMEMBERED:
             self._remembered.pop(next(iter(self._remembered)))
         self._remembered[text] = _Verified(principal, proof_id, expires_ms)
 
     def revoke(self, proof_id: UUID) -> None:
         """Ends a session or key in this process, at once."""
-        if proof_id not in self._revoked and len(self._revoked) >= MOST_REVOKED:
+        if proof_id not in self._revoked and len(self._revoked) >= MAX_REVOKED:
             self._revoked.pop(next(iter(self._revoked)))
         self._revoked[proof_id] = None
 

@@ -17,10 +17,10 @@ from core.telemetry import TURNS_REFUSED
 # Of the six connections that public reads have (`store.kit.engine`), two are left for what is
 # cheap.
 AT_ONCE = 4
-MOST_WAITING = 64
+MAX_WAITING = 64
 # One caller, however many connections it opens, leaves half of the places to others.
-MOST_PER_CALLER = 32
-MOST_WAIT_SECONDS = 2.0
+MAX_PER_CALLER = 32
+MAX_WAIT_SECONDS = 2.0
 
 
 class Turns:
@@ -35,7 +35,7 @@ class Turns:
     async def take(self, caller: str) -> AsyncIterator[None]:
         """A turn for as long as the block lasts. Raises Unavailable when too many are waiting, or
         it took too long to come."""
-        if self._inside >= AT_ONCE + MOST_WAITING or self._callers[caller] >= MOST_PER_CALLER:
+        if self._inside >= AT_ONCE + MAX_WAITING or self._callers[caller] >= MAX_PER_CALLER:
             raise self._refusal("full")
         self._inside += 1
         self._callers[caller] += 1
@@ -53,7 +53,7 @@ class Turns:
 
     async def _wait(self) -> None:
         try:
-            async with asyncio.timeout(MOST_WAIT_SECONDS):
+            async with asyncio.timeout(MAX_WAIT_SECONDS):
                 await self._free.acquire()
         except TimeoutError as error:
             raise self._refusal("late") from error

@@ -68,7 +68,7 @@ NOTHING_COLLECTED = 5
 INTERRUPTED = 130
 # Thrice what the slowest lane needs. One test has five minutes, by pytest's own clock; this is for
 # what is none, such as a session that does not end.
-MOST_SECONDS = 1_500.0
+MAX_SECONDS = 1_500.0
 # To stop what it has started.
 FAREWELL_SECONDS = 60.0
 _LOOK_AGAIN_SECONDS = 0.1
@@ -97,7 +97,7 @@ class Lane:
     def _end_if_it_hangs(self) -> None:
         """By a Ctrl-C, at which pytest says where it is and stops what it has started; if that
         does not help by an abort, at which its faulthandler says where each thread is."""
-        late = self.seconds - MOST_SECONDS
+        late = self.seconds - MAX_SECONDS
         for number, after in ((signal.SIGINT, 0.0), (signal.SIGABRT, FAREWELL_SECONDS)):
             if late > after and number not in self.told:
                 self.told.append(number)

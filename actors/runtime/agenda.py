@@ -11,7 +11,7 @@ from actors.runtime.family import Timer
 from store.hosts.leases import Shard
 
 # Of one tenant at once, however many others have something due.
-LEAST_SHARE = 32
+MIN_SHARE = 32
 # How many timers are kept that fall due later than soon.
 MAX_TIMERS = 100_000
 NEAR_MS = 10_000
@@ -105,7 +105,7 @@ class Agenda:
         is as late as that."""
         self._fall_due(now_ms, floors_ms)
         found: list[tuple[Shard, Timer]] = []
-        share = max(at_most // max(len(self._late), 1), LEAST_SHARE)
+        share = max(at_most // max(len(self._late), 1), MIN_SHARE)
         for whose in list(self._late):
             if len(found) >= at_most:
                 break

@@ -18,7 +18,7 @@ MAX_TURN_SECONDS = 0.01
 # Of commands' bodies, before it is another one's turn and the clock is looked at.
 QUANTUM_BYTES = 4_096
 # What a command costs beside its body, as if it were that much longer.
-LEAST_BYTES = 256
+MIN_BYTES = 256
 
 TakeIn = Callable[[Envelope, int, float, Tell], None]
 Arrived = Iterator[tuple[int, Envelope]]
@@ -81,7 +81,7 @@ class Intake:
                     # this one came is unknown, which is what its caller hears.
                     log.exception("a command was not taken in", family=envelope.family)
                     asyncio.get_running_loop().call_soon(tell, number, ASK_AGAIN)
-                left -= LEAST_BYTES + len(envelope.body)
+                left -= MIN_BYTES + len(envelope.body)
                 if left <= 0:
                     return
             arrived.popleft()

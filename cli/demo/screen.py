@@ -19,8 +19,8 @@ from rich.table import Table
 from cli.demo.documents import major
 from cli.demo.meter import Report
 
-MOST_REJECTS_SHOWN = 20
-MOST_FAULTS_SHOWN = 20
+MAX_REJECTS_SHOWN = 20
+MAX_FAULTS_SHOWN = 20
 
 
 class Bars:
@@ -67,12 +67,12 @@ def _print_input(console: Console, report: Report) -> None:
     )
     if report.rejects:
         table = Table("line", "not taken because", title="Rows that were not taken")
-        for reject in report.rejects[:MOST_REJECTS_SHOWN]:
+        for reject in report.rejects[:MAX_REJECTS_SHOWN]:
             table.add_row(str(reject.line), reject.reason)
-        if (more := len(report.rejects) - MOST_REJECTS_SHOWN) > 0:
+        if (more := len(report.rejects) - MAX_REJECTS_SHOWN) > 0:
             table.add_row("", f"and {more} more; --json has them all")
         console.print(table)
-    for sku, (first, *others) in list(report.renamed.items())[:MOST_REJECTS_SHOWN]:
+    for sku, (first, *others) in list(report.renamed.items())[:MAX_REJECTS_SHOWN]:
         also = ", ".join(others)
         console.print(f"{sku} is called {first}; also {also}.", markup=False, highlight=False)
 
@@ -165,7 +165,7 @@ def _print_proof(console: Console, report: Report) -> None:
         console.print(
             f"\n[bold red]The proof does not hold: {proof.fault_count} contradictions.[/] {sums}?"
         )
-        for fault in proof.faults[:MOST_FAULTS_SHOWN]:
+        for fault in proof.faults[:MAX_FAULTS_SHOWN]:
             console.print(f"  {fault}", style="red", markup=False, highlight=False)
     console.print(
         f"To look around, sign in as {report.email} with {report.password}: {report.url}/docs",

@@ -16,7 +16,7 @@ from cli.demo.sending import Refused, crowd
 from cli.demo.shop import Shop
 from cli.demo.tenders import Tender, bill_of
 
-MOST_UNITS_AT_ONCE = 3
+MAX_UNITS_AT_ONCE = 3
 
 
 async def stock_shelves(
@@ -118,7 +118,7 @@ async def _fight(shop: Shop, number: int, products: Sequence[str], meter: Meter)
     purchase = 0
     while wanted:
         product_id = random.choice(sorted(wanted))
-        units = random.randint(1, MOST_UNITS_AT_ONCE)
+        units = random.randint(1, MAX_UNITS_AT_ONCE)
         while units:
             purchase += 1
             reference = f"flash-{number}-{purchase}"

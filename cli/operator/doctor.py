@@ -19,7 +19,7 @@ from store.kit import servers
 from store.kit.budget import CONNECTIONS_PER_REPLICA, connections_needed
 from store.kit.redis import Redis, RedisUnavailable
 
-MOST_KEEPER_SILENCE_SECONDS = 10
+MAX_KEEPER_SILENCE_SECONDS = 10
 _ALMOST_FULL = 0.9
 _MANY_RESTARTS = 5
 
@@ -262,7 +262,7 @@ _KEEP_EVIDENCE = "Somebody wrote beside Holdfast, or it has a fault: keep a back
 def _of_leases(seen: health.Leases) -> list[Finding]:
     silence = seen.keeper_silence_seconds
     keeper = Finding("keeper", "well", f"It was at work {silence:.0f} s ago.")
-    if silence > MOST_KEEPER_SILENCE_SECONDS:
+    if silence > MAX_KEEPER_SILENCE_SECONDS:
         since = "never" if silence == float("inf") else f"{silence:.0f} s ago for the last time"
         keeper = Finding(
             "keeper",

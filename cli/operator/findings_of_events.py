@@ -40,7 +40,7 @@ def _of_consumer(seen: health.Consumer) -> Finding:
             "Once that is put right, set its missed_at in the table consumers to NULL; if its code"
             f" is gone: {forget}.",
         )
-    more = " or more" if unread.number >= health.MOST_COUNTED else ""
+    more = " or more" if unread.number >= health.MAX_COUNTED else ""
     waiting = f"{unread.number}{more} events wait for it, the oldest for"
     if unread.number and unread.oldest_seconds > MAX_UNREAD_SECONDS:
         return Finding(

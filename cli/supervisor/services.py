@@ -16,7 +16,7 @@ _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 5.0
 _STABLE_AFTER_SECONDS = 30.0
 # Longer than any pause; and of an outage of hours no number would hold all of them.
-_MOST_DOUBLINGS = 16
+_MAX_DOUBLINGS = 16
 _UNREADABLE_AFTER_FAILURES = 3
 
 
@@ -50,7 +50,7 @@ class Backoff:
         if now - self._due_at > self._stable_seconds:
             self.failures = 0
         self.failures += 1
-        doublings = min(self.failures - 2, _MOST_DOUBLINGS)
+        doublings = min(self.failures - 2, _MAX_DOUBLINGS)
         pause = min(_FIRST_PAUSE_SECONDS * 2.0**doublings, self._longest_seconds)
         if self.failures == 1:
             pause = 0.0

@@ -22,7 +22,7 @@ from gateway.access import require
 from gateway.fields import Changes, Currency, Name, NewRecord, Phone, TimeZone, absent
 from gateway.schemas import CamelModel
 from store.business import locations
-from store.business.locations import MOST_LOCATIONS, Location
+from store.business.locations import MAX_LOCATIONS, Location
 from store.business.profile import business_currency
 
 ReceiptText = Annotated[str, StringConstraints(max_length=1000)]
@@ -115,7 +115,7 @@ router = record_routes(
         events=LOCATION,
         rows=locations.rows,
         out=LocationOut.of,
-        most=MOST_LOCATIONS,
+        most=MAX_LOCATIONS,
         audited=(
             "name",
             *ADDRESS_COLUMNS,

@@ -18,7 +18,7 @@ from gateway.access import require
 from gateway.fields import Changes, NewRecord, ShortName, absent
 from gateway.schemas import CamelModel, Moment, PageQuery
 from store.business import locations, taxes
-from store.business.taxes import MOST_CLASSES, MOST_RATES, TaxClass, TaxRate, of_class
+from store.business.taxes import MAX_CLASSES, MAX_RATES, TaxClass, TaxRate, of_class
 
 MAX_RATE_PPM = 10_000_000
 
@@ -65,7 +65,7 @@ classes = record_routes(
         events=TAX_CLASS,
         rows=taxes.classes,
         out=lambda tax_class, _: TaxClassOut.shown(tax_class),
-        most=MOST_CLASSES,
+        most=MAX_CLASSES,
         audited=("name", "is_default"),
         check=_check_class,
         check_removal=_check_class_unused,
@@ -140,7 +140,7 @@ rates = record_routes(
         events=TAX_RATE,
         rows=taxes.rates,
         out=lambda rate, _: TaxRateOut.shown(rate),
-        most=MOST_RATES,
+        most=MAX_RATES,
         audited=("tax_class_id", "location_id", "name", "rate_ppm", "valid_from"),
         check=_check_rate,
         refusals=(NotFound,),

@@ -10,7 +10,7 @@ from actors.messages import Refused
 from core.errors import FieldError, HoldfastError, error_class
 from core.ids import text_of
 from core.money import from_minor
-from gateway.errors import MOST_FIELD_ERRORS
+from gateway.errors import MAX_FIELD_ERRORS
 
 # Of refusals that have no amounts in them.
 NO_CURRENCY = "XXX"
@@ -55,7 +55,7 @@ class _Told(msgspec.Struct):
 
 def as_text(error: HoldfastError) -> str:
     """What `told_before` reads."""
-    errors = list(error.errors[:MOST_FIELD_ERRORS])
+    errors = list(error.errors[:MAX_FIELD_ERRORS])
     told = _Told(error.status, error.code, error.title, error.detail, errors, error.extra)
     return msgspec.json.encode(told).decode()
 

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 class TooManyAddresses(Conflict):
     code, title = "too_many_addresses", "Too many addresses"
-    default_detail = f"At most {profiles.MOST_ADDRESSES} addresses can be kept."
+    default_detail = f"At most {profiles.MAX_ADDRESSES} addresses can be kept."
 
 
 async def profile(shared: Resources, principal: Principal) -> ProfileOut:
@@ -57,7 +57,7 @@ async def add_address(
 
     async def work(tx: Transaction, user_id: UUID) -> Made[AddressOut]:
         present = await profiles.addresses_of(tx, user_id)
-        if len(present) >= profiles.MOST_ADDRESSES:
+        if len(present) >= profiles.MAX_ADDRESSES:
             raise TooManyAddresses
         given = values | ({} if present else {"is_default": True})
         if given.get("is_default"):

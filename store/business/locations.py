@@ -35,7 +35,7 @@ from store.kit.paging import rising
 from store.kit.schema import address_columns, live_id, metadata, moment, of_tenant
 from store.kit.versioned import Rows
 
-MOST_LOCATIONS = 500
+MAX_LOCATIONS = 500
 MAIN_NAME = "Main"
 UTC_ZONE = "UTC"
 
@@ -105,7 +105,7 @@ async def uses_of(
 
 async def live_ids(tx: AsyncConnection) -> frozenset[UUID]:
     """Ids of the tenant's locations that are not deleted."""
-    query = select(locations.c.id).where(locations.c.deleted_at.is_(None)).limit(MOST_LOCATIONS)
+    query = select(locations.c.id).where(locations.c.deleted_at.is_(None)).limit(MAX_LOCATIONS)
     return frozenset((await tx.execute(query)).scalars())
 
 

@@ -37,8 +37,8 @@ from store.kit.paging import falling, rising
 from store.kit.schema import live_id, metadata, moment, of_tenant
 from store.kit.versioned import Rows
 
-MOST_CLASSES = 100
-MOST_RATES = 5_000
+MAX_CLASSES = 100
+MAX_RATES = 5_000
 LIVE = text("deleted_at IS NULL")
 
 tax_classes = Table(
@@ -167,7 +167,7 @@ def of_class(tax_class_id: UUID) -> ColumnElement[bool]:
 async def live_names(tx: AsyncConnection) -> dict[UUID, str]:
     """The names of the tenant's classes by id."""
     query = select(tax_classes.c.id, tax_classes.c.name).where(tax_classes.c.deleted_at.is_(None))
-    return {row.id: row.name for row in await tx.execute(query.limit(MOST_CLASSES))}
+    return {row.id: row.name for row in await tx.execute(query.limit(MAX_CLASSES))}
 
 
 async def names(tx: AsyncConnection, class_ids: Iterable[UUID | None]) -> dict[UUID, str]:

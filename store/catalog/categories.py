@@ -46,7 +46,7 @@ _AFTER_SEPARATOR = " >!"
 RENAMING_TIMEOUT_MS = 25_000
 MAX_DEPTH = 5
 MAX_CATEGORIES = 5_000
-MOST_USED = 500
+MAX_USED = 500
 
 categories = Table(
     "categories",
@@ -188,7 +188,7 @@ async def tree(tx: AsyncConnection, tenant_id: UUID) -> list[tuple[Category, int
 
 
 async def in_use(tx: AsyncConnection, tenant_id: UUID | None = None) -> list[tuple[str, int]]:
-    """Paths in use with the number of products right in each, most first, MOST_USED at most; of
+    """Paths in use with the number of products right in each, most first, MAX_USED at most; of
     one tenant, or of all that the scope shows."""
     c = categories.c
     size = func.sum(c.products).label("size")
@@ -197,7 +197,7 @@ async def in_use(tx: AsyncConnection, tenant_id: UUID | None = None) -> list[tup
         .where(c.products > 0)
         .group_by(c.path)
         .order_by(size.desc(), c.path)
-        .limit(MOST_USED)
+        .limit(MAX_USED)
     )
     if tenant_id is not None:
         query = query.where(c.tenant_id == tenant_id)

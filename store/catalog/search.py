@@ -30,7 +30,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import BigInteger
 
-from core.paging import MOST_COUNTED, Part, Span
+from core.paging import MAX_COUNTED, Part, Span
 from store.catalog.bundles import bundle_components
 from store.catalog.categories import paths_under
 from store.catalog.items import item_prices
@@ -39,8 +39,8 @@ from store.catalog.variants import variants
 from store.inventory.stock import stock_levels
 from store.kit.paging import Order, Walk, examined, falling, merged, rising
 
-MOST_FOUND = MOST_COUNTED
-MOST_VALUES = 50
+MAX_FOUND = MAX_COUNTED
+MAX_VALUES = 50
 MAX_OPTION_FILTERS = 5
 
 SORTS: Mapping[str, ColumnElement[Any]] = {
@@ -88,7 +88,7 @@ class Facet(NamedTuple):
 
 async def search(tx: AsyncConnection, filters: Filters, sort: str, span: Span) -> Part[Product]:
     """Part of the products. `sort` is a name of SORTS, with a leading minus for descending; ties
-    go by id. With `words`, the first MOST_FOUND and one more are found."""
+    go by id. With `words`, the first MAX_FOUND and one more are found."""
     name, ordered = sort.removeprefix("-"), falling if sort.startswith("-") else rising
     narrowed, also = await _by_index(tx, filters), _asked_of_each(filters)
     query = select(*FIELDS).where(*narrowed)
@@ -135,8 +135,8 @@ def _by_price_in(
 
 async def facets(tx: AsyncConnection, filters: Filters) -> tuple[list[Facet], int]:
     """What the products that `search` would find have in common, and how many of them were
-    counted: MOST_FOUND at most. Of each kind (and name of an option, all options together) the
-    MOST_VALUES most frequent; most frequent first."""
+    counted: MAX_FOUND at most. Of each kind (and name of an option, all options together) the
+    MAX_VALUES most frequent; most frequent first."""
     p = products.c
     query = select(
         p.id,
@@ -149,7 +149,7 @@ async def facets(tx: AsyncConnection, filters: Filters) -> tuple[list[Facet], in
     if also:
         walk = Walk(query, falling(p.created_at, p.id), also)
         query = walk.until(await examined(tx, [walk])).query
-    found = query.limit(MOST_FOUND).cte("found")
+    found = query.limit(MAX_FOUND).cte("found")
     steps = cast(literal(_STEPS_E4, ARRAY(BigInteger)), ARRAY(BigInteger))
     pairs = func.jsonb_each_text(variants.c.options).table_valued("key", "value").lateral()
     options = (
@@ -173,7 +173,7 @@ async def facets(tx: AsyncConnection, filters: Filters) -> tuple[list[Facet], in
         options,
         _counted(found, "all", literal("")),
     ]
-    ranked = [one.order_by(literal_column("size").desc()).limit(MOST_VALUES) for one in counts]
+    ranked = [one.order_by(literal_column("size").desc()).limit(MAX_VALUES) for one in counts]
     whole = union_all(*(select(one.subquery()) for one in ranked))
     rows = [Facet(*row) for row in await tx.execute(whole)]
     rows.sort(key=lambda facet: (-facet.products, facet.name, facet.value))
@@ -303,7 +303,7 @@ async def _by_index(tx: AsyncConnection, filters: Filters) -> list[ColumnElement
     if filters.words is not None:
         query = func.to_tsquery(literal_column("'simple'"), _beginnings(filters.words))
         vendor = cast(filters.tenant_id, Uuid)
-        conditions.append(c.id.in_(select(func.search_products(query, vendor, MOST_FOUND + 1))))
+        conditions.append(c.id.in_(select(func.search_products(query, vendor, MAX_FOUND + 1))))
     return conditions
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 from store.doctor.health import Connection
 
 SAMPLED = 10_000
-MOST_TOLD = 20
+MAX_TOLD = 20
 _SHIFTS = 500
 
 
@@ -48,7 +48,7 @@ async def levels(connection: Connection) -> list[Contradiction]:
         " WHERE (l.on_hand, l.reserved, l.incoming) IS DISTINCT FROM"
         "   (coalesce(m.on_hand_after, 0), coalesce(m.reserved_after, 0),"
         "    coalesce(m.incoming_after, 0))"
-        f" LIMIT {MOST_TOLD}"
+        f" LIMIT {MAX_TOLD}"
     )
     return [Contradiction(*row) for row in rows]
 
@@ -67,7 +67,7 @@ async def gift_cards(connection: Connection, *, deep: bool) -> list[Contradictio
         "SELECT c.tenant_id, 'gift card ' || c.id, c.balance_minor::text,"  # noqa: S608
         f" coalesce(m.balance, 0)::text FROM gift_cards c {sample}"
         f" LEFT JOIN LATERAL ({ledger}) AS m ON true"
-        f" WHERE c.balance_minor <> coalesce(m.balance, 0) LIMIT {MOST_TOLD}"
+        f" WHERE c.balance_minor <> coalesce(m.balance, 0) LIMIT {MAX_TOLD}"
     )
     return [Contradiction(*row) for row in rows]
 
@@ -90,6 +90,6 @@ async def drawers(connection: Connection, *, deep: bool) -> list[Contradiction]:
         "   WHEN 'paid_out' THEN -amount_minor ELSE 0 END), 0)::bigint AS sum"
         "   FROM pos_cash_movements x WHERE x.shift_id = s.id) AS moved"
         " WHERE s.expected_minor <> s.opening_float_minor + paid.sum - refunded.sum + moved.sum"
-        f" LIMIT {MOST_TOLD}"
+        f" LIMIT {MAX_TOLD}"
     )
     return [Contradiction(*row) for row in rows]

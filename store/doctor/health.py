@@ -14,7 +14,7 @@ from store.kit.schema import APP_ROLE, HOST_ROLE
 
 STATEMENT_TIMEOUT_SECONDS = 30
 DEEP_TIMEOUT_SECONDS = 900
-MOST_COUNTED = 100_000  # whatever waits is counted up to here
+MAX_COUNTED = 100_000  # whatever waits is counted up to here
 _LONG_OPEN_SECONDS = 60
 _OVERDUE_SECONDS = 120  # a hold's grace is half a minute, and the sweep follows at once
 
@@ -154,7 +154,7 @@ async def leases(connection: Connection) -> Leases:
 
 
 class Waiting(NamedTuple):
-    """Things that wait, up to MOST_COUNTED, and since when the oldest does."""
+    """Things that wait, up to MAX_COUNTED, and since when the oldest does."""
 
     number: int
     oldest_seconds: float
@@ -169,7 +169,7 @@ async def oldest_event_seconds(connection: Connection) -> float:
 
 
 class Consumer(NamedTuple):
-    """Who reads events: how many it has not read yet, up to MOST_COUNTED, and since when the oldest
+    """Who reads events: how many it has not read yet, up to MAX_COUNTED, and since when the oldest
     of them waits; how many wait in its backlog, and how many were set aside. `missed_seconds` is
     how long ago events were deleted that it had not read, if ever."""
 
@@ -187,12 +187,12 @@ async def consumers(connection: Connection) -> list[Consumer]:
         " FROM consumers c,"
         " LATERAL (SELECT count(*) AS number,"
         "   extract(epoch FROM clock_timestamp() - min(time))::float AS seconds FROM ("
-        f"   SELECT time FROM outbox o WHERE o.id > c.position ORDER BY o.id LIMIT {MOST_COUNTED})"
+        f"   SELECT time FROM outbox o WHERE o.id > c.position ORDER BY o.id LIMIT {MAX_COUNTED})"
         "   AS few) AS unread,"
         " LATERAL (SELECT count(*) FILTER (WHERE set_aside_at IS NULL) AS waiting,"
         "   count(*) FILTER (WHERE set_aside_at IS NOT NULL) AS set_aside FROM ("
         "   SELECT set_aside_at FROM consumer_backlog b WHERE b.consumer = c.name"
-        f"   LIMIT {MOST_COUNTED}) AS few) AS backlog"
+        f"   LIMIT {MAX_COUNTED}) AS few) AS backlog"
         " ORDER BY c.name LIMIT 200"
     )
     return [

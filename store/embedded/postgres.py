@@ -21,7 +21,7 @@ SUPERUSER = "postgres"
 
 _SYSTEM_USER = "pgserver"
 _SETUP_TIMEOUT_SECONDS = 60.0
-_LEAST_CONNECTIONS = 200
+_MIN_CONNECTIONS = 200
 _EARLIER_TIMEOUT_SECONDS = 5.0
 
 
@@ -107,7 +107,7 @@ def start(settings: Settings) -> Server:
 def _connections(settings: Settings) -> dict[str, str]:
     """Enough for all, and some that only hosts and the keeper may take."""
     return {
-        "max_connections": str(max(_LEAST_CONNECTIONS, connections_needed(settings))),
+        "max_connections": str(max(_MIN_CONNECTIONS, connections_needed(settings))),
         "reserved_connections": str(connections_of_hosts(settings)),
     }
 

@@ -11,7 +11,7 @@ from core.errors import Unavailable
 from core.settings import Settings
 
 # Enough for what is under way, and for Postgres to go on: without room for its log it falls.
-LEAST_FREE_BYTES = 64 * 1024 * 1024
+MIN_FREE_BYTES = 64 * 1024 * 1024
 REMEMBERED_SECONDS = 0.5
 
 
@@ -30,7 +30,7 @@ class Space:
         if self._path and now - self._looked_at > REMEMBERED_SECONDS:
             self._looked_at = now
             with suppress(OSError):
-                self._is_full = shutil.disk_usage(self._path).free < LEAST_FREE_BYTES
+                self._is_full = shutil.disk_usage(self._path).free < MIN_FREE_BYTES
         if self._is_full:
             raise Unavailable("The disk is full.", retry_after_seconds=2)
 

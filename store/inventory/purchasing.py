@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.paging import MOST_COUNTED, Part, Span
+from core.paging import MAX_COUNTED, Part, Span
 from store.hosts.aggregates import Tables
 from store.hosts.reads import by_id
 from store.hosts.writes import upsert
@@ -65,14 +65,14 @@ async def list_purchase_orders(
     item_id: UUID | None,
     span: Span,
 ) -> Part[Row]:
-    """Purchase orders, latest first; with `item_id` the latest MOST_COUNTED and one more."""
+    """Purchase orders, latest first; with `item_id` the latest MAX_COUNTED and one more."""
     c = purchase_orders.c
     compared = ((c.supplier_id, supplier_id), (c.status, status))
     conditions = [column == value for column, value in compared if value is not None]
     query = select(purchase_orders)
     if item_id is not None:
         # Behind a policy no index of arrays would be used; the function looks for the tenant's.
-        ordered = select(func.purchase_orders_of(item_id, MOST_COUNTED + 1))
+        ordered = select(func.purchase_orders_of(item_id, MAX_COUNTED + 1))
         return await page(tx, query.where(c.id.in_(ordered), *conditions), falling(c.id), span)
     return await page(tx, query.where(*conditions[:1]), falling(c.id), span, also=conditions[1:])
 

@@ -7,14 +7,14 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.paging import MOST_COUNTED, Part, Span
+from core.paging import MAX_COUNTED, Part, Span
 from store.inventory.stock import reservations, stock_items, stock_levels, stock_movements
 from store.kit.paging import Row, falling, page, rising
 
 
 async def low_stock(tx: AsyncConnection, location_id: UUID | None, span: Span) -> Part[Row]:
     """Levels below their threshold that this scope shows, scarcest first. Where more than
-    MOST_COUNTED are low, those are so many of them: an index by what is available would have to
+    MAX_COUNTED are low, those are so many of them: an index by what is available would have to
     be written with every sale."""
     available = (stock_levels.c.on_hand - stock_levels.c.reserved).label("available")
     query = select(
@@ -25,7 +25,7 @@ async def low_stock(tx: AsyncConnection, location_id: UUID | None, span: Span) -
     ).where(stock_levels.c.low)
     if location_id is not None:
         query = query.where(stock_levels.c.location_id == location_id)
-    low = query.limit(MOST_COUNTED + 1).subquery()
+    low = query.limit(MAX_COUNTED + 1).subquery()
     discontinued = select(1).where(
         stock_items.c.product_id == low.c.product_id, stock_items.c.discontinued
     )

@@ -22,7 +22,7 @@ from core.principal import Principal
 from store.kit.paging import falling, page
 from store.kit.schema import metadata, moment, of_tenant
 
-MOST_TEXT = 200
+MAX_TEXT = 200
 
 audit_log = Table(
     "audit_log",
@@ -143,4 +143,4 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item) for item in list(value)[:20]]
     text = value.isoformat() if isinstance(value, datetime) else str(value)
-    return text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT - 1]}…"
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"

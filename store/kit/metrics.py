@@ -19,7 +19,7 @@ from store.kit.redis import Redis, RedisUnavailable
 
 INTERVAL_SECONDS = 2.0
 TTL_SECONDS = 10
-MOST_PROCESSES = 512
+MAX_PROCESSES = 512
 _PREFIX = "holdfast:metrics"
 _NAME = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 
@@ -85,7 +85,7 @@ async def _published(redis: Redis) -> dict[str, bytes]:
     oldest = time.time() - TTL_SECONDS
     with redis.asked() as client:
         await client.zremrangebyscore(_PREFIX, "-inf", oldest)
-        members = cast(list[bytes], await client.zrevrange(_PREFIX, 0, MOST_PROCESSES - 1))
+        members = cast(list[bytes], await client.zrevrange(_PREFIX, 0, MAX_PROCESSES - 1))
     names = [member.decode() for member in members]
     texts = await redis.get_many([f"{_PREFIX}:{name}" for name in names])
     return {name: text for name, text in zip(names, texts, strict=True) if text is not None}

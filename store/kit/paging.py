@@ -18,9 +18,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.paging import MOST_COUNTED, Cursor, Part, Span
+from core.paging import MAX_COUNTED, Cursor, Part, Span
 
-MOST_EXAMINED = MOST_COUNTED
+MAX_EXAMINED = MAX_COUNTED
 _KEY = "_key_{}"
 
 Row = Mapping[str, Any]
@@ -77,7 +77,7 @@ async def merged(
     each walks an index of its own, and their orders go in one direction by values of the same
     types. Raises ValidationFailed on `cursor`.
 
-    Where no index has the rows, the first MOST_EXAMINED of those that come next are asked of each
+    Where no index has the rows, the first MAX_EXAMINED of those that come next are asked of each
     walk, so that nothing is walked in vain to its end: where that is not the end, the part may
     have fewer rows than there are places, and its cursor leads on behind the last one that was
     asked."""
@@ -110,14 +110,14 @@ async def merged(
 async def examined(
     tx: AsyncConnection, walks: Sequence[Walk], cursor: Cursor | None = None
 ) -> tuple[Any, ...] | None:
-    """What the last of the next MOST_EXAMINED rows is sorted by, of whichever query is there
+    """What the last of the next MAX_EXAMINED rows is sorted by, of whichever query is there
     first; None where no query has so many."""
     found: list[tuple[Any, ...]] = []
     for query, order, _ in walks:
         keys = query.with_only_columns(*order.columns, maintain_column_froms=True)
         if cursor is not None:
             keys = keys.where(_beyond(order, cursor.values))
-        last = keys.order_by(*_sorted(order, order.columns)).offset(MOST_EXAMINED - 1).limit(1)
+        last = keys.order_by(*_sorted(order, order.columns)).offset(MAX_EXAMINED - 1).limit(1)
         found += [tuple(row) for row in await tx.execute(last)]
     if not found:
         return None
@@ -156,13 +156,13 @@ async def _rows(
 
 
 async def _count(tx: AsyncConnection, queries: Sequence[Query]) -> tuple[int, bool]:
-    """How many rows queries find, MOST_COUNTED at most, and whether those are all."""
+    """How many rows queries find, MAX_COUNTED at most, and whether those are all."""
     total = 0
     for query in queries:
         some: Query = query.with_only_columns(literal_column("1"), maintain_column_froms=True)
-        counted = select(func.count()).select_from(some.limit(MOST_COUNTED + 1).subquery())
+        counted = select(func.count()).select_from(some.limit(MAX_COUNTED + 1).subquery())
         total += int((await tx.execute(counted)).scalar_one())
-    return min(total, MOST_COUNTED), total <= MOST_COUNTED
+    return min(total, MAX_COUNTED), total <= MAX_COUNTED
 
 
 def _sorted(order: Order, columns: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:

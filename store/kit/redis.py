@@ -20,7 +20,7 @@ from redis.exceptions import ConnectionError, RedisError  # noqa: A004
 TIMEOUT_SECONDS = 0.5
 PAUSE_SECONDS = 1.0
 MAX_CONNECTIONS = 16
-MOST_CLOSING_SECONDS = 5.0
+MAX_CLOSING_SECONDS = 5.0
 
 
 class RedisUnavailable(Exception):
@@ -108,7 +108,7 @@ class Redis:
         asks once more, over a new one, which nobody would ever end."""
         self._closed = True
         with suppress(TimeoutError):
-            async with asyncio.timeout(MOST_CLOSING_SECONDS):
+            async with asyncio.timeout(MAX_CLOSING_SECONDS):
                 while self._inside:
                     self._idle.clear()
                     await self._idle.wait()

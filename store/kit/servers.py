@@ -20,7 +20,7 @@ from store.kit.budget import (
 from store.kit.connect import FAILURES, connect
 from store.kit.schema import APP_ROLE, HOST_ROLE
 
-LEAST_VERSION = 170_000
+MIN_VERSION = 170_000
 # Of a transaction in which nothing happens.
 FORGOTTEN_SECONDS = 30
 _PROBED_TIMEOUT_MS = 61_007
@@ -124,7 +124,7 @@ async def _stays(first: asyncpg.Connection, second: asyncpg.Connection) -> bool:
 
 def why_unusable(server: Server) -> str | None:
     """In words; None if it will do."""
-    if server.version_number < LEAST_VERSION:
+    if server.version_number < MIN_VERSION:
         return (
             f"The database is PostgreSQL {server.settings['server_version']}; Holdfast needs 17 or"
             " later, for transaction_timeout: without it a host that stopped in mid-transaction"

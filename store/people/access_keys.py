@@ -40,9 +40,9 @@ from store.kit.paging import Row, falling, page
 from store.kit.schema import APP_ROLE, USER, metadata, moment, of_tenant
 from store.people.sessions import announce
 
-MOST_SERVICE_KEYS = 100
+MAX_SERVICE_KEYS = 100
 # Of one person in one business.
-MOST_API_KEYS = 20
+MAX_API_KEYS = 20
 
 # What closes an account or sets its password anew ends its keys in all businesses.
 _MINE = f"TO {APP_ROLE} USING (user_id = {USER})"
@@ -133,13 +133,13 @@ async def add(
     expires_at: datetime | None,
     rate_limit_per_second: int | None = None,
 ) -> AccessKey | None:
-    """The new key, or None if there are MOST_SERVICE_KEYS live ones, or MOST_API_KEYS of that
+    """The new key, or None if there are MAX_SERVICE_KEYS live ones, or MAX_API_KEYS of that
     person, already. The caller holds the lock on the business, which orders two attempts at the
     last place."""
     c = access_keys.c
     is_live = (c.revoked_at.is_(None), or_(c.expires_at.is_(None), c.expires_at > func.now()))
     live = select(func.count()).where(_of(user_id), *is_live)
-    most = MOST_SERVICE_KEYS if user_id is None else MOST_API_KEYS
+    most = MAX_SERVICE_KEYS if user_id is None else MAX_API_KEYS
     if (await tx.execute(live)).scalar_one() >= most:
         return None
     statement = (

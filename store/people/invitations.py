@@ -33,7 +33,7 @@ from core.paging import Part, Span
 from store.kit.paging import falling, page
 from store.kit.schema import metadata, moment, of_tenant
 
-MOST_OPEN = 200
+MAX_OPEN = 200
 
 invitations = Table(
     "invitations",
@@ -102,13 +102,13 @@ async def add(
     created_by: UUID,
     expires_at: datetime,
 ) -> Invitation | None:
-    """The new invitation; an earlier one to the same address ends. None if MOST_OPEN are open.
+    """The new invitation; an earlier one to the same address ends. None if MAX_OPEN are open.
     The caller holds the lock on the business, which orders two attempts."""
     c = invitations.c
     unanswered = and_(c.email == email, c.accepted_at.is_(None))
     await _revoke(tx, unanswered)
     count = select(func.count()).select_from(invitations).where(_OPEN)
-    if (await tx.execute(count)).scalar_one() >= MOST_OPEN:
+    if (await tx.execute(count)).scalar_one() >= MAX_OPEN:
         return None
     statement = (
         insert(invitations)

@@ -15,7 +15,7 @@ from core.paging import Part, Span
 from store.kit.paging import page, rising
 from store.people.users import memberships, users
 
-MOST_MEMBERS = 2_000
+MAX_MEMBERS = 2_000
 
 
 @dataclass(frozen=True, slots=True)

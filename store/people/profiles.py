@@ -37,7 +37,7 @@ from store.kit.paging import falling, page
 from store.kit.schema import address_columns, metadata, moment, of_person
 from store.people.users import users
 
-MOST_ADDRESSES = 50
+MAX_ADDRESSES = 50
 
 user_profiles = Table(
     "user_profiles",
@@ -136,7 +136,7 @@ async def addresses_of(tx: AsyncConnection, user_id: UUID) -> list[Address]:
         select(*_ADDRESS)
         .where(addresses.c.user_id == user_id)
         .order_by(addresses.c.is_default.desc(), addresses.c.created_at, addresses.c.id)
-        .limit(MOST_ADDRESSES)
+        .limit(MAX_ADDRESSES)
     )
     return [Address(**row) for row in (await tx.execute(query)).mappings()]
 

@@ -33,7 +33,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.kit.schema import metadata, moment, of_nobody
 
-MOST_LISTED = 200
+MAX_LISTED = 200
 _SWEPT_AT_ONCE = 1_000
 _ENDED_AT_ONCE = 5_000
 
@@ -222,7 +222,7 @@ async def end_where(
 
 
 async def live_sessions(tx: AsyncConnection, user_id: UUID) -> list[Live]:
-    """A user's sessions that have not ended, the one refreshed last first; MOST_LISTED at most."""
+    """A user's sessions that have not ended, the one refreshed last first; MAX_LISTED at most."""
     refreshed_at = (
         select(func.max(refresh_tokens.c.issued_at))
         .where(refresh_tokens.c.session_id == sessions.c.id)
@@ -235,7 +235,7 @@ async def live_sessions(tx: AsyncConnection, user_id: UUID) -> list[Live]:
         select(c.id, c.business_id, c.user_agent, c.created_at, refreshed_at, c.expires_at)
         .where(c.user_id == user_id, c.revoked_at.is_(None), c.expires_at > func.now())
         .order_by(c.expires_at.desc(), c.id.desc())
-        .limit(MOST_LISTED)
+        .limit(MAX_LISTED)
     )
     return [Live(**row) for row in (await tx.execute(query)).mappings()]
 

@@ -33,7 +33,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.business import profile
 from store.kit.schema import APP_ROLE, USER, metadata, moment, of_nobody, of_tenant
 
-MOST_MEMBERSHIPS = 100
+MAX_MEMBERSHIPS = 100
 
 
 users = Table(
@@ -230,6 +230,6 @@ async def memberships_of(tx: AsyncConnection, user_id: UUID) -> list[Membership]
         .join(businesses, businesses.c.id == memberships.c.tenant_id)
         .where(memberships.c.user_id == user_id, businesses.c.deleted_at.is_(None))
         .order_by(memberships.c.created_at, memberships.c.tenant_id)
-        .limit(MOST_MEMBERSHIPS)
+        .limit(MAX_MEMBERSHIPS)
     )
     return [Membership(*row) for row in await tx.execute(query)]

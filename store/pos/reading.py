@@ -27,7 +27,7 @@ from store.pos.tables import (
 )
 
 MAX_PARKED = 1_000
-MOST_LINES = 5_000
+MAX_LINES = 5_000
 
 Rows = list[RowMapping]
 
@@ -205,5 +205,5 @@ async def _by_return(tx: AsyncConnection, table: Any, ids: Sequence[UUID]) -> di
 
 
 async def _of(tx: AsyncConnection, table: Any, condition: Any) -> Rows:
-    query = select(table).where(condition).order_by(table.c.number).limit(MOST_LINES)
+    query = select(table).where(condition).order_by(table.c.number).limit(MAX_LINES)
     return list((await tx.execute(query)).mappings())

@@ -22,7 +22,7 @@ from tests.stack import FIRST_PORT, Stack, running_stack
 
 CHAOS = os.environ.get("HOLDFAST_CHAOS", "")
 MUTANTS = Path(__file__).with_name("mutants")
-LEAST_STRIKES = 3
+MIN_STRIKES = 3
 # Which faults bring out what each mutant does wrong.
 NOTICED_BY = {
     "hasty": ["kill Postgres", "kill a host", "kill Postgres"],
@@ -57,7 +57,7 @@ async def test_nothing_acknowledged_is_lost_or_doubled(
 ) -> None:
     seed = chosen_seed()
     print(f"HOLDFAST_CHAOS_SEED={seed}")
-    aftermath = await storm(victim, share.of(strikes(seed), LEAST_STRIKES), seed)
+    aftermath = await storm(victim, share.of(strikes(seed), MIN_STRIKES), seed)
     figures += aftermath.figures()
     aftermath.check()
     tally(**aftermath.tally())

@@ -23,7 +23,7 @@ LOSSES = {
     "resp_failure_prob": 2,
     "in_flight_failure_prob": 1,
 }
-LEAST_SECONDS, MOST_SECONDS = 20.0, 600.0
+MIN_SECONDS, MAX_SECONDS = 20.0, 600.0
 _RETRIES = re.compile(r"^holdfast_command_retries_total\{[^}]*\} ([\d.e+]+)$", re.MULTILINE)
 
 pytestmark = pytest.mark.skipif(
@@ -52,7 +52,7 @@ async def test_lost_calls_are_harmless(
     lossy: Stack, figures: list[str], tally: Tally, share: Share
 ) -> None:
     before = await _retries(lossy)
-    seconds = min(max(LEAST_SECONDS, share.left_seconds), MOST_SECONDS)
+    seconds = min(max(MIN_SECONDS, share.left_seconds), MAX_SECONDS)
     aftermath = await storm(
         lossy, [], random.SystemRandom().randrange(10**6), least_seconds=seconds
     )

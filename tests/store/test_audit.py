@@ -40,7 +40,7 @@ async def test_what_is_recorded_is_read_newest_first_and_filtered(db: Database) 
         rest = await audit.entries(tx, audit.Filters(), Span(1, 2, part.next_cursor))
         assert ([entry.subject for entry in rest.items], rest.total) == ([one], 3)
         assert (rest.page, rest.next_cursor) == (2, None)
-        assert len(found[0].changes["text"][1]) == audit.MOST_TEXT
+        assert len(found[0].changes["text"][1]) == audit.MAX_TEXT
         narrow = audit.Filters(subject=one, action="thing.created", actor_id=found[0].actor_id)
         (entry,) = (await audit.entries(tx, narrow, _FIRST)).items
         assert entry.changes == {"size": [None, 3]}

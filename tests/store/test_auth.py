@@ -178,8 +178,8 @@ async def make_key(
 async def test_the_number_of_live_keys_is_bounded(
     db: Database, monkeypatch: pytest.MonkeyPatch, own: bool
 ) -> None:
-    monkeypatch.setattr(access_keys, "MOST_SERVICE_KEYS", 2)
-    monkeypatch.setattr(access_keys, "MOST_API_KEYS", 2)
+    monkeypatch.setattr(access_keys, "MAX_SERVICE_KEYS", 2)
+    monkeypatch.setattr(access_keys, "MAX_API_KEYS", 2)
     user, tenant_id = await new_business(db)
     past = SOON - timedelta(days=1)
     for _ in range(3):

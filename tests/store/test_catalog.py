@@ -150,7 +150,7 @@ async def test_prices_in_a_currency_are_one_list(
     db: Database, examined: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Own prices and further ones, with those of what is not shown between them."""
-    monkeypatch.setattr(paging, "MOST_EXAMINED", examined)
+    monkeypatch.setattr(paging, "MAX_EXAMINED", examined)
     tenant = await new_tenant(db)
     currency = "XPF" if examined == 2 else "XOF"
     shown = [

@@ -245,7 +245,7 @@ async def test_events_that_nobody_sees_to_are_told(
     change: str,
     said: str,
 ) -> None:
-    monkeypatch.setattr(health, "MOST_COUNTED", 2)
+    monkeypatch.setattr(health, "MAX_COUNTED", 2)
     async with made(owner, change, _FORGET):
         (found,) = await wrong(settings)
         assert said in found.said

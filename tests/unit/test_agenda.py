@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID, uuid4
 
-from actors.runtime.agenda import LEAST_SHARE, Agenda
+from actors.runtime.agenda import MIN_SHARE, Agenda
 from actors.runtime.family import Timer
 from store.hosts.leases import Shard
 
@@ -60,7 +60,7 @@ def test_tenants_take_turns_and_who_has_more_is_late() -> None:
 def test_everybody_gets_a_share_however_many_there_are() -> None:
     tenants = [uuid4() for _ in range(100)]
     agenda = _agenda(*((SHARD, number, one) for one in tenants for number in range(1, 101)))
-    assert len(_take(agenda, 1_000, 64)) == 2 * LEAST_SHARE
+    assert len(_take(agenda, 1_000, 64)) == 2 * MIN_SHARE
     assert agenda.late == {*tenants}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.baseline import LEAST_NOISE, Baseline, fallen, keep, noise, read
+from bench.baseline import MIN_NOISE, Baseline, fallen, keep, noise, read
 from bench.report import Ratio, Spread
 
 STEADY, ROUGH = Spread(4.0, 4.0, 4.0), Spread(4.0, 3.0, 5.0)
@@ -21,7 +21,7 @@ def _now(value: Spread, name: str = "hot: ours / orm") -> list[Ratio]:
 
 
 def test_noise_is_what_the_rounds_differ_by() -> None:
-    assert noise(STEADY, STEADY) == LEAST_NOISE
+    assert noise(STEADY, STEADY) == MIN_NOISE
     assert noise(ROUGH, STEADY) == pytest.approx(0.25)
     assert noise(ROUGH, ROUGH) == pytest.approx(0.5)
 

@@ -91,7 +91,7 @@ def test_off_is_off(clock: StandingClock) -> None:
 
 
 def test_memory_is_bounded(clock: StandingClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rate_limit, "MOST_CALLERS", 100)
+    monkeypatch.setattr(rate_limit, "MAX_CALLERS", 100)
     one = limiter(clock, anonymous=1)
     for number in range(1000):
         one.check_address(f"address-{number}")

@@ -72,8 +72,8 @@ def test_a_revoked_session_ends_every_token_of_it_at_once(tokens: Tokens) -> Non
 
 
 def test_what_is_remembered_is_bounded(tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_REMEMBERED", 3)
-    monkeypatch.setattr(module, "MOST_REVOKED", 2)
+    monkeypatch.setattr(module, "MAX_REMEMBERED", 3)
+    monkeypatch.setattr(module, "MAX_REVOKED", 2)
     many = [issue(tokens, uuid7()) for _ in range(5)]
     for token in many:
         tokens.verify(token)

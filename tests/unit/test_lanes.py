@@ -165,7 +165,7 @@ def test_a_lane_that_hangs_is_ended_and_says_where(
     lane = start("hangs", (str(file), "-c", "/dev/null", "-p", "no:cacheprovider"), tmp_path)
     _wait(lambda: (tmp_path / "begun").exists())
     assert not lane.is_over()
-    monkeypatch.setattr("tests.lanes.MOST_SECONDS", 0.0)
+    monkeypatch.setattr("tests.lanes.MAX_SECONDS", 0.0)
     monkeypatch.setattr("tests.lanes.FAREWELL_SECONDS", lane.seconds + farewell_seconds)
     _wait(lane.is_over)
     assert lane.process.returncode == status

@@ -26,7 +26,7 @@ from gateway.schemas import Page
 from store.kit import audit
 from store.kit.engine import Scope, Transaction
 from store.people import access_keys, members, sessions
-from store.people.access_keys import MOST_API_KEYS, MOST_SERVICE_KEYS, AccessKey
+from store.people.access_keys import MAX_API_KEYS, MAX_SERVICE_KEYS, AccessKey
 
 API_KEY_LIFETIME = timedelta(days=90)
 LONGEST_API_KEY_LIFETIME = timedelta(days=366)
@@ -35,8 +35,8 @@ LONGEST_API_KEY_LIFETIME = timedelta(days=366)
 class TooManyKeys(Conflict):
     code, title = "too_many_keys", "Too many keys"
     default_detail = (
-        f"A business has at most {MOST_SERVICE_KEYS} live service keys, and a person"
-        f" {MOST_API_KEYS} API keys in it; revoke one first."
+        f"A business has at most {MAX_SERVICE_KEYS} live service keys, and a person"
+        f" {MAX_API_KEYS} API keys in it; revoke one first."
     )
 
 

@@ -57,12 +57,12 @@ class AlreadyMember(Conflict):
 
 class TooManyInvitations(Conflict):
     code, title = "too_many_invitations", "Too many invitations"
-    default_detail = f"At most {invitations.MOST_OPEN} invitations may be open at a time."
+    default_detail = f"At most {invitations.MAX_OPEN} invitations may be open at a time."
 
 
 class BusinessFull(Conflict):
     code, title = "too_many_members", "Too many members"
-    default_detail = f"A business has at most {members.MOST_MEMBERS} members."
+    default_detail = f"A business has at most {members.MAX_MEMBERS} members."
 
 
 async def invite(
@@ -171,7 +171,7 @@ async def _join(
         raise _not_open()
     # Asked again under the lock: of two callers who bring one link, one joins.
     invited = await _open(tx, edge, text)
-    if await members.count(tx) >= members.MOST_MEMBERS:
+    if await members.count(tx) >= members.MAX_MEMBERS:
         raise BusinessFull
     if is_new:
         if not await users.add_user(tx, user):

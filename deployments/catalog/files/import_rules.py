@@ -21,7 +21,7 @@ from deployments.catalog.products.rules import (
     created_variant,
 )
 from deployments.catalog.products.schemas import MAX_VARIANTS
-from gateway.errors import MOST_ROW_ERRORS, field_errors
+from gateway.errors import MAX_ROW_ERRORS, field_errors
 from store.catalog.bundles import Component
 from store.catalog.products import Product
 from store.catalog.variants import Variant
@@ -213,7 +213,7 @@ def read_rows(rows: Iterable[Mapping[str, Any]], tax_classes: TaxClasses) -> lis
             read.append(tax_classes.read(raw))
             continue
         except ValidationError as error:
-            errors = tuple(field_errors(error.errors(include_input=False), MOST_ROW_ERRORS))
+            errors = tuple(field_errors(error.errors(include_input=False), MAX_ROW_ERRORS))
         except ValidationFailed as error:
             errors = error.errors
         sku = raw.get("sku")

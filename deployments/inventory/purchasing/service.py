@@ -29,7 +29,7 @@ from store.inventory.suppliers import Supplier
 from store.kit.engine import Scope
 
 # Of one line of the audit log.
-MOST_DIFFERENCES = 50
+MAX_DIFFERENCES = 50
 
 
 class Purchasing:

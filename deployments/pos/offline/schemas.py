@@ -16,7 +16,7 @@ from actors.till.model import MAX_PAYMENTS, MAX_SALE_LINES
 from core.errors import FieldError
 from deployments.pos.fields import Reference
 from deployments.pos.sales.schemas import Units
-from gateway.errors import MOST_ROW_ERRORS, Problem, field_errors
+from gateway.errors import MAX_ROW_ERRORS, Problem, field_errors
 from gateway.fields import LocationId
 from gateway.schemas import MAX_ITEM_CODE, Amount, CamelModel, Moment, composed
 
@@ -109,7 +109,7 @@ def _judged_alone(raw: Any, _: Any) -> NewOfflineSale | Unreadable:
         return NewOfflineSale.model_validate(raw)
     except ValidationError as error:
         return Unreadable(
-            _named(raw), tuple(field_errors(error.errors(include_input=False), MOST_ROW_ERRORS))
+            _named(raw), tuple(field_errors(error.errors(include_input=False), MAX_ROW_ERRORS))
         )
 
 

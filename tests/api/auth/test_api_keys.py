@@ -331,7 +331,7 @@ async def test_lists_are_paged(served: Served, owner: Session) -> None:
 async def test_one_person_has_a_bounded_number(
     served: Served, owner: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(access_keys, "MOST_API_KEYS", 2)
+    monkeypatch.setattr(access_keys, "MAX_API_KEYS", 2)
     staff = await member(served, owner, "staff")
     answers = await asyncio.gather(*(create(served, staff, API) for _ in range(5)))
     assert sorted(one.status_code for one in answers) == [201, 201, 409, 409, 409]

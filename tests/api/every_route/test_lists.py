@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Uuid, cast, event, func, select
 
 from bench.filled import fill, nth
 from core.ids import uuid7
-from core.paging import MOST_COUNTED
+from core.paging import MAX_COUNTED
 from core.principal import Role
 from core.settings import Settings
 from deployments.capabilities import CAPABILITIES
@@ -30,9 +30,9 @@ from store.inventory.suppliers import MAX_SUPPLIED_ITEMS
 from store.kit import paging
 from store.kit.engine import PUBLIC
 from store.kit.servers import prepare
-from store.people.profiles import MOST_ADDRESSES
-from store.people.sessions import MOST_LISTED
-from store.people.users import MOST_MEMBERSHIPS
+from store.people.profiles import MAX_ADDRESSES
+from store.people.sessions import MAX_LISTED
+from store.people.users import MAX_MEMBERSHIPS
 from tests.api.cases import ROUTES, is_paged
 from tests.api.harness import Served, serving
 from tests.api.people import bearer
@@ -42,10 +42,10 @@ ROWS = 20_000
 LIMIT = 20
 # Pages of 8 kB for a row of an answer: through its index (three or four), the row itself, and
 # what is looked up with it. A walk from the first of 20,000 rows would be a hundred times that.
-MOST_PER_ROW = 12
-MOST_BESIDE = 60
-# For a row that is counted, of which there are MOST_COUNTED and one more.
-MOST_PER_COUNTED = 1.5
+MAX_PER_ROW = 12
+MAX_BESIDE = 60
+# For a row that is counted, of which there are MAX_COUNTED and one more.
+MAX_PER_COUNTED = 1.5
 
 
 class List(NamedTuple):
@@ -54,8 +54,8 @@ class List(NamedTuple):
 
     path: str
     queries: tuple[dict[str, Any], ...] = ({},)
-    count: float = MOST_PER_COUNTED
-    beside: int = MOST_BESIDE
+    count: float = MAX_PER_COUNTED
+    beside: int = MAX_BESIDE
 
 
 TENANT = uuid7()
@@ -90,7 +90,7 @@ FILTERED = (
             {"productId": SECOND},
         ),
     ),
-    List("/api/inventory/status/low-stock", beside=MOST_COUNTED),
+    List("/api/inventory/status/low-stock", beside=MAX_COUNTED),
     List("/api/inventory/transfers", ({}, {"status": "in_transit"}, {"locationId": SECOND})),
     List("/api/inventory/{productId}/movements", ({}, {"sort": "-occurredAt"})),
     List("/api/pos/card-refunds", ({}, {"status": "refunded"}, {"status": "dead"})),
@@ -123,7 +123,7 @@ FILTERED = (
         ),
     ),
     # A price is asked which product it is of, each of those that are counted; and where nothing
-    # else narrows the list, it is looked up where the first MOST_COUNTED of them end.
+    # else narrows the list, it is looked up where the first MAX_COUNTED of them end.
     List(
         "/api/products",
         (
@@ -145,17 +145,17 @@ LISTS = (*FILTERED, *map(List, sorted(PAGED - {listed.path for listed in FILTERE
 WHOLE = {
     "/api/products/categories": ({"vendorId": str(TENANT)}, 100, 2),
     "/api/products/categories/tree": ({"vendorId": str(TENANT)}, 100, 2),
-    "/api/products/export": ({"limit": LIMIT}, LIMIT, MOST_PER_ROW),
+    "/api/products/export": ({"limit": LIMIT}, LIMIT, MAX_PER_ROW),
     "/api/products/{productId}/variants": ({}, 0, 1),
-    "/api/auth/memberships": ({}, MOST_MEMBERSHIPS, MOST_PER_ROW),
-    "/api/auth/sessions": ({}, MOST_LISTED, MOST_PER_ROW),
-    "/api/users/addresses": ({}, MOST_ADDRESSES, 2),
+    "/api/auth/memberships": ({}, MAX_MEMBERSHIPS, MAX_PER_ROW),
+    "/api/auth/sessions": ({}, MAX_LISTED, MAX_PER_ROW),
+    "/api/users/addresses": ({}, MAX_ADDRESSES, 2),
     "/api/inventory/suppliers/{supplierId}/items": ({}, MAX_SUPPLIED_ITEMS, 2),
 }
 # What no index answers is asked of so many rows; this is what it costs to ask one, where every
 # tenth is of the list, and to ask one product, whose stock, variants and prices lie elsewhere.
 EXAMINED = 1_000
-MOST_PER_EXAMINED, MOST_PER_PRODUCT = 0.4, 10
+MAX_PER_EXAMINED, MAX_PER_PRODUCT = 0.4, 10
 NOBODY = str(uuid7())
 # What finds nothing, or what the first rows are not.
 IN_VAIN: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -285,20 +285,20 @@ async def test_every_row_is_of_a_list() -> None:
     [pytest.param(one, query, id=f"{one.path} {query}") for one in LISTS for query in one.queries],
 )
 async def test_a_row_costs_a_few_pages(served: Served, one: List, query: dict[str, Any]) -> None:
-    last = MOST_COUNTED // LIMIT
+    last = MAX_COUNTED // LIMIT
     await ask(served, one.path, limit=LIMIT, **query)  # What is remembered is remembered now.
     with metered(served) as meter:
         first = await ask(served, one.path, limit=LIMIT, **query)
     rows = len(first["data"])
-    assert meter.page <= MOST_PER_ROW * rows + one.beside, "\n".join(meter.plans)
-    assert meter.count <= one.count * MOST_COUNTED, "\n".join(meter.plans)
+    assert meter.page <= MAX_PER_ROW * rows + one.beside, "\n".join(meter.plans)
+    assert meter.count <= one.count * MAX_COUNTED, "\n".join(meter.plans)
     deep = await ask(served, one.path, limit=LIMIT, page=last, **query)
     if cursor := (deep if deep["data"] else first)["pagination"].get("nextCursor"):
         with metered(served) as meter:
             beyond = await ask(served, one.path, limit=LIMIT, cursor=cursor, **query)
         assert beyond["data"]
         assert meter.count == 0
-        assert meter.page <= MOST_PER_ROW * LIMIT + one.beside, "\n".join(meter.plans)
+        assert meter.page <= MAX_PER_ROW * LIMIT + one.beside, "\n".join(meter.plans)
 
 
 @pytest.mark.parametrize("path", WHOLE)
@@ -309,7 +309,7 @@ async def test_a_list_without_pages_reads_what_it_answers(served: Served, path: 
         answer = await served.http.get(with_ids(path), params=query, headers=headers)
     assert answer.status_code == 200, answer.text
     assert path.endswith("export") or len(answer.json()["data"]) == rows
-    assert meter.page <= most_per_row * rows + MOST_BESIDE, "\n".join(meter.plans)
+    assert meter.page <= most_per_row * rows + MAX_BESIDE, "\n".join(meter.plans)
 
 
 @pytest.mark.parametrize(
@@ -318,10 +318,10 @@ async def test_a_list_without_pages_reads_what_it_answers(served: Served, path: 
 async def test_nothing_is_sought_to_the_end(
     served: Served, path: str, query: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paging, "MOST_EXAMINED", EXAMINED)
+    monkeypatch.setattr(paging, "MAX_EXAMINED", EXAMINED)
     with metered(served) as meter:
         body = await ask(served, path, limit=LIMIT, **query)
-    each = MOST_PER_PRODUCT if path == "/api/products" else MOST_PER_EXAMINED
+    each = MAX_PER_PRODUCT if path == "/api/products" else MAX_PER_EXAMINED
     assert meter.page <= each * EXAMINED, "\n".join(meter.plans)
     assert meter.most_rows() <= EXAMINED, "\n".join(meter.plans)
     assert meter.count == 0
@@ -339,13 +339,13 @@ async def test_nothing_is_sought_to_the_end(
 async def test_facets_look_at_so_many_products(
     served: Served, query: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paging, "MOST_EXAMINED", EXAMINED)
+    monkeypatch.setattr(paging, "MAX_EXAMINED", EXAMINED)
     narrowed = {name: value for name, value in query.items() if name != "sort"}
     with metered(served) as meter:
         answer = await served.http.get("/api/products/facets", params=narrowed)
     assert answer.status_code == 200, answer.text
     assert answer.json()["data"]["counted"] == 0
-    assert meter.page <= MOST_PER_PRODUCT * EXAMINED, "\n".join(meter.plans)
+    assert meter.page <= MAX_PER_PRODUCT * EXAMINED, "\n".join(meter.plans)
     assert meter.most_rows() <= EXAMINED, "\n".join(meter.plans)
 
 
@@ -359,14 +359,14 @@ async def test_a_search_reads_what_it_finds(served: Served, vendor: UUID | None)
         with metered(served) as meter:
             found = (await tx.execute(search)).all()
     assert len(found) == (LIMIT if vendor is None else 0)
-    assert meter.page <= MOST_BESIDE, "\n".join(meter.plans)
+    assert meter.page <= MAX_BESIDE, "\n".join(meter.plans)
 
 
 async def test_a_filter_that_has_an_index_is_walked_whatever_stands_beside_it(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sales of a shift that is no longer the latest stand far behind those of all others."""
-    monkeypatch.setattr(paging, "MOST_EXAMINED", LIMIT)
+    monkeypatch.setattr(paging, "MAX_EXAMINED", LIMIT)
     for beside in ({"offline": False}, {"locationId": FIRST}, {"offline": False, "cashier": FIRST}):
         body = await ask(served, "/api/pos/sales", limit=LIMIT, shiftId=FIRST, **beside)
         assert body["data"], beside
@@ -376,7 +376,7 @@ async def test_sales_of_a_register_that_was_always_offline_are_not_walked_to_the
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There is no index of the others, which are most elsewhere."""
-    monkeypatch.setattr(paging, "MOST_EXAMINED", EXAMINED)
+    monkeypatch.setattr(paging, "MAX_EXAMINED", EXAMINED)
     token = served.resources.edge.tokens.issue(nth(0, OFFLINE), Role.OWNER, OFFLINE, uuid7())
     with metered(served) as meter:
         answer = await served.http.get(
@@ -385,15 +385,15 @@ async def test_sales_of_a_register_that_was_always_offline_are_not_walked_to_the
     assert answer.status_code == 200, answer.text
     assert answer.json()["data"] == []
     assert answer.json()["pagination"].get("totalIsExact") is False
-    assert meter.page <= MOST_PER_EXAMINED * EXAMINED, "\n".join(meter.plans)
+    assert meter.page <= MAX_PER_EXAMINED * EXAMINED, "\n".join(meter.plans)
     assert meter.most_rows() <= EXAMINED, "\n".join(meter.plans)
 
 
 async def test_a_cashier_is_shown_their_own_sales_of_the_latest(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paging, "MOST_EXAMINED", EXAMINED)
-    found = MOST_PER_ROW * LIMIT + MOST_BESIDE
+    monkeypatch.setattr(paging, "MAX_EXAMINED", EXAMINED)
+    found = MAX_PER_ROW * LIMIT + MAX_BESIDE
     for who, sold in ((nth(1, TENANT), True), (uuid7(), False)):
         token = served.resources.edge.tokens.issue(who, Role.CASHIER, TENANT, uuid7())
         with metered(served) as meter:
@@ -401,15 +401,15 @@ async def test_a_cashier_is_shown_their_own_sales_of_the_latest(
         body = answer.json()
         assert bool(body["data"]) is sold
         assert "nextCursor" in body["pagination"]
-        assert meter.page <= MOST_PER_EXAMINED * EXAMINED + sold * found, "\n".join(meter.plans)
+        assert meter.page <= MAX_PER_EXAMINED * EXAMINED + sold * found, "\n".join(meter.plans)
 
 
 async def test_totals_beyond_the_bound_say_so(served: Served) -> None:
     path, vendor = "/api/products", {"vendorId": str(TENANT), "limit": 100}
     with metered(served) as meter:
         pages = (await ask(served, path, **vendor))["pagination"]
-    assert (pages["total"], pages["totalIsExact"]) == (MOST_COUNTED, False)
-    assert meter.most_rows() == MOST_COUNTED + 1
+    assert (pages["total"], pages["totalIsExact"]) == (MAX_COUNTED, False)
+    assert meter.most_rows() == MAX_COUNTED + 1
     few = (await ask(served, path, vendorId=str(TENANT), category="C7"))["pagination"]
     assert (few["total"], "totalIsExact" in few) == (ROWS // 100, False)
     beyond = await served.http.get(path, params=vendor | {"page": 101})

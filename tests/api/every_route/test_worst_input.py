@@ -39,15 +39,15 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 # What takes the square of its length grows sixteenfold over these, what is linear fourfold.
 STEPS = (1, 4)
-MOST_GROWTH = 8
+MAX_GROWTH = 8
 LARGEST_BODY_BYTES = MAX_BODY_BYTES - 1_000
 TIMED_BODY_BYTES = MAX_BODY_BYTES // 2
 LARGEST_HEAD_BYTES = 64 << 10
 RUNS = 2
 # Below this, what is measured is the machine.
 NOISE_SECONDS = 0.004
-MOST_ANSWER_BYTES = 64 << 10
-MOST_MEMORY_BYTES = 160 << 20
+MAX_ANSWER_BYTES = 64 << 10
+MAX_MEMORY_BYTES = 160 << 20
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -95,7 +95,7 @@ async def spent_seconds(served: Served, attack: Attack, *signed: tuple[bytes, by
             status, body = await answered(served, attack, *signed)
             best = min(best, time.thread_time() - began)
             assert status < 500
-            assert len(body) < MOST_ANSWER_BYTES
+            assert len(body) < MAX_ANSWER_BYTES
     finally:
         gc.enable()
     return best
@@ -106,7 +106,7 @@ async def grows_with_its_length(
 ) -> None:
     sizes = [largest * step // STEPS[-1] for step in STEPS]
     small, large = [await spent_seconds(served, make(size), *signed) for size in sizes]
-    assert large < MOST_GROWTH * max(small, NOISE_SECONDS)
+    assert large < MAX_GROWTH * max(small, NOISE_SECONDS)
 
 
 @pytest.mark.parametrize("kind", BODIES)
@@ -130,7 +130,7 @@ async def test_a_body_takes_bounded_memory(served: Served, kind: str) -> None:
     attack = BODIES[kind](LARGEST_BODY_BYTES)
     before = _peak_forgotten()
     await answered(served, attack, (b"authorization", token))
-    assert _status_bytes("VmHWM") - before < MOST_MEMORY_BYTES
+    assert _status_bytes("VmHWM") - before < MAX_MEMORY_BYTES
 
 
 def _peak_forgotten() -> int:
@@ -156,13 +156,13 @@ async def test_an_error_names_its_place_and_no_more(served: Served) -> None:
     attack = BODIES["a long name above bad leaves"](LARGEST_BODY_BYTES)
     status, body = await answered(served, attack, (b"authorization", token))
     told = json.loads(body)["errors"]
-    assert (status, len(told)) == (400, errors.MOST_FIELD_ERRORS)
+    assert (status, len(told)) == (400, errors.MAX_FIELD_ERRORS)
     assert told[7]["field"] == "n" * (errors.MAX_SHOWN_NAME - 1) + "…[7]"
 
 
 async def test_bodies_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever has much on its way waits; what is small goes through all the same."""
-    monkeypatch.setattr(bodies, "MOST_HELD_BYTES", 3 << 20)
+    monkeypatch.setattr(bodies, "MAX_HELD_BYTES", 3 << 20)
     held, refusal = Held(), HoldfastError()
 
     def sending(size: int, caller: str) -> BoundedBody:
@@ -171,7 +171,7 @@ async def test_bodies_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> N
 
         return BoundedBody(receive, {}, 1 << 20, refusal, held, caller)
 
-    monkeypatch.setattr(bodies, "MOST_HELD_BY_ONE_BYTES", 2 << 20)
+    monkeypatch.setattr(bodies, "MAX_HELD_BY_ONE_BYTES", 2 << 20)
     with sending(1 << 20, "one") as one, sending(1 << 20, "one") as two:
         await asyncio.gather(one.receive(), two.receive())
         with sending(1 << 20, "one") as mine, pytest.raises(TooManyRequests):
@@ -196,14 +196,14 @@ async def test_who_stalls_takes_a_few_places_alone() -> None:
         return BoundedBody(receive, {}, 1 << 20, refusal, held, caller)
 
     with ExitStack() as stack:
-        for _ in range(bodies.MOST_ARRIVING):
+        for _ in range(bodies.MAX_ARRIVING):
             await stack.enter_context(stalled("one")).receive()
         with stalled("one") as beyond, pytest.raises(TooManyRequests):
             await beyond.receive()
         with stalled("another") as other:
             await other.receive()
             await other.receive()
-        for number in range(bodies.MOST_ARRIVING_TOGETHER - bodies.MOST_ARRIVING):
+        for number in range(bodies.MAX_ARRIVING_TOGETHER - bodies.MAX_ARRIVING):
             await stack.enter_context(stalled(f"{number}")).receive()
         with stalled("nobody yet") as beyond, pytest.raises(Unavailable):
             await beyond.receive()

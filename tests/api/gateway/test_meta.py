@@ -105,7 +105,7 @@ async def test_what_writes_is_refused_while_the_disk_is_full(
         served.resources.checks = checks
         wrong = {"email": "nobody@example.com", "password": "correct horse battery"}
         monkeypatch.setattr(space, "REMEMBERED_SECONDS", 0.0)
-        monkeypatch.setattr(space, "LEAST_FREE_BYTES", 2**62)
+        monkeypatch.setattr(space, "MIN_FREE_BYTES", 2**62)
         refused = await served.http.post("/api/auth/login", json=wrong)
         assert refused.status_code == 503
         assert refused.headers["retry-after"] == "2"
@@ -113,7 +113,7 @@ async def test_what_writes_is_refused_while_the_disk_is_full(
         answer = await served.http.get("/ready")
         assert answer.status_code == 503
         assert answer.json()["checks"] == {"postgres": "ok", "disk": "failed"}
-        monkeypatch.setattr(space, "LEAST_FREE_BYTES", 0)
+        monkeypatch.setattr(space, "MIN_FREE_BYTES", 0)
         assert (await served.http.post("/api/auth/login", json=wrong)).status_code == 401
 
 

@@ -24,7 +24,7 @@ from gateway.app import placed_routes
 from gateway.rate_limit import WINDOW_SECONDS, Limits, RateLimiter
 from gateway.routing import HoldfastRoute
 from gateway.rules import BadRoute
-from gateway.turns import AT_ONCE, MOST_PER_CALLER, MOST_WAITING, Turns
+from gateway.turns import AT_ONCE, MAX_PER_CALLER, MAX_WAITING, Turns
 from store.kit.engine import PUBLIC, PUBLIC_POOL_SIZE, Database
 from store.kit.redis import Redis
 from tests.api.gateway.gateway_kit import problem
@@ -105,13 +105,13 @@ async def test_whoever_lists_keeps_nobody_from_anything_else(served: Served) -> 
     async with standing_lists(served):
         lists = [
             asyncio.create_task(served.http.get("/api/products/categories/tree", params=VENDOR))
-            for _ in range(3 * MOST_PER_CALLER)
+            for _ in range(3 * MAX_PER_CALLER)
         ]
         refused, _ = await asyncio.wait(lists, return_when=asyncio.FIRST_COMPLETED)
         assert {task.result().status_code for task in refused} == {503}
         # At once, and not for want of a connection.
         assert {task.result().json()["detail"] for task in refused} == {TURNED_AWAY}
-        async with asyncio.timeout(turns.MOST_WAIT_SECONDS):
+        async with asyncio.timeout(turns.MAX_WAIT_SECONDS):
             login = await served.http.post(
                 "/api/auth/login", json={k: person[k] for k in ("email", "password")}
             )
@@ -212,7 +212,7 @@ async def test_turns_come_in_order_and_within_bounds() -> None:
 
     visits = [
         asyncio.create_task(visit(number, f"caller-{number % 3}"))
-        for number in range(AT_ONCE + MOST_WAITING)
+        for number in range(AT_ONCE + MAX_WAITING)
     ]
     await asyncio.sleep(0)
     with pytest.raises(Unavailable):
@@ -224,18 +224,18 @@ async def test_turns_come_in_order_and_within_bounds() -> None:
     await asyncio.sleep(0)
     gate.set()
     await asyncio.gather(*visits, late, return_exceptions=True)
-    assert order == [*range(AT_ONCE), *range(AT_ONCE + 1, AT_ONCE + MOST_WAITING), -2]
+    assert order == [*range(AT_ONCE), *range(AT_ONCE + 1, AT_ONCE + MAX_WAITING), -2]
 
 
 async def test_one_caller_leaves_places_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "MOST_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(turns, "MAX_WAIT_SECONDS", 0.05)
     doorman, inside = Turns(), asyncio.Event()
 
     async def visit(caller: str) -> None:
         async with doorman.take(caller):
             await inside.wait()
 
-    loud = [asyncio.create_task(visit("loud")) for _ in range(MOST_PER_CALLER)]
+    loud = [asyncio.create_task(visit("loud")) for _ in range(MAX_PER_CALLER)]
     await asyncio.sleep(0)
     with pytest.raises(Unavailable):
         await visit("loud")

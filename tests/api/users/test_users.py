@@ -155,7 +155,7 @@ async def test_the_database_itself_allows_one_default(served: Served, ann: Sessi
 async def test_addresses_are_bounded(
     served: Served, ann: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("store.people.profiles.MOST_ADDRESSES", 2)
+    monkeypatch.setattr("store.people.profiles.MAX_ADDRESSES", 2)
     answers = await asyncio.gather(*(call(served, ann, "POST", "/address", HOME) for _ in range(5)))
     assert sorted(answer.status_code for answer in answers) == [201, 201, 409, 409, 409]
 

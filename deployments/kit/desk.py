@@ -89,7 +89,7 @@ async def send(
     refusal, what the draft raised, then or now, and what the bus raises."""
     tenant_id = tenant_id or tenant_of(principal)
     command = await _prepared(key, wanted) if callable(wanted) else wanted
-    return await _answered(Asked(shared, principal, tenant_id, key, command), command)
+    return await _answered(shared, principal, tenant_id, key, command)
 
 
 async def ask(
@@ -97,8 +97,7 @@ async def ask(
 ) -> R:
     """What the owner has committed, as of now. Raises as `send` does."""
     tenant_id = tenant_id or tenant_of(principal)
-    asked = Asked(shared, principal, tenant_id, None, wanted)
-    return (await _answered(asked, wanted)).reply
+    return (await _answered(shared, principal, tenant_id, None, wanted)).reply
 
 
 async def decide(
@@ -118,19 +117,27 @@ async def decide(
     return Ordered(reply, decided.receipts)
 
 
-async def _answered(asked: Asked, command: Command[R]) -> Ordered[R]:
-    shared, principal, tenant_id, key, _ = asked
-    before = shared.hooks.before.get(type(command))
+async def _answered(
+    shared: Resources,
+    principal: Principal,
+    tenant_id: UUID,
+    key: RequestKey | None,
+    command: Command[R],
+) -> Ordered[R]:
+    hooks = shared.hooks
+    before = hooks.before.get(type(command))
     if before is not None:
-        await before(asked)
-    reply, receipts = await decide(shared.bus, principal.id, tenant_id, key, command)
-    if type(reply) is not Refused:
-        return Ordered(reply, receipts)  # type: ignore[arg-type]
-    if reply.code == TURNED_DOWN:
-        raise refusals.told_before(str(reply.facts["problem"]))
-    if reply.code in shared.hooks.refused:
-        await shared.hooks.refused[reply.code](asked, reply)
-    raise refusals.error_of(reply)
+        await before(Asked(shared, principal, tenant_id, key, command))
+    decided = await decide(shared.bus, principal.id, tenant_id, key, command)
+    refused = decided.reply
+    if type(refused) is not Refused:
+        return decided  # type: ignore[return-value]
+    if refused.code == TURNED_DOWN:
+        raise refusals.told_before(str(refused.facts["problem"]))
+    if refused.code in hooks.refused:
+        asked = Asked(shared, principal, tenant_id, key, command)
+        await hooks.refused[refused.code](asked, refused)
+    raise refusals.error_of(refused)
 
 
 async def _prepared(key: RequestKey, draft: Draft[R]) -> Command[R]:

@@ -9,13 +9,16 @@ from uuid import UUID, uuid4
 import pytest
 
 from actors.families import commerce
-from actors.messages import Refused
+from actors.messages import Refused, TurnDown, replies_of
 from actors.rules import At, Events, about, refuse, unchanged
+from actors.runtime.bus import Decided
 from actors.runtime.family import Context, Decision, Key, Unloaded
 from actors.stock import model as m
 from actors.stock import transfers as tr
 from actors.stock.evolve import EVENTS
+from actors.till import messages as t
 from core.ids import uuid7
+from deployments.kit import desk
 from tests.unit.stock_bench import StockBench
 
 CONTEXT = Context(3, UUID(int=7), "ann", uuid4(), 1, 1)
@@ -132,3 +135,25 @@ def test_each_event_evolves_once(monkeypatch: pytest.MonkeyPatch) -> None:
         happened = len(bench.ledger)
         assert not isinstance(bench.run(command), Refused)
         assert evolved.total() == len(bench.ledger) - happened, command
+
+
+def test_a_command_says_its_reply() -> None:
+    assert replies_of(m.Reserve) == (m.Hold,)
+    assert replies_of(t.Sell) == (t.SaleMade, t.SaleKnown)
+    assert replies_of(TurnDown) == ()
+
+
+async def test_a_reply_that_its_command_does_not_know_is_none() -> None:
+    reply: Any = m.TermsReply(BOX, True, 0)
+
+    class Bus:
+        async def read(self, *_: Any) -> Decided:
+            return Decided(commerce.encode(reply), ())
+
+    bus: Any = Bus()
+    told = await desk.decide(bus, "ann", BOX, None, m.SetItemTerms(BOX))
+    assert told == (reply, ())
+    with pytest.raises(TypeError, match="GetLevels was answered TermsReply"):
+        await desk.decide(bus, "ann", BOX, None, m.GetLevels((BOX,)))
+    reply = Refused("not_found")
+    assert (await desk.decide(bus, "ann", BOX, None, m.GetLevels((BOX,)))).reply == reply

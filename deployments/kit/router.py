@@ -13,7 +13,7 @@ import functools
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from types import UnionType
-from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
@@ -71,7 +71,7 @@ class Router(APIRouter):
 def _returned(endpoint: Handler) -> Any:
     """What the handler says that it returns, but for responses of its own."""
     returned = get_type_hints(endpoint, include_extras=True).get("return")
-    if get_origin(returned) is UnionType:
+    if get_origin(returned) in (Union, UnionType):
         [returned] = [answer for answer in get_args(returned) if answer is not Response]
     return returned
 

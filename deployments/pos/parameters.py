@@ -12,7 +12,6 @@ from core.principal import Principal, Role
 RegisterId = Annotated[UUID, Path(alias="registerId")]
 ShiftId = Annotated[UUID, Path(alias="shiftId")]
 SaleId = Annotated[UUID, Path(alias="saleId")]
-PaymentId = Annotated[UUID, Path(alias="paymentId")]
 ReturnId = Annotated[UUID, Path(alias="returnId")]
 
 

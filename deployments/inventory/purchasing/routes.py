@@ -9,7 +9,14 @@ from uuid import UUID
 
 from fastapi import Path, Query
 
-from actors.purchasing import model as p
+from actors.purchasing.model import (
+    CancelPurchase,
+    PlacePurchase,
+    PurchaseLine,
+    PurchaseReply,
+    PurchaseStatus,
+    Terms,
+)
 from core import moments
 from core.errors import (
     Conflict,
@@ -21,7 +28,12 @@ from core.errors import (
 )
 from core.principal import Principal, Role
 from deployments.inventory.access import Buyer, Handler
-from deployments.inventory.purchasing import schemas as s
+from deployments.inventory.purchasing.schemas import (
+    Delivery,
+    NewPurchase,
+    PurchaseOut,
+    PurchaseQuery,
+)
 from deployments.inventory.purchasing.service import Purchasing
 from deployments.kit.receipts import Ordered
 from deployments.kit.resources import Shared
@@ -40,8 +52,8 @@ PurchaseOrderId = Annotated[UUID, Path(alias="purchaseOrderId")]
 
 @router.get("/purchase-orders", summary="List purchase orders")
 async def list_purchase_orders(
-    shared: Shared, principal: Handler, query: Annotated[s.PurchaseQuery, Query()]
-) -> Page[s.PurchaseOut]:
+    shared: Shared, principal: Handler, query: Annotated[PurchaseQuery, Query()]
+) -> Page[PurchaseOut]:
     """Your purchase orders, latest first."""
     async with shared.db.transaction(Scope(tenant_id=tenant_of(principal))) as tx:
         found = await stored.list_purchase_orders(
@@ -57,8 +69,8 @@ async def list_purchase_orders(
     responses=responses(NotFound),
 )
 async def create_purchase_order(
-    shared: Shared, principal: Buyer, key: Key, body: s.NewPurchase
-) -> Ordered[s.PurchaseOut]:
+    shared: Shared, principal: Buyer, key: Key, body: NewPurchase
+) -> Ordered[PurchaseOut]:
     """Drafts an order; nothing is incoming yet."""
     return (await Purchasing(shared, principal).draft(key, body)).to(partial(_shown, principal))
 
@@ -70,7 +82,7 @@ async def create_purchase_order(
 )
 async def get_purchase_order(
     shared: Shared, principal: Handler, purchase_order_id: PurchaseOrderId
-) -> Envelope[s.PurchaseOut]:
+) -> Envelope[PurchaseOut]:
     """One order, as its owner has it now."""
     order = await Purchasing(shared, principal).order(purchase_order_id)
     return Envelope(data=_shown(principal, order))
@@ -86,8 +98,8 @@ async def change_purchase_order(
     principal: Buyer,
     key: Key,
     purchase_order_id: PurchaseOrderId,
-    body: s.NewPurchase,
-) -> Ordered[s.PurchaseOut]:
+    body: NewPurchase,
+) -> Ordered[PurchaseOut]:
     """Replaces all that a draft says."""
     purchasing = Purchasing(shared, principal)
     return (await purchasing.draft(key, body, purchase_order_id)).to(partial(_shown, principal))
@@ -103,9 +115,9 @@ async def place_purchase_order(
     principal: Buyer,
     key: Key,
     purchase_order_id: PurchaseOrderId,
-) -> Ordered[s.PurchaseOut]:
+) -> Ordered[PurchaseOut]:
     """The draft has gone to the supplier: its goods are incoming at the location."""
-    wanted = p.PlacePurchase(purchase_order_id)
+    wanted = PlacePurchase(purchase_order_id)
     return (await Purchasing(shared, principal).decided(key, wanted)).to(partial(_shown, principal))
 
 
@@ -119,8 +131,8 @@ async def receive_purchase_order(
     principal: Handler,
     key: Key,
     purchase_order_id: PurchaseOrderId,
-    body: s.Delivery,
-) -> Ordered[s.PurchaseOut]:
+    body: Delivery,
+) -> Ordered[PurchaseOut]:
     """Goods came: order, levels and ledger change together, or not at all."""
     purchasing = Purchasing(shared, principal)
     return (await purchasing.receive(key, purchase_order_id, body)).to(partial(_shown, principal))
@@ -136,24 +148,24 @@ async def cancel_purchase_order(
     principal: Buyer,
     key: Key,
     purchase_order_id: PurchaseOrderId,
-) -> Ordered[s.PurchaseOut]:
+) -> Ordered[PurchaseOut]:
     """What has not come will not come: it is no longer incoming."""
-    wanted = p.CancelPurchase(purchase_order_id)
+    wanted = CancelPurchase(purchase_order_id)
     return (await Purchasing(shared, principal).decided(key, wanted)).to(partial(_shown, principal))
 
 
-def _reply_of(row: dict[str, Any]) -> p.PurchaseReply:
-    return p.PurchaseReply(
+def _reply_of(row: dict[str, Any]) -> PurchaseReply:
+    return PurchaseReply(
         row["id"],
-        p.Terms(
+        Terms(
             row["supplier_id"],
             row["location_id"],
             row["currency"],
             row["reference"],
             _ms(row["expected_at"]),
         ),
-        tuple(p.PurchaseLine(UUID(item), *numbers) for item, *numbers in row["lines"]),
-        p.PurchaseStatus(row["status"]),
+        tuple(PurchaseLine(UUID(item), *numbers) for item, *numbers in row["lines"]),
+        PurchaseStatus(row["status"]),
         row["created_by"],
         moments.to_ms(row["created_at"]),
         _ms(row["ordered_at"]),
@@ -164,5 +176,5 @@ def _ms(moment: datetime | None) -> int | None:
     return None if moment is None else moments.to_ms(moment)
 
 
-def _shown(principal: Principal, order: p.PurchaseReply) -> s.PurchaseOut:
-    return s.PurchaseOut.of(order, with_costs=principal.role is not Role.STAFF)
+def _shown(principal: Principal, order: PurchaseReply) -> PurchaseOut:
+    return PurchaseOut.of(order, with_costs=principal.role is not Role.STAFF)

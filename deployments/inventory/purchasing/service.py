@@ -6,7 +6,15 @@ from datetime import timedelta
 from uuid import UUID
 
 from actors.messages import Command
-from actors.purchasing import model as p
+from actors.purchasing.model import (
+    Delivered,
+    GetPurchase,
+    PurchaseReply,
+    PutPurchase,
+    ReceivePurchase,
+    Terms,
+    WantedLine,
+)
 from core import moments
 from core.ids import uuid7
 from core.money import to_minor
@@ -28,9 +36,6 @@ from store.inventory import suppliers
 from store.inventory.suppliers import Supplier
 from store.kit.engine import Scope
 
-# Of one line of the audit log.
-MAX_DIFFERENCES = 50
-
 
 class Purchasing:
     """The purchase orders of one caller's business."""
@@ -43,11 +48,11 @@ class Purchasing:
 
     async def draft(
         self, key: RequestKey, body: NewPurchase, purchase_id: UUID | None = None
-    ) -> Ordered[p.PurchaseReply]:
+    ) -> Ordered[PurchaseReply]:
         """A new draft, or another text for one. Raises NotFound, ValidationFailed on what is
         wrong about a line, PurchaseNotDraft."""
 
-        async def draft() -> p.PutPurchase:
+        async def draft() -> PutPurchase:
             location = await PLACES.of(self._shared).check(self._tenant, body.location_id)
             async with self._shared.db.transaction(self._scope) as tx:
                 supplier = await found_supplier(tx, body.supplier_id)
@@ -62,39 +67,39 @@ class Purchasing:
                 if body.expected_at is None
                 else moments.to_ms(body.expected_at)
             )
-            terms = p.Terms(supplier.id, location, supplier.currency, body.reference, expected_ms)
+            terms = Terms(supplier.id, location, supplier.currency, body.reference, expected_ms)
             lines = tuple(_wanted(n, line, supplier, costs) for n, line in enumerate(body.lines))
-            return p.PutPurchase(purchase_id or uuid7(), terms, lines, purchase_id is None)
+            return PutPurchase(purchase_id or uuid7(), terms, lines, purchase_id is None)
 
         return await self.decided(key, draft)
 
     async def receive(
         self, key: RequestKey, purchase_id: UUID, body: Delivery
-    ) -> Ordered[p.PurchaseReply]:
+    ) -> Ordered[PurchaseReply]:
         """Raises NotFound, PurchaseNotOpen, MoreThanOrdered, StockLimitReached, Conflict for an
         item that is not in the order."""
 
-        async def draft() -> p.ReceivePurchase:
+        async def draft() -> ReceivePurchase:
             if body.lines is None:
                 order = await self.order(purchase_id)
                 lines = tuple(
-                    p.Delivered(line.item_id, line.outstanding)
+                    Delivered(line.item_id, line.outstanding)
                     for line in order.lines
                     if line.outstanding
                 )
             else:
-                lines = tuple(p.Delivered(line.item_id, line.quantity) for line in body.lines)
-            return p.ReceivePurchase(purchase_id, lines, body.allow_excess)
+                lines = tuple(Delivered(line.item_id, line.quantity) for line in body.lines)
+            return ReceivePurchase(purchase_id, lines, body.allow_excess)
 
         return await self.decided(key, draft)
 
-    async def order(self, purchase_id: UUID) -> p.PurchaseReply:
+    async def order(self, purchase_id: UUID) -> PurchaseReply:
         """From its owner. Raises NotFound."""
-        return await desk.ask(self._shared, self._principal, p.GetPurchase(purchase_id))
+        return await desk.ask(self._shared, self._principal, GetPurchase(purchase_id))
 
     async def decided(
-        self, key: RequestKey, wanted: Command[p.PurchaseReply] | Draft[p.PurchaseReply]
-    ) -> Ordered[p.PurchaseReply]:
+        self, key: RequestKey, wanted: Command[PurchaseReply] | Draft[PurchaseReply]
+    ) -> Ordered[PurchaseReply]:
         """Has the owner decide. Raises the error that stands for a refusal."""
         return await desk.send(self._shared, self._principal, key, wanted)
 
@@ -104,9 +109,9 @@ def _wanted(
     line: NewPurchaseLine,
     supplier: Supplier,
     costs: dict[UUID, int | None],
-) -> p.WantedLine:
+) -> WantedLine:
     if line.cost is None:
         minor = costs.get(line.item_id) or 0
     else:
         minor = to_minor(line.cost, supplier.currency, f"lines[{index}].cost")
-    return p.WantedLine(line.item_id, line.quantity, minor)
+    return WantedLine(line.item_id, line.quantity, minor)

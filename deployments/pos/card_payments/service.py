@@ -28,7 +28,7 @@ import msgspec
 from actors.families import commerce, encode_command
 from actors.messages import Command, Refused, Reply
 from actors.runtime.bus import CommandBus
-from actors.till import messages as t
+from actors.till.messages import Abandon, Abandoned, SaleHeld, SaleKnown, SaleMade, Sell
 from core import telemetry
 from core.clock import Clock
 from core.errors import IdempotencyMismatch
@@ -69,12 +69,12 @@ class Driven(NamedTuple):
     """A payment as far as it has come, and the sale that came of it, as its owner told of it."""
 
     payment: CardPayment
-    made: Ordered[t.SaleMade] | None = None
+    made: Ordered[SaleMade] | None = None
 
 
-def made_now(reply: t.SaleMade | t.SaleKnown) -> t.SaleMade:
+def made_now(reply: SaleMade | SaleKnown) -> SaleMade:
     """Of a sale that was not made offline: no such one is known before it is made."""
-    if type(reply) is not t.SaleMade:
+    if type(reply) is not SaleMade:
         raise TypeError("only what was sold offline is recorded twice")
     return reply
 
@@ -116,7 +116,7 @@ class CardSales:
         tenant_id: UUID,
         principal: str,
         key: RequestKey,
-        held: t.SaleHeld,
+        held: SaleHeld,
         tokens: Mapping[int, str],
     ) -> CardPayment:
         """Writes down what is meant, once the goods are held; gives what was written before.
@@ -280,14 +280,14 @@ class CardSales:
             payment = await self._give_up(payment)
         return Driven(payment, made)
 
-    async def _made(self, payment: CardPayment) -> Ordered[t.SaleMade] | None:
+    async def _made(self, payment: CardPayment) -> Ordered[SaleMade] | None:
         """What the owner answered when the sale was made; None once it has forgotten that."""
         reply, receipts = await self._sell(payment)
         return None if isinstance(reply, Refused) else Ordered(made_now(reply), receipts)
 
-    async def _sell(self, payment: CardPayment) -> Ordered[t.SaleMade | t.SaleKnown | Refused]:
+    async def _sell(self, payment: CardPayment) -> Ordered[SaleMade | SaleKnown | Refused]:
         """Asks for the sale. Its owner makes it once, and not after the hold is gone."""
-        draft: t.Sell = commerce.decode(payment.sale)
+        draft: Sell = commerce.decode(payment.sale)
         tenders = list(draft.tenders)
         for charge in payment.charges:
             tenders[charge.number] = msgspec.structs.replace(
@@ -324,8 +324,8 @@ class CardSales:
         reply = await self._abandon(payment)
         return isinstance(reply, Refused) and await self._is_sold(payment)
 
-    async def _abandon(self, payment: CardPayment) -> t.Abandoned | Refused:
-        wanted = t.Abandon(payment.reservation_id)
+    async def _abandon(self, payment: CardPayment) -> Abandoned | Refused:
+        wanted = Abandon(payment.reservation_id)
         return (await self._command(payment, "abandon", wanted)).reply
 
     async def _is_sold(self, payment: CardPayment) -> bool:

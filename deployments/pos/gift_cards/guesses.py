@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from actors.messages import Refused
-from actors.till import messages as t
+from actors.till.messages import DisableCard, GetCard, HoldSale, Return, Sell
 from deployments.kit.desk import Asked
 from gateway.throttle import GIFT_CARD_GUESSES
 
@@ -14,7 +14,7 @@ from gateway.throttle import GIFT_CARD_GUESSES
 async def check(asked: Asked) -> None:
     """Raises TooManyRequests for a command that names a gift card."""
     command = asked.command
-    if isinstance(command, t.HoldSale):
+    if isinstance(command, HoldSale):
         command = command.sale
     tenders = getattr(command, "tenders", ())
     if getattr(command, "card_id", None) or any(tender.card_id for tender in tenders):
@@ -28,12 +28,12 @@ async def count(asked: Asked, _: Refused) -> None:
 
 async def count_lookup(asked: Asked, refused: Refused) -> None:
     """The same for who asks about nothing but a card."""
-    if isinstance(asked.command, t.GetCard | t.DisableCard):
+    if isinstance(asked.command, GetCard | DisableCard):
         await count(asked, refused)
 
 
 BEFORE: Mapping[type, Callable[[Asked], Awaitable[None]]] = dict.fromkeys(
-    (t.Sell, t.HoldSale, t.Return, t.GetCard, t.DisableCard), check
+    (Sell, HoldSale, Return, GetCard, DisableCard), check
 )
 REFUSED: Mapping[str, Callable[[Asked, Refused], Awaitable[None]]] = {
     "gift_card_not_found": count,

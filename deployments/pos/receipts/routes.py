@@ -15,8 +15,8 @@ from deployments.pos.parameters import ReturnId, SaleId
 from deployments.pos.receipts import slips
 from deployments.pos.receipts.schemas import ReceiptQuery
 from deployments.pos.returns.service import made_return
-from deployments.pos.sales.routes import read_sale
-from deployments.pos.sales.service import terms_at
+from deployments.pos.sales.service import recorded_sale
+from deployments.pos.sales.tickets import terms_at
 from gateway.access import tenant_of
 from gateway.errors import responses
 
@@ -58,7 +58,7 @@ async def sale_receipt(
 ) -> Response:
     """The receipt of a sale, in the location's time zone. `format`, or else the Accept header,
     says in what form; plain text if neither does."""
-    sale = await read_sale(shared, principal, sale_id, query)
+    sale = await recorded_sale(shared, principal, sale_id, query)
     terms = await terms_at(shared, tenant_of(principal), sale.location_id)
     return await _document(slips.sale_slip(sale, terms), query.format, accept)
 

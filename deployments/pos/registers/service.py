@@ -37,7 +37,7 @@ from deployments.pos.registers.schemas import (
     ReportOut,
 )
 from deployments.pos.registers.shapes import Closing, register_out, report_out
-from deployments.pos.sales.service import terms_at
+from deployments.pos.sales.tickets import terms_at
 from gateway.access import tenant_of
 from gateway.schemas import Message
 

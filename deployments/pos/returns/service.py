@@ -28,7 +28,7 @@ from deployments.pos.returns.schemas import (
     ReturnOut,
 )
 from deployments.pos.returns.shapes import return_of, return_out
-from deployments.pos.sales.service import ticket
+from deployments.pos.sales.tickets import ticket
 from gateway.access import tenant_of
 from store.kit.engine import Scope
 from store.pos import reading

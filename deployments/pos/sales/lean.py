@@ -18,7 +18,8 @@ from core.request import RequestKey
 from deployments.kit.lean import lean_route
 from deployments.kit.receipts import Ordered
 from deployments.kit.resources import Resources
-from deployments.pos.sales import service as selling
+from deployments.pos.sales import service
+from deployments.pos.sales.drafts import draft_sale
 from deployments.pos.sales.plain_sale import plain_out_of, plain_sale
 from deployments.pos.sales.schemas import NewSale
 from gateway import json_body
@@ -43,8 +44,8 @@ def _read(raw: bytes) -> NewSale | None:
 async def _sell(
     shared: Resources, principal: Principal, key: RequestKey, body: NewSale
 ) -> Ordered[SaleMade]:
-    draft = partial(selling.draft_sale, shared, principal, body)
-    return await selling.sell(shared, principal, key, draft)
+    draft = partial(draft_sale, shared, principal, body)
+    return await service.sell(shared, principal, key, draft)
 
 
 def _out(principal: Principal, made: SaleMade) -> Any:

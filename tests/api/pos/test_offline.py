@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from actors.till import sell
 from core.principal import Role
+from deployments.kit.receipts import RECEIPT_HEADER
 from store.business.profile import open_business
 from store.kit.engine import Scope
 from tests.api.harness import Served
@@ -387,3 +388,24 @@ async def test_businesses_are_walls(shop: TillShop) -> None:
     assert (await refused(other, theirs | {"registerId": shop.register}))["status"] == 409
     assert await shop.on_hand(tea) == 9
     assert (await shop.report())["sales"] == 1
+
+
+async def test_receipts_are_the_latest_of_each_aggregate(shop: TillShop) -> None:
+    tea = await shop.product(2)
+    body = {"sales": [offline(shop, tea) for _ in range(3)]}
+    first = await shop.owner.post(ROUTE, body, "k")
+    again = await shop.owner.post(ROUTE, body, "k")
+    assert _decided(again) == _decided(first)
+    more = await shop.owner.post(ROUTE, {"sales": [offline(shop, tea)]})
+    assert _decided(more)[shop.register] == _decided(first)[shop.register] + 1
+    known = await shop.owner.post(ROUTE, body)
+    assert done(known)["repeated"] == 3
+    assert RECEIPT_HEADER not in known.headers
+
+
+def _decided(answer: httpx2.Response) -> dict[str, int]:
+    """By aggregate, the number of the decision about it that the answer has a receipt of."""
+    receipts = [receipt.split("; ") for receipt in answer.headers[RECEIPT_HEADER].split(", ")]
+    decided = {name: int(sequence.removeprefix("seq=")) for name, sequence, _ in receipts}
+    assert len(decided) == len(receipts)
+    return decided

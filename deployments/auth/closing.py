@@ -7,7 +7,7 @@ from store.people import access_keys, invitations, sessions
 
 
 async def end_access(closing: Closing) -> None:
-    """Nobody can sign in to it, its keys end, and whoever was invited comes too late."""
+    """Nobody can sign in to it, its keys end, and open invitations count for nothing."""
     tx = closing.tx
     closing.ended.extend(await sessions.end_where(tx, business_id=closing.tenant_id))
     closing.ended.extend(await access_keys.end_all(tx))

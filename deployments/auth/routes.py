@@ -11,17 +11,9 @@ from fastapi import Request
 from core.errors import NotFound, Unauthenticated
 from deployments.auth import service
 from deployments.auth.access import AnyoneTries, Caller, Person
-from deployments.auth.schemas import (
-    CallerOut,
-    Credentials,
-    Jwks,
-    LoginOut,
-    NewAccount,
-    RegisteredOut,
-    SessionRefresh,
-    TokensOut,
-)
+from deployments.auth.schemas import CallerOut, Jwks, NewAccount, RegisteredOut
 from deployments.auth.sessions import service as sessions
+from deployments.auth.sessions.schemas import Credentials, LoginOut, SessionRefresh, TokensOut
 from deployments.kit.resources import Shared
 from deployments.kit.router import Router
 from deployments.kit.routes import Anyone

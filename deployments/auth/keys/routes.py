@@ -10,7 +10,7 @@ from fastapi import Path, Query
 from core.errors import NotFound
 from deployments.auth.access import SignedInManager, SignedInMember
 from deployments.auth.keys import service as keys
-from deployments.auth.schemas import (
+from deployments.auth.keys.schemas import (
     ApiKeyQuery,
     IssuedKeyOut,
     KeyOut,

@@ -14,9 +14,9 @@ from core.ids import uuid7
 from core.paging import Part, Span
 from core.principal import Principal
 from core.request import RequestKey
+from deployments.auth.keys.schemas import IssuedKeyOut, KeyOut, NewKey
 from deployments.auth.people.members import actor_role
 from deployments.auth.people.ranks import check_grant, check_touch
-from deployments.auth.schemas import IssuedKeyOut, KeyOut, NewKey
 from deployments.kit.resources import Resources
 from deployments.kit.router import Made
 from deployments.kit.routes import change, page

@@ -1,6 +1,6 @@
 """Mails that events ask for: to whom, and the link that belongs into them.
 
-An event carries an id alone. Whoever sends the mail makes the link from the row and the server's
+An event carries an id alone. The sender of the mail makes the link from the row and the server's
 key, as late as possible; so neither events nor the database hold anything to sign in with.
 """
 
@@ -41,7 +41,7 @@ async def mail_for(db: Database, links: Links, event: Waiting) -> Mail | None:
 async def invitation_mail(
     db: Database, links: Links, tenant_id: UUID, invitation_id: UUID
 ) -> Mail | None:
-    """What goes to whom a business invited."""
+    """What goes to the person that a business invited."""
     async with db.transaction(Scope(tenant_id=tenant_id)) as tx:
         invited = await invitations.get(tx, invitation_id)
     if invited is None or not invited.open:

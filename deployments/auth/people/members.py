@@ -26,8 +26,8 @@ from store.people.members import Member
 
 
 async def actor_role(tx: Transaction, principal: Principal) -> str | None:
-    """The caller's role in the business as it is now, whatever the token says; None for one who
-    has left. Locks the business: roles stay as they are until `tx` ends. Raises NotFound if the
+    """The caller's role in the business as it is now, whatever the token says; None if they
+    have left. Locks the business: roles stay as they are until `tx` ends. Raises NotFound if the
     business is deleted."""
     if await profile.lock_business(tx, tenant_of(principal)) is None:
         raise NotFound("Your business does not exist any more.")

@@ -1,5 +1,5 @@
-"""Who may do what to whom within a business. Pure rules; whoever applies them holds the lock on
-the business, so that what they are told stays true."""
+"""Who may do what to whom within a business. Pure rules; the caller holds the lock on the business,
+so that the roles that it passes stay true."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check_grant(actor: str | None, role: str) -> None:
 
 def check_touch(actor: str | None, member: str) -> None:
     """That somebody with the role `actor` may change or remove a member of the role `member`:
-    owners anybody, managers who stands below them. Raises Forbidden."""
+    owners anybody, managers those who stand below them. Raises Forbidden."""
     check_grant(actor, "cashier")
     if actor != "owner" and RANKS[member] >= RANKS[actor or ""]:
         raise Forbidden(f"A {actor} may not change a {member}.")

@@ -12,7 +12,7 @@ from core.errors import FieldError, InvalidCredentials, NotFound, Unauthenticate
 from core.ids import uuid7
 from core.principal import Principal, Role
 from deployments.auth.events import PasswordChanged, ResetRequested
-from deployments.auth.schemas import PasswordChanges, PasswordReset
+from deployments.auth.sessions.schemas import PasswordChanges, PasswordReset
 from deployments.kit.resources import Resources
 from gateway.links import NONCE_BYTES, parse
 from gateway.passwords import prepared
@@ -28,7 +28,7 @@ from store.kit.outbox import emit
 from store.people import access_keys, password_resets, sessions, users
 
 RESET_TTL = timedelta(hours=1)
-# Every request is answered after this time, so that it does not tell who has an account.
+# Every request is answered after this time, so that the time does not show who has an account.
 ANSWER_AFTER_SECONDS = 0.4
 
 

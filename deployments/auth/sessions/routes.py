@@ -14,14 +14,14 @@ from fastapi import Path, Request
 from core.errors import InvalidCredentials, NotFound
 from deployments.auth.access import AnyoneTries, Person
 from deployments.auth.people import addresses
-from deployments.auth.schemas import (
+from deployments.auth.sessions import passwords, service
+from deployments.auth.sessions.schemas import (
     EmailVerification,
     NewPasswordReset,
     PasswordChanges,
     PasswordReset,
     SessionOut,
 )
-from deployments.auth.sessions import passwords, service
 from deployments.kit.resources import Shared
 from deployments.kit.router import Made, Router
 from deployments.kit.routes import Key, PersonalKey

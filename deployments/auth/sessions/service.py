@@ -13,7 +13,7 @@ from core.errors import InvalidCredentials, NotFound, Unauthenticated
 from core.ids import uuid7
 from core.principal import Principal, Role, role_in_business
 from core.request import RequestKey
-from deployments.auth.schemas import Credentials, LoginOut, SessionOut, TokensOut, UserOut
+from deployments.auth.sessions.schemas import Credentials, LoginOut, SessionOut, TokensOut, UserOut
 from deployments.kit.resources import Resources
 from deployments.kit.router import Made
 from deployments.kit.routes import change, own_scope

@@ -4,7 +4,7 @@ A line is a product, or a variant that names its `parentSku`. Cells of several v
 images URLs with spaces between, a tax class its name. An empty cell is none.
 
 A cell of text that a spreadsheet would take for a formula is written with an apostrophe in front,
-and read without it: nothing runs in whoever opens the file, and nothing is lost on the way back.
+and read without it: nothing runs where the file is opened, and nothing is lost on the way back.
 """
 
 from __future__ import annotations

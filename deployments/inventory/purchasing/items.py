@@ -138,13 +138,18 @@ def _differences(
 
     def said(items: Sequence[SuppliedItem]) -> dict[UUID, str]:
         return {
-            one.item_id: f"sku {one.supplier_sku}, cost {one.cost_minor}, days {one.lead_time_days}"
-            for one in items
+            item.item_id: (
+                f"sku {item.supplier_sku}, cost {item.cost_minor}, days {item.lead_time_days}"
+            )
+            for item in items
         }
 
     had, has = said(before), said(after)
-    differing = [one for one in {**had, **has} if had.get(one) != has.get(one)]
-    return {str(one): (had.get(one), has.get(one)) for one in differing[:MAX_DIFFERENCES]}
+    differing = [item_id for item_id in {**had, **has} if had.get(item_id) != has.get(item_id)]
+    return {
+        str(item_id): (had.get(item_id), has.get(item_id))
+        for item_id in differing[:MAX_DIFFERENCES]
+    }
 
 
 def _supplied(index: int, item: SuppliedItemOut, supplier: Supplier) -> SuppliedItem:

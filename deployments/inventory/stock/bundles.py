@@ -1,4 +1,4 @@
-"""Bundles as stock knows them: not at all. Whoever holds or sells one sends its parts."""
+"""Bundles as stock knows them: not at all. The part that holds or sells one sends its parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the till asks of whoever charges cards, and a sandbox that behaves like test cards."""
+"""What the till asks of a provider of card payments, and a sandbox that behaves like test cards."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 Each ends as exactly one of a sale, or no sale and no money kept. The cards are charged one after
 another, in the order of the payments, and what becomes of each is written down before the next.
 Which of the two it is, is decided by the hold: a sale consumes it, giving up (`Abandon`) ends it
-for good, and the owner of the stock does one of the two, whoever asks, however often. Nothing
-else is locked while the provider is asked.
+permanently, and the owner of the stock does one of the two, whichever process asks, however often.
+Nothing else is locked while the provider is asked.
 
 status: charging -> charged (every card) -> completed; charging or charged -> refunding ->
 declined (a card was) or refunded. Requests and the worker may drive the same payment at once.
@@ -66,7 +66,7 @@ log = get_logger("pos.cards")
 
 
 class Driven(NamedTuple):
-    """A payment as far as it has come, and the sale that came of it, as its owner told of it."""
+    """A payment as far as it has come, and the sale that came of it, as its owner answered it."""
 
     payment: CardPayment
     made: Ordered[SaleMade] | None = None
@@ -164,7 +164,7 @@ class CardSales:
 
     async def resolve(self, tenant_id: UUID, intent_id: UUID) -> CardPayment | None:
         """Ends a payment that was left half done. A charge that the provider has not heard of is
-        called off rather than made, and with it those before: whoever meant it is long gone."""
+        called off rather than made, and with it those before: the caller has long gone."""
         payment = await self.get(tenant_id, intent_id)
         if payment is None:
             return None
@@ -369,7 +369,7 @@ def _hold_of(intent_id: UUID) -> UUID:
     return uuid5(intent_id, "hold")
 
 
-# With the sandbox whoever knows its tokens pays nothing.
+# With the sandbox a caller who knows its tokens pays nothing.
 CARDS = Part(
     lambda shared: CardSales(
         shared.db,

@@ -86,7 +86,7 @@ def line_of(card_id: UUID, amount: Decimal, currency: str, field: str) -> SaleLi
 def sold_cards_out(
     edge: Edge, tenant_id: UUID, cards: Mapping[int, SoldCard], lines: Sequence[SaleLineOut]
 ) -> list[SoldGiftCardOut]:
-    """What the buyer learns of the cards in a sale, by what was written. A repeat cannot tell a
+    """What the buyer learns of the cards in a sale, by what was written. A repeat cannot show a
     code again once the key that it was made with is gone."""
     found = []
     for place, card in cards.items():

@@ -84,9 +84,10 @@ def return_of(row: Row, lines: Sequence[Row], refunds: Sequence[Row]) -> ReturnO
         total=from_minor(row["total_minor"], currency),
         refunds=[
             RefundOut(
-                method=Method(one["method"]), amount=from_minor(one["amount_minor"], currency)
+                method=Method(refund["method"]),
+                amount=from_minor(refund["amount_minor"], currency),
             )
-            for one in refunds
+            for refund in refunds
         ],
         reason=row["reason"],
         void=row["void"],

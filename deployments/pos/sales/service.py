@@ -97,7 +97,7 @@ async def _sold(
         return (await sell(shared, principal, key, draft)).to(sale_made)
     cards, tenant_id = CARDS.of(shared), tenant_of(principal)
     try:
-        # A repeat is told of the same hold, and so are two tries at once.
+        # A repeat is answered with the same hold, and so are two tries at once.
         held = await _hold(shared, principal, key, draft)
     except HoldfastError:
         # What was begun is known for longer than the owner remembers a key.
@@ -127,8 +127,8 @@ async def _hold(
 
 
 async def _standing(shared: Resources, payment: CardPayment) -> Sold:
-    """What there is to say of a payment by card whose sale nobody was just told of: that it waits,
-    or the sale from its rows, whose receipts the owner has forgotten. Raises CardDeclined,
+    """The answer of a payment by card whose sale its owner has not just answered: that it waits, or
+    the sale from its rows, whose receipts the owner has forgotten. Raises CardDeclined,
     SaleNotCompleted."""
     if payment.status == "completed":
         async with shared.db.transaction(Scope(payment.tenant_id)) as tx:

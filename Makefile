@@ -46,6 +46,7 @@ check: $(INSTALLED) ## Lint, format, types, imports; descriptions of database, A
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/holdfast pattern
 	@$(BIN)/holdfast migrate --check
 	@$(BIN)/holdfast openapi --check
 	@$(BIN)/holdfast events --check

@@ -10,6 +10,7 @@ from types import ModuleType
 
 import pytest
 
+from deployments.capabilities import CAPABILITIES
 from deployments.kit.capability import Capability
 from deployments.pattern import broken
 
@@ -52,6 +53,10 @@ def lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
     yield found
     for name in [name for name in sys.modules if name.split(".")[0] == "odd"]:
         del sys.modules[name]
+
+
+def test_every_capability_follows_the_pattern() -> None:
+    assert broken(CAPABILITIES) == []
 
 
 def test_what_follows_it_is_not_complained_of(lines: Lines) -> None:

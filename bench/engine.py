@@ -18,7 +18,14 @@ import uvloop
 from actors.families import decode_reply, encode_command
 from actors.runtime.call import Calls
 from actors.runtime.host import Host
-from actors.runtime.wire import Answer, Envelope, Outcome, decode_envelopes, decode_told, encode
+from actors.runtime.wire import (
+    Answer,
+    Envelope,
+    Outcome,
+    decode_envelopes,
+    decode_partial_answers,
+    encode,
+)
 from actors.stock import model as m
 from bench import goods
 from bench.ground import Ground
@@ -122,11 +129,11 @@ async def drive(
     async def calls() -> None:
         nonlocal answered
         for blob in waiting:
-            told = decode_told(await served.first(host.take(decode_envelopes(blob))))
-            answered += _held(told.answers)
-            while told.more:
-                told = decode_told(await served.more(told.more))
-                answered += _held(told.answers)
+            part = decode_partial_answers(await served.first(host.take(decode_envelopes(blob))))
+            answered += _held(part.answers)
+            while part.more:
+                part = decode_partial_answers(await served.more(part.more))
+                answered += _held(part.answers)
             if time.perf_counter() >= until:
                 return
 

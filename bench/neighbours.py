@@ -17,7 +17,7 @@ import uvloop
 from actors.families import encode_command
 from actors.runtime.call import Calls
 from actors.runtime.host import Host
-from actors.runtime.wire import Answer, Outcome, decode_envelopes, decode_told, encode
+from actors.runtime.wire import Answer, Outcome, decode_envelopes, decode_partial_answers, encode
 from actors.stock import model as m
 from bench import culprits, goods
 from bench.culprits import CULPRITS, Culprit
@@ -31,7 +31,7 @@ _DATABASE = "bench_neighbours"
 _PAUSE_SECONDS = 0.005
 # Of the neighbour's, who wait each for their own: a p99 is to be of more than a hundred.
 _CALLERS = 4
-# Who was turned away waits, as it is told to.
+# Who was turned away waits, as it was asked to.
 _TURNED_AWAY_SECONDS = 0.05
 
 
@@ -61,7 +61,7 @@ class NeighbourRun:
 
 
 @dataclass(slots=True)
-class _Told:
+class _Heard:
     """What was answered while it was measured."""
 
     waits_ms: list[float] = field(default_factory=list)
@@ -90,39 +90,39 @@ def measure(ground: Ground, seconds: float, ledger: int) -> list[NeighbourRun]:
 async def _measure(url: str, culprit: Culprit, seconds: float) -> NeighbourRun:
     async with serving(url) as host:
         await warm(host, goods.TENANT, [goods.product_id(goods.HOT)])
-        told, epochs = _Told(), host.epochs
+        heard, epochs = _Heard(), host.epochs
         until = time.perf_counter() + seconds
         bodies = culprit.bodies()
         await asyncio.gather(
-            *(_neighbour(host, told, until) for _ in range(_CALLERS)),
-            *(_calls(host, culprit, bodies, told, until) for _ in range(culprit.calls)),
+            *(_neighbour(host, heard, until) for _ in range(_CALLERS)),
+            *(_calls(host, culprit, bodies, heard, until) for _ in range(culprit.calls)),
         )
-        waits = sorted(told.waits_ms)
-        away = told.outcomes[Outcome.BUSY] + told.outcomes[Outcome.TOO_LATE]
+        waits = sorted(heard.waits_ms)
+        away = heard.outcomes[Outcome.BUSY] + heard.outcomes[Outcome.TOO_LATE]
         return NeighbourRun(
             culprit.name,
             len(waits),
-            told.failed,
+            heard.failed,
             statistics.median(waits),
             waits[int(len(waits) * 0.99)],
             waits[-1],
-            told.outcomes.total() - away,
+            heard.outcomes.total() - away,
             away,
             host.holds_lease and host.epochs == epochs,
         )
 
 
-async def _neighbour(host: Host, told: _Told, until: float) -> None:
+async def _neighbour(host: Host, heard: _Heard, until: float) -> None:
     while (began := time.perf_counter()) < until:
         line = m.Line(goods.product_id(goods.HOT), 1)
         hold = encode_command(m.Reserve(uuid7(), (line,), 86_400_000))
         (answer,) = await host.submit([envelope(goods.TENANT, str(goods.USER), hold)])
-        told.waits_ms.append((time.perf_counter() - began) * 1000)
-        told.failed += answer.outcome is not Outcome.DONE
+        heard.waits_ms.append((time.perf_counter() - began) * 1000)
+        heard.failed += answer.outcome is not Outcome.DONE
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
-async def _calls(host: Host, culprit: Culprit, bodies: Any, told: _Told, until: float) -> None:
+async def _calls(host: Host, culprit: Culprit, bodies: Any, heard: _Heard, until: float) -> None:
     """Call after call, as a lane sends them. Whoever is still waiting at the end goes away."""
     served = Calls()
     while (left := until - time.perf_counter()) > 0:
@@ -133,15 +133,15 @@ async def _calls(host: Host, culprit: Culprit, bodies: Any, told: _Told, until: 
                 outcomes = [one.outcome for one in await _answers(host, served, blob)]
         except TimeoutError:
             return
-        told.outcomes.update(outcomes)
+        heard.outcomes.update(outcomes)
         if Outcome.BUSY in outcomes:
             await asyncio.sleep(_TURNED_AWAY_SECONDS)
 
 
 async def _answers(host: Host, served: Calls, blob: bytes) -> list[Answer]:
-    told = decode_told(await served.first(host.take(decode_envelopes(blob))))
-    answers = [answer for _, answer in told.answers]
-    while told.more:
-        told = decode_told(await served.more(told.more))
-        answers += [answer for _, answer in told.answers]
+    part = decode_partial_answers(await served.first(host.take(decode_envelopes(blob))))
+    answers = [answer for _, answer in part.answers]
+    while part.more:
+        part = decode_partial_answers(await served.more(part.more))
+        answers += [answer for _, answer in part.answers]
     return answers

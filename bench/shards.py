@@ -38,7 +38,7 @@ async def take_all(url: str, store: HostStore, families: Iterable[str]) -> None:
     keeper = KeeperStore(url)
     try:
         await keeper.create_shards(families)
-        await keeper.lose()
+        await keeper.mark_lost()
         await keeper.take(dict.fromkeys(await keeper.ownerless(), store.host.id))
     finally:
         await keeper.close()

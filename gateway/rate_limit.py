@@ -1,8 +1,8 @@
-"""Rate limits, decided in process and told to the other replicas through Redis once a second.
+"""Rate limits, decided in process and reported to the other replicas through Redis once a second.
 
-A Redis round trip per request would cost more than the work. So each replica counts by itself,
-and in the background adds its share to a common counter and learns the others'. Whoever hurries
-is told of at once, so that together they overshoot by about a tenth of the limit each. Without
+A Redis round trip per request would cost more than the work. So each replica counts by itself, and
+in the background adds its share to a common counter and learns the others'. A caller that hurries
+is reported at once, so that together they overshoot by about a tenth of the limit each. Without
 Redis each goes on alone: limits fail open, and `holdfast_rate_limit_failed_open_total` says so.
 
 Counting is by a sliding window: this window's count, plus the part of the last one's that still
@@ -24,12 +24,12 @@ from store.kit.redis import Redis, RedisUnavailable
 
 WINDOW_SECONDS = 10
 MAX_CALLERS = 50_000
-MAX_TOLD_PER_ROUND = 5_000
+MAX_REPORTED_PER_ROUND = 5_000
 ROUND_SECONDS = 1.0
-_TOLD_AT_ONCE = 500
-# Whoever is far below the limit need not be known elsewhere: it keeps rounds small.
-_TOLD_FROM_SHARE = 0.02
-_TOLD_AT_ONCE_FROM_SHARE = 0.1
+_REPORTED_TOGETHER = 500
+# A caller that is far below the limit need not be known elsewhere: it keeps rounds small.
+_REPORTED_FROM_SHARE = 0.02
+_REPORTED_AT_ONCE_FROM_SHARE = 0.1
 _SHORTEST_ROUND_SECONDS = 0.05
 _ROUNDING = 1e-6
 
@@ -58,13 +58,13 @@ class Limited(TooManyRequests):
 
 
 class _Window:
-    __slots__ = ("count", "index", "previous", "untold")
+    __slots__ = ("count", "index", "previous", "unreported")
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.count = 0
         self.previous = 0
-        self.untold = 0
+        self.unreported = 0
 
 
 class RateLimiter:
@@ -87,9 +87,9 @@ class RateLimiter:
         self._service = limits.service * WINDOW_SECONDS
         self._tenant = limits.tenant * WINDOW_SECONDS
         self._windows: dict[str, _Window] = {}
-        self._untold: set[str] = set()
+        self._unreported: set[str] = set()
         self._hurry = asyncio.Event()
-        # Two rounds at once would tell the same requests twice.
+        # Two rounds at once would report the same requests twice.
         self._round = asyncio.Lock()
 
     def check(self, principal: Principal, cost: int = 1) -> None:
@@ -122,20 +122,20 @@ class RateLimiter:
             window = self._windows[key] = _Window(index)
         elif window.index != index:
             window.previous = window.count if window.index == index - 1 else 0
-            window.index, window.count, window.untold = index, 0, 0
+            window.index, window.count, window.unreported = index, 0, 0
         passed = now / WINDOW_SECONDS - index
         if window.previous * (1 - passed) + window.count > limit - cost + _ROUNDING:
             RATE_LIMITED.labels(scope).inc()
             raise Limited(limit, _wait_seconds(window, limit, passed, cost))
         window.count += cost
-        window.untold += cost
-        if window.count > limit * _TOLD_FROM_SHARE:
-            self._untold.add(key)
-            if window.untold > limit * _TOLD_AT_ONCE_FROM_SHARE:
+        window.unreported += cost
+        if window.count > limit * _REPORTED_FROM_SHARE:
+            self._unreported.add(key)
+            if window.unreported > limit * _REPORTED_AT_ONCE_FROM_SHARE:
                 self._hurry.set()
 
     async def run(self) -> None:
-        """Tells and learns once a second, sooner when somebody hurries, until cancelled."""
+        """Reports and learns once a second, sooner when somebody hurries, until cancelled."""
         while True:
             await asyncio.sleep(_SHORTEST_ROUND_SECONDS)
             with suppress(TimeoutError):
@@ -148,33 +148,36 @@ class RateLimiter:
                 RATE_LIMIT_OPEN.inc()
 
     async def reconcile(self) -> None:
-        """One round. Raises RedisUnavailable; what was not told is told in a later round."""
+        """One round. Raises RedisUnavailable; what was not reported is reported in a later
+        round."""
         async with self._round:
             index = int(self._clock.now_ms() / 1000 // WINDOW_SECONDS)
-            keys = list(self._untold)[:MAX_TOLD_PER_ROUND]
-            for start in range(0, len(keys), _TOLD_AT_ONCE):
-                await self._tell(index, keys[start : start + _TOLD_AT_ONCE])
+            keys = list(self._unreported)[:MAX_REPORTED_PER_ROUND]
+            for start in range(0, len(keys), _REPORTED_TOGETHER):
+                await self._report(index, keys[start : start + _REPORTED_TOGETHER])
 
-    async def _tell(self, index: int, keys: list[str]) -> None:
-        told: dict[str, tuple[_Window, int]] = {}
+    async def _report(self, index: int, keys: list[str]) -> None:
+        reports: dict[str, tuple[_Window, int]] = {}
         for key in keys:
-            if self._has_untold(key, index):
+            if self._is_unreported(key, index):
                 window = self._windows[key]
-                told[f"holdfast:rate:{index}:{key}"] = window, window.untold
-        if told:
+                reports[f"holdfast:rate:{index}:{key}"] = window, window.unreported
+        if reports:
             totals = await self._redis.add(
-                {key: amount for key, (_, amount) in told.items()},
+                {key: amount for key, (_, amount) in reports.items()},
                 ttl_seconds=3 * WINDOW_SECONDS,
             )
-            for key, (window, amount) in told.items():
+            for key, (window, amount) in reports.items():
                 if window.index == index:
-                    window.untold -= amount
-                    window.count = totals[key] + window.untold
-        self._untold.difference_update(key for key in keys if not self._has_untold(key, index))
+                    window.unreported -= amount
+                    window.count = totals[key] + window.unreported
+        self._unreported.difference_update(
+            key for key in keys if not self._is_unreported(key, index)
+        )
 
-    def _has_untold(self, key: str, index: int) -> bool:
+    def _is_unreported(self, key: str, index: int) -> bool:
         window = self._windows.get(key)
-        return window is not None and window.index == index and window.untold > 0
+        return window is not None and window.index == index and window.unreported > 0
 
 
 def _wait_seconds(window: _Window, limit: int, passed: float, cost: int) -> float:

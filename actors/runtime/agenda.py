@@ -30,7 +30,7 @@ class Agenda:
         # By shard, when tenants' first timers fall due; an entry may be overtaken.
         self._firsts: dict[Shard, list[tuple[int, UUID]]] = {}
         # Whose timers have fallen due and are not taken out yet, in turn.
-        self._late: dict[_Whose, None] = {}
+        self._overdue: dict[_Whose, None] = {}
         self._horizons_ms: dict[Shard, int] = {}
         self._number = count()
         self._size = 0
@@ -96,35 +96,35 @@ class Agenda:
     def take(
         self,
         now_ms: int,
-        floors_ms: Mapping[Shard, int],
+        last_decided_ms: Mapping[Shard, int],
         at_most: int,
         is_busy: Callable[[UUID], bool],
     ) -> list[tuple[Shard, Timer]]:
         """Takes out what has fallen due, up to a number: tenants take turns, but for those that
-        are busy with what they were given before. For a shard whose floor is later than now it
-        is as late as that."""
-        self._fall_due(now_ms, floors_ms)
+        are busy with what they were given before. For a shard whose last
+        decision was later than now, by that time."""
+        self._fall_due(now_ms, last_decided_ms)
         found: list[tuple[Shard, Timer]] = []
-        share = max(at_most // max(len(self._late), 1), MIN_SHARE)
-        for whose in list(self._late):
+        share = max(at_most // max(len(self._overdue), 1), MIN_SHARE)
+        for whose in list(self._overdue):
             if len(found) >= at_most:
                 break
             if not is_busy(whose[1]):
                 shard = whose[0]
-                until_ms = max(now_ms, floors_ms.get(shard, 0))
+                until_ms = max(now_ms, last_decided_ms.get(shard, 0))
                 found += ((shard, timer) for timer in self._take_of(whose, until_ms, share))
         return found
 
-    def _fall_due(self, now_ms: int, floors_ms: Mapping[Shard, int]) -> None:
+    def _fall_due(self, now_ms: int, last_decided_ms: Mapping[Shard, int]) -> None:
         for shard, firsts in self._firsts.items():
             if firsts:
-                until_ms = max(now_ms, floors_ms.get(shard, 0))
+                until_ms = max(now_ms, last_decided_ms.get(shard, 0))
                 while firsts and firsts[0][0] <= until_ms:
-                    self._late[shard, heapq.heappop(firsts)[1]] = None
+                    self._overdue[shard, heapq.heappop(firsts)[1]] = None
 
     def _take_of(self, whose: _Whose, until_ms: int, share: int) -> list[Timer]:
         """Some of a tenant; if it has more, its next turn comes after those of the others."""
-        del self._late[whose]
+        del self._overdue[whose]
         heap = self._heaps.get(whose, [])
         found: list[Timer] = []
         while heap and heap[0][0] <= until_ms and len(found) < share:
@@ -133,20 +133,20 @@ class Agenda:
         if not heap:
             self._heaps.pop(whose, None)
         elif heap[0][0] <= until_ms:
-            self._late[whose] = None
+            self._overdue[whose] = None
         else:
             heapq.heappush(self._firsts[whose[0]], (heap[0][0], whose[1]))
         return found
 
     @property
-    def late(self) -> set[UUID]:
+    def overdue(self) -> set[UUID]:
         """Tenants of which more has fallen due than was taken out."""
-        return {tenant_id for _, tenant_id in self._late}
+        return {tenant_id for _, tenant_id in self._overdue}
 
     def is_due(self, now_ms: int) -> bool:
         """Whether there is anything to take out."""
         firsts = self._firsts.values()
-        return bool(self._late) or any(one and one[0][0] <= now_ms for one in firsts)
+        return bool(self._overdue) or any(one and one[0][0] <= now_ms for one in firsts)
 
     def is_due_for(self, shard: Shard, tenant_id: UUID, now_ms: int) -> bool:
         """Whether a tenant has something to be taken out."""
@@ -159,5 +159,5 @@ class Agenda:
             self._firsts.pop(shard, None)
             self._horizons_ms.pop(shard, None)
         for whose in [whose for whose in self._heaps if whose[0] in gone]:
-            self._late.pop(whose, None)
+            self._overdue.pop(whose, None)
             self._size -= len(self._heaps.pop(whose))

@@ -32,7 +32,7 @@ _NO_COMMAND = UUID(int=0)
 LOOK_WEIGHT = 32
 
 
-Tell = Callable[[Answer], None]
+OnAnswer = Callable[[Answer], None]
 Lane = tuple[int, bool]
 
 
@@ -41,12 +41,11 @@ class Work(msgspec.Struct, eq=False):
 
     `context` is that of its arrival until its batch begins. `epoch` is the tenure in which it was
     taken in: in another one it is not decided. `unsure`: it may have been decided before, so that
-    its answer is told only after the command log has been asked. `look_up`: it has to be asked now.
-    `lane` is where it waits: reads, which strangers may ask for, apart from what their tenant
+    its answer is given only after the command log has been asked. `look_up`: it has to be asked
+    now. `lane` is where it waits: reads, which strangers may ask for, apart from what their tenant
     does. `lacks` are the aggregates that memory lacked when it was admitted, `questions` what it
-    asks the store when its turn comes, `asked` the answers, and `beyond` what its rule asked for
-    without having announced it.
-    """
+    asks the store when its turn comes, `asked` the answers, and `undeclared_keys` what its rule
+    asked for and its `keys` did not name."""
 
     family: Family
     shard: Shard
@@ -54,7 +53,7 @@ class Work(msgspec.Struct, eq=False):
     context: Context
     epoch: int
     envelope: Envelope | None = None
-    listeners: list[Tell] = []
+    listeners: list[OnAnswer] = []
     unsure: bool = False
     look_up: bool = False
     answered: bool = False
@@ -65,16 +64,16 @@ class Work(msgspec.Struct, eq=False):
     asked: dict[Key, Any] = {}
     questions: list[Key] = []
     lacks: list[Key] = []
-    beyond: list[Key] = []
+    undeclared_keys: list[Key] = []
 
     def __post_init__(self) -> None:
         envelope = self.envelope
         self.lane = lane(self.context.tenant_id, envelope is not None and envelope.read)
 
-    def join(self, envelope: Envelope, tell: Tell) -> None:
+    def join(self, envelope: Envelope, on_answer: OnAnswer) -> None:
         """A repeat of the command waits for the same answer: as long as the one of both who waits
         longer."""
-        self.listeners.append(tell)
+        self.listeners.append(on_answer)
         if self.envelope is not None and envelope.deadline_ms > self.envelope.deadline_ms:
             self.envelope = replace(self.envelope, deadline_ms=envelope.deadline_ms)
 
@@ -100,7 +99,7 @@ class Work(msgspec.Struct, eq=False):
         """How many aggregates it touches, as far as can be seen, and which of them memory lacks.
         Raises whatever the rule raises."""
         view: View = Working(memory, self.asked) if self.asked else memory
-        keys = self.keys = [*self.beyond]
+        keys = self.keys = [*self.undeclared_keys]
         unknown: Key | None = None
         try:
             for key in self.family.rules.keys(self.command, self.context, view):
@@ -131,11 +130,11 @@ def context_of(envelope: Envelope, now_ms: int, arrived_ms: int) -> Context:
 
 
 def due_work(
-    family: Family, shard: Shard, timer: Timer, now_ms: int, epoch: int, tell: Tell
+    family: Family, shard: Shard, timer: Timer, now_ms: int, epoch: int, on_answer: OnAnswer
 ) -> Work:
     """What a shard gives itself to do when a timer has fallen due."""
     context = Context(shard.number, timer.tenant_id, "holdfast", _NO_COMMAND, now_ms, now_ms)
-    return Work(family, shard, timer.command, context, epoch, None, [tell])
+    return Work(family, shard, timer.command, context, epoch, None, [on_answer])
 
 
 class Verdict(NamedTuple):
@@ -192,14 +191,14 @@ def decide_batch(
                 view.ask(work.asked)
             _decide(work, view, epochs, decided)
         except Unloaded as error:
-            work.beyond.append(error.key)
+            work.undeclared_keys.append(error.key)
             # Others may be decided before it comes again, so its questions are put anew.
             work.asked.clear()
             decided.aside.append(work)
             if work.envelope is None:
                 waiting.add(work.lane)
         except Exception:
-            # A rule that breaks is our bug; its caller alone is told, its neighbours go on.
+            # A rule that breaks is our bug; only its caller is answered so, its neighbours go on.
             log.exception("rule failed", command=work.label)
             decided.verdicts.append(Verdict(work, Answer(Outcome.BROKEN), False))
     return decided

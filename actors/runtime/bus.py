@@ -8,8 +8,8 @@ from uuid import UUID
 
 import msgspec
 
+from actors.runtime.channel import PATIENCE_SECONDS, Channel
 from actors.runtime.directory import Directory, Owner
-from actors.runtime.lane import PATIENCE_SECONDS, Lane
 from actors.runtime.ports import Transport
 from actors.runtime.wire import Answer, Envelope, Outcome, Receipt, shard_of
 from core import telemetry
@@ -42,7 +42,7 @@ class CommandBus:
         self._directory = directory
         self._transport = transport
         self._clock = clock
-        self._lanes: dict[Owner, Lane] = {}
+        self._channels: dict[Owner, Channel] = {}
         self._looking: asyncio.Task[None] | None = None
 
     async def send(
@@ -110,11 +110,11 @@ class CommandBus:
         if owner is None:
             return Answer(Outcome.ASK_AGAIN)
         envelope = msgspec.structs.replace(envelope, epoch=self._directory.epoch(shard))
-        lane = self._lanes.get(owner)
-        if lane is None:
-            lane = Lane(self._transport, owner, self._clock, self._look)
-            self._lanes[owner] = lane
-        return await lane.send(envelope)
+        channel = self._channels.get(owner)
+        if channel is None:
+            channel = Channel(self._transport, owner, self._clock, self._look)
+            self._channels[owner] = channel
+        return await channel.send(envelope)
 
     def _look(self) -> None:
         """Looks whether somebody else has taken the shards of a host that is silent."""
@@ -127,12 +127,12 @@ class CommandBus:
             await self._directory.refresh(seen_seconds)
         except HoldfastError:
             return  # the deadline ends the patience, not one failed look
-        self._close_lanes()
+        self._close_channels()
 
-    def _close_lanes(self) -> None:
+    def _close_channels(self) -> None:
         current = self._directory.owners
-        for owner in [owner for owner in self._lanes if owner not in current]:
-            self._lanes.pop(owner).close()
+        for owner in [owner for owner in self._channels if owner not in current]:
+            self._channels.pop(owner).close()
 
 
 def _settle(answer: Answer) -> Decided:

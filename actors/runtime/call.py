@@ -5,23 +5,23 @@ from __future__ import annotations
 import asyncio
 from itertools import count
 
-from actors.runtime.wire import Answer, Told, encode
+from actors.runtime.wire import Answer, PartialAnswers, encode
 
-# Of calls that are not answered yet, and how long they are kept for whoever asks for the rest:
-# after that, a caller that lives has given up.
+# Of calls that are not answered yet, and how long they are kept for a replica that asks for the
+# rest: after that, a caller that lives has given up.
 MAX_OPEN_CALLS = 10_000
 MAX_UNASKED_SECONDS = 60.0
 
 
 class Call:
-    """Commands that came together. `tell` is called once for each."""
+    """Commands that came together. `deliver` is called once for each."""
 
     def __init__(self, size: int) -> None:
         self._fresh: list[tuple[int, Answer]] = []
         self._arrived = asyncio.Event()
         self.left = size
 
-    def tell(self, place: int, answer: Answer) -> None:
+    def deliver(self, place: int, answer: Answer) -> None:
         self._fresh.append((place, answer))
         self.left -= 1
         self._arrived.set()
@@ -38,10 +38,10 @@ class Call:
 
     async def all(self) -> list[Answer]:
         """The answers in the order of the commands."""
-        told: dict[int, Answer] = {}
+        answers: dict[int, Answer] = {}
         while self.left or self._fresh:
-            told.update(await self.some())
-        return [told[place] for place in sorted(told)]
+            answers.update(await self.some())
+        return [answers[place] for place in sorted(answers)]
 
 
 class Calls:
@@ -57,22 +57,22 @@ class Calls:
 
     async def first(self, call: Call) -> bytes:
         """The answers that are there first, and under which number `more` gives the others."""
-        return await self._told(call, next(self._numbers))
+        return await self._part(call, next(self._numbers))
 
     async def more(self, number: int) -> bytes:
         """Answers that have come since. Raises KeyError for a call of another process, and for one
         that was given up."""
-        return await self._told(self._take(number), number)
+        return await self._part(self._take(number), number)
 
-    async def _told(self, call: Call, number: int) -> bytes:
+    async def _part(self, call: Call, number: int) -> bytes:
         answers = await call.some()
         if not call.left:
-            return encode(Told(0, answers))
+            return encode(PartialAnswers(0, answers))
         timer = asyncio.get_running_loop().call_later(MAX_UNASKED_SECONDS, self._take, number)
         self._open[number] = call, timer
         while len(self._open) > MAX_OPEN_CALLS:
             self._take(next(iter(self._open)))
-        return encode(Told(number, answers))
+        return encode(PartialAnswers(number, answers))
 
     def _take(self, number: int) -> Call:
         call, timer = self._open.pop(number)

@@ -23,19 +23,20 @@ Load = list[tuple[Envelope, Waiter]]
 
 class Calling:
     """While calls are in flight, what comes gathers for the next one; a lone command leaves at
-    once. `take` gives what waits, perhaps nothing; `tell` hears each answer as it comes."""
+    once. `take` gives what waits, perhaps nothing; `deliver` is called with each answer as it
+    comes."""
 
     def __init__(
         self,
         transport: Transport,
         host_name: str,
         take: Callable[[], Load],
-        tell: Callable[[Waiter, Answer], None],
+        deliver: Callable[[Waiter, Answer], None],
     ) -> None:
         self._transport = transport
         self._host_name = host_name
         self._take = take
-        self._tell = tell
+        self._deliver = deliver
         self._calls: set[asyncio.Task[None]] = set()
         self._in_flight = 0
 
@@ -72,14 +73,16 @@ class Calling:
                 self.start()  # there may have been too many calls when this one stalled
 
     async def _call(self, load: Load) -> None:
-        def tell(place: int, answer: Answer) -> None:
-            self._tell(load[place][1], answer)
+        def deliver(place: int, answer: Answer) -> None:
+            self._deliver(load[place][1], answer)
 
         try:
-            await self._transport.submit(self._host_name, [one for one, _ in load], tell)
+            await self._transport.submit(
+                self._host_name, [envelope for envelope, _ in load], deliver
+            )
         except HostLost:
             pass
         except Exception:
             log.exception("call failed", host=self._host_name)
         for _, waiter in load:
-            self._tell(waiter, ASK_AGAIN)
+            self._deliver(waiter, ASK_AGAIN)

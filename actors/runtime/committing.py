@@ -9,7 +9,6 @@ from uuid import UUID
 
 from actors.runtime.agenda import Agenda
 from actors.runtime.batch import Decided, Verdict, Work, decide_batch, in_halves
-from actors.runtime.doubts import Doubts
 from actors.runtime.family import Families
 from actors.runtime.fetching import Fetching
 from actors.runtime.locked import Locked
@@ -17,11 +16,12 @@ from actors.runtime.mailbox import Mailbox
 from actors.runtime.memory import Memory, Working
 from actors.runtime.ports import Store
 from actors.runtime.tenure import Tenure
+from actors.runtime.unsure_refusals import UnsureRefusals
 from actors.runtime.wire import ASK_AGAIN, Answer, Outcome
 from core import telemetry
 from core.clock import Clock
 from core.telemetry import get_logger
-from store.hosts.journal import LOCK_TIMEOUT_MS, Fenced, Known, Rejected, Why
+from store.hosts.journal import LOCK_TIMEOUT_MS, AlreadyDecided, Cause, Fenced, Rejected
 
 # Of deciding, before a batch is committed: what is left is decided in the next one.
 MAX_DECIDE_SECONDS = 0.05
@@ -33,9 +33,9 @@ MAX_SEARCH_SECONDS = 0.05
 BRIEF_LOCK_TIMEOUT_MS = 100
 
 REJECTED = {
-    Why.DATA: Answer(Outcome.REJECTED),
-    Why.BROKEN: Answer(Outcome.BROKEN),
-    Why.STALE: ASK_AGAIN,
+    Cause.DATA: Answer(Outcome.REJECTED),
+    Cause.BROKEN: Answer(Outcome.BROKEN),
+    Cause.STALE: ASK_AGAIN,
 }
 
 log = get_logger("runtime.committing")
@@ -75,7 +75,7 @@ class Committing:
         self._agenda = agenda
         self._fetching = fetching
         self._suspects: dict[UUID, float] = {}
-        self._doubts = Doubts(store, fetching, self.tell)
+        self._unsure = UnsureRefusals(store, fetching, self.answer)
         self.locked = Locked(mailbox, clock)
 
     async def run(self, works: list[Work]) -> None:
@@ -104,7 +104,7 @@ class Committing:
         if decided.writes:
             try:
                 await self._write(decided, search.locked)
-            except Known as error:
+            except AlreadyDecided as error:
                 await self._without(error.command_ids, works, view, search)
                 return
             except Rejected as error:
@@ -113,10 +113,10 @@ class Committing:
                 return
             view.keep()
             self._agenda.begin(decided.timers, self._clock.now_ms())
-            self.tell(decided.verdicts)
+            self.answer(decided.verdicts)
         else:
-            self.tell([verdict for verdict in decided.verdicts if not verdict.work.unsure])
-            self._doubts.put([verdict for verdict in decided.verdicts if verdict.work.unsure])
+            self.answer([verdict for verdict in decided.verdicts if not verdict.work.unsure])
+            self._unsure.put([verdict for verdict in decided.verdicts if verdict.work.unsure])
         for work in decided.aside:
             self._fetching.admit(work)
         search.left += decided.rest
@@ -131,7 +131,7 @@ class Committing:
             ]
         except Exception as error:
             log.exception("rows cannot be made")
-            raise Rejected(repr(error), Why.BROKEN) from error
+            raise Rejected(repr(error), Cause.BROKEN) from error
         epochs = {shard: self._tenure.epochs[shard] for shard in decided.shards}
         started = self._clock.boot_seconds()
         unsure = [one.work.context.command_id for one in decided.verdicts if one.work.unsure]
@@ -162,7 +162,7 @@ class Committing:
         until the culprit is alone. Where there are many, the others do not wait for all; and
         nobody overtakes those of its lane that are left."""
         works = [*(verdict.work for verdict in decided.verdicts), *decided.aside]
-        if error.why is Why.LOCKED:
+        if error.cause is Cause.LOCKED:
             search.locked = True
             if len({work.context.tenant_id for work in works}) == 1:
                 self._blame_for_locks(works, error, search)
@@ -178,22 +178,22 @@ class Committing:
                     await self._commit(now, view.fork(), search)
             return
         (work,) = works
-        log.warning("data rejected", command=work.label, why=error.why.name, reason=str(error))
+        log.warning("data rejected", command=work.label, cause=error.cause.name, reason=str(error))
         search.found = True
         self._suspect(work)
-        if error.why is Why.STALE:
+        if error.cause is Cause.STALE:
             # What memory holds of it is not what the database does: it is asked again.
             self._memory.drop([work.shard.number])
             if work.envelope is None:
                 # At once: what comes after it must not see it as still held.
                 self._fetching.admit(work)
                 return
-        verdict = Verdict(work, REJECTED[error.why], False)
+        verdict = Verdict(work, REJECTED[error.cause], False)
         if work.unsure:
             # Perhaps the log was not asked: rows that cannot be sent have reached nobody.
-            self._doubts.put([verdict])
+            self._unsure.put([verdict])
         else:
-            self.tell([verdict])
+            self.answer([verdict])
 
     def _blame_for_locks(self, works: list[Work], error: Rejected, search: _Search) -> None:
         """All of a tenant: what it asks for next most likely needs the same rows."""
@@ -208,20 +208,20 @@ class Committing:
     def _suspect(self, work: Work) -> None:
         self._suspects[work.context.tenant_id] = self._clock.boot_seconds() + SUSPICION_SECONDS
 
-    def tell(self, verdicts: Sequence[Verdict]) -> None:
-        """Tells the callers."""
+    def answer(self, verdicts: Sequence[Verdict]) -> None:
+        """Answers the callers."""
         # What was written is true whoever owns the shard by now; all else is only as good as
         # the lease under which it was looked at.
         valid = self._tenure.valid
         alike: dict[tuple[type, Outcome, bool], list[Work]] = {}
         for work, answer, written in verdicts:
-            told = answer if valid or written else ASK_AGAIN
-            self._mailbox.answer(work, told)
-            refused = not written and told.outcome is Outcome.DONE and work.is_mutation
-            alike.setdefault((type(work.command), told.outcome, refused), []).append(work)
+            given = answer if valid or written else ASK_AGAIN
+            self._mailbox.answer(work, given)
+            refused = not written and given.outcome is Outcome.DONE and work.is_mutation
+            alike.setdefault((type(work.command), given.outcome, refused), []).append(work)
         for (_, outcome, refused), works in alike.items():
             name = "REFUSED" if refused else outcome.name
             telemetry.COMMANDS.labels(works[0].family.name, works[0].label, name).inc(len(works))
 
     def stop(self) -> None:
-        self._doubts.stop()
+        self._unsure.stop()

@@ -165,7 +165,7 @@ class Fetching:
                 self._arrived.set()
 
     async def _fetch(self, fetch: _Fetch, works: Sequence[Work]) -> None:
-        """Fetches what can be told by now that it is needed. Whatever fails is found missing
+        """Fetches what is known by now to be needed. Whatever fails is found missing
         again; what the store refuses or is late with, alone. Who has what it needs goes on at
         once, whatever the others wait for."""
         self._end_the_late(works)

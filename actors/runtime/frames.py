@@ -16,7 +16,7 @@ from typing import Any
 from core.telemetry import get_logger
 
 MAX_FRAME_BYTES = 16 << 20
-# Of what was written and not taken off yet: above it, whoever writes is told to wait.
+# Of what was written and not taken off yet: above it, the writer has to wait.
 HIGH_WATER_BYTES = 1 << 20
 
 _HEAD = struct.Struct(">II")

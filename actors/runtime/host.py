@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-from actors.runtime.batch import Tell, Work, context_of, decide_batch, due_work, lane
+from actors.runtime.batch import OnAnswer, Work, context_of, decide_batch, due_work, lane
 from actors.runtime.call import Call
 from actors.runtime.committing import Committing
 from actors.runtime.family import Families, Timer, sizes_of
@@ -87,13 +87,13 @@ class Host:
     async def start(self) -> None:
         """Registers, and begins to serve whatever shards it is given."""
         gone = await end_processes(await self._store.register())
-        # Their processes are proved to be gone, so nobody need wait for their leases to end.
-        await self._store.expire([one.id for one in gone])
+        # Their processes are proved to be gone, so nobody needs to wait for their leases to end.
+        await self._store.expire([incarnation.id for incarnation in gone])
         await self._renew()
         self._tasks = [
             asyncio.create_task(self._serve()),
             asyncio.create_task(self._fetching.run()),
-            asyncio.create_task(self._renew_for_good()),
+            asyncio.create_task(self._keep_renewing()),
             asyncio.create_task(every(LOOK_AROUND_SECONDS, self._look_around)),
             asyncio.create_task(every(SWEEP_SECONDS, self._sweep)),
             asyncio.create_task(
@@ -116,7 +116,8 @@ class Host:
     def epochs(self) -> dict[Shard, int]:
         """Of the shards that this host serves now."""
         epochs = self._tenure.epochs
-        return {one: epochs[one] for one in epochs if not self._ownership.awaits_timers(one)}
+        awaits = self._ownership.awaits_timers
+        return {shard: epoch for shard, epoch in epochs.items() if not awaits(shard)}
 
     async def sync(self) -> None:
         """See `Ownership.sync`."""
@@ -129,7 +130,7 @@ class Host:
     async def _renew(self) -> None:
         await self._aside(self._renewal.once())
 
-    async def _renew_for_good(self) -> None:
+    async def _keep_renewing(self) -> None:
         await self._aside(self._renewal.run())
 
     async def _look_around(self) -> None:
@@ -153,26 +154,31 @@ class Host:
         """Takes commands in, in their order; a caller who goes away changes nothing. Each is
         answered on its own."""
         call = Call(len(envelopes))
-        self.receive(envelopes, call.tell)
+        self.receive(envelopes, call.deliver)
         return call
 
     def receive(
-        self, envelopes: Sequence[Envelope], tell: Callable[[int, Answer], None], first: int = 0
+        self,
+        envelopes: Sequence[Envelope],
+        deliver: Callable[[int, Answer], None],
+        first: int = 0,
     ) -> None:
-        """As `take`, for who is told each answer by the number of its envelope, counted from
-        `first`. Of many not all are taken in at once."""
-        self._intake.put(envelopes, tell, first)
+        """As `take`, but calls `deliver` with the number of each envelope, counted from `first`,
+        and its answer. Of many not all are taken in at once."""
+        self._intake.put(envelopes, deliver, first)
 
-    def _take_in(self, envelope: Envelope, now_ms: int, now_seconds: float, tell: Tell) -> None:
+    def _take_in(
+        self, envelope: Envelope, now_ms: int, now_seconds: float, on_answer: OnAnswer
+    ) -> None:
         shard = Shard(envelope.family, envelope.shard)
         if not self._serves(shard, envelope.epoch) or self._ownership.awaits_timers(shard):
-            tell(ASK_AGAIN)
+            on_answer(ASK_AGAIN)
             return
-        if self._mailbox.known(envelope, now_ms, tell):
+        if self._mailbox.known(envelope, now_ms, on_answer):
             return
         if envelope.deadline_ms < now_ms:
             telemetry.MAILBOX_REFUSED.labels(envelope.family, "deadline").inc()
-            tell(Answer(Outcome.TOO_LATE))
+            on_answer(Answer(Outcome.TOO_LATE))
             return
         family = self._families[envelope.family]
         try:
@@ -180,20 +186,22 @@ class Host:
         except (msgspec.MsgspecError, ValueError):  # the latter for text that is none
             # A replica of a younger build may know it; so does the host that it comes with.
             log.warning("command not understood", family=family.name, exc_info=True)
-            tell(ASK_AGAIN)
+            on_answer(ASK_AGAIN)
             return
         # Nothing has arrived later than now, whatever the clock of the gateway says.
         context = context_of(envelope, now_ms, min(envelope.arrived_ms, now_ms))
-        work = Work(family, shard, command, context, self._tenure.epochs[shard], envelope, [tell])
+        work = Work(
+            family, shard, command, context, self._tenure.epochs[shard], envelope, [on_answer]
+        )
         if envelope.read and self._read_now(work):
             return
         if not envelope.read and self._committing.locked.pauses(envelope.tenant_id):
             telemetry.MAILBOX_REFUSED.labels(envelope.family, "locked").inc()
-            tell(BUSY)
+            on_answer(BUSY)
             return
         if self._mailbox.is_full(envelope.tenant_id, now_seconds):
             telemetry.MAILBOX_REFUSED.labels(envelope.family, "full").inc()
-            tell(BUSY)
+            on_answer(BUSY)
             return
         work.unsure = not envelope.read and self._may_be_known(envelope, shard)
         self._mailbox.open(work)
@@ -220,11 +228,11 @@ class Host:
         try:
             _, missing = work.needs(self._memory)
         except Exception:
-            return False  # what is wrong with it shows in its batch, and is told there
+            return False  # what is wrong with it shows in its batch, and is answered there
         if missing:
             return False
         view = Working(self._memory)
-        self._committing.tell(decide_batch([work], view, self._tenure.epochs).verdicts)
+        self._committing.answer(decide_batch([work], view, self._tenure.epochs).verdicts)
         return work.answered
 
     # --- the work loop ---------------------------------------------------------------------
@@ -262,7 +270,7 @@ class Host:
             for lane_front in asking:
                 self._fetching.ask(lane_front)
             ready = self._mailbox.ready
-            if any(not ready.is_behind(name) for name in ready.late):
+            if any(not ready.is_behind(name) for name in ready.overdue):
                 self._mailbox.nudge()
 
     async def _start_over(self, reason: str) -> None:
@@ -274,20 +282,20 @@ class Host:
         ready = self._mailbox.ready
         due = self._agenda.take(
             now_ms,
-            self._tenure.floors_ms,
+            self._tenure.last_decided_ms,
             MAX_DUE_AT_ONCE,
             lambda tenant_id: ready.is_behind(lane(tenant_id, False)),
         )
         for shard, timer in due:
             family, epoch = self._families[shard.family], self._tenure.epochs.get(shard, 0)
             at_ms = self._tenure.decision_time_ms(shard, now_ms)
-            tell = partial(self._due_told, shard, timer)
-            work = due_work(family, shard, timer, at_ms, epoch, tell)
+            on_answer = partial(self._due_answered, shard, timer)
+            work = due_work(family, shard, timer, at_ms, epoch, on_answer)
             self._mailbox.open(work)
             self._fetching.admit(work)
-        ready.let_wait({lane(tenant_id, False) for tenant_id in self._agenda.late})
+        ready.let_wait({lane(tenant_id, False) for tenant_id in self._agenda.overdue})
 
-    def _due_told(self, shard: Shard, timer: Timer, answer: Answer) -> None:
+    def _due_answered(self, shard: Shard, timer: Timer, answer: Answer) -> None:
         """What could not be decided is tried again: soon, unless it is to blame itself."""
         if answer.outcome is not Outcome.DONE:
             soon = answer.outcome in (Outcome.ASK_AGAIN, Outcome.BUSY)

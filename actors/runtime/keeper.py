@@ -13,7 +13,7 @@ from functools import partial
 from typing import Protocol
 from uuid import UUID
 
-from actors.runtime.placement import Move, gifts, next_move, takers, unwanted
+from actors.runtime.placement import Move, assignments, next_move, takers, unwanted
 from core.clock import Clock
 from core.ids import uuid7
 from core.telemetry import get_logger
@@ -48,9 +48,9 @@ class KeeperStore(Protocol):
 
     async def wishes(self) -> Wishes: ...
 
-    async def lose(self) -> list[UUID]: ...
+    async def mark_lost(self) -> list[UUID]: ...
 
-    async def take(self, gifts: Mapping[Shard, UUID]) -> None: ...
+    async def take(self, assignments: Mapping[Shard, UUID]) -> None: ...
 
     async def rotate_command_log(self) -> bool: ...
 
@@ -169,11 +169,11 @@ class Keeper:
         wishes = await self._store.wishes()
         self._notice_lag(asked_at_seconds)
         may_take = self._clock.boot_seconds() >= self._takes_from_seconds
-        if may_take and (lost := await self._store.lose()):
+        if may_take and (lost := await self._store.mark_lost()):
             log.warning("hosts were lost", hosts=len(lost))
         able = takers(live, self._hosts.names, wishes)
         if ownerless and able and may_take:
-            await self._store.take(gifts(ownerless, live, able, wishes))
+            await self._store.take(assignments(ownerless, live, able, wishes))
             log.info("gave shards", shards=len(ownerless), hosts=len(able))
             self._begin("sync", partial(self._hosts.sync, [host.name for host in live]))
         elif not ownerless and able:

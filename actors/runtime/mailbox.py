@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 from uuid import UUID
 
-from actors.runtime.batch import Tell, Work
+from actors.runtime.batch import OnAnswer, Work
 from actors.runtime.family import Key
 from actors.runtime.queue import QUANTUM, FairQueue
 from actors.runtime.wire import Answer, Envelope, Outcome
@@ -109,22 +109,22 @@ class Mailbox:
         has_much = self._weights.get(tenant_id.int, 0) * len(self._weights) >= bound
         return self._weight >= bound and (has_much or self._one_turn_each >= bound)
 
-    def known(self, envelope: Envelope, now_ms: int, tell: Tell) -> bool:
-        """Whether this very command is answered, or will be: then `tell` hears that answer."""
+    def known(self, envelope: Envelope, now_ms: int, on_answer: OnAnswer) -> bool:
+        """Whether this very command is answered, or will be: then `on_answer` gets that answer."""
         if envelope.read:
             return False
         number = envelope.command_id.int
         if (work := self._open.get(number)) is not None:
             if work.fingerprint == envelope.fingerprint:
-                work.join(envelope, tell)
+                work.join(envelope, on_answer)
             else:
-                tell(Answer(Outcome.MISMATCH))
+                on_answer(Answer(Outcome.MISMATCH))
             return True
         remembered = self._remembered.get(number)
         if remembered is None or remembered.deadline_ms < now_ms:
             return False
         same = remembered.fingerprint == envelope.fingerprint
-        tell(remembered.answer if same else Answer(Outcome.MISMATCH))
+        on_answer(remembered.answer if same else Answer(Outcome.MISMATCH))
         return True
 
     def open(self, work: Work) -> None:
@@ -184,7 +184,7 @@ class Mailbox:
         self._arrived.set()
 
     def answer(self, work: Work, answer: Answer) -> None:
-        """Tells the callers, and remembers a decision until its deadline: also a refusal, so
+        """Answers the callers, and remembers a decision until its deadline: also a refusal, so
         that a repeat of the request hears the same."""
         if work.answered:
             return
@@ -193,8 +193,8 @@ class Mailbox:
         envelope = work.envelope
         if envelope is not None and work.is_mutation and answer.outcome is Outcome.DONE:
             self._remember(envelope, answer)
-        for tell in work.listeners:
-            tell(answer)
+        for on_answer in work.listeners:
+            on_answer(answer)
 
     def _close(self, work: Work) -> None:
         envelope = work.envelope

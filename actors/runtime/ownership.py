@@ -150,10 +150,11 @@ class Ownership:
             async with self.turn:
                 owned = self._tenure.epochs
                 epochs = {shard: owned[shard] for shard in shards if shard in owned}
-                floors_ms = {shard: self._tenure.floors_ms.get(shard, 0) for shard in epochs}
+                decided_ms = self._tenure.last_decided_ms
+                last_decided_ms = {shard: decided_ms.get(shard, 0) for shard in epochs}
                 self._release(epochs)
                 try:
-                    await self._store.hand_over(epochs, successor, floors_ms)
+                    await self._store.hand_over(epochs, successor, last_decided_ms)
                 except BaseException:
                     # It may happen yet, behind our back: only a new epoch rules that out. The
                     # work loop sees to it, since whoever called may give up waiting.

@@ -31,7 +31,7 @@ def takers(live: Live, names: Collection[str], wishes: Wishes) -> list[Incarnati
     return free or wanted or list(live)
 
 
-def gifts(
+def assignments(
     ownerless: Sequence[Shard], live: Live, able: Sequence[Incarnation], wishes: Wishes
 ) -> dict[Shard, UUID]:
     """Whom to give each shard that nobody owns: where it is pinned to, else who has least."""

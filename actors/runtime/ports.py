@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from actors.runtime.directory import Owner
-from actors.runtime.stream import Stream, Told
+from actors.runtime.stream import Deliver, Stream
 from actors.runtime.wire import Answer, Envelope
 from store.hosts.command_log import Logged
 from store.hosts.journal import Loader
@@ -26,7 +26,7 @@ class Store(Protocol):
     async def owned(self) -> Mapping[Shard, Lease]: ...
 
     async def hand_over(
-        self, epochs: Mapping[Shard, int], successor: UUID, floors_ms: Mapping[Shard, int]
+        self, epochs: Mapping[Shard, int], successor: UUID, last_decided_ms: Mapping[Shard, int]
     ) -> None: ...
 
     async def recover(self) -> None: ...
@@ -56,14 +56,16 @@ class Transport(Protocol):
     has it now, or by a stream to one process."""
 
     async def submit(
-        self, host_name: str, envelopes: Sequence[Envelope], tell: Callable[[int, Answer], None]
+        self, host_name: str, envelopes: Sequence[Envelope], deliver: Callable[[int, Answer], None]
     ) -> None:
-        """Tells each answer, by the place of its envelope, as it comes; returns when all have.
-        Raises HostLost when the host cannot be reached or died: the outcome of what was not told
-        is unknown."""
+        """Delivers each answer, with the place of its envelope, as it comes; returns when all have.
+        Raises HostLost when the host cannot be reached or died: the outcome of what was not
+        answered is unknown."""
         ...
 
-    async def stream(self, owner: Owner, told: Told, changed: Callable[[], None]) -> Stream | None:
+    async def stream(
+        self, owner: Owner, deliver: Deliver, changed: Callable[[], None]
+    ) -> Stream | None:
         """A stream to that process, see `stream.Stream`; None where there never will be one.
         Raises HostLost when it cannot be reached that way now."""
         ...

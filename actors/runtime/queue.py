@@ -26,7 +26,7 @@ SHARE = 2
 class _Lane:
     """What stands in it, in the order in which it is taken: `asked` are those whose questions have
     been answered, `due` the shard's own, which have fallen due, `waiting` the callers'. A lane is
-    held while something is fetched that its next decision must wait for. It is late while more
+    held while something is fetched that its next decision must wait for. It is overdue while more
     has fallen due than stands in it: what waits then waits for that, too."""
 
     asked: deque[Work] = field(default_factory=deque)
@@ -36,16 +36,16 @@ class _Lane:
     # Of the batch that is being taken, or was taken last.
     taken: int = 0
     holds: int = 0
-    late: bool = False
+    overdue: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.waiting or self.due or self.asked or self.holds or self.late)
+        return bool(self.waiting or self.due or self.asked or self.holds or self.overdue)
 
     def front(self) -> deque[Work]:
         """Where the next one stands that may be taken."""
         if self.holds:
             return _NONE
-        return self.asked or self.due or (_NONE if self.late else self.waiting)
+        return self.asked or self.due or (_NONE if self.overdue else self.waiting)
 
     def behind(self, work: Work) -> deque[Work]:
         """Where a work that had been taken stands when it comes back."""
@@ -64,7 +64,7 @@ class FairQueue:
 
     def __init__(self) -> None:
         self._lanes: OrderedDict[Lane, _Lane] = OrderedDict()
-        self._late: frozenset[Lane] = frozenset()
+        self._overdue: frozenset[Lane] = frozenset()
         self._number = 0
 
     def __len__(self) -> int:
@@ -97,18 +97,18 @@ class FairQueue:
         self._lane(work).due.append(work)
         self._number += 1
 
-    def let_wait(self, late: Set[Lane]) -> None:
+    def let_wait(self, overdue: Set[Lane]) -> None:
         """In these lanes, and in no others, more has fallen due than stands there."""
-        for name in self._late - late:
-            self._lanes[name].late = False
+        for name in self._overdue - overdue:
+            self._lanes[name].overdue = False
             self._tidy(name, self._lanes[name])
-        for name in late - self._late:
-            self._lanes.setdefault(name, _Lane()).late = True
-        self._late = frozenset(late)
+        for name in overdue - self._overdue:
+            self._lanes.setdefault(name, _Lane()).overdue = True
+        self._overdue = frozenset(overdue)
 
     @property
-    def late(self) -> frozenset[Lane]:
-        return self._late
+    def overdue(self) -> frozenset[Lane]:
+        return self._overdue
 
     def hold(self, work: Work) -> None:
         """Nothing of the work's lane is taken until `release`."""

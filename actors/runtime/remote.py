@@ -22,8 +22,15 @@ from actors.runtime.call import Calls
 from actors.runtime.directory import Owner
 from actors.runtime.ports import HostLost
 from actors.runtime.sockets import connect, listen
-from actors.runtime.stream import Stream, Told
-from actors.runtime.wire import Answer, Envelope, decode_envelopes, decode_told, encode, tell_all
+from actors.runtime.stream import Deliver, Stream
+from actors.runtime.wire import (
+    Answer,
+    Envelope,
+    decode_envelopes,
+    decode_partial_answers,
+    deliver_all,
+    encode,
+)
 from core.settings import Settings
 from core.telemetry import get_logger
 from store.hosts.leases import Shard
@@ -77,7 +84,7 @@ class HostActor:
         return os.getpid()
 
     async def _start_or_leave(self) -> None:
-        """Another process may succeed where this one would fail for ever: one that began while a
+        """Another process may succeed where this one would fail permanently: one that began while a
         build was being installed has loaded modules of both."""
         try:
             await self._start()
@@ -166,22 +173,24 @@ class RayTransport:
         self._settings = settings
         self._handles: dict[str, Handle] = {}
 
-    async def stream(self, owner: Owner, told: Told, changed: Callable[[], None]) -> Stream | None:
+    async def stream(
+        self, owner: Owner, deliver: Deliver, changed: Callable[[], None]
+    ) -> Stream | None:
         if self._settings.streams == "off":
             return None
-        return await connect(self._settings, owner.incarnation, told, changed)
+        return await connect(self._settings, owner.incarnation, deliver, changed)
 
     async def submit(
-        self, host_name: str, envelopes: Sequence[Envelope], tell: Callable[[int, Answer], None]
+        self, host_name: str, envelopes: Sequence[Envelope], deliver: Callable[[int, Answer], None]
     ) -> None:
         try:
             handle = await self._handle(host_name)
             async with asyncio.timeout(CALL_TIMEOUT_SECONDS):
-                told = decode_told(await handle.submit.remote(encode(envelopes)))
-                tell_all(told, tell)
-                while told.more:
-                    told = decode_told(await handle.more.remote(told.more))
-                    tell_all(told, tell)
+                part = decode_partial_answers(await handle.submit.remote(encode(envelopes)))
+                deliver_all(part, deliver)
+                while part.more:
+                    part = decode_partial_answers(await handle.more.remote(part.more))
+                    deliver_all(part, deliver)
         except (RayError, ValueError, TimeoutError) as error:
             # ValueError: no actor has that name (yet).
             self._handles.pop(host_name, None)
@@ -271,7 +280,7 @@ class RayHosts:
     async def others(self) -> set[str]:
         """Names of hosts that are there and should not be: those of other builds."""
         named = await asyncio.to_thread(ray.util.list_named_actors, all_namespaces=True)
-        ours = {one["name"] for one in named if one["namespace"] == NAMESPACE}
+        ours = {actor["name"] for actor in named if actor["namespace"] == NAMESPACE}
         return {name for name in ours if name.startswith(_NAMES)} - set(self.names)
 
     async def _handle(self, name: str) -> Handle:

@@ -16,7 +16,7 @@ from pathlib import Path
 from uuid import UUID
 
 from actors.runtime.ports import HostLost
-from actors.runtime.stream import HostEnd, Receive, Stream, Told
+from actors.runtime.stream import Deliver, HostEnd, Receive, Stream
 from core.settings import Settings
 from core.telemetry import get_logger
 from store.embedded.server import ensure_run_dir
@@ -57,13 +57,13 @@ async def listen(settings: Settings, incarnation: UUID, receive: Receive) -> asy
 
 
 async def connect(
-    settings: Settings, incarnation: UUID, told: Told, changed: Callable[[], None]
+    settings: Settings, incarnation: UUID, deliver: Deliver, changed: Callable[[], None]
 ) -> Stream:
     """A stream to that very process. Raises HostLost where it has no socket on this machine."""
     loop, path = asyncio.get_running_loop(), str(socket_path(settings, incarnation))
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            _, stream = await loop.create_unix_connection(partial(Stream, told, changed), path)
+            _, stream = await loop.create_unix_connection(partial(Stream, deliver, changed), path)
     except (OSError, TimeoutError) as error:
         raise HostLost(repr(error)) from error
     return stream

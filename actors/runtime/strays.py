@@ -9,14 +9,14 @@ from store.hosts.leases import Incarnation
 
 
 def end_strays(url: str, machine: str) -> list[Incarnation]:
-    """One look; whom it killed. Blocks while it asks the database, and raises as
-    `leases.strays` does.
+    """Looks once, and returns the incarnations that it killed. Blocks while it asks the database,
+    and raises as `leases.strays` does.
 
     It goes by pid and birth: a pid that was given to another process since is left alone, and so
     is one whose birth nobody knows.
     """
     lost = leases.strays(url, machine)
-    running = [one for one in lost if is_running(one)]
-    if gone := [one.id for one in lost if one not in running]:
-        leases.bury(url, gone)
-    return [one for one in running if end_process(one)]
+    running = [incarnation for incarnation in lost if is_running(incarnation)]
+    if gone := [incarnation.id for incarnation in lost if incarnation not in running]:
+        leases.mark_ended(url, gone)
+    return [incarnation for incarnation in running if end_process(incarnation)]

@@ -36,19 +36,19 @@ FULL_BYTES = 1 << 20
 # Something that no frame can hold.
 UNSPEAKABLE = Answer(Outcome.BROKEN)
 
-Told = Callable[[Any, Answer], None]
+Deliver = Callable[[Any, Answer], None]
 Receive = Callable[[Sequence[Envelope], Callable[[int, Answer], None], int], None]
 
 log = get_logger("runtime.stream")
 
 
 class Stream(Frames):
-    """A replica's end. `told` hears each answer with the waiter whose it is, `changed` that there
-    is room again, or that the stream has ended."""
+    """A replica's end. `deliver` is called with each answer and the waiter whose it is, `changed`
+    when there is room again, or the stream has ended."""
 
-    def __init__(self, told: Told, changed: Callable[[], None]) -> None:
+    def __init__(self, deliver: Deliver, changed: Callable[[], None]) -> None:
         super().__init__()
-        self._told = told
+        self._deliver = deliver
         self._changed = changed
         self._open: dict[int, Any] = {}
         self._number = 0
@@ -64,7 +64,7 @@ class Stream(Frames):
         if len(body) > MAX_FRAME_BYTES:
             log.error("too large to be sent", bytes=len(body))
             for _, waiter in load:
-                self._told(waiter, UNSPEAKABLE)
+                self._deliver(waiter, UNSPEAKABLE)
             return
         for number, (_, waiter) in enumerate(load, self._number):
             self._open[number] = waiter
@@ -74,7 +74,7 @@ class Stream(Frames):
     def heard(self, body: memoryview) -> None:
         was_full = len(self._open) >= MAX_OPEN
         for number, answer in decode_answers(body):
-            self._told(self._open.pop(number), answer)
+            self._deliver(self._open.pop(number), answer)
         if was_full:
             self._changed()
 
@@ -86,7 +86,7 @@ class Stream(Frames):
         super().connection_lost(error)
         waiting, self._open = self._open, {}
         for waiter in waiting.values():
-            self._told(waiter, ASK_AGAIN)
+            self._deliver(waiter, ASK_AGAIN)
         self._changed()
 
 
@@ -102,7 +102,7 @@ class HostEnd(Frames):
         self._open = 0
         self._fresh: list[tuple[int, Answer]] = []
         self._fresh_bytes = 0
-        self._telling = False
+        self._sending = False
         self._stuck: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -119,9 +119,9 @@ class HostEnd(Frames):
         first = self._taken
         self._taken += len(envelopes)
         self._open += len(envelopes)
-        self._receive(envelopes, self._tell, first)
+        self._receive(envelopes, self._deliver, first)
 
-    def _tell(self, number: int, answer: Answer) -> None:
+    def _deliver(self, number: int, answer: Answer) -> None:
         self._open -= 1
         if self.lost:
             return
@@ -129,13 +129,13 @@ class HostEnd(Frames):
         self._fresh_bytes += len(answer.reply)
         if self._fresh_bytes > MAX_UNREAD_BYTES and self.paused:
             self.drop("it does not read its answers")
-        elif not self._telling:
+        elif not self._sending:
             # What is decided together is answered in one frame.
-            self._telling = True
-            asyncio.get_running_loop().call_soon(self._tell_all)
+            self._sending = True
+            asyncio.get_running_loop().call_soon(self._send_answers)
 
-    def _tell_all(self) -> None:
-        self._telling = False
+    def _send_answers(self) -> None:
+        self._sending = False
         while self._fresh and not self.paused and not self.lost:
             some = self._frameful()
             body = encode(some)
@@ -169,7 +169,7 @@ class HostEnd(Frames):
         self._calm()
         if not self.lost:
             self._transport.resume_reading()
-            self._tell_all()
+            self._send_answers()
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)

@@ -24,8 +24,8 @@ class Tenure:
         self.epochs: dict[Shard, int] = {}
         self._since_ms: dict[Shard, int] = {}
         self._decided_at_ms = 0
-        # Of decision time, by shard.
-        self.floors_ms: dict[Shard, int] = {}
+        # When its latest decision was made, by shard: the next one is not earlier.
+        self.last_decided_ms: dict[Shard, int] = {}
 
     @property
     def valid(self) -> bool:
@@ -59,24 +59,25 @@ class Tenure:
         for shard in shards:
             self.epochs[shard] = owned[shard].epoch
             self._since_ms[shard] = self._clock.now_ms()
-            self.floors_ms[shard] = max(self.floors_ms.get(shard, 0), owned[shard].decided_at_ms)
+            before_ms = self.last_decided_ms.get(shard, 0)
+            self.last_decided_ms[shard] = max(before_ms, owned[shard].decided_at_ms)
 
     def drop(self, shards: Iterable[Shard]) -> None:
         for shard in shards:
             self.epochs.pop(shard, None)
             self._since_ms.pop(shard, None)
-            self.floors_ms.pop(shard, None)
+            self.last_decided_ms.pop(shard, None)
 
     def decision_time_ms(self, shard: Shard, now_ms: int) -> int:
         """Now, but never before an earlier decision for the shard, also of its owner before.
-        Each shard has a floor of its own: one that comes with a floor from a clock that was ahead
-        must not carry it to its neighbours."""
+        Each shard has a time of its own: one that comes with a time of a clock that was ahead must
+        not carry it to its neighbours."""
         self._decided_at_ms = max(self._decided_at_ms, now_ms)
-        at_ms = self.floors_ms[shard] = max(self.floors_ms.get(shard, 0), now_ms)
+        at_ms = self.last_decided_ms[shard] = max(self.last_decided_ms.get(shard, 0), now_ms)
         return at_ms
 
     @property
     def decided_at_ms(self) -> int:
-        """The latest time by this host's clock at which it decided: with what a shard came with,
-        a floor for the shard's next owner."""
+        """The latest time by this host's clock at which it decided: a shard's next owner decides
+        no earlier than that, nor than what the shard came with."""
         return self._decided_at_ms

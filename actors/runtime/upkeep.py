@@ -78,9 +78,9 @@ def is_running(other: Incarnation) -> bool:
 
 
 def end_process(other: Incarnation) -> bool:
-    """Kills another process of this machine, if it still is the one that was told of; whether it
-    was told to. By pid and birth: where the birth is not known, nobody is killed, nor is what runs
-    as a user that we may not end."""
+    """Kills another process of this machine, if it still is the one that is meant; returns whether
+    a signal was sent. By pid and birth: where the birth is not known, nobody is killed, nor is what
+    runs as a user that we may not end."""
     if not other.birth or not is_running(other):
         return False
     try:

@@ -52,7 +52,7 @@ class Envelope(msgspec.Struct, array_like=True, frozen=True):
     look_up: bool
     body: bytes
     # Of the tenure that it is sent to. A copy that arrives later, in another, is not decided
-    # there: its sender has long been told something else. 0: whatever tenure it is.
+    # there: its sender has long had another answer. 0: whatever tenure it is.
     epoch: int = 0
 
 
@@ -64,7 +64,7 @@ class Answer(msgspec.Struct, array_like=True, frozen=True):
     receipts: tuple[Receipt, ...] = ()
 
 
-class Told(msgspec.Struct, array_like=True, frozen=True):
+class PartialAnswers(msgspec.Struct, array_like=True, frozen=True):
     """Some answers of a call, each with the place of its envelope. `more`: under which number the
     others can be asked for; 0 when there are none."""
 
@@ -72,10 +72,10 @@ class Told(msgspec.Struct, array_like=True, frozen=True):
     answers: list[tuple[int, Answer]]
 
 
-def tell_all(told: Told, tell: Callable[[int, Answer], None]) -> None:
-    """Passes answers on."""
-    for place, answer in told.answers:
-        tell(place, answer)
+def deliver_all(part: PartialAnswers, deliver: Callable[[int, Answer], None]) -> None:
+    """Calls `deliver` with each answer and the place of its envelope."""
+    for place, answer in part.answers:
+        deliver(place, answer)
 
 
 ASK_AGAIN = Answer(Outcome.ASK_AGAIN)
@@ -92,17 +92,17 @@ class LoggedReply(msgspec.Struct, array_like=True, frozen=True):
 _encoder = msgspec.msgpack.Encoder(uuid_format="bytes")
 _envelopes = msgspec.msgpack.Decoder(list[Envelope])
 _answers = msgspec.msgpack.Decoder(list[tuple[int, Answer]])
-_told = msgspec.msgpack.Decoder(Told)
+_partial_answers = msgspec.msgpack.Decoder(PartialAnswers)
 _logged = msgspec.msgpack.Decoder(LoggedReply)
 
 encode = _encoder.encode
 decode_envelopes = _envelopes.decode
 decode_answers = _answers.decode
-decode_told = _told.decode
+decode_partial_answers = _partial_answers.decode
 decode_logged = _logged.decode
 
 
 @lru_cache(maxsize=65_536)
 def shard_of(tenant_id: UUID, shards: int) -> int:
-    """The shard of a tenant, the same in every build and for good."""
+    """The shard of a tenant, the same in every build, permanently."""
     return int.from_bytes(hashlib.sha256(tenant_id.bytes).digest()[:8]) % shards

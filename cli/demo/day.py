@@ -32,7 +32,7 @@ class Purchase:
 
 
 @dataclass(frozen=True, slots=True)
-class Back:
+class PlannedReturn:
     """Units by SKU of one purchase come back, to the register where they were sold."""
 
     reference: str
@@ -58,7 +58,7 @@ class DrawerMove:
     amount_minor: int
 
 
-Job = Purchase | Back | NeverSold | DrawerMove
+Job = Purchase | PlannedReturn | NeverSold | DrawerMove
 
 
 def plan_day(invoices: Sequence[Invoice], rounds: int, registers: int) -> list[Job]:
@@ -109,7 +109,7 @@ class _Planner:
         return DrawerMove(f"drawer-{number}", turn % self.registers, kind, amount_minor)
 
     def _returns(self, reference: str, invoice: Invoice) -> Iterator[Job]:
-        backs: dict[str, Back] = {}
+        backs: dict[str, PlannedReturn] = {}
         unknown: Counter[str] = Counter()
         for sku, quantity in invoice.units.items():
             left = quantity
@@ -121,7 +121,9 @@ class _Planner:
                 if not sold.left:
                     queue.popleft()
                 of = sold.purchase.reference
-                back = backs.setdefault(of, Back(f"{reference}-of-{of}", sold.purchase, {}))
+                back = backs.setdefault(
+                    of, PlannedReturn(f"{reference}-of-{of}", sold.purchase, {})
+                )
                 back.units[sku] = back.units.get(sku, 0) + units
             if left:
                 unknown[sku] += left

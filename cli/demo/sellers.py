@@ -9,7 +9,7 @@ from typing import Any
 
 from cli.api.client import ApiError
 from cli.demo.books import Books, TillBook
-from cli.demo.day import Back, DrawerMove
+from cli.demo.day import DrawerMove, PlannedReturn
 from cli.demo.documents import Report, Sale, major, report_of, return_of, sale_of
 from cli.demo.meter import Meter
 from cli.demo.sending import Manner, Refused, Sender, checked, code_of
@@ -103,7 +103,12 @@ class Till:
         return code
 
     async def take_back(
-        self, back: Back, sale: Sale, units: Mapping[str, int], meter: Meter, manner: Manner
+        self,
+        back: PlannedReturn,
+        sale: Sale,
+        units: Mapping[str, int],
+        meter: Meter,
+        manner: Manner,
     ) -> None:
         """Goods of a sale, units by product id, go back on the shelf, and the money to the
         tenders that it came from."""

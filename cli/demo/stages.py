@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from cli.data.import_products import ImportReport, import_products
-from cli.demo.day import Back, DrawerMove, Job, Purchase
+from cli.demo.day import DrawerMove, Job, PlannedReturn, Purchase
 from cli.demo.documents import Sale, major
 from cli.demo.meter import Meter, Phase, Show
 from cli.demo.reading import read_level
@@ -68,7 +68,7 @@ async def _do(shop: Shop, job: Job, sold: Mapping[str, asyncio.Future[Sale]], me
     match job:
         case Purchase():
             await _sell(shop, job, sold[job.reference], meter)
-        case Back():
+        case PlannedReturn():
             till = shop.tills[job.purchase.register]
             future = sold[job.purchase.reference]
             await asyncio.wait([future])

@@ -43,7 +43,7 @@ from store.kit.connect import (
 COMMIT_TIMEOUT_SECONDS = 10
 # Of what is fetched for commands: who asks for more than that is refused, alone.
 FETCH_TIMEOUT_SECONDS = 2
-LOAD_LINES, QUESTION_LINES = 3, 2
+LOAD_CONNECTIONS, QUESTION_CONNECTIONS = 3, 2
 # A transaction that the database itself ended, as after a deadlock, is tried again.
 MAX_TRIES = 4
 # How long a commit waits for rows that somebody else holds: longer than any transaction of ours
@@ -67,7 +67,7 @@ class Fenced(Exception):
     """The host no longer owns what it would write: it must forget everything and leave."""
 
 
-class Known(Exception):
+class AlreadyDecided(Exception):
     """These commands were decided before; nothing was written."""
 
     def __init__(self, command_ids: Iterable[UUID]) -> None:
@@ -75,7 +75,7 @@ class Known(Exception):
         self.command_ids = frozenset(command_ids)
 
 
-class Why(Enum):
+class Cause(Enum):
     """Why something is refused permanently. DATA: the database refuses what the caller sent.
     BROKEN: a rule of ours is at fault, because rows cannot be sent, or break a check that the rule
     must have made; or the statement itself fails, or takes too long. STALE: a row was not as the
@@ -91,9 +91,9 @@ class Rejected(Exception):
     """The transaction was rolled back, because of what was asked and not of the connection;
     nothing was written."""
 
-    def __init__(self, reason: str, why: Why = Why.DATA) -> None:
+    def __init__(self, reason: str, cause: Cause = Cause.DATA) -> None:
         super().__init__(reason)
-        self.why = why
+        self.cause = cause
 
 
 class OutcomeUnknown(Exception):
@@ -144,7 +144,7 @@ async def _connect(
     )
 
 
-class Line:
+class HostConnection:
     """One connection to the database: opened when it is needed, used by one task at a time, and
     given up after an error that puts it in doubt, such as an answer that does not come."""
 
@@ -178,22 +178,23 @@ class Line:
                 await self.connection.close(timeout=1)
 
 
-class Lines:
-    """Several for one purpose, used as one is: whoever waits has the first that is free again."""
+class HostConnections:
+    """Several for one purpose, used as one is: a task that waits gets the first that is free
+    again."""
 
-    def __init__(self, lines: Sequence[Line]) -> None:
-        self.all, self._free = lines, [*lines]
-        self._turns = asyncio.Semaphore(len(lines))
+    def __init__(self, connections: Sequence[HostConnection]) -> None:
+        self.all, self._free = connections, [*connections]
+        self._turns = asyncio.Semaphore(len(connections))
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[asyncpg.Connection]:
         async with self._turns:
-            line = self._free.pop()
+            free = self._free.pop()
             try:
-                async with line.use() as connection:
+                async with free.use() as connection:
                     yield connection
             finally:
-                self._free.append(line)
+                self._free.append(free)
 
 
 class HostStore:
@@ -204,23 +205,23 @@ class HostStore:
     def __init__(self, url: str, host: Incarnation) -> None:
         self.host = host
 
-        def line(*timeouts_seconds: int) -> Line:
-            return Line(partial(_connect, url, host, *timeouts_seconds))
+        def new(*timeouts_seconds: int) -> HostConnection:
+            return HostConnection(partial(_connect, url, host, *timeouts_seconds))
 
-        self._commits, self._errands = line(COMMIT_TIMEOUT_SECONDS), line(COMMIT_TIMEOUT_SECONDS)
+        self._commits, self._errands = new(COMMIT_TIMEOUT_SECONDS), new(COMMIT_TIMEOUT_SECONDS)
         # Its own, so that a lease is renewed whatever else takes its time.
-        self._renewals = line(RENEWAL_TIMEOUT_SECONDS)
+        self._renewals = new(RENEWAL_TIMEOUT_SECONDS)
         # So that shards come and go while somebody holds the tables of what falls due.
-        self._timers = line(COMMIT_TIMEOUT_SECONDS, FETCH_TIMEOUT_SECONDS)
+        self._timers = new(COMMIT_TIMEOUT_SECONDS, FETCH_TIMEOUT_SECONDS)
         self._made_on: asyncpg.Connection | None = None
         self._procedures: dict[tuple[Loader, ...], Procedure] = {}
         self._lock_timeout_ms = 0
         fetching = (COMMIT_TIMEOUT_SECONDS, FETCH_TIMEOUT_SECONDS)
-        self._loads = Lines([line(*fetching) for _ in range(LOAD_LINES)])
-        self._questions = Lines([line(*fetching) for _ in range(QUESTION_LINES)])
+        self._loads = HostConnections([new(*fetching) for _ in range(LOAD_CONNECTIONS)])
+        self._questions = HostConnections([new(*fetching) for _ in range(QUESTION_CONNECTIONS)])
 
     @property
-    def lines(self) -> list[Line]:
+    def connections(self) -> list[HostConnection]:
         """All connections."""
         several = (*self._loads.all, *self._questions.all)
         return [self._commits, self._errands, self._renewals, self._timers, *several]
@@ -246,11 +247,11 @@ class HostStore:
             return await leases.owned(connection, self.host.id)
 
     async def hand_over(
-        self, epochs: Mapping[Shard, int], successor: UUID, floors_ms: Mapping[Shard, int]
+        self, epochs: Mapping[Shard, int], successor: UUID, last_decided_ms: Mapping[Shard, int]
     ) -> None:
         """See `leases.hand_over`."""
         async with self._errands.use() as connection:
-            await leases.hand_over(connection, self.host.id, epochs, successor, floors_ms)
+            await leases.hand_over(connection, self.host.id, epochs, successor, last_decided_ms)
 
     async def due(
         self, loader: Loader, after_ms: Mapping[int, int], until_ms: int, at_most: int
@@ -265,9 +266,9 @@ class HostStore:
         """After an unknown outcome: new connections, and new epochs for the own shards. What the
         transaction in doubt did, if anything, is visible afterwards."""
         # What one connection fell victim to, the others may not have noticed yet.
-        for line in self.lines:
-            if line is not self._renewals:
-                line.drop()
+        for connection in self.connections:
+            if connection is not self._renewals:
+                connection.drop()
         async with self._commits.use() as connection:
             await leases.raise_epochs(connection, self.host.id)
 
@@ -288,13 +289,15 @@ class HostStore:
             return await command_log.read(connection, command_ids)
 
     @asynccontextmanager
-    async def _fetch(self, lines: Lines | Line) -> AsyncIterator[asyncpg.Connection]:
-        async with lines.use() as connection:
+    async def _fetch(
+        self, of: HostConnections | HostConnection
+    ) -> AsyncIterator[asyncpg.Connection]:
+        async with of.use() as connection:
             try:
                 yield connection
             except asyncpg.PostgresError as error:
                 if is_of_the_statement(error):
-                    raise Rejected(str(error), Why.BROKEN) from error
+                    raise Rejected(str(error), Cause.BROKEN) from error
                 raise
 
     async def commit(
@@ -308,9 +311,8 @@ class HostStore:
         """One transaction: prove the epochs, ask the command log for those commands that may have
         been decided before, write every family's rows and the command log.
 
-        Raises Fenced, Known, Rejected or OutcomeUnknown; only after the last of them something may
-        be written.
-        """
+        Raises Fenced, AlreadyDecided, Rejected or OutcomeUnknown; only after the last of them
+        something may be written."""
         for last in (False,) * (MAX_TRIES - 1) + (True,):
             try:
                 async with self._commits.use() as connection:
@@ -348,24 +350,24 @@ class HostStore:
                 raise OutcomeUnknown from error
             raise Rejected(str(error), _whose_fault(error)) from error
         except UnicodeEncodeError as error:
-            raise Rejected(repr(error), Why.DATA) from error
+            raise Rejected(repr(error), Cause.DATA) from error
         except asyncpg.PostgresError as error:
             if error.sqlstate == FENCED:
                 raise Fenced from error
             if error.sqlstate == KNOWN:
-                raise Known(map(UUID, error.detail.split(","))) from error
+                raise AlreadyDecided(map(UUID, error.detail.split(","))) from error
             if error.sqlstate == STALE:
-                raise Rejected(str(error), Why.STALE) from error
+                raise Rejected(str(error), Cause.STALE) from error
             if isinstance(error, asyncpg.LockNotAvailableError):
-                raise Rejected(str(error), Why.LOCKED) from error
+                raise Rejected(str(error), Cause.LOCKED) from error
             if is_of_the_statement(error) and not connection.is_closed():
-                raise Rejected(str(error), Why.BROKEN) from error
+                raise Rejected(str(error), Cause.BROKEN) from error
             raise
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             # Rows that cannot be sent, or of a table that nobody knows: a bug of ours.
             if connection.is_closed():
                 raise OutcomeUnknown from error
-            raise Rejected(repr(error), Why.BROKEN) from error
+            raise Rejected(repr(error), Cause.BROKEN) from error
 
     async def _wait_for_locks(self, connection: asyncpg.Connection, timeout_ms: int) -> None:
         """From now on so long at most. It changes seldom, so that it travels with no batch. A
@@ -389,13 +391,13 @@ class HostStore:
         return made
 
     async def close(self) -> None:
-        for line in self.lines:
-            await line.close()
+        for connection in self.connections:
+            await connection.close()
 
 
-def _whose_fault(error: asyncpg.PostgresError) -> Why:
+def _whose_fault(error: asyncpg.PostgresError) -> Cause:
     """DATA, if data of classes 22 or 23 may be refused although every rule is right."""
-    return Why.DATA if isinstance(error, _OF_THE_CALLER) else Why.BROKEN
+    return Cause.DATA if isinstance(error, _OF_THE_CALLER) else Cause.BROKEN
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from store.hosts import leases, wishes
-from store.hosts.journal import Line
+from store.hosts.journal import HostConnection
 from store.hosts.leases import Incarnation, Shard
 from store.hosts.rotation import rotate
 from store.hosts.trimming import Trimmed, trim
@@ -18,7 +18,7 @@ from store.hosts.wishes import Wishes
 from store.kit.connect import connect
 from store.kit.schema import LOCK_TIMEOUT
 
-# How long whoever keeps must have been silent before another one keeps in its place.
+# How long a keeper must have been silent before another one takes its place.
 STAND_BY_SECONDS = 5
 _TIMEOUT_SECONDS = 10
 
@@ -27,15 +27,15 @@ class KeeperStore:
     """Every method raises OutcomeUnknown when the database cannot be reached."""
 
     def __init__(self, url: str) -> None:
-        self._line = Line(partial(_connect, url))
+        self._leases = HostConnection(partial(_connect, url))
         # Its own, so that housekeeping delays no look at the leases.
-        self._chores = Line(partial(_connect, url, lock_timeout=LOCK_TIMEOUT))
+        self._chores = HostConnection(partial(_connect, url, lock_timeout=LOCK_TIMEOUT))
 
     async def beat(self, keeper_id: UUID, *, first: bool) -> int | None:
-        """Tells that a keeper is at work, unless a younger one is: who beats for the first time
-        takes over from whoever kept. Returns the database's clock in ms; None when this keeper is
-        to stand by."""
-        async with self._line.use() as connection:
+        """Records that a keeper is at work, unless a younger one is: a keeper that beats for the
+        first time takes over from the one before. Returns the database's clock in ms; None when
+        this keeper is to stand by."""
+        async with self._leases.use() as connection:
             now_ms: int | None = await connection.fetchval(
                 "UPDATE keeper_beat SET seen_at = clock_timestamp(), keeper_id = $1"
                 " WHERE $2 OR keeper_id IS NULL OR keeper_id = $1"
@@ -49,33 +49,33 @@ class KeeperStore:
 
     async def create_shards(self, families: Iterable[str]) -> int:
         """See `leases.create_shards`."""
-        async with self._line.use() as connection:
+        async with self._leases.use() as connection:
             return await leases.create_shards(connection, families)
 
     async def live_hosts(self) -> dict[Incarnation, list[Shard]]:
         """See `leases.live_hosts`."""
-        async with self._line.use() as connection:
+        async with self._leases.use() as connection:
             return await leases.live_hosts(connection)
 
     async def ownerless(self) -> list[Shard]:
         """See `leases.ownerless`."""
-        async with self._line.use() as connection:
+        async with self._leases.use() as connection:
             return await leases.ownerless(connection)
 
     async def wishes(self) -> Wishes:
         """See `wishes.wishes`."""
-        async with self._line.use() as connection:
+        async with self._leases.use() as connection:
             return await wishes.wishes(connection)
 
-    async def lose(self) -> list[UUID]:
-        """See `leases.lose`."""
-        async with self._line.use() as connection:
-            return await leases.lose(connection)
+    async def mark_lost(self) -> list[UUID]:
+        """See `leases.mark_lost`."""
+        async with self._leases.use() as connection:
+            return await leases.mark_lost(connection)
 
-    async def take(self, gifts: Mapping[Shard, UUID]) -> None:
+    async def take(self, assignments: Mapping[Shard, UUID]) -> None:
         """See `leases.take`."""
-        async with self._line.use() as connection:
-            await leases.take(connection, gifts)
+        async with self._leases.use() as connection:
+            await leases.take(connection, assignments)
 
     async def rotate_command_log(self) -> bool:
         """See `rotation.rotate`."""
@@ -88,7 +88,7 @@ class KeeperStore:
             return await trim(connection)
 
     async def close(self) -> None:
-        await self._line.close()
+        await self._leases.close()
         await self._chores.close()
 
 

@@ -121,12 +121,12 @@ def expire_all(url: str) -> None:
     command, and only once every process of the earlier run is proved to be gone. Blocks and
     raises as `strays` does."""
 
-    async def tell(connection: asyncpg.Connection) -> None:
+    async def update(connection: asyncpg.Connection) -> None:
         await connection.execute(
             "UPDATE shard_hosts SET expires_at = clock_timestamp() WHERE lost_at IS NULL"
         )
 
-    asyncio.run(_briefly(url, tell))
+    asyncio.run(_briefly(url, update))
 
 
 async def renew(connection: asyncpg.Connection, host_id: UUID, decided_at_ms: int) -> int | None:
@@ -175,15 +175,15 @@ async def hand_over(
     host_id: UUID,
     epochs: Mapping[Shard, int],
     successor: UUID,
-    floors_ms: Mapping[Shard, int],
+    last_decided_ms: Mapping[Shard, int],
 ) -> None:
     """Gives shards of a live, drained incarnation to another one, unless their epochs moved.
-    `floors_ms`: of decision time, for the next owner."""
+    `last_decided_ms`: by shard, before which its next owner decides nothing."""
     await connection.execute(
         "UPDATE shard_leases l SET host_id = $2, epoch = l.epoch + 1,"
-        " decided_at_ms = greatest(decided_at_ms, s.floor_ms)"
+        " decided_at_ms = greatest(decided_at_ms, s.last_decided_ms)"
         " FROM unnest($3::text[], $4::int[], $5::bigint[], $6::bigint[])"
-        "   AS s(family, shard, epoch, floor_ms)"
+        "   AS s(family, shard, epoch, last_decided_ms)"
         " WHERE l.family = s.family AND l.shard = s.shard AND l.host_id = $1"
         " AND l.epoch = s.epoch"
         " AND EXISTS (SELECT 1 FROM shard_hosts"
@@ -193,7 +193,7 @@ async def hand_over(
         [shard.family for shard in epochs],
         [shard.number for shard in epochs],
         list(epochs.values()),
-        [floors_ms[shard] for shard in epochs],
+        [last_decided_ms[shard] for shard in epochs],
     )
 
 
@@ -243,9 +243,10 @@ async def ownerless(connection: asyncpg.Connection) -> list[Shard]:
     return [Shard(*row) for row in rows]
 
 
-async def lose(connection: asyncpg.Connection) -> list[UUID]:
+async def mark_lost(connection: asyncpg.Connection) -> list[UUID]:
     """Marks incarnations whose lease has expired as lost, whether or not they own a shard and
-    anybody could take it: whoever ends processes on their machines goes by that. Returns them."""
+    anybody could take it: the supervisor that ends processes on their machines goes by that.
+    Returns them."""
     rows = await connection.fetch(
         "UPDATE shard_hosts SET lost_at = clock_timestamp()"
         " WHERE lost_at IS NULL AND expires_at <= clock_timestamp() RETURNING id"
@@ -253,10 +254,10 @@ async def lose(connection: asyncpg.Connection) -> list[UUID]:
     return [host_id for (host_id,) in rows]
 
 
-async def take(connection: asyncpg.Connection, gifts: Mapping[Shard, UUID]) -> None:
+async def take(connection: asyncpg.Connection, assignments: Mapping[Shard, UUID]) -> None:
     """Takes ownerless shards and gives each to a live incarnation, under a new epoch.
 
-    Only shards of owners that are lost (`lose`: they can never renew again). First ends their
+    Only shards of owners that are lost (`mark_lost`: they can never renew again). First ends their
     database connections, which frees what a process stopped in mid-transaction holds, and only
     then moves the shards.
     """
@@ -264,7 +265,7 @@ async def take(connection: asyncpg.Connection, gifts: Mapping[Shard, UUID]) -> N
     async with connection.transaction():
         await connection.execute(
             "UPDATE shard_leases l SET epoch = l.epoch + 1, host_id = g.host_id,"
-            # The old owner told the time of its decisions up to a second ago; now is later
+            # The old owner reported the time of its decisions up to a second ago; now is later
             # than its lease, and so than anything it has decided since.
             " decided_at_ms = greatest(l.decided_at_ms,"
             "   (SELECT h.decided_at_ms FROM shard_hosts h WHERE h.id = l.host_id),"
@@ -273,9 +274,9 @@ async def take(connection: asyncpg.Connection, gifts: Mapping[Shard, UUID]) -> N
             " WHERE l.family = g.family AND l.shard = g.shard"
             " AND (l.host_id IS NULL OR EXISTS"
             "   (SELECT 1 FROM shard_hosts h WHERE h.id = l.host_id AND h.lost_at IS NOT NULL))",
-            [shard.family for shard in gifts],
-            [shard.number for shard in gifts],
-            list(gifts.values()),
+            [shard.family for shard in assignments],
+            [shard.number for shard in assignments],
+            list(assignments.values()),
         )
         await connection.execute(
             "DELETE FROM shard_hosts h WHERE lost_at < clock_timestamp() - interval '1 day'"
@@ -299,9 +300,9 @@ def strays(url: str, machine: str) -> list[Incarnation]:
     """Incarnations of a machine (`machine_id()`) that are lost and may still run: stopped, in an
     endless loop, cut off. None of them can ever renew or commit again.
 
-    Whoever ends processes on that machine asks for them about once a second, sends SIGKILL to
-    each of which `upkeep.is_running` says (by pid and birth) that it is still the same process,
-    and tells of those that are gone by `bury`. One without a birth is never killed. Blocks, for
+    The supervisor of that machine asks for them about once a second, sends SIGKILL to each of
+    which `upkeep.is_running` says (by pid and birth) that it is still the same process, and
+    reports those that are gone by `mark_ended`. One without a birth is never killed. Blocks, for
     5 s at most, then raises TimeoutError; OSError or the driver's error when the database cannot
     be reached."""
 
@@ -317,17 +318,17 @@ def strays(url: str, machine: str) -> list[Incarnation]:
     return asyncio.run(_briefly(url, ask))
 
 
-def bury(url: str, host_ids: Iterable[UUID]) -> None:
+def mark_ended(url: str, host_ids: Iterable[UUID]) -> None:
     """Takes lost incarnations off the list of `strays`: their processes are proved to be gone.
     Blocks and raises as that does."""
 
-    async def tell(connection: asyncpg.Connection) -> None:
+    async def update(connection: asyncpg.Connection) -> None:
         await connection.execute(
             "UPDATE shard_hosts SET ended_at = clock_timestamp() WHERE id = ANY($1::uuid[])",
             list(host_ids),
         )
 
-    asyncio.run(_briefly(url, tell))
+    asyncio.run(_briefly(url, update))
 
 
 async def _briefly(url: str, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:

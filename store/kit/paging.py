@@ -116,7 +116,7 @@ async def examined(
     for query, order, _ in walks:
         keys = query.with_only_columns(*order.columns, maintain_column_froms=True)
         if cursor is not None:
-            keys = keys.where(_beyond(order, cursor.values))
+            keys = keys.where(_after(order, cursor.values))
         last = keys.order_by(*_sorted(order, order.columns)).offset(MAX_EXAMINED - 1).limit(1)
         found += [tuple(row) for row in await tx.execute(last)]
     if not found:
@@ -143,7 +143,7 @@ async def _rows(
         keys = [column.label(_KEY.format(n)) for n, column in enumerate(order.columns)]
         part = query.add_columns(*keys)
         if cursor is not None:
-            part = part.where(_beyond(order, cursor.values))
+            part = part.where(_after(order, cursor.values))
         parts.append(part.order_by(*_sorted(order, keys)))
     if len(parts) == 1:
         return (await tx.execute(parts[0].limit(most).offset(offset))).mappings().all()
@@ -169,7 +169,7 @@ def _sorted(order: Order, columns: Sequence[ColumnElement[Any]]) -> list[ColumnE
     return [column.desc() if order.descending else column.asc() for column in columns]
 
 
-def _beyond(order: Order, values: Sequence[Any]) -> ColumnElement[bool]:
+def _after(order: Order, values: Sequence[Any]) -> ColumnElement[bool]:
     """What comes after a row with these values."""
     place, there = tuple_(*order.columns), tuple_(*_bound(order, values))
     return place < there if order.descending else place > there

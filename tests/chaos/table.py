@@ -90,7 +90,7 @@ PROMISES = (
         5,
         (
             "tests/chaos/test_lost_calls.py",
-            "tests/runtime/test_lane.py",
+            "tests/runtime/test_channel.py",
             "tests/runtime/streams",
         ),
     ),

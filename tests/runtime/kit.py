@@ -21,15 +21,15 @@ from actors.runtime.host import Host
 from actors.runtime.keeper import Keeper
 from actors.runtime.memory import MAX_BYTES
 from actors.runtime.ports import HostLost
-from actors.runtime.stream import HostEnd, Stream, Told
+from actors.runtime.stream import Deliver, HostEnd, Stream
 from actors.runtime.wire import (
     Answer,
     Envelope,
     decode_envelopes,
-    decode_told,
+    decode_partial_answers,
+    deliver_all,
     encode,
     shard_of,
-    tell_all,
 )
 from core.clock import SystemClock
 from core.ids import uuid7
@@ -178,16 +178,16 @@ class Node:
         """What its Ray actor does with a call."""
         await self.awake.wait()
         await self.started()
-        told = await self._calls.first(self.host.take(decode_envelopes(blob)))
+        part = await self._calls.first(self.host.take(decode_envelopes(blob)))
         await self.awake.wait()
-        return told
+        return part
 
     async def more(self, number: int) -> bytes:
         """What its Ray actor does when it is asked for more answers."""
         await self.awake.wait()
-        told = await self._calls.more(number)
+        part = await self._calls.more(number)
         await self.awake.wait()
-        return told
+        return part
 
 
 async def _never() -> Any:
@@ -196,9 +196,9 @@ async def _never() -> Any:
 
 def sever(store: HostStore) -> None:
     """Ends a dead host's connections; what is left of its tasks must not make new ones."""
-    for line in store.lines:
-        line._connect = _never
-        line.drop()
+    for connection in store.connections:
+        connection._connect = _never
+        connection.drop()
 
 
 class LocalTransport:
@@ -214,7 +214,7 @@ class LocalTransport:
         self._strays: set[asyncio.Task[Any]] = set()
 
     async def submit(
-        self, host_name: str, envelopes: Sequence[Envelope], tell: Callable[[int, Answer], None]
+        self, host_name: str, envelopes: Sequence[Envelope], deliver: Callable[[int, Answer], None]
     ) -> None:
         blob, faults = encode(envelopes), self.faults
         await faults.delay()
@@ -222,25 +222,29 @@ class LocalTransport:
             raise HostLost(host_name)
         if faults.strikes(faults.repeat):
             self._repeat(host_name, blob)
-        told = decode_told(await self._deliver(host_name, lambda node: node.submit(blob)))
+        part = decode_partial_answers(
+            await self._deliver(host_name, lambda node: node.submit(blob))
+        )
         while True:
             await faults.delay()
             if faults.strikes(faults.lose_answer):
                 raise HostLost(host_name)
-            tell_all(told, tell)
-            if not told.more:
+            deliver_all(part, deliver)
+            if not part.more:
                 return
-            more = partial(Node.more, number=told.more)
-            told = decode_told(await self._deliver(host_name, more))
+            more = partial(Node.more, number=part.more)
+            part = decode_partial_answers(await self._deliver(host_name, more))
 
-    async def stream(self, owner: Owner, told: Told, changed: Callable[[], None]) -> Stream | None:
+    async def stream(
+        self, owner: Owner, deliver: Deliver, changed: Callable[[], None]
+    ) -> Stream | None:
         if not self._streams():
             return None
         await self.faults.delay()
         node = self._nodes.get(owner.name)
         if node is None or not node.serves or node.incarnation.id != owner.incarnation:
             raise HostLost(owner.name)
-        stream, end = Stream(told, changed), HostEnd(node.host.receive, set())
+        stream, end = Stream(deliver, changed), HostEnd(node.host.receive, set())
         pipe = Pipe(stream, end, self.faults, node.awake, partial(self._repeat, owner.name))
         self._stray(pipe.run(node.dead))
         return stream
@@ -250,9 +254,9 @@ class LocalTransport:
 
     async def ask(self, host_name: str, envelopes: Sequence[Envelope]) -> list[Answer]:
         """All answers of a call. Raises HostLost."""
-        told: dict[int, Answer] = {}
-        await self.submit(host_name, envelopes, told.__setitem__)
-        return [told[place] for place in sorted(told)]
+        answers: dict[int, Answer] = {}
+        await self.submit(host_name, envelopes, answers.__setitem__)
+        return [answers[place] for place in sorted(answers)]
 
     async def _deliver(
         self, host_name: str, work: Callable[[Node], Coroutine[Any, Any, bytes]]

@@ -85,7 +85,7 @@ def answers_first(patch: pytest.MonkeyPatch) -> None:
     write = Committing._write
 
     async def hasty(self: Committing, decided: Any, briefly: bool) -> None:
-        self.tell(decided.verdicts)
+        self.answer(decided.verdicts)
         await asyncio.sleep(0.05)
         await write(self, decided, briefly)
 
@@ -108,6 +108,6 @@ def floor_off(patch: pytest.MonkeyPatch) -> None:
 
     def forgetful(self: Tenure, shards: Any, owned: Any) -> None:
         take(self, shards, owned)
-        self.floors_ms.update(dict.fromkeys(shards, 0))
+        self.last_decided_ms.update(dict.fromkeys(shards, 0))
 
     patch.setattr(Tenure, "take", forgetful)

@@ -16,7 +16,7 @@ from actors.runtime import agenda, batch, committing, ownership
 from actors.runtime.wire import Outcome
 from actors.stock import model as m
 from core.ids import uuid7
-from store.hosts.journal import Rejected, Why
+from store.hosts.journal import Cause, Rejected
 from tests.runtime.audit import audit
 from tests.runtime.clients import Shop
 from tests.runtime.kit import Cluster, Node, SteerableClock, Urls, running
@@ -40,9 +40,9 @@ async def _held(shop: Shop, node: Node, product: UUID, number: int) -> None:
         assert {answer.outcome for answer in answers} == {Outcome.DONE}
 
 
-@pytest.mark.parametrize(("name", "why"), [("load", Why.BROKEN), ("commit", Why.STALE)])
+@pytest.mark.parametrize(("name", "cause"), [("load", Cause.BROKEN), ("commit", Cause.STALE)])
 async def test_what_could_not_be_decided_when_it_was_due_is_soon_tried_again(
-    urls: Urls, name: str, why: Why
+    urls: Urls, name: str, cause: Cause
 ) -> None:
     async with running(urls, 1, clock=_clock()) as cluster:
         shop, node = Shop(cluster), cluster.nodes["h0"]
@@ -53,7 +53,7 @@ async def test_what_could_not_be_decided_when_it_was_due_is_soon_tried_again(
 
         async def refuses(*arguments: Any) -> Any:
             if next(refusals, None) is not None:
-                raise Rejected("not now", why)
+                raise Rejected("not now", cause)
             return await plain(*arguments)
 
         with patch.object(node.store, name, refuses):
@@ -72,7 +72,7 @@ async def test_what_is_stale_when_it_is_due_is_decided_before_what_comes_later(u
 
         async def refuses(*arguments: Any) -> Any:
             if next(refusals, None) is not None:
-                raise Rejected("not as remembered", Why.STALE)
+                raise Rejected("not as remembered", Cause.STALE)
             return await plain(*arguments)
 
         with patch.object(node.store, "commit", refuses):
@@ -98,7 +98,7 @@ async def _reserves_all_after_a_refused_batch(urls: Urls) -> object:
                 if next(refusals, None) is not None:
                     slow.setattr(committing, "MAX_DECIDE_SECONDS", -1.0)
                     slow.setattr(batch, "LOOK_WEIGHT", 1)
-                    raise Rejected("a culprit", Why.DATA)
+                    raise Rejected("a culprit", Cause.DATA)
                 return await plain(*arguments)
 
             slow.setattr(node.store, "commit", refuses)

@@ -9,7 +9,7 @@ from unittest.mock import patch
 from actors.runtime.wire import Outcome
 from actors.stock import model as m
 from core.ids import uuid7
-from store.hosts.journal import Rejected, Why
+from store.hosts.journal import Cause, Rejected
 from tests.runtime.clients import Shop
 from tests.runtime.kit import Urls, running
 
@@ -30,7 +30,7 @@ async def test_no_neighbour_waits_while_a_culprit_is_looked_for(urls: Urls) -> N
             asked += 1
             if asked > 1:
                 await go.wait()
-            raise Rejected("too slow", Why.BROKEN)
+            raise Rejected("too slow", Cause.BROKEN)
 
         with patch.object(node.store, "load", late):
             slow = [big.envelope(m.AddStock(uuid7(), 1)) for _ in range(9)]

@@ -107,7 +107,7 @@ async def test_a_stopped_host_is_told_of_to_whoever_can_end_it(urls: Urls) -> No
         node.freeze()
         assert await _lost(urls, node) == [node.incarnation]
         assert await asyncio.to_thread(leases.strays, urls.host, "another machine") == []
-        await asyncio.to_thread(leases.bury, urls.host, [node.incarnation.id])
+        await asyncio.to_thread(leases.mark_ended, urls.host, [node.incarnation.id])
         assert await asyncio.to_thread(leases.strays, urls.host, "one machine") == []
 
 

@@ -142,9 +142,9 @@ async def _try_doubtful_move(urls: Urls) -> tuple[list[m.AnyReply], list[str]]:
         sent: list[tuple[Mapping[Shard, int], UUID, Mapping[Shard, int]]] = []
 
         async def lost(
-            epochs: Mapping[Shard, int], successor: UUID, floors_ms: Mapping[Shard, int]
+            epochs: Mapping[Shard, int], successor: UUID, last_decided_ms: Mapping[Shard, int]
         ) -> None:
-            sent.append((epochs, successor, floors_ms))
+            sent.append((epochs, successor, last_decided_ms))
             raise OutcomeUnknown
 
         old.store.hand_over = lost

@@ -20,7 +20,7 @@ from actors.stock import model as m
 from core.errors import CommandFailed
 from core.ids import uuid7
 from store.hosts.batches import Procedure
-from store.hosts.journal import HostStore, OutcomeUnknown, Rejected, Why
+from store.hosts.journal import Cause, HostStore, OutcomeUnknown, Rejected
 from tests.runtime.audit import audit
 from tests.runtime.batches import in_one_batch
 from tests.runtime.clients import Request, two_shops
@@ -156,7 +156,7 @@ async def test_who_is_refused_a_load_holds_up_no_other(urls: Urls) -> None:
                 return await plain(loader, keys)
             if len(tenants) == 1:
                 await go.wait()
-            raise Rejected("too slow", Why.BROKEN)
+            raise Rejected("too slow", Cause.BROKEN)
 
         with patch.object(node.store, "load", fails):
             slow = big.envelope(m.AddStock(uuid7(), 1))
@@ -393,7 +393,7 @@ async def _renewals_while_the_loop_is_busy(urls: Urls, *, apart: bool) -> int:
         store = HostStore(urls.host, node.incarnation)
         host = Host(store, node.host._families, cluster.clock, lambda: None, aside)
         host._renewal._tenure.renewed = renewed  # type: ignore[method-assign]
-        keeping = asyncio.create_task(host._renew_for_good())
+        keeping = asyncio.create_task(host._keep_renewing())
         await asyncio.sleep(0)
         time.sleep(2.5)  # noqa: ASYNC251 - a rule that takes its time
         seen = renewals

@@ -50,7 +50,7 @@ async def test_lost_hosts_are_ended_by_pid_and_birth(
             await leases.register(connection, host)
         assert await asyncio.to_thread(end_strays, urls.host, MACHINE) == []
         await leases.expire(connection, [host.id for host in hosts if host.name != "alive"])
-        assert len(await leases.lose(connection)) == 3
+        assert len(await leases.mark_lost(connection)) == 3
     finally:
         await connection.close()
     ended = await asyncio.to_thread(end_strays, urls.host, MACHINE)

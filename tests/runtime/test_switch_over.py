@@ -9,26 +9,26 @@ from collections.abc import Iterator
 import asyncpg
 
 from actors.stock import model as m
-from store.hosts.journal import Line
+from store.hosts.journal import HostConnection
 from store.hosts.leases import LEASE_SECONDS
 from tests.runtime.clients import Shop
 from tests.runtime.conftest import PATIENCE
 from tests.runtime.kit import Cluster, Urls, running
 
 
-def lines(cluster: Cluster) -> Iterator[Line]:
+def connections(cluster: Cluster) -> Iterator[HostConnection]:
     """Every connection of the hosts and of the keeper."""
     for store in [cluster.keeper_store, *(node.store for node in cluster.nodes.values())]:
         for value in vars(store).values():
-            if isinstance(value, Line):
+            if isinstance(value, HostConnection):
                 yield value
 
 
 async def demote(cluster: Cluster) -> int:
     """Makes the open connections refuse writes, as those to a demoted server do; how many."""
     count = 0
-    for line in lines(cluster):
-        async with line.use() as connection:
+    for held in connections(cluster):
+        async with held.use() as connection:
             await connection.execute("SET default_transaction_read_only = on")
             count += 1
     return count

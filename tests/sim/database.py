@@ -11,7 +11,7 @@ from uuid import UUID
 
 from actors.composite import Rows
 from store.hosts.command_log import Logged
-from store.hosts.journal import Fenced, Known, OutcomeUnknown, Rejected, Why
+from store.hosts.journal import AlreadyDecided, Cause, Fenced, OutcomeUnknown, Rejected
 from store.hosts.leases import LEASE_SECONDS, Incarnation, Lease, Shard
 from tests.sim.tables import Tables, places
 
@@ -166,7 +166,7 @@ class SimDatabase:
     def _ask(self, session: Session, unsure: Sequence[UUID]) -> None:
         if known := [command_id for command_id in unsure if command_id in self.log]:
             self._release(session)
-            raise Known(known)
+            raise AlreadyDecided(known)
 
     async def _write(self, session: Session, rows: Sequence[Rows], log: Sequence[Logged]) -> None:
         transaction = Transaction(list(rows), list(log))
@@ -194,12 +194,12 @@ class SimDatabase:
 
     def _constrain(self, session: Session, transaction: Transaction) -> None:
         said = [line.command_id for line in transaction.log]
-        broken, why = self.tables.breaks(transaction.rows), Why.BROKEN
+        broken, cause = self.tables.breaks(transaction.rows), Cause.BROKEN
         if len(set(said)) < len(said) or any(command in self.log for command in said):
-            broken, why = "a command is logged twice", Why.DATA
+            broken, cause = "a command is logged twice", Cause.DATA
         if broken is not None:
             self._release(session)
-            raise Rejected(broken, why)
+            raise Rejected(broken, cause)
 
     # --- leases --------------------------------------------------------------------------------
 
@@ -246,7 +246,7 @@ class SimDatabase:
         host_id: UUID,
         epochs: Mapping[Shard, int],
         successor: UUID,
-        floors_ms: Mapping[Shard, int],
+        last_decided_ms: Mapping[Shard, int],
     ) -> None:
         await self._unlocked(list(epochs))
         for shard, epoch in epochs.items():
@@ -255,7 +255,7 @@ class SimDatabase:
             may_take = heir is not None and not (heir.lost or heir.superseded)
             if (row.host_id, row.epoch) == (host_id, epoch) and may_take:
                 row.host_id, row.epoch = successor, epoch + 1
-                row.decided_at_ms = max(row.decided_at_ms, floors_ms[shard])
+                row.decided_at_ms = max(row.decided_at_ms, last_decided_ms[shard])
 
     def mark_lost(self) -> list[UUID]:
         """The first step of a takeover."""
@@ -273,10 +273,10 @@ class SimDatabase:
             if session.host_id in lost:
                 self.end(session)
 
-    async def give(self, gifts: Mapping[Shard, UUID]) -> None:
+    async def give(self, assignments: Mapping[Shard, UUID]) -> None:
         """The third."""
-        await self._unlocked(list(gifts))
-        for shard, host_id in gifts.items():
+        await self._unlocked(list(assignments))
+        for shard, host_id in assignments.items():
             row = self.leases[shard]
             owner = self.hosts.get(row.host_id) if row.host_id else None
             if owner is not None and not owner.lost:

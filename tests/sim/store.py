@@ -13,7 +13,7 @@ from uuid import UUID
 
 from actors.stock import model as m
 from store.hosts.command_log import Logged
-from store.hosts.journal import Fenced, Known, OutcomeUnknown, Rejected
+from store.hosts.journal import AlreadyDecided, Fenced, OutcomeUnknown, Rejected
 from store.hosts.leases import Incarnation, Lease, Shard
 from store.hosts.trimming import Trimmed
 from store.hosts.wishes import Wishes
@@ -92,7 +92,7 @@ class SimStore:
         """What the server still does for a client that is gone."""
         rng = self._weather.rng
         await asyncio.sleep(rng.choice((0.001, 0.03, 0.3, 1.0)))
-        with suppress(OutcomeUnknown, Fenced, Known, Rejected):
+        with suppress(OutcomeUnknown, Fenced, AlreadyDecided, Rejected):
             if late is not None:
                 self._database.check(session)
                 result = late(session)
@@ -153,11 +153,11 @@ class SimStore:
         return await self._once(self._errands, lambda _: self._database.owned(self.host.id))
 
     async def hand_over(
-        self, epochs: Mapping[Shard, int], successor: UUID, floors_ms: Mapping[Shard, int]
+        self, epochs: Mapping[Shard, int], successor: UUID, last_decided_ms: Mapping[Shard, int]
     ) -> None:
         await self._once(
             self._errands,
-            lambda _: self._database.hand_over(self.host.id, epochs, successor, floors_ms),
+            lambda _: self._database.hand_over(self.host.id, epochs, successor, last_decided_ms),
         )
 
     async def recover(self) -> None:
@@ -253,15 +253,15 @@ class SimKeeperStore:
                 found.append(shard)
         return found
 
-    async def lose(self) -> list[UUID]:
+    async def mark_lost(self) -> list[UUID]:
         await self._step()
         return self._database.mark_lost()
 
-    async def take(self, gifts: Mapping[Shard, UUID]) -> None:
+    async def take(self, assignments: Mapping[Shard, UUID]) -> None:
         await self._step()
         self._database.terminate_lost()
         await self._step()
-        await self._database.give(gifts)
+        await self._database.give(assignments)
         await self._step()
 
     async def wishes(self) -> Wishes:

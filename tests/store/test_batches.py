@@ -18,7 +18,7 @@ from store.hosts import journal
 from store.hosts.aggregates import AggregateLoader, Tables
 from store.hosts.batches import Procedure, Write, array_of_scalars
 from store.hosts.command_log import Logged
-from store.hosts.journal import HostStore, Known, OutcomeUnknown, Rejected, Why
+from store.hosts.journal import AlreadyDecided, Cause, HostStore, OutcomeUnknown, Rejected
 from store.hosts.leases import Incarnation
 
 ODD_TEXT = [
@@ -116,30 +116,30 @@ async def test_rows_and_log_are_written_together(
 
 
 @pytest.mark.parametrize(
-    ("why", "name", "number"),
+    ("cause", "name", "number"),
     [
-        (Why.STALE, "older", 3),
-        (Why.BROKEN, None, 9),
-        (Why.DATA, "nul\x00", 9),
-        (Why.DATA, "half\ud800", 9),
-        (Why.BROKEN, "too much", 2**63),
-        (Why.BROKEN, object(), 9),
+        (Cause.STALE, "older", 3),
+        (Cause.BROKEN, None, 9),
+        (Cause.DATA, "nul\x00", 9),
+        (Cause.DATA, "half\ud800", 9),
+        (Cause.BROKEN, "too much", 2**63),
+        (Cause.BROKEN, object(), 9),
     ],
 )
 async def test_of_what_is_refused_nothing_is_written(
-    host: HostStore, connection: asyncpg.Connection, why: Why, name: Any, number: int
+    host: HostStore, connection: asyncpg.Connection, cause: Cause, name: Any, number: int
 ) -> None:
     there, other, said = uuid7(), uuid7(), line()
     await host.commit({}, [(THINGS, {"things": [(there, "first", 3)]})], [])
-    held = host.lines[0].connection
+    held = host.connections[0].connection
     with pytest.raises(Rejected) as refused:
         batch = [(other, "fine", 9), (there, name, number)]
         await host.commit({}, [(THINGS, {"things": batch})], [said])
-    assert refused.value.why is why
+    assert refused.value.cause is cause
     rows = await connection.fetch("SELECT id, name, found_rows FROM things")
     assert [tuple(row) for row in rows] == [(there, "first", 3)]
     assert not await host.known([said.command_id])
-    assert host.lines[0].connection is held, "it is not to blame"
+    assert host.connections[0].connection is held, "it is not to blame"
     await host.commit({}, [(THINGS, {"things": [(there, "second", 4)]})], [said])
 
 
@@ -158,7 +158,7 @@ async def test_what_was_decided_before_stops_a_commit_of_the_unsure(
         await connection.execute(moved, at, lines[day].command_id)
     new, row = line(), (uuid7(), "new", 1)
     unsure = [new.command_id, *(one.command_id for one in lines.values())]
-    with pytest.raises(Known) as known:
+    with pytest.raises(AlreadyDecided) as known:
         await host.commit({}, [(THINGS, {"things": [row]})], [new], unsure)
     assert known.value.command_ids == {lines[day].command_id for day in days[1:]}
     assert not await connection.fetch("SELECT * FROM things")
@@ -169,7 +169,7 @@ async def test_what_was_decided_before_stops_a_commit_of_the_unsure(
 async def test_rows_of_a_table_that_nobody_knows_are_a_fault_of_ours(host: HostStore) -> None:
     with pytest.raises(Rejected) as refused:
         await host.commit({}, [(THINGS, {"thongs": [(1,)]})], [])
-    assert refused.value.why is Why.BROKEN
+    assert refused.value.cause is Cause.BROKEN
 
 
 async def test_a_day_without_its_partition_is_no_fault_of_the_command(
@@ -255,7 +255,7 @@ async def test_what_was_planned_while_a_table_was_empty_is_right_when_it_is_full
 
 async def _looked_at(host: HostStore, connection: asyncpg.Connection, part: str) -> int:
     """How many rows and entries of indexes sessions of the host have looked at."""
-    for one in host.lines:
+    for one in host.connections:
         if one.connection is not None:
             await one.connection.execute("SELECT pg_stat_force_next_flush()")
     return int(

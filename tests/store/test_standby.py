@@ -14,7 +14,7 @@ from core.ids import uuid7
 from core.request import RequestKey
 from core.settings import Settings
 from store.hosts.command_log import Logged
-from store.hosts.journal import HostStore, Line, OutcomeUnknown
+from store.hosts.journal import HostConnection, HostStore, OutcomeUnknown
 from store.hosts.keeping import KeeperStore
 from store.hosts.leases import Incarnation
 from store.kit import engine, outbox
@@ -139,8 +139,8 @@ async def test_nobody_commits_less_durably_than_he_should(
             assert (await tx.exec_driver_sql("SHOW synchronous_commit")).scalar() == "on"
         async with db.lookup(PUBLIC) as lookup:
             assert await lookup.fetchval("SHOW synchronous_commit") == "on"
-        for line in (keeper._line, *_lines(host)):
-            async with line.use() as connection:
+        for held in (keeper._leases, *_connections(host)):
+            async with held.use() as connection:
                 assert await connection.fetchval("SHOW synchronous_commit") == "on"
     finally:
         for role in roles:
@@ -150,5 +150,5 @@ async def test_nobody_commits_less_durably_than_he_should(
         await host.close()
 
 
-def _lines(host: HostStore) -> list[Line]:
-    return [value for value in vars(host).values() if isinstance(value, Line)]
+def _connections(host: HostStore) -> list[HostConnection]:
+    return [value for value in vars(host).values() if isinstance(value, HostConnection)]

@@ -12,7 +12,7 @@ import pytest
 from actors.families import FAMILIES
 from core.ids import uuid7
 from core.settings import Settings
-from store.hosts.journal import HostStore, Rejected, Why
+from store.hosts.journal import Cause, HostStore, Rejected
 from store.hosts.leases import Incarnation
 
 _LOADER = FAMILIES["commerce"].loader
@@ -57,23 +57,23 @@ async def test_what_is_there_is_changed(host: HostStore, embedded: Settings) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "row", "why"),
+    ("name", "row", "cause"),
     [
-        ("stock_levels", level(8, 9), Why.STALE),
-        ("stock_levels moved", level(8, 2), Why.STALE),
-        ("stock_levels moved", level(8, 9, uuid7()), Why.STALE),
-        ("reservations", hold("open", 9), Why.DATA),
-        ("reservations changed", hold("open", 2), Why.STALE),
-        ("reservations changed", hold("open", 9, uuid7()), Why.STALE),
+        ("stock_levels", level(8, 9), Cause.STALE),
+        ("stock_levels moved", level(8, 2), Cause.STALE),
+        ("stock_levels moved", level(8, 9, uuid7()), Cause.STALE),
+        ("reservations", hold("open", 9), Cause.DATA),
+        ("reservations changed", hold("open", 2), Cause.STALE),
+        ("reservations changed", hold("open", 9, uuid7()), Cause.STALE),
     ],
 )
 async def test_nothing_is_written_over_what_was_not_read(
-    host: HostStore, name: str, row: tuple[Any, ...], why: Why
+    host: HostStore, name: str, row: tuple[Any, ...], cause: Cause
 ) -> None:
     await write(host, {"stock_levels": level(10, 2), "reservations": hold("open", 2)})
     with pytest.raises(Rejected) as refused:
         await write(host, {name: row})
-    assert refused.value.why is why
+    assert refused.value.cause is cause
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ async def test_what_is_not_there_is_not_changed(
 ) -> None:
     with pytest.raises(Rejected) as refused:
         await write(host, rows)
-    assert refused.value.why is Why.STALE
+    assert refused.value.cause is Cause.STALE
 
 
 async def test_quantities_are_wider_than_four_bytes(host: HostStore, embedded: Settings) -> None:

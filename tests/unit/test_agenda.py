@@ -47,21 +47,21 @@ def test_tenants_take_turns_and_who_has_more_is_late() -> None:
     first = _take(agenda, 5_000, 300)
     assert len(first) <= 300
     assert {5, 1_999} < {*first}
-    assert agenda.late == {BIG}
+    assert agenda.overdue == {BIG}
     assert agenda.is_due_for(SHARD, BIG, 5_000)
     assert _take(agenda, 5_000, busy=BIG) == []
     rest = []
     while some := _take(agenda, 5_000, 300):
         rest += some
     assert len(first) + len(rest) == 2_001
-    assert agenda.late == set()
+    assert agenda.overdue == set()
 
 
 def test_everybody_gets_a_share_however_many_there_are() -> None:
     tenants = [uuid4() for _ in range(100)]
     agenda = _agenda(*((SHARD, number, one) for one in tenants for number in range(1, 101)))
     assert len(_take(agenda, 1_000, 64)) == 2 * MIN_SHARE
-    assert agenda.late == {*tenants}
+    assert agenda.overdue == {*tenants}
 
 
 def test_a_floor_ahead_of_now_is_now() -> None:
@@ -84,6 +84,6 @@ def test_a_shard_that_is_dropped_leaves_nothing() -> None:
     agenda = _agenda((SHARD, 10, BIG), (SHARD, 20, BIG), (OTHER, 10, BIG))
     assert len(agenda.take(5, {SHARD: 15}, 10, lambda one: True)) == 0
     agenda.drop([SHARD])
-    assert agenda.late == set()
+    assert agenda.overdue == set()
     assert _take(agenda, 100) == [10]
     assert agenda.horizon_ms(SHARD) == 0

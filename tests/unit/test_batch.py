@@ -36,5 +36,5 @@ def test_who_is_set_aside_asks_its_questions_anew() -> None:
     decided = decide_batch([work], Working(Memory()), {Shard("commerce", 0): 1})
     assert decided.aside == [work]
     assert not decided.verdicts
-    assert work.beyond == [LACKING]
+    assert work.undeclared_keys == [LACKING]
     assert work.asked == {}

@@ -8,24 +8,24 @@ import pytest
 
 from actors.runtime import call as call_module
 from actors.runtime.call import Call, Calls
-from actors.runtime.wire import ASK_AGAIN, decode_told
+from actors.runtime.wire import ASK_AGAIN, decode_partial_answers
 
 
 async def _half_answered(calls: Calls) -> tuple[Call, int]:
-    """A call of two, of which one is told; and where the other can be asked for."""
+    """A call of two, of which one is answered; and where the other can be asked for."""
     call = Call(2)
-    call.tell(0, ASK_AGAIN)
-    told = decode_told(await calls.first(call))
-    assert [place for place, _ in told.answers] == [0]
-    return call, told.more
+    call.deliver(0, ASK_AGAIN)
+    part = decode_partial_answers(await calls.first(call))
+    assert [place for place, _ in part.answers] == [0]
+    return call, part.more
 
 
 async def test_answers_come_as_they_are_decided() -> None:
     calls = Calls()
     call, number = await _half_answered(calls)
-    call.tell(1, ASK_AGAIN)
-    told = decode_told(await calls.more(number))
-    assert ([place for place, _ in told.answers], told.more) == ([1], 0)
+    call.deliver(1, ASK_AGAIN)
+    part = decode_partial_answers(await calls.more(number))
+    assert ([place for place, _ in part.answers], part.more) == ([1], 0)
     assert not len(calls)
 
 

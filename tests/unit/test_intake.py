@@ -7,7 +7,7 @@ from collections.abc import Callable
 from uuid import UUID, uuid4
 
 from actors.runtime import intake
-from actors.runtime.batch import Tell
+from actors.runtime.batch import OnAnswer
 from actors.runtime.intake import Intake
 from actors.runtime.wire import ASK_AGAIN, Answer, Envelope
 from core.clock import SystemClock
@@ -28,7 +28,7 @@ def _envelope(tenant: UUID, length: int = 100) -> Envelope:
     return Envelope("f", 0, tenant, uuid4(), b"", "x", 0, 0, False, False, bytes(length))
 
 
-def _teller() -> Callable[[int, Answer], None]:
+def _deliver() -> Callable[[int, Answer], None]:
     return lambda number, answer: None
 
 
@@ -36,14 +36,14 @@ async def _taken(*frames: list[Envelope]) -> list[list[Envelope]]:
     """What was taken in, by turn of the loop; each frame comes from elsewhere."""
     watch, turns = Watch(), list[list[Envelope]]()
 
-    def take_in(envelope: Envelope, now_ms: int, now_seconds: float, tell: Tell) -> None:
+    def take_in(envelope: Envelope, now_ms: int, now_seconds: float, on_answer: OnAnswer) -> None:
         turns[-1].append(envelope)
         watch.seconds += SECONDS
 
     turns.append([])
     box = Intake(take_in, watch)
     for frame in frames:
-        box.put(frame, _teller(), 0)
+        box.put(frame, _deliver(), 0)
     while not box.is_idle:
         turns.append([])
         await asyncio.sleep(0)
@@ -74,7 +74,7 @@ async def test_what_fails_is_answered_and_keeps_nobody_else_from_being_taken_in(
     bad, good = _envelope(uuid4()), _envelope(uuid4())
     taken, heard = list[Envelope](), list[tuple[int, Answer]]()
 
-    def take_in(envelope: Envelope, now_ms: int, now_seconds: float, tell: Tell) -> None:
+    def take_in(envelope: Envelope, now_ms: int, now_seconds: float, on_answer: OnAnswer) -> None:
         if envelope is bad:
             raise LookupError
         taken.append(envelope)

@@ -18,7 +18,7 @@ from actors.runtime.memory import Memory
 from actors.runtime.ownership import Ownership
 from actors.runtime.tenure import Tenure
 from core.clock import SystemClock
-from store.hosts.journal import OutcomeUnknown, Rejected, Why
+from store.hosts.journal import Cause, OutcomeUnknown, Rejected
 from store.hosts.leases import Lease, Shard
 
 KEPT, GIVEN = Shard("goods", 1), Shard("goods", 2)
@@ -63,7 +63,7 @@ class Store:
             raise OutcomeUnknown
         if self.locked & after_ms.keys():
             self.refusals += 1
-            raise Rejected("somebody holds the table", Why.BROKEN)
+            raise Rejected("somebody holds the table", Cause.BROKEN)
         nexts = {number: max(ms, until_ms - 5_000) + 1_000 for number, ms in after_ms.items()}
         return [(number, ms) for number, ms in nexts.items() if ms <= until_ms]
 

@@ -11,7 +11,7 @@ from actors.runtime.placement import (
     MAX_MOVES_AT_ONCE,
     Live,
     Move,
-    gifts,
+    assignments,
     next_move,
     takers,
     unwanted,
@@ -80,7 +80,7 @@ def test_before_hosts_of_this_build_are_there_those_of_another_go_on() -> None:
     able = takers(live, ["new0", "new1"], NOTHING)
     assert {one.name for one in able} == {"old0", "old1"}
     assert unwanted(spread(old0=0, old1=10), able, ["new0"]) == []
-    assert set(gifts([shard(900)], live, able, NOTHING).values()) == {host("old0").id}
+    assert set(assignments([shard(900)], live, able, NOTHING).values()) == {host("old0").id}
 
 
 def test_a_drained_host_is_emptied_stays_and_gets_nothing() -> None:
@@ -89,7 +89,7 @@ def test_a_drained_host_is_emptied_stays_and_gets_nothing() -> None:
     assert counts(after) == {"a": 20, "b": 0}
     able = takers(after, ["a", "b"], wishes)
     assert unwanted(after, able, ["a", "b"]) == []
-    assert set(gifts([shard(900)], after, able, wishes).values()) == {host("a").id}
+    assert set(assignments([shard(900)], after, able, wishes).values()) == {host("a").id}
 
 
 def test_when_all_are_drained_somebody_serves_all_the_same() -> None:
@@ -103,7 +103,7 @@ def test_a_pinned_shard_goes_there_and_stays() -> None:
     after = settled(spread(a=4, b=4), ["a", "b"], wishes)
     assert {shard(0), shard(1)} <= set(after[host("b")])
     assert counts(after) == {"a": 4, "b": 4}
-    assert gifts([shard(0)], after, list(after), wishes) == {shard(0): host("b").id}
+    assert assignments([shard(0)], after, list(after), wishes) == {shard(0): host("b").id}
     everything = Wishes({shard(n): "b" for n in range(8)}, frozenset())
     assert counts(settled(spread(a=4, b=4), ["a", "b"], everything)) == {"a": 0, "b": 8}
 

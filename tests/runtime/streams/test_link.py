@@ -1,4 +1,4 @@
-"""A lane goes by a stream where there is one, and by calls otherwise; nobody is left behind when
+"""A channel goes by a stream where there is one, and by calls otherwise; nobody is left behind when
 that changes."""
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from uuid import UUID
 import pytest
 
 from actors.runtime import link, sockets
+from actors.runtime.channel import PATIENCE_SECONDS, Channel
 from actors.runtime.directory import Owner
-from actors.runtime.lane import PATIENCE_SECONDS, Lane
 from actors.runtime.link import Link
 from actors.runtime.ports import HostLost
-from actors.runtime.stream import Stream, Told
+from actors.runtime.stream import Deliver, Stream
 from actors.runtime.wire import ASK_AGAIN, Answer, Envelope, Outcome
 from core.clock import SystemClock
 from core.settings import Settings
@@ -37,23 +37,25 @@ class Ways:
         self.last: Stream | None = None
 
     async def submit(
-        self, host_name: str, envelopes: Sequence[Envelope], tell: Callable[[int, Answer], None]
+        self, host_name: str, envelopes: Sequence[Envelope], deliver: Callable[[int, Answer], None]
     ) -> None:
         for place in range(len(envelopes)):
-            tell(place, Answer(Outcome.DONE, BY_CALL))
+            deliver(place, Answer(Outcome.DONE, BY_CALL))
 
-    async def stream(self, owner: Owner, told: Told, changed: Callable[[], None]) -> Stream | None:
+    async def stream(
+        self, owner: Owner, deliver: Deliver, changed: Callable[[], None]
+    ) -> Stream | None:
         self.tries += 1
-        self.last = await sockets.connect(self._settings, owner.incarnation, told, changed)
+        self.last = await sockets.connect(self._settings, owner.incarnation, deliver, changed)
         return self.last
 
 
 class Asker:
-    """A lane, and who asks by it."""
+    """A channel, and who asks by it."""
 
     def __init__(self, ways: Ways, incarnation: UUID) -> None:
         self.looks = 0
-        self.lane = Lane(ways, Owner("host", incarnation), SystemClock(), self._look)
+        self.channel = Channel(ways, Owner("host", incarnation), SystemClock(), self._look)
 
     def _look(self) -> None:
         self.looks += 1
@@ -61,7 +63,7 @@ class Asker:
     def send(self, within_ms: int = FAR_MS) -> asyncio.Future[Answer]:
         until_ms = SystemClock().now_ms() + within_ms
         envelope = Envelope("f", 0, NOBODY, NOBODY, b"", "", 0, until_ms, False, False, BY_STREAM)
-        return self.lane.send(envelope)
+        return self.channel.send(envelope)
 
     async def way(self) -> bytes:
         return (await asyncio.wait_for(self.send(), 5)).reply
@@ -91,13 +93,13 @@ async def test_calls_stand_in_until_there_is_a_stream_and_again_when_it_breaks(
         await until(lambda: len(house.host.open) == 5)
         for end in list(house.host.ends):
             end.drop("as if the host had died")
-        told = await asyncio.wait_for(asyncio.gather(*open_), 5)
-        assert told == [ASK_AGAIN] * 5, "the outcome is unknown"
+        answers = await asyncio.wait_for(asyncio.gather(*open_), 5)
+        assert answers == [ASK_AGAIN] * 5, "the outcome is unknown"
         house.host.held = False
         house.host.answer(5)
         assert await asker.way() == BY_CALL
         await asker.goes(BY_STREAM)
-        asker.lane.close()
+        asker.channel.close()
         assert await asker.send() == ASK_AGAIN
 
 
@@ -119,9 +121,9 @@ async def test_what_waited_for_room_goes_by_calls_when_the_stream_breaks(
         await until(lambda: len(house.host.open) == 3)
         assert (await sent[0]).reply == BY_STREAM
         ways.last.drop("cut")  # type: ignore[union-attr]
-        told = await asyncio.wait_for(asyncio.gather(*sent, *waiting), 5)
-        assert [one.reply for one in told] == [BY_STREAM, b"", b"", b"", *[BY_CALL] * 3]
-        asker.lane.close()
+        answers = await asyncio.wait_for(asyncio.gather(*sent, *waiting), 5)
+        assert [answer.reply for answer in answers] == [BY_STREAM, b"", b"", b"", *[BY_CALL] * 3]
+        asker.channel.close()
 
 
 async def test_a_host_that_is_silent_is_looked_after_and_waited_for_until_the_deadline(
@@ -141,8 +143,8 @@ async def test_a_host_that_is_silent_is_looked_after_and_waited_for_until_the_de
         house.host.held = False
         assert await asker.way() == BY_STREAM, "newcomers are served meanwhile"
         assert (await long).outcome is Outcome.DONE
-        assert not asker.lane._open
-        asker.lane.close()
+        assert not asker.channel._open
+        asker.channel.close()
 
 
 async def test_who_hung_up_before_it_was_sent_is_not_sent(settings: Settings) -> None:
@@ -154,7 +156,7 @@ async def test_who_hung_up_before_it_was_sent_is_not_sent(settings: Settings) ->
         gone.cancel()
         assert (await stays).reply == BY_STREAM
         assert house.host.taken == taken + 1
-        asker.lane.close()
+        asker.channel.close()
 
 
 async def test_in_vain_a_stream_is_tried_ever_more_seldom(
@@ -206,10 +208,10 @@ async def test_a_stopped_host_keeps_nobody_waiting_for_a_stream(settings: Settin
         door.listen(0)
         asker = Asker(Ways(settings), NOBODY)
         await asker.goes(BY_CALL)
-        await until(lambda: asker.lane._link.stream() is not None)
+        await until(lambda: asker.channel._link.stream() is not None)
         silent = asker.send()
         await asyncio.sleep(0.05)
-        asker.lane.close()  # somebody else has its shards
+        asker.channel.close()  # somebody else has its shards
         assert await silent == ASK_AGAIN
     path.unlink()
     path.parent.rmdir()

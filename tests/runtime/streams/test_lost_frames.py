@@ -16,7 +16,7 @@ import pytest
 
 from actors.runtime import sockets
 from actors.runtime.directory import Owner
-from actors.runtime.stream import Stream, Told
+from actors.runtime.stream import Deliver, Stream
 from core.settings import Settings
 from tests.promises import Tally
 from tests.runtime import sabotage
@@ -43,8 +43,8 @@ async def _behind_a_proxy(
     """The cluster's one host hears its replica on real sockets, by way of a proxy."""
     here, there = Settings(home=home / "replica"), Settings(home=home / "host")
 
-    async def stream(owner: Owner, told: Told, changed: Callable[[], None]) -> Stream:
-        return await sockets.connect(here, owner.incarnation, told, changed)
+    async def stream(owner: Owner, deliver: Deliver, changed: Callable[[], None]) -> Stream:
+        return await sockets.connect(here, owner.incarnation, deliver, changed)
 
     (node,) = cluster.nodes.values()
     server = await sockets.listen(there, node.incarnation.id, node.host.receive)

@@ -17,5 +17,5 @@ journal.HostStore.known = _nothing
 journal.LOG["command_log"] = Write(
     "PERFORM 1 FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::bytea[])"
 )
-Mailbox.known = lambda self, envelope, now_ms, tell: False
+Mailbox.known = lambda self, envelope, now_ms, on_answer: False
 Path(os.environ["HOLDFAST_HOME"], "mutated").touch()

@@ -10,7 +10,7 @@ _write = Committing._write
 
 
 async def _answer_and_write(self, decided, briefly):
-    self.tell(decided.verdicts)
+    self.answer(decided.verdicts)
     await asyncio.sleep(0.1)
     await _write(self, decided, briefly)
 

@@ -1,4 +1,4 @@
-"""What is no yes, and may be the answer to a command that was done before."""
+"""Refusals of commands that may have been done before."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from actors.runtime.fetching import MAX_FETCH, Fetching
 from actors.runtime.ports import Store
 from core.telemetry import get_logger
 
-log = get_logger("runtime.doubts")
+log = get_logger("runtime.unsure_refusals")
 
 
-class Doubts:
-    """Refusals are told once the command log has said that their commands are new: nothing is
+class UnsureRefusals:
+    """Refusals are answered once the command log has said that their commands are new: nothing is
     written for them, so no commit can ask. One question at a time, for all that have gathered
-    meanwhile. `tell` tells the callers."""
+    meanwhile. `answer` passes verdicts on to their callers."""
 
     def __init__(
-        self, store: Store, fetching: Fetching, tell: Callable[[Sequence[Verdict]], None]
+        self, store: Store, fetching: Fetching, answer: Callable[[Sequence[Verdict]], None]
     ) -> None:
         self._store = store
         self._fetching = fetching
-        self._tell = tell
+        self._answer = answer
         self._waiting: list[Verdict] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -42,7 +42,7 @@ class Doubts:
             self._task = None
 
     async def _settle(self, verdicts: Sequence[Verdict]) -> None:
-        """Who was answered before, or cannot be told from those, is looked up alone."""
+        """A command that was decided before, or perhaps was, is looked up alone."""
         command_ids = [verdict.work.context.command_id for verdict in verdicts]
         try:
             known: Container[UUID] = await self._store.known(command_ids)
@@ -52,7 +52,8 @@ class Doubts:
         for verdict in verdicts:
             if verdict.work.context.command_id in known:
                 self._fetching.look_up(verdict.work)
-        self._tell([one for one in verdicts if one.work.context.command_id not in known])
+        new = [verdict for verdict in verdicts if verdict.work.context.command_id not in known]
+        self._answer(new)
 
     def stop(self) -> None:
         if self._task is not None:

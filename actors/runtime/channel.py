@@ -24,7 +24,7 @@ _BY_STREAM = telemetry.COMMANDS_SENT.labels("stream")
 _BY_CALL = telemetry.COMMANDS_SENT.labels("call")
 
 
-class Lane:
+class Channel:
     """From this replica to one incarnation of a host: by a stream where there is one, otherwise by
     calls. What comes in one turn of the loop leaves together; each command is answered on its own,
     as soon as it is decided, or at its deadline.
@@ -46,8 +46,8 @@ class Lane:
         self._oldest: Waiter | None = None
         self._silent_seconds = 0.0
         self._closed = False
-        self._link = Link(lambda: transport.stream(owner, self._tell, self._flush), self._flush)
-        self._calling = Calling(transport, owner.name, self._take_for_call, self._tell)
+        self._link = Link(lambda: transport.stream(owner, self._deliver, self._flush), self._flush)
+        self._calling = Calling(transport, owner.name, self._take_for_call, self._deliver)
 
     def send(self, envelope: Envelope) -> Waiter:
         """The answer to come. ASK_AGAIN when the host was lost: the outcome is then unknown.
@@ -72,10 +72,10 @@ class Lane:
         self._closed = True
         self._waiting.clear()
         for waiter in list(self._open):
-            self._tell(waiter, ASK_AGAIN)
+            self._deliver(waiter, ASK_AGAIN)
         self._link.close()
 
-    def _tell(self, waiter: Waiter, answer: Answer) -> None:
+    def _deliver(self, waiter: Waiter, answer: Answer) -> None:
         self._open.pop(waiter, None)
         if not waiter.done():
             waiter.set_result(answer)
@@ -118,7 +118,7 @@ class Lane:
         now_ms = self._clock.now_ms()
         for waiter, deadline_ms in list(self._open.items()):
             if waiter.done() or deadline_ms <= now_ms:
-                self._tell(waiter, TOO_LATE)
+                self._deliver(waiter, TOO_LATE)
         oldest = next(iter(self._open), None)
         self._silent_seconds = self._silent_seconds + TICK_SECONDS if oldest is self._oldest else 0
         self._oldest = oldest

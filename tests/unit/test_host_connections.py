@@ -6,7 +6,7 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
-from store.hosts.journal import Line, Lines
+from store.hosts.journal import HostConnection, HostConnections
 
 
 async def _connected() -> Any:
@@ -14,15 +14,15 @@ async def _connected() -> Any:
 
 
 async def test_who_waits_has_the_first_that_is_free() -> None:
-    lines = Lines([Line(_connected), Line(_connected)])
+    connections = HostConnections([HostConnection(_connected), HostConnection(_connected)])
     slow, quick, served = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def use(until: asyncio.Event) -> None:
-        async with lines.use():
+        async with connections.use():
             await until.wait()
 
     async def come() -> None:
-        async with lines.use():
+        async with connections.use():
             served.set()
 
     users = [asyncio.create_task(use(one)) for one in (slow, quick)]

@@ -23,7 +23,7 @@ from core.settings import Settings
 from store.business import locations, taxes
 from store.catalog import categories, search
 from store.catalog.search import Filters
-from store.inventory import purchasing, stock, transfers
+from store.inventory import purchasing, stock, suppliers, transfers
 from store.inventory import reading as inventory_reading
 from store.kit import audit
 from store.kit.engine import PUBLIC, Database, Scope, Transaction
@@ -94,7 +94,7 @@ def _own(tenant: UUID) -> list[tuple[str, Listing]]:
         ("of an item", lambda tx, at: reading.list_reservations(tx, None, second, None, at)),
         ("low stock", lambda tx, at: reading.low_stock(tx, None, at)),
         ("transfers at a location", lambda tx, at: transfers.list_transfers(tx, None, second, at)),
-        ("suppliers", purchasing.list_suppliers),
+        ("suppliers", lambda tx, at: suppliers.rows.part(tx, at)),
         ("purchase orders", lambda tx, at: _purchases(tx, None, at)),
         ("purchase orders of an item", lambda tx, at: _purchases(tx, second, at)),
         ("registers", lambda tx, at: pos_reading.registers(tx, None, at)),
@@ -179,7 +179,7 @@ def _whole(tenant: UUID) -> list[tuple[str, Scope, Callable[[Transaction], Await
         ("sessions of one", own, lambda tx: sessions.live_sessions(tx, first)),
         ("businesses of one", own, lambda tx: auth.memberships_of(tx, first)),
         ("addresses of one", own, lambda tx: profiles.addresses_of(tx, first)),
-        ("what a supplier sells", own, lambda tx: purchasing.supplied_items(tx, first)),
+        ("what a supplier sells", own, lambda tx: suppliers.supplied_items(tx, first)),
     ]
 
 

@@ -105,7 +105,7 @@ async def _watch(
     pause_seconds, before = 0.0, None
     while True:
         try:
-            seen = await stored.look(db)
+            seen = await stored.look(db, settled.id)
             settled.see(seen)
             for reader in readers:
                 await reader.notice(seen)
@@ -149,6 +149,8 @@ class _Reader:
         """Wakes what is to be done; enters the consumer when it is seen for the first time."""
         settled = self._settled.id
         if settled is None:
+            # With another server the position is another one, and the consumer may be unknown.
+            self.position = None
             return
         if self.position is None:
             begins_at = settled if self._consumer.begins == "now" else 0

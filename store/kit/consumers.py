@@ -5,8 +5,10 @@ Ids are given when a row is inserted, and rows become visible when their transac
 that a row may appear below one that was read already. Nobody reads beyond what is *settled*: an id
 below which nothing can appear any more. Every writer has its transaction's number before its rows
 have ids (plain SQL by `store.kit.outbox`, a host because it proves its leases first). So of
-each id below a row that is visible, the transaction's number is below the next one to be given, and
-once no such transaction is running the ids are settled. Order by id is the order of commits
+each id below a row that is visible, the transaction's number is below every number that is given
+afterwards, and once no such transaction is running the ids are settled. The look takes a number for
+itself to have one that was given afterwards: a snapshot's end is the highest number that has
+*ended*, plus one, and beyond it others may be at work. Order by id is the order of commits
 per subject, since its row is locked before the id is given; the order of transactions' numbers
 is not. Numbers of transactions are only compared while a process remembers them: a database may
 be dumped, and restored where they begin anew.
@@ -81,10 +83,18 @@ consumer_backlog = Table(
 )
 
 
+# A STABLE function sees what the statement sees, which is older than the number that is taken here.
+_LOOK = """
+SELECT newest, oldest_running, CASE WHEN newest > $1 THEN pg_current_xact_id()::text::bigint
+  ELSE next_transaction END AS next_transaction, is_due FROM look_for_events()
+"""
+
+
 class Look(NamedTuple):
-    """`newest`: the highest id that is visible. `oldest_running` and `next_transaction` are the
-    numbers of the oldest transaction that runs, and of the next to come. `is_due`: whether
-    something in a backlog wants to be tried."""
+    """`newest`: the highest id that is visible. `oldest_running` is the number of the oldest
+    transaction that runs; `next_transaction` is above the numbers of all that may have ids up to
+    `newest`, but for what was settled before. `is_due`: whether something in a backlog wants to be
+    tried."""
 
     newest: int
     oldest_running: int
@@ -92,9 +102,10 @@ class Look(NamedTuple):
     is_due: bool
 
 
-async def look(db: Database) -> Look:
-    """What there is to read, by a single indexed query. Raises Unavailable."""
-    found = await db.look_up("SELECT * FROM look_for_events()")
+async def look(db: Database, settled: int | None) -> Look:
+    """What there is to read, by a single indexed query, which takes a transaction's number only
+    where more is visible than is `settled`. Raises Unavailable."""
+    found = await db.look_up(_LOOK, -1 if settled is None else settled)
     if found is None:
         raise RuntimeError("the function always answers")
     return Look(*found)
@@ -111,10 +122,12 @@ class Settled:
         self._latest = 0
 
     def see(self, seen: Look) -> None:
-        if seen.next_transaction < self._latest:
-            # Another server has taken over that lacks some: its ids are others.
-            self.id = self._noted = None
+        is_another_server = seen.next_transaction < self._latest
         self._latest, noted = seen.next_transaction, self._noted
+        if is_another_server:
+            # It has taken over and lacks some: its ids are others. This look still went by ours.
+            self.id = self._noted = None
+            return
         if seen.oldest_running >= seen.next_transaction:
             self._settle(seen)
         elif noted is not None and seen.oldest_running >= noted.next_transaction:

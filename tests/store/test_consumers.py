@@ -346,16 +346,42 @@ async def test_what_takes_long_is_taken_in_small_batches(
     assert sum(sizes) == 200
 
 
+async def test_a_server_that_has_taken_over_is_read_from_where_it_is(
+    at: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may lack the last events, the positions after them, and who reads: with what comes then
+    nobody waits until there are as many as there were."""
+    has_taken_over, look = False, stored.look
+
+    async def look_at_another(db: Database, settled: int | None) -> Look:
+        nonlocal has_taken_over
+        seen = await look(db, settled)
+        if has_taken_over:
+            has_taken_over = False
+            return seen._replace(next_transaction=1)
+        return seen
+
+    monkeypatch.setattr(stored, "look", look_at_another)
+    names = ["a", "b", "c"]
+    await at.emit(uuid7(), uuid7(), *names)
+    async with consuming(at.urls.app, noting()):
+        await at.passed("noting", await at.newest())
+        await asyncio.sleep(4 * FAST_SECONDS)
+        await at.owner.execute("DELETE FROM effects; DELETE FROM consumers")
+        has_taken_over = True
+        await at.wait_for(names)
+
+
 async def test_who_has_nothing_to_do_asks_seldom(
     at: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks, batches = 0, 0
     look, take = stored.look, stored.take
 
-    async def counted_look(db: Database) -> Look:
+    async def counted_look(db: Database, settled: int | None) -> Look:
         nonlocal looks
         looks += 1
-        return await look(db)
+        return await look(db, settled)
 
     async def counted_take(tx: Transaction, name: str) -> int | None:
         nonlocal batches

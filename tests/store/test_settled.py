@@ -16,7 +16,7 @@ from store.hosts.batches import Procedure
 from store.hosts.command_log import Logged
 from store.hosts.journal import HostStore
 from store.hosts.leases import Incarnation, Shard
-from store.kit.consumers import Look, Settled
+from store.kit.consumers import Look, Settled, look
 from store.kit.engine import Database, Scope
 from store.kit.outbox import emit
 from tests.store.consumer_kit import FAST_SECONDS, Ground, consuming, noting, some_ids
@@ -48,8 +48,9 @@ def test_what_another_server_knows_counts_from_its_own_beginning() -> None:
     """A standby that took over may lack what was seen, and give the same ids again."""
     settled = Settled()
     assert see(settled, 9, 105, 105) == 9
-    assert see(settled, 7, 90, 100) is None
-    assert see(settled, 8, 100, 104) == 7
+    assert see(settled, 7, 100, 100) is None, "it was looked at as if 9 were settled"
+    assert see(settled, 7, 90, 101) is None
+    assert see(settled, 8, 101, 104) == 7
 
 
 async def test_a_row_that_commits_late_is_not_skipped(at: Ground) -> None:
@@ -64,6 +65,33 @@ async def test_a_row_that_commits_late_is_not_skipped(at: Ground) -> None:
             assert await at.names() == []
         await at.wait_for(["lower id, later commit", "higher id"])
     assert await at.names() == ["lower id, later commit", "higher id"]
+
+
+async def test_a_row_is_not_skipped_whose_transaction_began_after_what_is_visible(
+    at: Ground,
+) -> None:
+    """It has the lower id and the higher number: no transaction has ended that was given one after
+    it, so a snapshot's end is not above it."""
+    tenant, early, late = some_ids(3)
+    async with consuming(at.urls.app, noting()):
+        await at.passed("noting", 0)
+        async with at.db.transaction(Scope(tenant)) as begun_first:
+            await begun_first.execute(text("SELECT pg_current_xact_id()"))
+            async with at.open_emit(tenant, late, "lower id, later commit"):
+                await emit(begun_first, tenant, early, ThingMade(name="higher id"))
+                await begun_first.commit()
+                await asyncio.sleep(4 * FAST_SECONDS)
+                assert await at.names() == []
+        await at.wait_for(["lower id, later commit", "higher id"])
+    assert await at.names() == ["lower id, later commit", "higher id"]
+
+
+async def test_a_look_takes_a_number_only_where_there_is_more_than_is_settled(at: Ground) -> None:
+    await at.emit(uuid7(), uuid7(), "a")
+    first = await look(at.db, None)
+    assert (await look(at.db, None)).next_transaction > first.next_transaction
+    numbers = {(await look(at.db, first.newest)).next_transaction for _ in range(3)}
+    assert len(numbers) == 1, "who looks in vain uses up no numbers"
 
 
 async def test_a_hosts_batch_that_commits_late_is_not_skipped(at: Ground) -> None:

@@ -128,14 +128,19 @@ def openapi(
 ) -> None:
     """Write the API's description to `deployments/openapi.json`."""
     from deployments import openapi as description
+    from gateway.rules import BadRoute
 
-    if not check:
-        description.write()
-        typer.echo(f"Wrote {description.COMMITTED.name}.")
-    elif description.is_current():
-        typer.echo(f"{description.COMMITTED.name} is current.")
-    else:
-        raise _fail(f"{description.COMMITTED.name} is not what the code says: run `make openapi`")
+    try:
+        if not check:
+            description.write()
+            typer.echo(f"Wrote {description.COMMITTED.name}.")
+        elif description.is_current():
+            typer.echo(f"{description.COMMITTED.name} is current.")
+        else:
+            name = description.COMMITTED.name
+            raise _fail(f"{name} is not what the code says: run `make openapi`")
+    except BadRoute as error:
+        raise _fail(error) from error
 
 
 @app.command()

@@ -28,14 +28,16 @@ def checked(capability: str, route: BaseRoute) -> HoldfastRoute:
         raise BadRoute(f"{capability}: {route!r} is not a HoldfastRoute")
     if broken := next(_broken(route), None):
         methods = "/".join(sorted(route.methods or ()))
-        raise BadRoute(f"{capability}: {methods} {route.path} {broken}")
+        raise BadRoute(f"{capability}: {methods} {route.path} ({route.name}) {broken}")
     return route
 
 
 def check_names(schemas: Sequence[str]) -> None:
     """Raises BadRoute where two models of one name became two schemas with long ones."""
     if clashes := [name for name in schemas if _QUALIFIED(name)]:
-        raise BadRoute(f"two models have one name: {', '.join(sorted(clashes))}")
+        raise BadRoute(
+            f"two models have one name, give one of them another: {', '.join(sorted(clashes))}"
+        )
 
 
 def _broken(route: HoldfastRoute) -> Iterator[str]:
@@ -51,7 +53,10 @@ def _broken(route: HoldfastRoute) -> Iterator[str]:
             yield f"has the parameter {name}, which is not camelCase"
     for model in _models_read(route):
         if model.model_config.get("extra") != "forbid":
-            yield f"reads {model.__name__}, which takes unknown fields without a word"
+            yield (
+                f"reads {model.__name__}, which takes unknown fields without a word: it must be a"
+                " CamelModel or a QueryModel"
+            )
 
 
 def _models_read(route: HoldfastRoute) -> Iterator[type[BaseModel]]:

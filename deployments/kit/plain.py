@@ -217,7 +217,10 @@ def _bounded(name: str, field: FieldInfo) -> Any:
         return msgspec.Raw  # As it was written: no double between.
     for part in _said(field):
         if isinstance(part, AfterValidator | BeforeValidator) and part.func not in _HARMLESS:
-            raise TypeError(f"{name} has a validator of its own")
+            raise TypeError(
+                f"{name} has a validator of its own, which no lean route can ask: give it a type"
+                " of bounds alone"
+            )
     meta = _meta(field)
     kinds = [
         Annotated[kind, msgspec.Meta(**meta)] if meta and kind is not NoneType else kind

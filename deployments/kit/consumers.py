@@ -213,11 +213,18 @@ class _Reader:
 
     async def _handle(self, tx: Transaction, tenant_id: UUID, rows: Sequence[Row]) -> None:
         deliveries = [_delivery(row) for row in rows]
-        if self._consumer.handle_all is None:
-            for delivery in deliveries:
-                await self._consumer.handle(tx, tenant_id, delivery)
-        elif deliveries:
-            await self._consumer.handle_all(tx, tenant_id, deliveries)
+        try:
+            if self._consumer.handle_all is None:
+                for delivery in deliveries:
+                    await self._consumer.handle(tx, tenant_id, delivery)
+            elif deliveries:
+                await self._consumer.handle_all(tx, tenant_id, deliveries)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Not we were cancelled, but something that it waited for: else we would end unseen.
+            raise RuntimeError("what it waited for was cancelled") from error
 
     async def _failed(self, position: int, batch: Batch, error: Exception, is_alone: bool) -> None:
         """Nothing of the batch has happened. Its events are seen to one by one; one that fails
@@ -300,8 +307,10 @@ class _Reader:
 
 
 def _words(error: Exception) -> str:
-    """Of its text the first line: what follows may quote what was to be written."""
-    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    """Of its text the first line: what follows may quote what was to be written. Nothing in it that
+    cannot be stored: a failure that nobody can note would be tried forever, before all else."""
+    said = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    return said.encode(errors="backslashreplace").decode().replace("\0", "\\0")
 
 
 def _delivery(row: Row) -> Delivery:

@@ -210,6 +210,30 @@ async def test_an_event_that_cannot_be_read_is_one_that_fails(at: Ground) -> Non
         )
 
 
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("a NUL \0 and half a pair \ud800"), asyncio.CancelledError()],
+    ids=["words that cannot be stored", "cancelled"],
+)
+async def test_whatever_an_event_fails_of_it_does_not_stop_the_rest(
+    at: Ground, error: BaseException
+) -> None:
+    """What cannot be written down as a failure would be tried forever, before all others; and who
+    takes a handler's cancelled task for the end of its own ends."""
+    tenant, sick, well = some_ids(3)
+
+    async def handle(tx: Transaction, tenant_id: UUID, delivery: Delivery) -> None:
+        await note(tx, "noting", tenant_id, delivery)
+        if delivery.subject == str(sick):
+            raise error
+
+    await at.emit(tenant, sick, "a")
+    await at.emit(tenant, well, "b")
+    async with consuming(at.urls.app, noting(handle=handle, **QUICK)):
+        await at.wait_for(["b"])
+        await at.wait_until("count(*) = 1 FROM consumer_backlog WHERE set_aside_at IS NOT NULL")
+
+
 async def test_a_consumers_failure_is_no_other_consumers(at: Ground) -> None:
     tenant, subject = some_ids(2)
 

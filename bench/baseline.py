@@ -62,13 +62,13 @@ def _half(value: Spread) -> float:
 def fallen(before: Baseline, now: Iterable[Ratio]) -> list[Fallen]:
     """Those that both have and that are worse now than noise explains."""
     found = []
-    for one in now:
-        was = before.ratios.get((one.name, one.by))
+    for ratio in now:
+        was = before.ratios.get((ratio.name, ratio.by))
         if was is None:
             continue
-        may_differ = noise(was, one.value)
-        if one.value.median < was.median * (1 - may_differ):
-            found.append(Fallen(one.name, one.by, was.median, one.value.median, may_differ))
+        may_differ = noise(was, ratio.value)
+        if ratio.value.median < was.median * (1 - may_differ):
+            found.append(Fallen(ratio.name, ratio.by, was.median, ratio.value.median, may_differ))
     return found
 
 
@@ -78,8 +78,8 @@ def keep(at: str, commit: str | None, ratios: Iterable[Ratio], path: Path = PATH
         "at": at,
         "commit": commit,
         "ratios": [
-            {"name": one.name, "by": one.by, "rounds": one.rounds, **one.value.as_json()}
-            for one in ratios
+            {"name": ratio.name, "by": ratio.by, "rounds": ratio.rounds, **ratio.value.as_json()}
+            for ratio in ratios
         ],
     }
     path.write_text(json.dumps(document, indent=1) + "\n")
@@ -91,7 +91,7 @@ def read(path: Path = PATH) -> Baseline | None:
         return None
     document = json.loads(path.read_text())
     ratios = {
-        (one["name"], one["by"]): Spread(one["median"], one["min"], one["max"])
-        for one in document["ratios"]
+        (ratio["name"], ratio["by"]): Spread(ratio["median"], ratio["min"], ratio["max"])
+        for ratio in document["ratios"]
     }
     return Baseline(document["at"], document["commit"], ratios)

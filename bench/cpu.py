@@ -76,7 +76,7 @@ def spent(before: Mapping[int, Reading], after: Mapping[int, Reading]) -> dict[s
     """Seconds by group. What ended meanwhile, such as a worker of Postgres, counts through its
     parent: as much of it as had been there before is taken off, where the parent has it. Ray's
     take no notice of their children's end; what these spent last is lost, and nothing else."""
-    seconds = dict.fromkeys((one.group for one in (*before.values(), *after.values())), 0.0)
+    seconds = dict.fromkeys((process.group for process in (*before.values(), *after.values())), 0.0)
     inherited: dict[int, float] = {}
     for pid, now in after.items():
         was = before.get(pid)

@@ -91,7 +91,7 @@ class GrowthRun:
     grown_bytes: int
 
     def as_json(self) -> dict[str, Any]:
-        rates = {size: [round(one) for one in some] for size, some in self.rates.items()}
+        rates = {size: [round(rate) for rate in some] for size, some in self.rates.items()}
         return asdict(self) | {"name": self.row.name, "rates": rates}
 
 

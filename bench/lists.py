@@ -67,8 +67,10 @@ async def _measure(settings: Settings, rows: int) -> list[ListRun]:
     await fill(settings.owner_database_url, tenant, rows)
     db = Database(settings.app_database_url, pool_size=1)
     try:
-        runs = [await _list(db, Scope(tenant), name, one, rows) for name, one in _own(tenant)]
-        runs += [await _list(db, PUBLIC, name, one, rows) for name, one in _public(tenant)]
+        runs = [
+            await _list(db, Scope(tenant), name, listing, rows) for name, listing in _own(tenant)
+        ]
+        runs += [await _list(db, PUBLIC, name, listing, rows) for name, listing in _public(tenant)]
         for name, scope, whole in _whole(tenant):
             runs.append(await _at_once(db, scope, name, whole, rows))
     finally:
@@ -156,10 +158,10 @@ async def _purchases(tx: Transaction, item: UUID | None, at: Span) -> Part[Any]:
     return await purchasing.list_purchase_orders(tx, None, None, item, at)
 
 
-async def _list(db: Database, scope: Scope, name: str, one: Listing, rows: int) -> ListRun:
+async def _list(db: Database, scope: Scope, name: str, listing: Listing, rows: int) -> ListRun:
     async def read(span: Span) -> Part[Any]:
         async with db.transaction(scope) as tx:
-            return await one(tx, span)
+            return await listing(tx, span)
 
     cursor = (await read(Span(MAX_COUNTED // _LIMIT, _LIMIT))).next_cursor
     first_ms = await _median_ms(lambda: read(Span(1, _LIMIT)))

@@ -23,7 +23,7 @@ def facts() -> dict[str, Any]:
         "system": platform.platform(terse=True),
         "python": platform.python_version(),
         "packages": {name: version(name) for name in _PACKAGES},
-        "load_average_before": [round(one, 2) for one in os.getloadavg()],
+        "load_average_before": [round(load, 2) for load in os.getloadavg()],
         "commit": _commit(),
     }
 

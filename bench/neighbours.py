@@ -130,7 +130,7 @@ async def _calls(host: Host, culprit: Culprit, bodies: Any, heard: _Heard, until
         blob = encode([envelope(culprits.TENANT, "bench", body) for body in some])
         try:
             async with asyncio.timeout(left):
-                outcomes = [one.outcome for one in await _answers(host, served, blob)]
+                outcomes = [answer.outcome for answer in await _answers(host, served, blob)]
         except TimeoutError:
             return
         heard.outcomes.update(outcomes)

@@ -31,7 +31,7 @@ def draw(path: Path, lines: Sequence[Line], compared: Sequence[Ratio], caption: 
 
 def _by_rate(scenario: str, compared: Sequence[Ratio]) -> list[Ratio]:
     start = f"{scenario}: ours /"
-    return [one for one in compared if one.by == "rate" and one.name.startswith(start)]
+    return [ratio for ratio in compared if ratio.by == "rate" and ratio.name.startswith(start)]
 
 
 def _requests(axes: Any, scenario: str, lines: Sequence[Line]) -> None:
@@ -48,14 +48,14 @@ def _requests(axes: Any, scenario: str, lines: Sequence[Line]) -> None:
 
 def _ratios(axes: Any, compared: Sequence[Ratio]) -> None:
     ordered = compared[::-1]
-    middles = [one.value.median for one in ordered]
-    low = [one.value.median - one.value.low for one in ordered]
-    high = [one.value.high - one.value.median for one in ordered]
-    names = ["/ " + title(one.name.rpartition("/ ")[2]) for one in ordered]
+    middles = [ratio.value.median for ratio in ordered]
+    low = [ratio.value.median - ratio.value.low for ratio in ordered]
+    high = [ratio.value.high - ratio.value.median for ratio in ordered]
+    names = ["/ " + title(ratio.name.rpartition("/ ")[2]) for ratio in ordered]
     axes.barh(names, middles, xerr=[low, high], color=_OURS, error_kw={"elinewidth": 1})
-    for place, one in enumerate(ordered):
-        if one.goal is not None:
-            axes.plot([one.goal] * 2, [place - 0.4, place + 0.4], color=_GOAL, linewidth=2)
+    for place, ratio in enumerate(ordered):
+        if ratio.goal is not None:
+            axes.plot([ratio.goal] * 2, [place - 0.4, place + 0.4], color=_GOAL, linewidth=2)
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_title(
         "how many times as fast as others we are (goal in blue)", loc="left", fontsize=10

@@ -182,11 +182,11 @@ def ratios(samples: Sequence[Sample], *, slow_disk: bool) -> list[Ratio]:
     """Every comparison that the samples allow, by rate and by CPU time."""
     by: tuple[By, ...] = ("rate", "CPU")
     made = (
-        ratio(name, samples, ours, theirs, goal, one)
+        ratio(name, samples, ours, theirs, goal, kind)
         for name, ours, theirs, goal in goals(slow_disk)
-        for one in by
+        for kind in by
     )
-    return [one for one in made if one is not None]
+    return [found for found in made if found is not None]
 
 
 def as_json(lines: Iterable[Line], compared: Iterable[Ratio]) -> dict[str, Any]:
@@ -205,8 +205,8 @@ def as_json(lines: Iterable[Line], compared: Iterable[Ratio]) -> dict[str, Any]:
             for line in lines
         ],
         "ratios": [
-            {"name": one.name, "by": one.by, **one.value.as_json(), "goal": one.goal}
-            for one in compared
+            {"name": ratio.name, "by": ratio.by, **ratio.value.as_json(), "goal": ratio.goal}
+            for ratio in compared
         ],
     }
 

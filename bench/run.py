@@ -75,7 +75,7 @@ def main() -> int:
         "neighbours": [run.as_json() for run in beside],
         "growth": [run.as_json() for run in grown],
         "lists": [run.as_json() for run in listed],
-        "fallen": [one.as_json() for one in fallen],
+        "fallen": [fall.as_json() for fall in fallen],
         "samples": [asdict(sample) for sample in samples],
     }
     name = _name(started, plan, quick=options.quick)
@@ -147,12 +147,12 @@ def _name(started: datetime, plan: Plan, *, quick: bool) -> str:
 
 def _chosen(names: str) -> list[Contender]:
     wanted = [name for name in names.split(",") if name]
-    return [one for one in CONTENDERS if not wanted or one.name in wanted]
+    return [contender for contender in CONTENDERS if not wanted or contender.name in wanted]
 
 
 def _scenarios(names: str) -> tuple[load.Scenario, ...]:
     wanted = [name for name in names.split(",") if name]
-    return tuple(one for one in load.SCENARIOS if not wanted or one in wanted)
+    return tuple(scenario for scenario in load.SCENARIOS if not wanted or scenario in wanted)
 
 
 def _plan(options: argparse.Namespace) -> Plan:

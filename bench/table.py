@@ -77,27 +77,27 @@ def _ratios(compared: Iterable[Ratio]) -> Table:
     for name in ("by rate", "min to max", "by CPU", "min to max", "goal", "by rate", "by CPU"):
         table.add_column(name, justify="right")
     found: dict[str, dict[str, Ratio]] = {}
-    for one in compared:
-        found.setdefault(one.name, {})[one.by] = one
+    for ratio in compared:
+        found.setdefault(ratio.name, {})[ratio.by] = ratio
     for name, some in found.items():
         both = [some.get("rate"), some.get("CPU")]
-        goal = next(one.goal for one in both if one)
-        cells = [cell for one in both for cell in _times(one)]
+        goal = next(ratio.goal for ratio in both if ratio)
+        cells = [cell for ratio in both for cell in _times(ratio)]
         shown = "" if goal is None else f"{goal:g}"
-        table.add_row(name, *cells, shown, *(_judged(one) for one in both))
+        table.add_row(name, *cells, shown, *(_judged(ratio) for ratio in both))
     return table
 
 
-def _times(one: Ratio | None) -> tuple[str, str]:
-    if one is None:
+def _times(ratio: Ratio | None) -> tuple[str, str]:
+    if ratio is None:
         return "", ""
-    return f"{one.value.median:.2f}", f"{one.value.low:.2f} to {one.value.high:.2f}"
+    return f"{ratio.value.median:.2f}", f"{ratio.value.low:.2f} to {ratio.value.high:.2f}"
 
 
-def _judged(one: Ratio | None) -> str:
-    if one is None or one.goal is None:
+def _judged(ratio: Ratio | None) -> str:
+    if ratio is None or ratio.goal is None:
         return ""
-    return "reached" if one.value.median >= one.goal else "missed"
+    return "reached" if ratio.value.median >= ratio.goal else "missed"
 
 
 def _cpu(lines: Sequence[Line]) -> Table:
@@ -144,7 +144,7 @@ def show_neighbours(console: Console, runs: Sequence[NeighbourRun]) -> None:
     table.add_column("the other's commands, and turned away", justify="right")
     table.add_column("")
     for run in runs:
-        times = (f"{one:.1f}" for one in (run.p50_ms, run.p99_ms, run.max_ms))
+        times = (f"{wait_ms:.1f}" for wait_ms in (run.p50_ms, run.p99_ms, run.max_ms))
         table.add_row(
             run.culprit,
             str(run.reserves),
@@ -174,7 +174,7 @@ def show_growth(console: Console, runs: Sequence[GrowthRun]) -> None:
             beside = "" if run.row.beside is None else f"{next(compared).value.median:.2f}"
             cells += [f"{median(rates):,.0f}", beside]
         memory = (run.counted_bytes, run.grown_bytes)
-        megabytes = (f"{one / 1e6:,.0f}" for one in memory)
+        megabytes = (f"{bytes_ / 1e6:,.0f}" for bytes_ in memory)
         table.add_row(run.row.name, *cells, f"{run.states:,}", *megabytes)
     console.print(table)
 
@@ -184,10 +184,10 @@ def show_fallen(console: Console, before: Baseline, found: Sequence[Fallen]) -> 
     since = f"{before.at[:10]} ({before.commit})"
     if not found:
         console.print(f"No ratio has fallen beyond noise since {since}.")
-    for one in found:
+    for fall in found:
         console.print(
-            f"[yellow]FALLEN[/yellow] {one.name}, by {one.by}: {one.before:.2f} on {since},"
-            f" {one.now:.2f} now; {one.noise:.0%} would be noise"
+            f"[yellow]FALLEN[/yellow] {fall.name}, by {fall.by}: {fall.before:.2f} on {since},"
+            f" {fall.now:.2f} now; {fall.noise:.0%} would be noise"
         )
 
 

@@ -112,7 +112,7 @@ async def open_baseline(connection: asyncpg.Connection) -> None:
     )
     await connection.executemany(
         "INSERT INTO registers VALUES ($1, $2, $3, 1, 0)",
-        [(register_id(one), goods.TENANT, shift_id(one)) for one in range(REGISTERS)],
+        [(register_id(number), goods.TENANT, shift_id(number)) for number in range(REGISTERS)],
     )
 
 
@@ -147,14 +147,14 @@ async def open_holdfast(connection: asyncpg.Connection) -> None:
         "INSERT INTO pos_registers (id, tenant_id, location_id, name, discount_limit_percent,"
         " next_receipt_number, shifts, shift_id, removed, sequence, updated_at)"
         " VALUES ($1, $2, $2, 'Till', 20, 1, 1, $3, false, 2, now())",
-        [(register_id(one), goods.TENANT, shift_id(one)) for one in range(REGISTERS)],
+        [(register_id(number), goods.TENANT, shift_id(number)) for number in range(REGISTERS)],
     )
     await connection.executemany(
         "INSERT INTO pos_shifts (id, tenant_id, register_id, location_id, number, opened_by,"
         " opened_at, opening_float_minor, currency, expected_minor, totals)"
         " VALUES ($1, $2, $3, $2, 1, $4, now(), 0, $5, 0, '{}')",
         [
-            (shift_id(one), goods.TENANT, register_id(one), str(goods.USER), CURRENCY)
-            for one in range(REGISTERS)
+            (shift_id(number), goods.TENANT, register_id(number), str(goods.USER), CURRENCY)
+            for number in range(REGISTERS)
         ],
     )

@@ -49,7 +49,7 @@ class Part(Generic[T]):
 
     def map(self, shape: Callable[[T], S]) -> Part[S]:
         """The same part, with each item in another shape."""
-        items = [shape(one) for one in self.items]
+        items = [shape(item) for item in self.items]
         known = (self.page, self.limit, self.total, self.total_is_exact, self.next_cursor)
         return Part(items, *known)
 

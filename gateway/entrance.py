@@ -71,7 +71,9 @@ class Entrance:
         self.lean = dict(lean or {})
         self.held = Held()
         self.log = AccessLog()
-        self.origins = [one.strip() for one in settings.cors_origins.split(",") if one.strip()]
+        self.origins = [
+            origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()
+        ]
         self.fixed_headers = _security_headers(settings)
 
     def context(
@@ -122,7 +124,9 @@ class Entrance:
         if known.status == HoldfastError.status:
             self.log.failure(context, error)
         headers, body = render(known, context.request_id)
-        return Answer(known.status, body, [one for one in headers if one[0] != b"content-length"])
+        return Answer(
+            known.status, body, [header for header in headers if header[0] != b"content-length"]
+        )
 
 
 def is_cancelled() -> bool:

@@ -113,7 +113,7 @@ def _refuse_vast(body: bytes, value: Any) -> None:
         values += len(level)
         if values > MAX_VALUES:
             raise BadRequest(f"The body holds more than {MAX_VALUES} values.")
-        level = [one for one in level if isinstance(one, dict | list)]
+        level = [value for value in level if isinstance(value, dict | list)]
         if level and depth == MAX_DEPTH:
             raise BadRequest(_TOO_DEEP)
         level = [inner for outer in level for inner in _inside(outer)]
@@ -151,10 +151,10 @@ def _leaves(value: Any) -> Iterator[tuple[_Place | None, Any]]:
         if isinstance(item, dict):
             for name in item:
                 yield place, name
-            inner = [(_Place(place, name), one) for name, one in item.items()]
+            inner = [(_Place(place, name), value) for name, value in item.items()]
             waiting.extend(reversed(inner))
         elif isinstance(item, list):
-            inner = [(_Place(place, index), one) for index, one in enumerate(item)]
+            inner = [(_Place(place, index), value) for index, value in enumerate(item)]
             waiting.extend(reversed(inner))
         else:
             yield place, item

@@ -146,7 +146,7 @@ class Agenda:
     def is_due(self, now_ms: int) -> bool:
         """Whether there is anything to take out."""
         firsts = self._firsts.values()
-        return bool(self._overdue) or any(one and one[0][0] <= now_ms for one in firsts)
+        return bool(self._overdue) or any(heap and heap[0][0] <= now_ms for heap in firsts)
 
     def is_due_for(self, shard: Shard, tenant_id: UUID, now_ms: int) -> bool:
         """Whether a tenant has something to be taken out."""

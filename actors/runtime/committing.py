@@ -83,7 +83,9 @@ class Committing:
         so that these need not be decided again."""
         now = self._clock.boot_seconds()
         if self._suspects:
-            self._suspects = {one: until for one, until in self._suspects.items() if until > now}
+            self._suspects = {
+                tenant_id: until for tenant_id, until in self._suspects.items() if until > now
+            }
         suspected: list[Work] = []
         if self._suspects:
             suspected = [work for work in works if work.context.tenant_id in self._suspects]
@@ -134,7 +136,9 @@ class Committing:
             raise Rejected(repr(error), Cause.BROKEN) from error
         epochs = {shard: self._tenure.epochs[shard] for shard in decided.shards}
         started = self._clock.boot_seconds()
-        unsure = [one.work.context.command_id for one in decided.verdicts if one.work.unsure]
+        unsure = [
+            verdict.work.context.command_id for verdict in decided.verdicts if verdict.work.unsure
+        ]
         timeout_ms = BRIEF_LOCK_TIMEOUT_MS if briefly else LOCK_TIMEOUT_MS
         await self._store.commit(epochs, writes, decided.log, unsure, timeout_ms)
         seconds = self._clock.boot_seconds() - started

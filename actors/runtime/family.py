@@ -185,7 +185,9 @@ STATE_BYTES = 1_000
 
 def sizes_of(families: Families) -> Callable[[Key, Any], int]:
     """What tells how many bytes a state takes in memory, about."""
-    sizes = {kind: size for one in families.values() for kind, size in one.rules.sizes.items()}
+    sizes = {
+        kind: size for family in families.values() for kind, size in family.rules.sizes.items()
+    }
 
     def size(key: Key, state: Any) -> int:
         more = sizes.get(key.kind)

@@ -89,7 +89,9 @@ class Fetching:
         """Has a command answered as it was before; decided, if it was not. From now on its tenant
         pays for its own repeats: no neighbour is decided twice for them."""
         now_ms = self._clock.now_ms()
-        self._repeating = {one: until for one, until in self._repeating.items() if until > now_ms}
+        self._repeating = {
+            tenant_id: until for tenant_id, until in self._repeating.items() if until > now_ms
+        }
         self._repeating[work.context.tenant_id] = now_ms + REPEATING_MS
         work.look_up = True
         self.admit(work)

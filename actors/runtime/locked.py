@@ -40,7 +40,9 @@ class Locked:
         if self._blamed:
             now = self._clock.boot_seconds()
             self._blamed = {
-                tenant_id: one for tenant_id, one in self._blamed.items() if one.until_seconds > now
+                tenant_id: blame
+                for tenant_id, blame in self._blamed.items()
+                if blame.until_seconds > now
             }
         return len(self._blamed) > 1 or any(
             work.context.tenant_id in self._blamed for work in works

@@ -232,7 +232,7 @@ class Ownership:
         numbers = {shard.number: ms for shard, ms in after_ms.items()}
         try:
             rows = await self._store.due(family.loader, numbers, until_ms, at_most)
-            read = [(Shard(family.name, one), family.rules.due(row)) for one, row in rows]
+            read = [(Shard(family.name, number), family.rules.due(row)) for number, row in rows]
         except BaseException:
             for shard, ms in after_ms.items():
                 self.agenda.extend([shard], min(ms, self.agenda.horizon_ms(shard)))

@@ -156,7 +156,7 @@ class FairQueue:
                 weight -= spent
                 if (front := lane.front()) and stops(front[0]):
                     stopped.append(self._stop(lane, number, stops))
-            ready = [one for one in ready if one[1].front() and one[1].taken < share]
+            ready = [entry for entry in ready if entry[1].front() and entry[1].taken < share]
             if taken and len(taken) == before and all(_weight(lane) > heavy for _, lane in ready):
                 break  # whoever is light need not wait for what is left
         for name, lane in list(self._lanes.items()):

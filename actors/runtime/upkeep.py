@@ -95,9 +95,9 @@ def end_process(other: Incarnation) -> bool:
 async def end_processes(others: Sequence[Incarnation]) -> list[Incarnation]:
     """Kills processes of this machine whose name was taken: they may do no more than wait for their
     lease to end, and others would wait with them. Returns those that are gone."""
-    ended = [one for one in others if end_process(one)]
+    ended = [other for other in others if end_process(other)]
     for _ in range(_ENDED_LOOKS):
         if not any(map(is_running, ended)):
             break
         await asyncio.sleep(_POLL_SECONDS)
-    return [one for one in others if not is_running(one)]
+    return [other for other in others if not is_running(other)]

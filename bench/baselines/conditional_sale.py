@@ -63,7 +63,11 @@ async def sell(pool: asyncpg.Pool, basket: Basket) -> Sold | None:
 
 async def _sell(connection: asyncpg.Connection, basket: Basket) -> Sold:
     taken = await connection.fetchmany(
-        TAKE, [(one, basket.tenant_id, quantity) for one, quantity in basket.quantities.items()]
+        TAKE,
+        [
+            (product_id, basket.tenant_id, quantity)
+            for product_id, quantity in basket.quantities.items()
+        ],
     )
     priced = price(basket, [Goods(*row) for row in taken])
     if len(taken) < len(basket.quantities) or priced is None:
@@ -90,8 +94,8 @@ async def _sell(connection: asyncpg.Connection, basket: Basket) -> Sold:
         [line.goods.tax_rate_ppm for line in lines],
         [line.tax_minor for line in lines],
         [line.total_minor for line in lines],
-        [one.method for one in priced.payments],
-        [one.amount_minor for one in priced.payments],
+        [payment.method for payment in priced.payments],
+        [payment.amount_minor for payment in priced.payments],
     )
     if given is None:
         raise _Refused

@@ -100,7 +100,9 @@ class GroupCommit:
 
     async def _load(self, batch: Sequence[Waiting]) -> None:
         wanted = {
-            key for one in batch for key in _FAMILY.rules.keys(one.command, one.context, self._view)
+            key
+            for work in batch
+            for key in _FAMILY.rules.keys(work.command, work.context, self._view)
         }
         missing = [key for key in wanted if key not in self._view]
         if missing:
@@ -128,20 +130,20 @@ class GroupCommit:
                 told = _FAMILY.rules.encode(reply)
                 log.append(Logged(context.command_id, context.tenant_id, bytes(32), told))
         if log:
-            touched = {Shard(COMMERCE, one.context.shard) for one in batch}
+            touched = {Shard(COMMERCE, work.context.shard) for work in batch}
             epochs = {shard: self._leases[shard].epoch for shard in touched}
             rows = _FAMILY.rules.project(changes)
             await self._store.commit(epochs, [(_FAMILY.loader, rows)], log)
             view.committed.update(view.changed)
-        for one, reply in zip(batch, replies, strict=True):
-            if not one.reply.done():
-                one.reply.set_result(reply)
+        for work, reply in zip(batch, replies, strict=True):
+            if not work.reply.done():
+                work.reply.set_result(reply)
 
 
 def _fail(batch: Sequence[Waiting], error: Exception) -> None:
-    for one in batch:
-        if not one.reply.done():
-            one.reply.set_exception(error)
+    for work in batch:
+        if not work.reply.done():
+            work.reply.set_exception(error)
 
 
 def app() -> FastAPI:

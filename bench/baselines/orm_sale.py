@@ -32,7 +32,8 @@ async def sell(session: AsyncSession, basket: Basket) -> Sold | None:
     )
     found = (await session.execute(query)).all()
     goods = [
-        Goods(one.id, one.name, one.sku, one.price_minor, one.tax_rate_ppm) for _, one in found
+        Goods(product.id, product.name, product.sku, product.price_minor, product.tax_rate_ppm)
+        for _, product in found
     ]
     priced = price(basket, goods)
     wanted = basket.quantities
@@ -99,10 +100,10 @@ def _payments(basket: Basket, priced: Priced) -> list[PaymentRow]:
             sale_id=basket.id,
             number=number,
             tenant_id=basket.tenant_id,
-            method=one.method,
-            amount_minor=one.amount_minor,
+            method=payment.method,
+            amount_minor=payment.amount_minor,
         )
-        for number, one in enumerate(priced.payments, 1)
+        for number, payment in enumerate(priced.payments, 1)
     ]
 
 

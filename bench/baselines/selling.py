@@ -140,7 +140,7 @@ class Priced:
     @property
     def cash_minor(self) -> int:
         """What stays in the drawer."""
-        return sum(one.amount_minor for one in self.payments if one.method == "cash")
+        return sum(payment.amount_minor for payment in self.payments if payment.method == "cash")
 
 
 class Sold(NamedTuple):
@@ -163,9 +163,9 @@ class Till(Protocol):
 def price(basket: Basket, found: Sequence[Goods]) -> Priced | None:
     """The basket at these prices; None if what was handed over does not cover it, or if the
     change would be more than the cash."""
-    lines = tuple(Line(one, basket.quantities[one.product_id]) for one in found)
+    lines = tuple(Line(goods, basket.quantities[goods.product_id]) for goods in found)
     total = sum(line.total_minor for line in lines)
-    tendered = sum(one.amount_minor for one in basket.payments)
+    tendered = sum(payment.amount_minor for payment in basket.payments)
     change = left = tendered - total
     payments = []
     for method, amount in basket.payments:
@@ -204,7 +204,7 @@ def _basket(body: SaleBody, principal: Principal) -> Basket:
         principal.tenant_id,
         body.register_id,
         quantities,
-        tuple(Payment(one.method, int(one.amount * 100)) for one in body.payments),
+        tuple(Payment(payment.method, int(payment.amount * 100)) for payment in body.payments),
         principal.id,
         datetime.now(UTC),
     )
@@ -237,8 +237,8 @@ def _told(basket: Basket, sold: Sold, currency: str) -> SaleOut:
         tendered=priced.tendered_minor / 100,
         change=priced.change_minor / 100,
         payments=[
-            PaymentOut(number=number, method=one.method, amount=one.amount_minor / 100)
-            for number, one in enumerate(priced.payments, 1)
+            PaymentOut(number=number, method=payment.method, amount=payment.amount_minor / 100)
+            for number, payment in enumerate(priced.payments, 1)
         ],
         cashier=basket.created_by,
         created_at=basket.created_at,

@@ -135,7 +135,8 @@ def sale_of(data: Json) -> Sale:
         data["receiptNumber"],
         tuple(_sold(line) for line in data["lines"]),
         tuple(
-            Paid(one["method"], minor(one["amount"]), one["reference"]) for one in data["payments"]
+            Paid(payment["method"], minor(payment["amount"]), payment["reference"])
+            for payment in data["payments"]
         ),
         minor(data["tax"]),
         minor(data["total"]),
@@ -163,10 +164,10 @@ def return_of(data: Json) -> Return:
         data["registerId"],
         data["receiptNumber"],
         tuple(
-            ReturnedLine(one["number"], one["quantity"], minor(one["tax"]), minor(one["total"]))
-            for one in data["lines"]
+            ReturnedLine(line["number"], line["quantity"], minor(line["tax"]), minor(line["total"]))
+            for line in data["lines"]
         ),
-        tuple(Paid(one["method"], minor(one["amount"]), None) for one in data["refunds"]),
+        tuple(Paid(refund["method"], minor(refund["amount"]), None) for refund in data["refunds"]),
         minor(data["tax"]),
         minor(data["total"]),
     )
@@ -189,9 +190,9 @@ def report_of(data: Json) -> Report:
         minor(data["returnsTotal"]),
         minor(data["discounts"]),
         minor(data["giftCardsSold"]),
-        {one["method"]: minor(one["taken"]) for one in data["tenders"]},
-        {one["method"]: minor(one["refunded"]) for one in data["tenders"]},
-        {_ppm(one["rate"]): (minor(one["net"]), minor(one["tax"])) for one in data["taxes"]},
+        {tender["method"]: minor(tender["taken"]) for tender in data["tenders"]},
+        {tender["method"]: minor(tender["refunded"]) for tender in data["tenders"]},
+        {_ppm(tax["rate"]): (minor(tax["net"]), minor(tax["tax"])) for tax in data["taxes"]},
         minor(data["openingFloat"]),
         minor(data["paidIn"]),
         minor(data["paidOut"]),

@@ -93,7 +93,9 @@ def _document_faults(books: Books, till: TillBook, read: TillRead) -> Iterator[s
             yield f"sale {row.id} is {row.total_minor}, told was {sale.total_minor}"
         if row.refunded_minor != refunded.get(row.id, 0):
             yield f"sale {row.id} had {row.refunded_minor} refunded, not {refunded.get(row.id, 0)}"
-        yield from _back_faults(books, sale, [one for one in read.returns if one.sale_id == row.id])
+        yield from _back_faults(
+            books, sale, [back for back in read.returns if back.sale_id == row.id]
+        )
 
 
 def _back_faults(books: Books, sale: Sale, backs: Iterable[Return]) -> Iterator[str]:

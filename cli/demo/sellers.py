@@ -54,7 +54,7 @@ class Till:
         if sold is None:
             raise RuntimeError("cash is never declined")
         if isinstance(sold, Sale):
-            self._books.faults += (f"receipt of {reference} {one}" for one in bill.faults(sold))
+            self._books.faults += (f"receipt of {reference} {fault}" for fault in bill.faults(sold))
             self._books.sold(sold, code)
             meter.sold(sum(bill.units.values()))
             if not tender.is_slow:
@@ -160,7 +160,9 @@ class Page:
     ) -> Refused | None:
         """Reserves all of `units`, by product id, and confirms. None if it was sold."""
         body = {
-            "lines": [{"productId": one, "quantity": count} for one, count in units.items()],
+            "lines": [
+                {"productId": product_id, "quantity": count} for product_id, count in units.items()
+            ],
             "reference": reference,
             "ttlSeconds": HOLD_SECONDS,
         }
@@ -171,7 +173,7 @@ class Page:
             meter.refused += 1
             return refused
         held = checked(reply)
-        if {one["productId"]: one["quantity"] for one in held["lines"]} != units:
+        if {line["productId"]: line["quantity"] for line in held["lines"]} != units:
             self._books.faults.append(f"{reference} asked for {units}, got {held['lines']}")
         path = f"/api/inventory/reservations/{held['reservationId']}/confirm"
         reply = await self.sender.send(path, None, f"{reference}-confirm", meter, manner)

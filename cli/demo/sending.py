@@ -44,7 +44,9 @@ class Refused:
     def of(cls, reply: Reply) -> Refused | None:
         if code_of(reply) != "insufficient_stock":
             return None
-        return cls({one["productId"]: one["available"] for one in reply.body["shortages"]})
+        return cls(
+            {shortage["productId"]: shortage["available"] for shortage in reply.body["shortages"]}
+        )
 
 
 @dataclass(slots=True)
@@ -112,7 +114,7 @@ async def crowd(work: Iterable[Coroutine[Any, Any, None]], tick: Callable[[], No
     try:
         async with asyncio.TaskGroup() as group:
             ticking = group.create_task(_every(_TICK_SECONDS, tick))
-            await asyncio.wait([group.create_task(one) for one in work])
+            await asyncio.wait([group.create_task(job) for job in work])
             ticking.cancel()
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from None

@@ -50,7 +50,9 @@ class Shop:
     async def put_back(self, units: Mapping[str, int], reference: str) -> None:
         """Goods come back that were never sold, units by product id. The owner's to say."""
         body = {
-            "lines": [{"productId": one, "delta": count} for one, count in units.items()],
+            "lines": [
+                {"productId": product_id, "delta": count} for product_id, count in units.items()
+            ],
             "reason": "returned",
             "reference": reference,
         }

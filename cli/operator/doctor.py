@@ -162,7 +162,7 @@ def _of_standbys(found: list[health.Standby], named: str) -> Finding:
     if not named:
         if not found:
             return Finding("standbys", "well", "There is none.")
-        names = ", ".join(one.name for one in found)
+        names = ", ".join(standby.name for standby in found)
         return Finding(
             "standbys",
             "wrong",
@@ -171,7 +171,7 @@ def _of_standbys(found: list[health.Standby], named: str) -> Finding:
             f"ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 ({names})'; SELECT"
             " pg_reload_conf();",
         )
-    if any(one.mode in ("sync", "quorum") for one in found):
+    if any(standby.mode in ("sync", "quorum") for standby in found):
         return Finding("standbys", "well", f"{len(found)} follow; commits wait for {named}.")
     return Finding(
         "standbys",
@@ -210,11 +210,11 @@ def _of_forgotten(found: list[health.Forgotten]) -> list[Finding]:
         Finding(
             "open transactions",
             "wrong",
-            f"{one.name} (pid {one.pid}) has kept one open for {one.seconds} s: its locks make"
-            " others wait, and nothing that was deleted since can be cleaned up.",
-            f"If nobody needs it: SELECT pg_terminate_backend({one.pid});",
+            f"{session.name} (pid {session.pid}) has kept one open for {session.seconds} s:"
+            " its locks make others wait, and nothing that was deleted since can be cleaned up.",
+            f"If nobody needs it: SELECT pg_terminate_backend({session.pid});",
         )
-        for one in found
+        for session in found
     ]
 
 
@@ -271,9 +271,9 @@ def _of_leases(seen: health.Leases) -> list[Finding]:
             "Is Holdfast running? `holdfast up`; else see logs/ in HOLDFAST_HOME.",
         )
     hosts = ", ".join(
-        f"{one.name} has {one.shards} shards"
-        + (f" for {one.lease_seconds:.0f} s" if one.lease_seconds > 0 else ", its lease is over")
-        for one in seen.hosts
+        f"{host.name} has {host.shards} shards"
+        + (f" for {host.lease_seconds:.0f} s" if host.lease_seconds > 0 else ", its lease is over")
+        for host in seen.hosts
     )
     if seen.unowned or not seen.shards:
         what = f"{seen.unowned} of {seen.shards} shards" if seen.shards else "There are no shards"
@@ -309,10 +309,11 @@ def _of_books(subject: str, found: list[books.Contradiction], advice: str) -> li
         Finding(
             subject,
             "wrong",
-            f"business {one.tenant_id} {one.thing}: it says {one.state}, its ledger {one.ledger}",
+            f"business {drift.tenant_id} {drift.thing}: it says {drift.state},"
+            f" its ledger {drift.ledger}",
             advice,
         )
-        for one in found
+        for drift in found
     ]
 
 
@@ -320,9 +321,9 @@ def _of_drift(found: list[drift.Difference]) -> list[Finding]:
     from cli.operator.drift import describe
 
     advice = "`holdfast drift --repair` brings it back."
-    return [Finding("stock", "wrong", describe(one), advice) for one in found[:20]] or [
-        Finding("stock", "well", "Every level is what its ledger and the open holds come to.")
-    ]
+    return [
+        Finding("stock", "wrong", describe(difference), advice) for difference in found[:20]
+    ] or [Finding("stock", "well", "Every level is what its ledger and the open holds come to.")]
 
 
 async def _redis(settings: Settings) -> Finding:

@@ -32,7 +32,7 @@ class Report:
     @property
     def lines(self) -> list[str]:
         """For people."""
-        told = [describe(one) for one in self.found] + self.done
+        told = [describe(difference) for difference in self.found] + self.done
         if not self.found:
             return ["Levels, ledgers and open holds agree."]
         more = " or more" if len(self.found) == MAX_DIFFERENCES else ""
@@ -55,9 +55,9 @@ async def look_and_repair(settings: Settings, tenant_id: UUID | None, url: str) 
     gate = asyncio.Semaphore(_AT_ONCE)
     async with Client(url, token=token) as client:
 
-        async def repaired(one: Difference) -> str:
+        async def repaired(difference: Difference) -> str:
             async with gate:
-                return await _repair(client, one)
+                return await _repair(client, difference)
 
         report.done = list(await asyncio.gather(*map(repaired, _places(report.found))))
     report.left = (await look(settings, tenant_id)).found
@@ -65,14 +65,18 @@ async def look_and_repair(settings: Settings, tenant_id: UUID | None, url: str) 
 
 
 def _places(found: Iterable[Difference]) -> list[Difference]:
-    return list({(one.product_id, one.location_id): one for one in found}.values())
+    return list(
+        {
+            (difference.product_id, difference.location_id): difference for difference in found
+        }.values()
+    )
 
 
-async def _repair(client: Client, one: Difference) -> str:
+async def _repair(client: Client, difference: Difference) -> str:
     """Asks the owner; again, with a new key, when goods moved just then."""
     body = {
-        "productId": str(one.product_id),
-        "locationId": str(one.location_id),
+        "productId": str(difference.product_id),
+        "locationId": str(difference.location_id),
         "reason": REASON,
     }
     for _ in range(_TRIES):
@@ -80,26 +84,30 @@ async def _repair(client: Client, one: Difference) -> str:
             told = await client.post("/api/inventory/repairs", body, key=f"drift-{uuid4()}")
         except ApiError as error:
             if error.status != 409:
-                return f"{_place(one)}: not repaired: {error.detail}"
+                return f"{_place(difference)}: not repaired: {error.detail}"
             await asyncio.sleep(_PAUSE_SECONDS)
             continue
         after = told["data"]["after"]
         return (
-            f"{_place(one)}: the level is now {after['onHand']} on hand, {after['reserved']}"
+            f"{_place(difference)}: the level is now {after['onHand']} on hand, {after['reserved']}"
             f" reserved, {after['incoming']} incoming"
         )
-    return f"{_place(one)}: not repaired: it moved at every try"
+    return f"{_place(difference)}: not repaired: it moved at every try"
 
 
-def describe(one: Difference) -> str:
+def describe(difference: Difference) -> str:
     """A difference in words."""
-    level = (one.level_on_hand, one.level_reserved, one.level_incoming)
+    level = (difference.level_on_hand, difference.level_reserved, difference.level_incoming)
     said = "there is no level" if None in level else "the level says {}, {}, {}".format(*level)
     return (
-        f"{_place(one)} (on hand, reserved, incoming): {said}; the ledger {one.ledger_on_hand},"
-        f" {one.ledger_reserved}, {one.ledger_incoming}; open holds {one.held}"
+        f"{_place(difference)} (on hand, reserved, incoming): {said};"
+        f" the ledger {difference.ledger_on_hand}, {difference.ledger_reserved},"
+        f" {difference.ledger_incoming}; open holds {difference.held}"
     )
 
 
-def _place(one: Difference) -> str:
-    return f"business {one.tenant_id} item {one.product_id} location {one.location_id}"
+def _place(difference: Difference) -> str:
+    return (
+        f"business {difference.tenant_id} item {difference.product_id}"
+        f" location {difference.location_id}"
+    )

@@ -49,7 +49,7 @@ def show(as_json: AsJson = False) -> None:
     hosts, shards = _run(work)
     loads = _loads(hosts)
     if as_json:
-        plain = [one | {"cpu_percent": loads.get(one["pid"])} for one in _plain(hosts)]
+        plain = [row | {"cpu_percent": loads.get(row["pid"])} for row in _plain(hosts)]
         typer.echo(json.dumps({"hosts": plain, "shards": _plain(shards)}, default=_json))
     else:
         typer.echo("\n".join([*_hosts_table(hosts, loads), "", *_shards_table(shards)]))
@@ -72,7 +72,7 @@ def move(
         from store.hosts import wishes
 
         wanted = _parsed(shard)
-        if not any(wanted == (one.family, one.shard) for one in await wishes.held(database)):
+        if not any(wanted == (held.family, held.shard) for held in await wishes.held(database)):
             raise Impossible(f"there is no shard {shard}")
         if host == ANYWHERE:
             await wishes.unpin(database, wanted)
@@ -82,8 +82,8 @@ def move(
 
         async def arrived() -> bool:
             return any(
-                wanted == (one.family, one.shard) and one.host == host
-                for one in await wishes.held(database)
+                wanted == (held.family, held.shard) and held.host == host
+                for held in await wishes.held(database)
             )
 
         return await _until(arrived, wait)
@@ -110,14 +110,14 @@ def drain(
             await wishes.fill(database, host)
             return True
         hosts = await wishes.hosts(database)
-        if host not in [one.name for one in hosts]:
+        if host not in [known.name for known in hosts]:
             raise Impossible(f"there is no host {host}")
-        if not any(one.name != host and not one.is_drained for one in hosts):
+        if not any(other.name != host and not other.is_drained for other in hosts):
             raise Impossible(f"nobody but {host} could have its shards")
         await wishes.drain(database, host)
 
         async def empty() -> bool:
-            now = {one.name: one for one in await wishes.hosts(database)}
+            now = {seen.name: seen for seen in await wishes.hosts(database)}
             return host not in now or not now[host].shards
 
         return await _until(empty, wait)
@@ -127,7 +127,7 @@ def drain(
 
 
 def _usable(hosts: Sequence[HostState], name: str) -> None:
-    known = {one.name: one for one in hosts}
+    known = {seen.name: seen for seen in hosts}
     if name not in known:
         raise Impossible(f"there is no host {name}; there are {', '.join(known) or 'none'}")
     if known[name].is_drained:
@@ -195,7 +195,7 @@ def _loads(hosts: Sequence[HostState]) -> dict[int, float]:
 
     from actors.runtime.upkeep import machine_id
 
-    here = [one.pid for one in hosts if one.machine == machine_id()]
+    here = [host.pid for host in hosts if host.machine == machine_id()]
     processes = []
     for pid in here:
         with suppress(psutil.Error):
@@ -214,15 +214,15 @@ def _loads(hosts: Sequence[HostState]) -> dict[int, float]:
 def _hosts_table(hosts: Sequence[HostState], loads: Mapping[int, float]) -> list[str]:
     rows = [
         (
-            one.name,
-            one.build,
-            one.machine,
-            one.pid,
-            one.shards,
-            f"{loads[one.pid]:.0f} %" if one.pid in loads else "",
-            "drained" if one.is_drained else "",
+            host.name,
+            host.build,
+            host.machine,
+            host.pid,
+            host.shards,
+            f"{loads[host.pid]:.0f} %" if host.pid in loads else "",
+            "drained" if host.is_drained else "",
         )
-        for one in hosts
+        for host in hosts
     ]
     return _table(("HOST", "BUILD", "MACHINE", "PID", "SHARDS", "CPU", ""), rows)
 
@@ -230,25 +230,25 @@ def _hosts_table(hosts: Sequence[HostState], loads: Mapping[int, float]) -> list
 def _shards_table(shards: Sequence[Held]) -> list[str]:
     rows = [
         (
-            f"{one.family}/{one.shard}",
-            one.host or "nobody",
-            one.build or "",
-            one.pid or "",
-            one.epoch,
-            _lease(one),
-            f"pinned to {one.pinned_to}" if one.pinned_to else "",
+            f"{shard.family}/{shard.shard}",
+            shard.host or "nobody",
+            shard.build or "",
+            shard.pid or "",
+            shard.epoch,
+            _lease(shard),
+            f"pinned to {shard.pinned_to}" if shard.pinned_to else "",
         )
-        for one in shards
+        for shard in shards
     ]
     return _table(("SHARD", "HOST", "BUILD", "PID", "EPOCH", "LEASE", ""), rows)
 
 
-def _lease(one: Held) -> str:
-    if one.expires_at is None:
+def _lease(shard: Held) -> str:
+    if shard.expires_at is None:
         return "none"
-    if not one.is_valid:
+    if not shard.is_valid:
         return "over"
-    return f"{max((one.expires_at - datetime.now(UTC)).total_seconds(), 0):.1f} s"
+    return f"{max((shard.expires_at - datetime.now(UTC)).total_seconds(), 0):.1f} s"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:

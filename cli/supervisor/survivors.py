@@ -45,16 +45,16 @@ class Survivors:
         if psutil.virtual_memory().available < _ROOM_BYTES:
             return False
         ours = {process: _command(process) for process in tagged(self._settings, "ray")}
-        self._haproxies = [one for one, said in ours.items() if _is_any(said, _HAPROXY)]
-        serving = [one for one, said in ours.items() if _is_any(said, _SERVING)]
-        self._others = [one for one in serving if one not in self._haproxies]
+        self._haproxies = [process for process, said in ours.items() if _is_any(said, _HAPROXY)]
+        serving = [process for process, said in ours.items() if _is_any(said, _SERVING)]
+        self._others = [process for process in serving if process not in self._haproxies]
         self._relieved_since = None
-        end(one for one in ours if one not in serving)
+        end(process for process in ours if process not in serving)
         return bool(self._haproxies and self._others)
 
     def introduce(self) -> None:
         """Says to the next HAProxy whom it is to relieve. To be called once its folder is there."""
-        if pids := [str(one.pid) for one in self._haproxies if is_alive(one)]:
+        if pids := [str(process.pid) for process in self._haproxies if is_alive(process)]:
             outgoing_file(haproxy_dir(self._settings)).write_text(" ".join(pids))
 
     def tick(self) -> None:
@@ -66,7 +66,7 @@ class Survivors:
         self._relieved_since = self._relieved_since or now
         late = now - self._relieved_since > _PATIENCE_SECONDS
         if late or not any(map(is_alive, self._haproxies)):
-            count = end(one for one in self._haproxies + self._others if is_alive(one))
+            count = end(process for process in self._haproxies + self._others if is_alive(process))
             self._journal.note("survivors_ended", count=count, in_time=not late)
             self._haproxies, self._others = [], []
 

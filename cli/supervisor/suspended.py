@@ -38,28 +38,28 @@ class Suspended:
         if now - self._looked_at < _LOOK_EVERY_SECONDS:
             return
         self._looked_at = now
-        stopped = [one for one in self._processes() if _is_stopped(one)]
-        self._looks = {one: self._looks.get(one, 0) + 1 for one in stopped}
-        for one, looks in self._looks.items():
+        stopped = [process for process in self._processes() if _is_stopped(process)]
+        self._looks = {process: self._looks.get(process, 0) + 1 for process in stopped}
+        for process, looks in self._looks.items():
             if looks >= _PATIENCE_LOOKS:
-                self._send(one, signal.SIGKILL, "ending it")
-            elif looks == _TOLD_AFTER_LOOKS and _is_keystone(one):
-                self._send(one, signal.SIGCONT, "telling it to go on")
+                self._send(process, signal.SIGKILL, "ending it")
+            elif looks == _TOLD_AFTER_LOOKS and _is_keystone(process):
+                self._send(process, signal.SIGCONT, "telling it to go on")
 
-    def _send(self, one: psutil.Process, number: signal.Signals, what: str) -> None:
-        said = f"Process {one.pid} stands still; {what}."
-        self._journal.say(said, "suspended", pid=one.pid, signal=number.name)
-        signal_process(one, number)
+    def _send(self, process: psutil.Process, number: signal.Signals, what: str) -> None:
+        said = f"Process {process.pid} stands still; {what}."
+        self._journal.say(said, "suspended", pid=process.pid, signal=number.name)
+        signal_process(process, number)
 
     def _processes(self) -> list[psutil.Process]:
         """This copy's. Each process of the machine is looked at closely but once."""
         known, self._ours = self._ours, {}
-        for one in psutil.process_iter():
-            is_ours = known[one] if one in known else belongs(self._settings, one)
+        for process in psutil.process_iter():
+            is_ours = known[process] if process in known else belongs(self._settings, process)
             # One that was born a moment ago may not have become what it is going to be.
-            if is_ours or one in known or time.time() - one.create_time() > _YOUNG_SECONDS:
-                self._ours[one] = is_ours
-        return [one for one, is_ours in self._ours.items() if is_ours]
+            if is_ours or process in known or time.time() - process.create_time() > _YOUNG_SECONDS:
+                self._ours[process] = is_ours
+        return [process for process, is_ours in self._ours.items() if is_ours]
 
 
 def _is_keystone(process: psutil.Process) -> bool:

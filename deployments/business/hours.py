@@ -31,13 +31,13 @@ class Interval(CamelModel):
 
 def _ordered(intervals: list[Interval]) -> list[Interval]:
     """Sorted. Texts of one length compare as the times do."""
-    found = sorted(intervals, key=lambda one: one.opens)
-    for one in found:
-        if one.opens >= one.closes:
-            raise ValueError(f"{one.opens}-{one.closes} ends before it begins")
-    for one, after in pairwise(found):
-        if after.opens < one.closes:
-            raise ValueError(f"{after.opens}-{after.closes} begins before {one.closes}")
+    found = sorted(intervals, key=lambda span: span.opens)
+    for span in found:
+        if span.opens >= span.closes:
+            raise ValueError(f"{span.opens}-{span.closes} ends before it begins")
+    for before, after in pairwise(found):
+        if after.opens < before.closes:
+            raise ValueError(f"{after.opens}-{after.closes} begins before {before.closes}")
     return found
 
 
@@ -59,10 +59,10 @@ class DayException(CamelModel):
 
 
 def _each_day_once(exceptions: list[DayException]) -> list[DayException]:
-    found = sorted(exceptions, key=lambda one: one.on)
-    for one, after in pairwise(found):
-        if one.on == after.on:
-            raise ValueError(f"{one.on} is given twice")
+    found = sorted(exceptions, key=lambda exception: exception.on)
+    for before, after in pairwise(found):
+        if before.on == after.on:
+            raise ValueError(f"{before.on} is given twice")
     return found
 
 

@@ -61,7 +61,7 @@ class ProductOwners:
     async def check(self, tenant_id: UUID, product_ids: Iterable[UUID]) -> None:
         """That all items are the tenant's own. Raises NotFound, as for what does not exist."""
         wanted = set(product_ids)
-        unknown = [one for one in wanted if one not in self._known]
+        unknown = [business_id for business_id in wanted if business_id not in self._known]
         if unknown:
             await self._unknown.ask(Scope(tenant_id=tenant_id), unknown)
         for product_id in wanted:
@@ -75,7 +75,9 @@ class ProductOwners:
         wanted = frozenset(product_ids)
         now = self._clock.boot_seconds()
         stale = [
-            one for one in wanted if (known := self._known.get(one)) is None or known.until <= now
+            business_id
+            for business_id in wanted
+            if (known := self._known.get(business_id)) is None or known.until <= now
         ]
         if stale:
             await self._unknown.ask(Scope(tenant_id=tenant_id), stale)

@@ -72,7 +72,7 @@ def _go_back_after_failures() -> None:
             self._failure = message or "it failed"
             self._target_state = self._served
             infos = self._served.deployment_infos.items()
-            self._ingress_deployment_name = next(name for name, one in infos if one.ingress)
+            self._ingress_deployment_name = next(name for name, info in infos if info.ingress)
         if self._failure is not None:
             found, message = status.DEPLOY_FAILED, self._failure
         update_status(self, found, message)
@@ -90,8 +90,8 @@ def _rest_while_all_is_well() -> None:
 
     def pace(self: Any) -> None:
         update(self)
-        found = [one.status for one in self._application_states.values()]
-        is_calm = bool(found) and all(one in settled for one in found)
+        found = [state.status for state in self._application_states.values()]
+        is_calm = bool(found) and all(status in settled for status in found)
         controller.CONTROL_LOOP_INTERVAL_S = CALM_PACE_SECONDS if is_calm else BUSY_PACE_SECONDS
 
     manager.update = pace

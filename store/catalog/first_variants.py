@@ -40,7 +40,8 @@ async def mark(
     await tx.execute(delete(first_variants).where(~_LIVE | (_c.writer_id == writer_id)))
     until = func.clock_timestamp() + text(f"interval '{float(seconds)} seconds'")
     rows = [
-        {"product_id": one, "writer_id": writer_id, "tenant_id": tenant_id} for one in product_ids
+        {"product_id": product_id, "writer_id": writer_id, "tenant_id": tenant_id}
+        for product_id in product_ids
     ]
     await tx.execute(insert(first_variants).values(until=until), rows)
 

@@ -173,8 +173,8 @@ async def facets(tx: AsyncConnection, filters: Filters) -> tuple[list[Facet], in
         options,
         _counted(found, "all", literal("")),
     ]
-    ranked = [one.order_by(literal_column("size").desc()).limit(MAX_VALUES) for one in counts]
-    whole = union_all(*(select(one.subquery()) for one in ranked))
+    ranked = [count.order_by(literal_column("size").desc()).limit(MAX_VALUES) for count in counts]
+    whole = union_all(*(select(query.subquery()) for query in ranked))
     rows = [Facet(*row) for row in await tx.execute(whole)]
     rows.sort(key=lambda facet: (-facet.products, facet.name, facet.value))
     counted = sum(facet.products for facet in rows if facet.kind == "all")

@@ -86,10 +86,10 @@ def array_literal(items: Sequence[Any]) -> str:
     return "{" + ",".join(map(str, items)) + "}"
 
 
-def _quoted(one: Any) -> str:
-    if one is None:
+def _quoted(value: Any) -> str:
+    if value is None:
         return "NULL"
-    return '"' + str(one).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 class _Table:

@@ -66,7 +66,7 @@ async def page(
 ) -> Part[Row]:
     """As `merged` of one query, or of several in the same order and with the same `also`."""
     queries = [query] if isinstance(query, Select) else query
-    return await merged(tx, [Walk(one, order, also) for one in queries], span, name)
+    return await merged(tx, [Walk(statement, order, also) for statement in queries], span, name)
 
 
 async def merged(
@@ -148,7 +148,7 @@ async def _rows(
     if len(parts) == 1:
         return (await tx.execute(parts[0].limit(most).offset(offset))).mappings().all()
     some = (part.limit(most + offset).subquery() for part in parts)
-    whole = union_all(*(select(one) for one in some)).subquery()
+    whole = union_all(*(select(part) for part in some)).subquery()
     order = walks[0].order
     by = _sorted(order, [whole.c[_KEY.format(n)] for n in range(len(order.columns))])
     listed = select(whole).order_by(*by).limit(most).offset(offset)

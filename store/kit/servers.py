@@ -170,7 +170,7 @@ def prepare(url: str, settings: Settings) -> list[str]:
     if fault := asyncio.run(_let_hosts_commit(url)):
         raise UnusableServer(fault)
     told = [what_is_short(server, settings), asyncio.run(_limit(url, limit))]
-    return [one for one in told if one]
+    return [fault for fault in told if fault]
 
 
 async def _limit(url: str, limit: int) -> str | None:

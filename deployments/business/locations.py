@@ -108,29 +108,30 @@ async def _check_removal(removing: Removing[Location]) -> None:
         raise InUse(extra={"uses": uses})
 
 
-router = record_routes(
-    Kind(
-        noun="location",
-        path="/locations",
-        events=LOCATION,
-        rows=locations.rows,
-        out=LocationOut.of,
-        most=MAX_LOCATIONS,
-        audited=(
-            "name",
-            *ADDRESS_COLUMNS,
-            "phone",
-            "time_zone",
-            "currency",
-            "receipt_header",
-            "receipt_footer",
-            "opening_hours",
-        ),
-        check=_check,
-        check_removal=_check_removal,
-        removal_refusals=(MainLocationStays, InUse),
-        afterwards=lambda shared, tenant_id: PLACES.of(shared).forget(tenant_id),
+LOCATIONS = Kind(
+    noun="location",
+    path="/locations",
+    events=LOCATION,
+    rows=locations.rows,
+    out=LocationOut.of,
+    most=MAX_LOCATIONS,
+    audited=(
+        "name",
+        *ADDRESS_COLUMNS,
+        "phone",
+        "time_zone",
+        "currency",
+        "receipt_header",
+        "receipt_footer",
+        "opening_hours",
     ),
+    check=_check,
+    check_removal=_check_removal,
+    removal_refusals=(MainLocationStays, InUse),
+    afterwards=lambda shared, tenant_id: PLACES.of(shared).forget(tenant_id),
+)
+router = record_routes(
+    LOCATIONS,
     read=require(STAFF),
     write=require(MANAGEMENT),
     new=NewLocation,

@@ -11,9 +11,10 @@ from core.request import RequestKey
 from deployments.business.address import ADDRESS_COLUMNS
 from deployments.business.currencies import check_currency
 from deployments.business.events import ProfileDeleted, ProfileUpdated
+from deployments.business.locations import LOCATIONS
 from deployments.business.schemas import BusinessChanges, BusinessOut
 from deployments.kit.capability import Closing
-from deployments.kit.records import check_version, locked_business
+from deployments.kit.records import check_version, locked_business, rewrite
 from deployments.kit.resources import Resources
 from deployments.kit.router import Made
 from deployments.kit.routes import change
@@ -60,7 +61,9 @@ async def change_profile(
         currency = values.get("currency", before.currency)
         if currency != before.currency:
             await check_currency(tx, tenant, currency)
-            await locations.rows.change(tx, tenant, {"currency": currency})
+            main = await locations.rows.get(tx, tenant, lock=True)
+            if main is not None and main.currency != currency:
+                await rewrite(tx, principal, LOCATIONS, main, {"currency": currency})
         if all(getattr(before, name) == value for name, value in values.items()):
             return Made.of(BusinessOut.of(before))
         after = await business.change(tx, tenant, values)

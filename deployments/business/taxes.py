@@ -13,7 +13,7 @@ from core.errors import InUse, NotFound
 from core.principal import MANAGEMENT, STAFF
 from deployments.business.events import TAX_CLASS, TAX_RATE
 from deployments.kit.record_routes import About, record_routes
-from deployments.kit.records import Kind, Removing, Writing
+from deployments.kit.records import Kind, Removing, Writing, rewrite
 from gateway.access import require
 from gateway.fields import Changes, NewRecord, ShortName, absent
 from gateway.schemas import CamelModel, Moment, PageQuery
@@ -48,9 +48,12 @@ class TaxClassOut(CamelModel):
 
 
 async def _check_class(writing: Writing[TaxClass]) -> None:
-    before = writing.before
+    """A new default class takes the place of the one before, which changes with it."""
+    before, tx = writing.before, writing.tx
     if writing.values.get("is_default") and not (before and before.is_default):
-        await taxes.clear_default(writing.tx)
+        present = await taxes.classes.single(tx, taxes.IS_DEFAULT, lock=True)
+        if present is not None:
+            await rewrite(tx, writing.principal, CLASSES, present, {"is_default": False})
 
 
 async def _check_class_unused(removing: Removing[TaxClass]) -> None:
@@ -58,19 +61,20 @@ async def _check_class_unused(removing: Removing[TaxClass]) -> None:
         raise InUse(extra={"uses": uses})
 
 
+CLASSES = Kind(
+    noun="tax_class",
+    path="/tax-classes",
+    events=TAX_CLASS,
+    rows=taxes.classes,
+    out=lambda tax_class, _: TaxClassOut.shown(tax_class),
+    most=MAX_CLASSES,
+    audited=("name", "is_default"),
+    check=_check_class,
+    check_removal=_check_class_unused,
+    removal_refusals=(InUse,),
+)
 classes = record_routes(
-    Kind(
-        noun="tax_class",
-        path="/tax-classes",
-        events=TAX_CLASS,
-        rows=taxes.classes,
-        out=lambda tax_class, _: TaxClassOut.shown(tax_class),
-        most=MAX_CLASSES,
-        audited=("name", "is_default"),
-        check=_check_class,
-        check_removal=_check_class_unused,
-        removal_refusals=(InUse,),
-    ),
+    CLASSES,
     read=require(STAFF),
     write=require(MANAGEMENT),
     new=NewTaxClass,

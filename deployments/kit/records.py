@@ -6,7 +6,7 @@ A `Kind` says what one sort of it is; `deployments.kit.record_routes` gives it f
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar
 from uuid import UUID
@@ -51,11 +51,12 @@ class TooMany(Conflict):
 @dataclass(frozen=True, slots=True)
 class Writing(Generic[T]):
     """What a check may look at before something is written; `values` it may complete. `before` is
-    None for what is new."""
+    None for what is new. What must change along it writes by `rewrite`."""
 
     shared: Resources
     tx: Transaction
     tenant_id: UUID
+    principal: Principal
     before: T | None
     values: dict[str, Any]
 
@@ -142,7 +143,7 @@ class Records(Generic[T]):
             await kind.check(writing)
             row = {"id": uuid7(), "tenant_id": self._tenant, **writing.values}
             made = await kind.rows.add(tx, row)
-            await self._emit(tx, "created", None, made)
+            await _emit(tx, self._principal, kind, "created", None, made)
             return Made.of(self._out(made), 201)
 
         return await self._write(key, work)
@@ -162,8 +163,7 @@ class Records(Generic[T]):
             await kind.check(writing)
             after = before
             if any(getattr(before, name) != value for name, value in writing.values.items()):
-                after = await kind.rows.change(tx, row_id, writing.values)
-                await self._emit(tx, "updated", before, after)
+                after = await rewrite(tx, self._principal, kind, before, writing.values)
             return Made.of(self._out(after))
 
         return await self._write(key, work)
@@ -177,7 +177,7 @@ class Records(Generic[T]):
             before = self._found(await kind.rows.get(tx, row_id, lock=True))
             await kind.check_removal(Removing(self._shared, tx, self._tenant, before))
             gone = await kind.rows.remove(tx, row_id)
-            await self._emit(tx, "deleted", gone, gone)
+            await _emit(tx, self._principal, kind, "deleted", gone, gone)
             return Made.of(Message(message=f"{kind.words.capitalize()} deleted"))
 
         return await self._write(key, work)
@@ -194,14 +194,7 @@ class Records(Generic[T]):
             await locked_business(tx, self._tenant)
 
     def _writing(self, tx: Transaction, before: T | None, values: dict[str, Any]) -> Writing[T]:
-        return Writing(self._shared, tx, self._tenant, before, dict(values))
-
-    async def _emit(self, tx: Transaction, verb: str, before: T | None, record: T) -> None:
-        kind, tenant = self._kind, self._tenant
-        event = getattr(kind.events, verb)
-        await emit(tx, tenant, record.id, event(id=record.id, version=record.version))
-        changes = audit.changed(before, record, kind.audited)
-        await audit.record(tx, tenant, self._principal, f"{kind.noun}.{verb}", record.id, changes)
+        return Writing(self._shared, tx, self._tenant, self._principal, before, dict(values))
 
     def _found(self, record: T | None) -> T:
         if record is None:
@@ -210,6 +203,25 @@ class Records(Generic[T]):
 
     def _out(self, record: T) -> BaseModel:
         return self._kind.out(record, self._tenant)
+
+
+async def rewrite(
+    tx: Transaction, principal: Principal, kind: Kind[T], before: T, values: Mapping[str, Any]
+) -> T:
+    """Changes a record of the caller's business, with its event and its line in the audit log; `tx`
+    holds it. Raises Conflict as `Rows.change` does."""
+    after = await kind.rows.change(tx, before.id, values)
+    await _emit(tx, principal, kind, "updated", before, after)
+    return after
+
+
+async def _emit(
+    tx: Transaction, principal: Principal, kind: Kind[T], verb: str, before: T | None, record: T
+) -> None:
+    tenant, event = tenant_of(principal), getattr(kind.events, verb)
+    await emit(tx, tenant, record.id, event(id=record.id, version=record.version))
+    changes = audit.changed(before, record, kind.audited)
+    await audit.record(tx, tenant, principal, f"{kind.noun}.{verb}", record.id, changes)
 
 
 async def locked_business(tx: Transaction, tenant_id: UUID) -> Business:

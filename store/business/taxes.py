@@ -29,7 +29,6 @@ from sqlalchemy import (
     func,
     select,
     text,
-    update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -159,6 +158,9 @@ rates = Rows(
 )
 
 
+IS_DEFAULT: ColumnElement[bool] = tax_classes.c.is_default.is_(True)
+
+
 def of_class(tax_class_id: UUID) -> ColumnElement[bool]:
     """What narrows a list of rates to one class."""
     return tax_rates.c.tax_class_id == tax_class_id
@@ -176,15 +178,6 @@ async def names(tx: AsyncConnection, class_ids: Iterable[UUID | None]) -> dict[U
         tax_classes.c.id.in_(list(class_ids))
     )
     return {row.id: row.name for row in await tx.execute(query)}
-
-
-async def clear_default(tx: AsyncConnection) -> None:
-    """Makes room for another default class."""
-    await tx.execute(
-        update(tax_classes)
-        .where(tax_classes.c.is_default)
-        .values(is_default=False, version=tax_classes.c.version + 1)
-    )
 
 
 _RATES = """

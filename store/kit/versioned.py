@@ -40,7 +40,13 @@ class Rows(Generic[T]):
 
     async def get(self, tx: AsyncConnection, row_id: UUID, *, lock: bool = False) -> T | None:
         """The thing, unless it is deleted; on request locked until `tx` ends."""
-        query = select(*self._columns).where(self.table.c.id == row_id, self._live)
+        return await self.single(tx, self.table.c.id == row_id, lock=lock)
+
+    async def single(
+        self, tx: AsyncConnection, condition: ColumnElement[bool], *, lock: bool = False
+    ) -> T | None:
+        """The one thing of which the condition is true, unless it is deleted or there is none."""
+        query = select(*self._columns).where(condition, self._live)
         if lock:
             query = query.with_for_update()
         row = (await tx.execute(query)).mappings().first()

@@ -238,6 +238,33 @@ async def test_opening_hours_may_touch_and_not_overlap(served: Served, owner: Se
     assert fields(refused) == ["openingHours.week.friday"]
 
 
+async def test_what_changes_along_with_another_record_emits_and_is_audited(
+    served: Served, owner: Session
+) -> None:
+    main = owner.user["tenantId"]
+    food = await made(served, owner, "/tax-classes", {"name": "Food", "isDefault": True})
+    rest = await made(served, owner, "/tax-classes", {"name": "Rest", "isDefault": True})
+    path = f"/tax-classes/{food['id']}"
+    assert (await call(served, owner, "PUT", path, {"isDefault": True})).status_code == 200
+    assert (await call(served, owner, "PUT", "", {"currency": "EUR"})).status_code == 200
+    by_kind = {"tax_class": "tax_classes", "location": "locations"}
+    async with served.resources.db.transaction(Scope(tenant_id=UUID(main))) as tx:
+        stored = {
+            (str(row.id), row.version)
+            for table in by_kind.values()
+            for row in await tx.execute(text(f"SELECT id, version FROM {table}"))
+        }
+        found = await tx.execute(text("SELECT subject, data->>'version' AS version FROM outbox"))
+        emitted = {(row.subject, int(row.version)) for row in found if row.version}
+        found = await tx.execute(text("SELECT subject::text, action, changes FROM audit_log"))
+        audited = [(row.subject, row.action, row.changes) for row in found]
+    assert {(food["id"], 3), (rest["id"], 2), (main, 2)} == stored
+    assert stored <= emitted
+    for subject in (food["id"], rest["id"]):
+        assert (subject, "tax_class.updated", {"is_default": [True, False]}) in audited
+    assert (main, "location.updated", {"currency": ["GBP", "EUR"]}) in audited
+
+
 async def test_tax_classes_and_rates(served: Served, owner: Session) -> None:
     food = await made(served, owner, "/tax-classes", {"name": "Food", "isDefault": True})
     rest = await made(served, owner, "/tax-classes", {"name": "Rest", "isDefault": True})

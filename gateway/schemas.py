@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -36,7 +36,8 @@ _STRICT_TYPES = frozenset({"int", "bool"})
 
 
 def _make_strict(schema: Any) -> None:
-    """Sets `strict` on each whole number and truth value in a core schema that does not say."""
+    """Sets `strict` on each whole number and truth value in a core schema that does not say, and
+    has no model take a field by the name that it has in Python."""
     if isinstance(schema, list | tuple):
         for item in schema:
             _make_strict(item)
@@ -44,6 +45,8 @@ def _make_strict(schema: Any) -> None:
         kind = schema.get("type")  # a schema, where a field has that name
         if isinstance(kind, str) and kind in _STRICT_TYPES:
             schema.setdefault("strict", True)
+        elif kind == "model" and "config" in schema:
+            schema["config"] = {**schema["config"], "validate_by_name": False}
         for key, value in schema.items():
             if key not in ("metadata", "serialization"):
                 _make_strict(value)
@@ -56,8 +59,16 @@ class _Named(BaseModel):
 
 
 class CamelModel(_Named):
-    """A JSON object. Names are camelCase outside and may be given either way in Python; unknown
-    ones are refused. Whole numbers and truth values are taken as such, never from text."""
+    """A JSON object. Names are camelCase outside, where all others are refused; in Python they may
+    be given either way. Whole numbers and truth values are taken as such, never from text."""
+
+    if not TYPE_CHECKING:
+
+        def __init__(self, /, **data: Any) -> None:
+            self.__pydantic_validator__.validate_python(data, self_instance=self, by_name=True)
+
+        # Else pydantic would call it with what comes from outside, too.
+        __init__.__pydantic_base_init__ = True
 
     @classmethod
     def __get_pydantic_core_schema__(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from types import SimpleNamespace
+from typing import Annotated, Any
 
 import pytest
 from pydantic import Field, TypeAdapter, ValidationError
@@ -41,6 +42,36 @@ def test_a_code_is_the_same_in_every_form() -> None:
     assert code("\u0958" * 32) == "\u0915\u093c" * 32
     with pytest.raises(ValidationError, match="at most 64"):
         code("\u0958" * 33)
+
+
+class _Line(CamelModel):
+    line_no: int
+
+
+class _Basket(CamelModel):
+    lines_sold: list[_Line]
+    left_over: list[_Basket] = []
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ({"lines_sold": []}, "lines_sold"),
+        ({"linesSold": [], "lines_sold": []}, "lines_sold"),
+        ({"linesSold": [{"line_no": 1}]}, r"linesSold\.0\.line_no"),
+        ({"linesSold": [], "leftOver": [{"lines_sold": []}]}, r"leftOver\.0\.lines_sold"),
+    ],
+)
+def test_a_name_that_only_python_knows_is_unknown_outside(body: dict[str, Any], place: str) -> None:
+    """Else there would be two names for each field, of which the document has one, and no word on
+    which of them counts where both are given."""
+    with pytest.raises(ValidationError, match=rf"{place}\n +Extra inputs"):
+        _Basket.model_validate(body)
+
+
+def test_in_python_fields_go_by_either_name() -> None:
+    row = SimpleNamespace(line_no=7)
+    assert _Basket(lines_sold=[row]) == _Basket(linesSold=[{"lineNo": 7}])  # type: ignore
 
 
 def test_what_may_be_absent_is_described_by_its_type_and_takes_no_null() -> None:

@@ -187,7 +187,7 @@ class ProductOut(_ItemOut):
     def of(
         cls, product: Product, variant_count: int = 0, currency: str | None = None
     ) -> ProductOut:
-        return cls.model_validate(_shown(product, variant_count, currency))
+        return cls(**_shown(product, variant_count, currency))
 
 
 class ProductDetailOut(ProductOut):

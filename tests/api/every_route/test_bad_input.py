@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import re
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -171,6 +172,20 @@ def spoiled(body: dict[str, Any], nullable: frozenset[str]) -> Iterator[Bad]:
     yield Bad(f"{text[:-1]}, {first}: 1}}".encode(), json.loads(first))
 
 
+def snaked(body: Any) -> Iterator[Bad]:
+    """With a name as Python has it."""
+    for path, steps, _ in leaves(body):
+        name = steps[-1]
+        python = re.sub("([a-z])([A-Z])", r"\1_\2", str(name)).lower()
+        if isinstance(name, str) and "_" in python and not path.startswith(JUDGED_ALONE):
+            spoiled = copy.deepcopy(body)
+            inner = spoiled
+            for step in steps[:-1]:
+                inner = inner[step]
+            inner[python] = inner.pop(name)
+            yield Bad(json.dumps(spoiled).encode(), path[: -len(name)] + python)
+
+
 def names_it(document: dict[str, Any], field: str) -> bool:
     """A number that no JSON has, or that has thousands of digits, ends the reading before there
     is a field to name; the detail then says what it is."""
@@ -213,7 +228,7 @@ async def test_each_field_of_each_body(untouched: Shop, route: RouteId) -> None:
         answer = await send(untouched, route, call, content=bad.text, headers=headers)
         return complaint(bad, answer, {400}, bad.field)
 
-    await each(spoiled(call.body, CASES[route].nullable), attempt)
+    await each([*spoiled(call.body, CASES[route].nullable), *snaked(call.body)], attempt)
 
 
 @pytest.mark.parametrize("route", WITH_BODY, ids=" ".join)

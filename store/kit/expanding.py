@@ -16,12 +16,35 @@ _NAME = r"(?:public\.)?\"?(\w+)\"?"
 _ALTERED = re.compile(rf"^ALTER TABLE (?:IF EXISTS )?(?:ONLY )?{_NAME}\s", re.I)
 _CREATED = re.compile(rf"^CREATE (?:UNLOGGED )?TABLE (?:IF NOT EXISTS )?{_NAME}", re.I)
 _INDEXED = re.compile(rf"^CREATE (?:UNIQUE )?INDEX (?!CONCURRENTLY).*?\bON (?:ONLY )?{_NAME}", re.I)
-_ADDED = re.compile(r"\bADD (?!CONSTRAINT|PRIMARY|UNIQUE|FOREIGN|CHECK|EXCLUDE)(.*)", re.I)
-_STRING = re.compile(r"\$(\w*)\$.*?\$\1\$|'(?:[^']|'')*'|--[^\n]*", re.S)
+_ADDED = re.compile(r"\bADD (?!(?:CONSTRAINT|PRIMARY|UNIQUE|FOREIGN|CHECK|EXCLUDE)\b)(.*)", re.I)
+_STRING = re.compile(r"\$(\w*)\$.*?\$\1\$|'(?:[^']|'')*'|(--[^\n]*|/\*.*?\*/)", re.S)
+_KIND = r"(FUNCTION|PROCEDURE|POLICY|VIEW|MATERIALIZED VIEW|TYPE|DOMAIN|SEQUENCE|TRIGGER) "
+_MADE = re.compile(rf"^CREATE (?:OR REPLACE )?{_KIND}{_NAME}", re.I)
+_DROPPED = re.compile(rf"^DROP {_KIND}(?:IF EXISTS )?{_NAME}", re.I)
+# What a DO block does is done at once.
+_DO = re.compile(r"\bDO\s+(?:LANGUAGE\s+\w+\s+)?\$(\w*)\$(.*?)\$\1\$", re.S | re.I)
+_STEP = re.compile(r"\b(?:BEGIN|THEN|ELSE|LOOP)\b", re.I)
+_EXECUTED = re.compile(r"\bEXECUTE\s+(?:format\s*\(\s*)?'((?:[^']|'')*)'", re.I)
+# Their value is another for each row, so that all rows are written anew.
+_VOLATILE = re.compile(
+    r"\bDEFAULT\b.*\b(gen_random_uuid|uuid_generate_v\w+|uuidv[47]|random|nextval|clock_timestamp|"
+    r"timeofday)\s*\(|\b(small|big)?serial\d?\b|\bAS IDENTITY\b",
+    re.I,
+)
+
+# What is wrong with a statement as a whole.
+_STATEMENTS = {
+    "takes a table away": r"DROP TABLE|TRUNCATE|DROP SCHEMA",
+    "writes or indexes a table anew while everybody waits": (
+        r"CLUSTER\b|VACUUM (\(.*)?FULL\b|REINDEX (?!.*\bCONCURRENTLY\b)"
+    ),
+    "takes a right away": r"REVOKE (?!.*\bON (FUNCTION|SCHEMA)\b)",
+    "renames": r"ALTER (?!TABLE).*\bRENAME\b",
+}
 
 # What is wrong with a clause of ALTER TABLE, by what shows it.
 _CLAUSES = {
-    "drops a column": r"\bDROP (?!CONSTRAINT|NOT NULL|DEFAULT|EXPRESSION|IDENTITY)",
+    "drops a column": r"\bDROP (?!(CONSTRAINT|NOT NULL|DEFAULT|EXPRESSION|IDENTITY)\b)",
     "renames": r"\bRENAME\b",
     "changes a type, which writes the table anew": r"\bALTER (COLUMN )?\S+ (SET DATA )?TYPE\b",
     "refuses null, which the build before may write": r"\bSET NOT NULL\b",
@@ -29,8 +52,10 @@ _CLAUSES = {
         r"\bADD (CONSTRAINT \S+ )?(CHECK|FOREIGN KEY)\b(?!.*NOT VALID)"
     ),
     "builds an index while everybody waits: use index_concurrently": (
-        r"\bADD (CONSTRAINT \S+ )?(UNIQUE|PRIMARY KEY)\b(?!.*USING INDEX)"
+        r"\bADD (CONSTRAINT \S+ )?(UNIQUE|PRIMARY KEY|EXCLUDE)\b(?!.*USING INDEX)"
     ),
+    "writes the table anew": r"\bSET (UN)?LOGGED\b",
+    "takes rows away": r"\bDETACH PARTITION\b",
 }
 
 
@@ -58,18 +83,24 @@ def _said(script: Script, naming: MetaData) -> str:
 
 
 def statements_of(script: str) -> list[str]:
-    """Statement by statement on one line, without strings, comments and bodies of functions."""
-    plain = _STRING.sub("''", script)
+    """Statement by statement on one line, without strings, comments and bodies of functions; of a
+    DO block what it does."""
+    done = _DO.sub(lambda block: _EXECUTED.sub(r";\1;", _STEP.sub(";", block[2])), script)
+    plain = _STRING.sub(lambda found: " " if found[2] else "''", done)
     return [" ".join(statement.split()) for statement in plain.split(";") if statement.strip()]
 
 
 def faults(statements: list[str]) -> Iterator[str]:
     """What is wrong with a migration. Tables that it makes itself nobody uses yet."""
     own = {match[1] for statement in statements if (match := _CREATED.match(statement))}
+    made = {match.groups() for statement in statements if (match := _MADE.match(statement))}
     for statement in statements:
         shown = f"({statement[:80]})"
-        if re.match(r"DROP TABLE|TRUNCATE", statement, re.I):
-            yield f"takes a table away {shown}"
+        for fault, pattern in _STATEMENTS.items():
+            if re.match(pattern, statement, re.I):
+                yield f"{fault} {shown}"
+        if (match := _DROPPED.match(statement)) and match.groups() not in made:
+            yield f"takes something away that it does not make anew {shown}"
         if (match := _INDEXED.match(statement)) and match[1] not in own:
             yield f"builds an index while everybody waits: use index_concurrently {shown}"
         if (match := _ALTERED.match(statement)) and match[1] not in own:
@@ -87,3 +118,9 @@ def _faults_of(statement: str) -> Iterator[str]:
                 yield "adds a column that the build before does not fill"
             if " STORED" in added:
                 yield "computes a column for all rows while everybody waits"
+            if _VOLATILE.search(added):
+                yield "gives each row a value of its own, which writes the table anew"
+            if re.search(r"\b(CHECK|REFERENCES)\b", added):
+                yield "checks all rows: add it NOT VALID, validate it in a migration of its own"
+            if re.search(r"\b(UNIQUE|PRIMARY KEY)\b", added):
+                yield "builds an index while everybody waits: use index_concurrently"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import re
 import subprocess
 import sys
@@ -160,6 +161,37 @@ async def test_two_machines_migrate_at_once(embedded: Settings) -> None:
     async with fresh(embedded, "migrated_by_two") as url:
         await asyncio.gather(*(asyncio.to_thread(migrate.upgrade, url) for _ in range(2)))
         assert await asyncio.to_thread(migrate.differences, url) == []
+
+
+async def test_roles_are_made_beside_another_database_that_makes_them(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are the whole server's, and each database has its own lock: the second to make one
+    finds it neither there nor free."""
+    roles = importlib.import_module("store.migrations.versions.0033_roles")
+    said: list[str] = []
+    monkeypatch.setattr(roles, "op", SimpleNamespace(execute=said.append))
+    monkeypatch.setattr(roles, "APP_ROLE", "trial_of_roles")
+    monkeypatch.setattr(roles, "get_settings", lambda: embedded)
+    roles.upgrade()
+    ours, theirs = [await asyncpg.connect(embedded.owner_database_url) for _ in range(2)]
+    try:
+        making = ours.transaction()
+        await making.start()
+        await ours.execute("CREATE ROLE trial_of_roles")
+        second = asyncio.create_task(theirs.execute(said[0]))
+        async with asyncio.timeout(20):
+            while not await ours.fetchval(
+                "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $1",
+                theirs.get_server_pid(),
+            ):
+                await asyncio.sleep(0.02)
+        await making.commit()
+        await second
+    finally:
+        await ours.execute("DROP ROLE IF EXISTS trial_of_roles")
+        await ours.close()
+        await theirs.close()
 
 
 async def test_an_index_is_built_beside_a_forgotten_writer(embedded: Settings) -> None:

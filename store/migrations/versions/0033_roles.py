@@ -26,7 +26,7 @@ def upgrade() -> None:
         secret = f"PASSWORD {_quoted(password)}" if password else ""
         op.execute(
             f"DO $$ BEGIN CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE {secret};"
-            " EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+            " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
         )
         op.execute(f"GRANT USAGE ON SCHEMA public TO {role}")
 

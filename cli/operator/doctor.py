@@ -211,7 +211,8 @@ def _of_forgotten(found: list[health.Forgotten]) -> list[Finding]:
             "open transactions",
             "wrong",
             f"{session.name} (pid {session.pid}) has kept one open for {session.seconds} s:"
-            " its locks make others wait, and nothing that was deleted since can be cleaned up.",
+            " its locks make others wait, nothing that was deleted since can be cleaned up, and if"
+            " it has written anything consumers wait with what was emitted since.",
             f"If nobody needs it: SELECT pg_terminate_backend({session.pid});",
         )
         for session in found

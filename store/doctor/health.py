@@ -95,7 +95,8 @@ async def sessions(connection: Connection) -> Sessions:
 
 class Forgotten(NamedTuple):
     """A transaction that has been open for long: it keeps locks, and dead rows from being
-    removed."""
+    removed; and one that writes, in whichever of the server's databases, keeps consumers from what
+    is emitted after it."""
 
     pid: int
     name: str
@@ -107,7 +108,8 @@ async def forgotten(connection: Connection) -> list[Forgotten]:
     rows = await connection.fetch(
         "SELECT pid, coalesce(nullif(application_name, ''), 'a client without a name'),"
         " extract(epoch FROM clock_timestamp() - xact_start)::int FROM pg_stat_activity"
-        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " WHERE (datname = current_database() OR backend_xid IS NOT NULL)"
+        " AND pid <> pg_backend_pid()"
         " AND application_name <> 'pg_dump' AND backend_type = 'client backend'"
         " AND xact_start < clock_timestamp() - make_interval(secs => $1)"
         " ORDER BY xact_start LIMIT 10",

@@ -272,6 +272,22 @@ async def test_a_transaction_that_somebody_forgot_is_told(
     await forgetful.close()
 
 
+async def test_who_writes_in_another_database_of_the_server_is_told(
+    settings: Settings, embedded: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Transactions have their numbers from one row for all databases, and consumers go by them."""
+    monkeypatch.setattr(health, "_LONG_OPEN_SECONDS", 0)
+    options = {"application_name": "psql of Ada"}
+    elsewhere = await asyncpg.connect(embedded.owner_database_url, server_settings=options)
+    async with elsewhere.transaction():
+        await elsewhere.execute("SELECT 1")
+        assert await wrong(settings) == [], "who reads there is in nobody's way here"
+        await elsewhere.execute("SELECT pg_current_xact_id()")
+        (found,) = await wrong(settings)
+        assert f"psql of Ada (pid {elsewhere.get_server_pid()})" in found.said
+    await elsewhere.close()
+
+
 async def test_a_budget_that_is_too_small_is_told(settings: Settings) -> None:
     (found,) = await wrong(settings.model_copy(update={"replicas": 64}))
     assert "Set max_connections to" in found.said

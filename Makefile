@@ -52,7 +52,7 @@ check: $(INSTALLED) ## Lint, format, types, imports; descriptions of database, A
 	@$(BIN)/holdfast events --check
 
 format: $(INSTALLED) ## Put the code into shape
-	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff check --fix-only
 	@$(BIN)/ruff format
 
 bench: $(INSTALLED) ## Measure against other ways of doing the same; QUICK=1, COMMIT_DELAY=2000, KEEP=1

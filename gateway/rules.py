@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel
+from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from gateway.access import READING
@@ -51,7 +53,9 @@ def _broken(route: HoldfastRoute) -> Iterator[str]:
     for name in _PARAMETER.findall(route.path):
         if not _CAMEL.fullmatch(name):
             yield f"has the parameter {name}, which is not camelCase"
-    for model in _models_read(route):
+    if not _answers_a_model(route):
+        yield "answers no model: return Envelope[X], Page[X], Ordered[X], Made[X] or a Response"
+    for model in models_read(route):
         if model.model_config.get("extra") != "forbid":
             yield (
                 f"reads {model.__name__}, which takes unknown fields without a word: it must be a"
@@ -59,7 +63,15 @@ def _broken(route: HoldfastRoute) -> Iterator[str]:
             )
 
 
-def _models_read(route: HoldfastRoute) -> Iterator[type[BaseModel]]:
+def _answers_a_model(route: HoldfastRoute) -> bool:
+    answered = route.response_model
+    if answered is None:  # It sends its own, and says so.
+        returned = inspect.signature(route.endpoint, eval_str=True).return_annotation
+        return inspect.isclass(returned) and issubclass(returned, Response)
+    return inspect.isclass(answered) and issubclass(answered, BaseModel)
+
+
+def models_read(route: HoldfastRoute) -> Iterator[type[BaseModel]]:
     """The models of a route's body and query, and those inside of them."""
     dependant = route.dependant
     waiting: list[Any] = [

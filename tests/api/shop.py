@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from core.principal import Role
 from gateway.errors import PROBLEM_JSON
 from store.kit.migrate import all_tables
 from tests.stack import Stack
+from tests.waiting import eventually
 
 _NEW_BUSINESS = "INSERT INTO businesses (id, name, currency) VALUES ($1, 'Shop', 'GBP')"
 _NEW_LOCATION = """
@@ -204,8 +205,15 @@ def problem(answer: httpx2.Response, status: int, code: str | None = None) -> di
     return document
 
 
+async def _is_read(shop: Shop) -> bool:
+    behind = "SELECT FROM outbox o JOIN consumers c ON o.id > c.position WHERE o.tenant_id = $1"
+    return not await shop.rows(f"{behind} LIMIT 1", shop.tenant)
+
+
 async def everything_of(shop: Shop) -> list[Any]:
-    """Every row of a business, as its table's name and text."""
+    """Every row of a business, as its table's name and text, once its events are seen to."""
+    with suppress(TimeoutError):  # In one process nobody runs them.
+        await eventually(lambda: _is_read(shop), 5)
     found = await shop.rows(f"{_EVERYTHING} ORDER BY 1, 2", shop.tenant)
     assert found
     return [(row["name"], row["row"]) for row in found]

@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from core.principal import Role
+from gateway.rules import models_read
 from tests.api.case import Call, RouteId
 from tests.api.cases import CASES, ROUTES, WITH_BODY, is_paged, url
 from tests.api.shop import Shop, everything_of, open_shop, problem
@@ -44,9 +45,15 @@ NULLABLE |= {"street", "city", "state", "zip", "country", "locationId", "validFr
 NULLABLE |= {"rateLimitPerSecond"}
 
 # Amounts are decimals; every other number is whole.
-DECIMALS = {"price", "amount", "tips", "openingFloat", "counted", "value", "percent"}
-DECIMALS |= {"expectedTotal"}
-DECIMALS |= {"cost", "EUR"}
+DECIMALS = {
+    field.alias
+    for route in ROUTES.values()
+    for model in models_read(route)
+    for field in model.model_fields.values()
+    if "Decimal" in str(field.annotation)
+}
+# In a table of prices the names are currencies.
+DECIMALS |= {"EUR"}
 
 # JSON as it would be written, since some of it no serializer would write.
 NO_NUMBER = ['"1"', "true", "[]", "{}", "1.5", "NaN", "Infinity", "-Infinity", "1e400", "1e-400"]

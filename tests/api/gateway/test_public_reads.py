@@ -18,6 +18,7 @@ from core.principal import Principal, Role
 from core.settings import Settings
 from deployments.capabilities import CAPABILITIES
 from deployments.kit.capability import Capability
+from deployments.kit.routes import Anyone
 from gateway import turns
 from gateway.access import PUBLIC_ACCESS, READING
 from gateway.app import placed_routes
@@ -247,3 +248,14 @@ async def test_one_caller_leaves_places_to_others(monkeypatch: pytest.MonkeyPatc
     assert all(isinstance(one, Unavailable) for one in found)
     inside.set()
     await asyncio.gather(*loud[:AT_ONCE])
+
+
+async def test_a_route_that_answers_no_model_is_none() -> None:
+    router = APIRouter(route_class=HoldfastRoute)
+
+    @router.get("/bare", summary="A trial")
+    async def bare(_: Anyone) -> dict[str, int]:
+        return {}
+
+    with pytest.raises(BadRoute, match="answers no model"):
+        placed_routes([Capability("trial", "/api/trial", (router,))])

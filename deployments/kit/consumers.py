@@ -3,8 +3,9 @@
 A consumer's effect is written in the transaction that also notes that the event was seen to, so
 that it happens exactly once however often processes die. Events of one tenant come in the order of
 their commits. One that fails goes into a backlog with those that follow of its subject, and is
-tried again and again, later and later; all others go on. In the end it is set aside, for
-`holdfast outbox` to show, and its subject goes on without it.
+tried again and again, later and later; all others go on. Where a tenant's takes too long, all that
+come of this tenant within a minute go there untried, else all other tenants would wait for each.
+In the end it is set aside, for `holdfast outbox` to show, and its subject goes on without it.
 
 Any number of processes may run the same consumers: the one that has the position works, batch by
 batch, and the others find it taken. When it dies its transaction ends, and the next has it.
@@ -38,6 +39,8 @@ PAUSE_SECONDS = 1.0
 FIRST_BATCH, MAX_BATCH = 100, 1_000
 BATCH_SECONDS = 0.25
 TIMEOUT_SECONDS = 10.0
+# Of a tenant for whom a handler took too long: its events wait in the backlog, behind nobody.
+SPARED_SECONDS = 60.0
 MAX_SUBJECTS = 100
 MAX_RETRY_SECONDS = 600.0
 # Transactions of all consumers of a process at once: requests need the connections too.
@@ -144,6 +147,8 @@ class _Reader:
         self._size = min(FIRST_BATCH, MAX_BATCH)
         # After a failure events up to here are seen to one by one.
         self._alone_upto = 0
+        # Until when what comes of a tenant goes to the backlog untried, by this process's clock.
+        self._spared: dict[UUID, float] = {}
 
     async def notice(self, seen: stored.Look) -> None:
         """Wakes what is to be done; enters the consumer when it is seen for the first time."""
@@ -200,13 +205,14 @@ class _Reader:
 
     async def _see_to(self, tx: Transaction, rows: Sequence[Row]) -> None:
         """Handles what can be, tenant by tenant; what waits for an earlier one is put with it."""
-        name = self._consumer.name
+        name, now = self._consumer.name, time.monotonic()
+        self._spared = {tenant: until for tenant, until in self._spared.items() if until > now}
         of_tenant = sorted(rows, key=lambda row: (row.tenant_id.int, row.id))
         for tenant_id, some in groupby(of_tenant, key=lambda row: row.tenant_id):
             await rescope(tx, Scope(tenant_id))
             ready, waiting = list[Row](), list[Row]()
             for row in some:
-                (waiting if row.waits else ready).append(row)
+                (waiting if row.waits or tenant_id in self._spared else ready).append(row)
             if waiting:
                 await stored.park(tx, name, waiting, problem="", due_in_seconds=0.0)
             await self._handle(tx, tenant_id, ready)
@@ -235,6 +241,8 @@ class _Reader:
         name = self._consumer.name
         for row in batch.rows:
             self._note(row, error, attempts=1)
+            if isinstance(error, TimeoutError):
+                self._spared[row.tenant_id] = time.monotonic() + SPARED_SECONDS
             async with self._transaction(Scope(row.tenant_id)) as tx:
                 if await stored.take(tx, name) != position:
                     return

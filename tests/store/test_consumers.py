@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import random
+import time
 from typing import Any
 from uuid import UUID
 
@@ -232,6 +233,27 @@ async def test_whatever_an_event_fails_of_it_does_not_stop_the_rest(
     async with consuming(at.urls.app, noting(handle=handle, **QUICK)):
         await at.wait_for(["b"])
         await at.wait_until("count(*) = 1 FROM consumer_backlog WHERE set_aside_at IS NOT NULL")
+
+
+async def test_nobody_waits_for_each_event_of_a_tenant_whose_handler_hangs(
+    at: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are about as many things, so that none of them waits for an earlier one."""
+    monkeypatch.setattr(consumers, "TIMEOUT_SECONDS", 0.3)
+    sick, well = some_ids(2)
+
+    async def handle(tx: Transaction, tenant_id: UUID, delivery: Delivery) -> None:
+        if tenant_id == sick:
+            await asyncio.sleep(60)
+        await note(tx, "noting", tenant_id, delivery)
+
+    for subject in some_ids(25):
+        await at.emit(sick, subject, "never")
+    await at.emit(well, uuid7(), "a")
+    began = time.monotonic()
+    async with consuming(at.urls.app, noting(handle=handle)):
+        await at.wait_for(["a"])
+    assert time.monotonic() - began < 12 * consumers.TIMEOUT_SECONDS
 
 
 async def test_a_consumers_failure_is_no_other_consumers(at: Ground) -> None:

@@ -50,13 +50,15 @@ class TooMany(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Writing(Generic[T]):
-    """What a check may look at before something is written; `values` it may complete. `before` is
-    None for what is new. What must change along it writes by `rewrite`."""
+    """What a check may look at before something is written; `values` it may complete. The business
+    stays as it is until `tx` ends, `before` is None for what is new. What must change along, a
+    check writes by `rewrite`."""
 
     shared: Resources
     tx: Transaction
     tenant_id: UUID
     principal: Principal
+    business: Business
     before: T | None
     values: dict[str, Any]
 
@@ -85,10 +87,11 @@ class Kind(Generic[T]):
     where its list is. `out` gives an answer of a row and the tenant's id, `audited` are the columns
     that the log tells of.
 
-    A write holds its row, or with `holds` the whole business, where two of a kind depend on each
-    other; with `most` it always does. The checks raise what forbids a change, or a
-    removal, which the `refusals` name; `check` may also complete the values, or write what must
-    change along. `afterwards` is called once a write has committed.
+    A write holds its row, and the business as it is, so that nothing comes into a deleted one. With
+    `holds` it keeps all other writes of the business out, where two of a kind depend on each other,
+    and with `most` it always does. The checks raise what forbids a change, or a removal, which the
+    `refusals` name; `check` may also complete the values, or write what must change along.
+    `afterwards` is called once a write has committed.
     """
 
     noun: str
@@ -136,10 +139,10 @@ class Records(Generic[T]):
         kind = self._kind
 
         async def work(tx: Transaction) -> Made[Any]:
-            await self._hold_business(tx)
+            mine = await self._hold_business(tx)
             if kind.most is not None and await kind.rows.count(tx) >= kind.most:
                 raise TooMany(f"A business has at most {kind.most} of these.")
-            writing = self._writing(tx, None, values)
+            writing = self._writing(tx, mine, None, values)
             await kind.check(writing)
             row = {"id": uuid7(), "tenant_id": self._tenant, **writing.values}
             made = await kind.rows.add(tx, row)
@@ -156,10 +159,10 @@ class Records(Generic[T]):
         kind = self._kind
 
         async def work(tx: Transaction) -> Made[Any]:
-            await self._hold_business(tx)
+            mine = await self._hold_business(tx)
             before = self._found(await kind.rows.get(tx, row_id, lock=True))
             check_version(before.version, version)
-            writing = self._writing(tx, before, values)
+            writing = self._writing(tx, mine, before, values)
             await kind.check(writing)
             after = before
             if any(getattr(before, name) != value for name, value in writing.values.items()):
@@ -189,12 +192,15 @@ class Records(Generic[T]):
         self._kind.afterwards(self._shared, self._tenant)
         return made
 
-    async def _hold_business(self, tx: Transaction) -> None:
-        if self._kind.holds == "business" or self._kind.most is not None:
-            await locked_business(tx, self._tenant)
+    async def _hold_business(self, tx: Transaction) -> Business:
+        alone = self._kind.holds == "business" or self._kind.most is not None
+        return await locked_business(tx, self._tenant, shared=not alone)
 
-    def _writing(self, tx: Transaction, before: T | None, values: dict[str, Any]) -> Writing[T]:
-        return Writing(self._shared, tx, self._tenant, self._principal, before, dict(values))
+    def _writing(
+        self, tx: Transaction, mine: Business, before: T | None, values: dict[str, Any]
+    ) -> Writing[T]:
+        shared, principal = self._shared, self._principal
+        return Writing(shared, tx, self._tenant, principal, mine, before, dict(values))
 
     def _found(self, record: T | None) -> T:
         if record is None:
@@ -224,9 +230,10 @@ async def _emit(
     await audit.record(tx, tenant, principal, f"{kind.noun}.{verb}", record.id, changes)
 
 
-async def locked_business(tx: Transaction, tenant_id: UUID) -> Business:
-    """The business, which stays as it is until `tx` ends. Raises NotFound if it is deleted."""
-    mine = await business.lock_business(tx, tenant_id)
+async def locked_business(tx: Transaction, tenant_id: UUID, *, shared: bool = False) -> Business:
+    """The business, which stays as it is until `tx` ends, for us alone or `shared`. Raises NotFound
+    if it is deleted."""
+    mine = await business.lock_business(tx, tenant_id, shared=shared)
     if mine is None:
         raise NotFound("Your business does not exist any more.")
     return mine

@@ -117,13 +117,16 @@ async def open_business(
     await add_main(tx, tenant_id, currency, time_zone)
 
 
-async def lock_business(tx: AsyncConnection, tenant_id: UUID) -> Business | None:
+async def lock_business(
+    tx: AsyncConnection, tenant_id: UUID, *, shared: bool = False
+) -> Business | None:
     """The tenant's business, unless it is deleted; nobody else changes it, its people or its
-    master data until `tx` ends."""
+    master data until `tx` ends. With `shared` it merely stays as it is, for any number at once:
+    a transaction that holds it so must not lock it otherwise, for two would wait for each other."""
     query = (
         select(*_FIELDS)
         .where(businesses.c.id == tenant_id, businesses.c.deleted_at.is_(None))
-        .with_for_update(key_share=True)
+        .with_for_update(read=shared, key_share=not shared)
     )
     row = (await tx.execute(query)).mappings().first()
     return Business(**row) if row else None

@@ -13,7 +13,7 @@ from core.money import exponent
 from deployments.inventory.access import BUYERS
 from deployments.inventory.events import SUPPLIER
 from deployments.kit.record_routes import About, record_routes
-from deployments.kit.records import Kind, Writing, locked_business
+from deployments.kit.records import Kind, Writing
 from gateway.access import require
 from gateway.fields import Changes, Currency, Name, NewRecord, absent
 from gateway.schemas import CamelModel
@@ -59,7 +59,7 @@ async def _check(writing: Writing[Supplier]) -> None:
     if before is None:
         values.setdefault("lead_time_days", 0)
         if "currency" not in values:
-            values["currency"] = (await locked_business(tx, writing.tenant_id)).currency
+            values["currency"] = writing.business.currency
         exponent(values["currency"])
     elif values.get("currency", before.currency) != before.currency:
         exponent(values["currency"])

@@ -6,11 +6,13 @@ import asyncio
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
 from core.principal import Role
+from core.settings import Settings
 from store.kit.engine import Scope
 from tests.api.harness import Served
 from tests.api.pos.till_kit import (
@@ -216,3 +218,30 @@ async def test_staff_takes_goods_in_and_sees_no_costs(shop: TillShop) -> None:
         "inventory.purchase_order.ordered.v1", "inventory.purchase_order.received.v1"
     ]  # fmt: skip
     assert "cost" not in str(events)
+
+
+async def test_nothing_comes_into_a_business_that_is_being_deleted(
+    shop: TillShop, embedded: Settings
+) -> None:
+    """A token that is not revoked yet is not enough: the record waits for the business's end."""
+    path = f"{BASE}/suppliers/{(await supplier(shop))['id']}"
+    body = {"name": f"Late {uuid4()}", "currency": "EUR"}
+    owner = await asyncpg.connect(embedded.owner_database_url)
+    try:
+        async with owner.transaction():
+            closed = "UPDATE businesses SET deleted_at = now() WHERE id = $1"
+            await owner.execute(closed, shop.tenant)
+            late = asyncio.gather(
+                shop.owner.post(f"{BASE}/suppliers", body),
+                shop.owner.call("PUT", path, {"name": "Other"}),
+                shop.owner.call("DELETE", path),
+            )
+            async with asyncio.timeout(20):
+                while await owner.fetchval("SELECT count(*) < 3 FROM pg_locks WHERE NOT granted"):
+                    await asyncio.sleep(0.02)
+        for answer in await late:
+            problem(answer, 404, "not_found")
+    finally:
+        await owner.close()
+    names = await shop.rows("SELECT name FROM suppliers WHERE deleted_at IS NULL")
+    assert {row["name"] for row in names}.isdisjoint({body["name"], "Other"})

@@ -88,7 +88,7 @@ def record_routes(
         summary=f"Create {a} {kind.words}",
         description=about.create,
         status_code=201,
-        responses=responses(Conflict, *too_many, *kind.refusals),
+        responses=responses(NotFound, Conflict, *too_many, *others),
     )
     async def create(shared: Shared, principal: writer, key: Key, body: new) -> Made[out]:  # type: ignore[valid-type]
         return await Records(shared, principal, kind).create(key, body.values())  # type: ignore[attr-defined]

@@ -241,6 +241,8 @@ async def test_nothing_comes_into_a_business_that_is_being_deleted(
                     await asyncio.sleep(0.02)
         for answer in await late:
             problem(answer, 404, "not_found")
+        document = shop.served.app.openapi()
+        assert "404" in document["paths"][f"{BASE}/suppliers"]["post"]["responses"]
     finally:
         await owner.close()
     names = await shop.rows("SELECT name FROM suppliers WHERE deleted_at IS NULL")

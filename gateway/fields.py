@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from functools import lru_cache
 from typing import Annotated, Any
 from uuid import UUID
@@ -49,16 +50,22 @@ def _email(value: str) -> str:
     return address
 
 
+def _named(value: str) -> str:
+    """In the one form that a name has inside (Unicode's NFC), or two that look the same could both
+    be unique. The few letters that grow by it may make it a little longer than it was given."""
+    return unicodedata.normalize("NFC", value.strip())
+
+
 # Trimmed after the length was checked, so that the published bounds are exactly the real ones.
 Name = Annotated[
     str,
     StringConstraints(min_length=1, max_length=255, pattern=r"\S"),
-    AfterValidator(str.strip),
+    AfterValidator(_named),
 ]
 ShortName = Annotated[
     str,
     StringConstraints(min_length=1, max_length=100, pattern=r"\S"),
-    AfterValidator(str.strip),
+    AfterValidator(_named),
 ]
 Email = Annotated[
     str,

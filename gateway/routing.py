@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Container, Coroutine, Iterable
 from itertools import islice
 from typing import Any
@@ -76,6 +77,8 @@ def placed(route: HoldfastRoute, capability: str, prefix: str, *, mounted: bool)
     arguments["operation_id"] = route.operation_id or f"{capability}_{route.name}"
     arguments["tags"] = route.tags or [capability]
     copy = type(route)(route.path if mounted else prefix + route.path, route.endpoint, **arguments)
+    # Starlette's ends with `$`, which lets one newline follow.
+    copy.path_regex = re.compile(copy.path_regex.pattern.removesuffix("$") + r"\Z")
     copy.template = prefix + route.path
     copy.capability = capability
     return copy

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import Field, TypeAdapter, ValidationError
 
-from gateway.fields import absent
+from gateway.fields import Name, ShortName, absent
 from gateway.schemas import CamelModel, ItemCode, Moment
 
 _moment = TypeAdapter(Moment).validate_python
@@ -42,6 +42,11 @@ def test_a_code_is_the_same_in_every_form() -> None:
     assert code("\u0958" * 32) == "\u0915\u093c" * 32
     with pytest.raises(ValidationError, match="at most 64"):
         code("\u0958" * 33)
+
+
+def test_a_name_is_the_same_in_every_form() -> None:
+    for kind in (Name, ShortName):
+        assert TypeAdapter(kind).validate_python(" cafe\u0301 ") == "caf\u00e9"
 
 
 class _Line(CamelModel):

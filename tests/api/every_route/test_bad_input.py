@@ -285,6 +285,16 @@ async def test_each_bad_id(untouched: Shop, route: RouteId) -> None:
     await each(bad, attempt)
 
 
+@pytest.mark.parametrize("route", CASES, ids=" ".join)
+async def test_each_path_with_more_behind_it(untouched: Shop, route: RouteId) -> None:
+    """A router's expression that ends with `$` lets one newline follow."""
+    call = await CASES[route].make(None)
+    path = url(route[1], call)
+    answer = await untouched.owner.call(route[0], f"{path}%0A", json=call.body)
+    # A neighbour may take it for a bad id, or be for others alone.
+    assert complaint(path, answer, {400, 403, 404, 405}, None) == ""
+
+
 @pytest.mark.parametrize("route", LISTS, ids=" ".join)
 async def test_each_bad_page(untouched: Shop, route: RouteId) -> None:
     bad = [

@@ -14,6 +14,7 @@ from deployments.kit.capability import Capability
 from deployments.users.capability import capability as users
 from gateway.access import require
 from gateway.routing import HoldfastRoute
+from gateway.schemas import Message
 from tests.api.harness import BASE, Served
 from tests.api.people import Session
 
@@ -35,13 +36,13 @@ Worker = Annotated[Principal, Depends(require(STAFF))]
 
 
 @router.get("/levels", summary="A trial")
-async def read(principal: Worker) -> str:
-    return f"{principal.tenant_id} {principal.id} {principal.role.value}"
+async def read(principal: Worker) -> Message:
+    return Message(message=f"{principal.tenant_id} {principal.id} {principal.role.value}")
 
 
 @router.post("/levels", summary="A trial")
-async def write(principal: Worker) -> str:
-    return str(principal.tenant_id)
+async def write(principal: Worker) -> Message:
+    return Message(message=str(principal.tenant_id))
 
 
 ALL = (*BASE, business, users, Capability("stock", "/api/stock", (router,)))

@@ -81,7 +81,7 @@ async def test_a_key_acts_as_its_person(served: Served, owner: Session, role: st
     who = await member(served, owner, role)
     _, secret = await new_key(served, who, API)
     answer = await use(served, secret)
-    assert answer.json() == f"{owner.user['tenantId']} {who.user['id']} {role}"
+    assert answer.json()["message"] == f"{owner.user['tenantId']} {who.user['id']} {role}"
     may = (await served.http.get("/api/business/audit-log", headers=who.auth)).status_code
     _, wide = await new_key(served, who, API, scopes=["*"])
     answer = await served.http.get("/api/business/audit-log", headers=bearer(wide))
@@ -96,7 +96,7 @@ async def test_it_acts_in_one_business_alone(served: Served, owner: Session) -> 
     assert (await accept(served, made["token"])).status_code == 200
     there = await signed_in(served, both.user["email"], other.user["tenantId"])
     _, secret = await new_key(served, both, API, scopes=["*"])
-    assert (await use(served, secret)).json().endswith("manager")
+    assert (await use(served, secret)).json()["message"].endswith("manager")
     headers = bearer(secret) | {"X-Tenant-Id": other.user["tenantId"]}
     found = await served.http.get("/api/business", headers=headers)
     assert found.json()["data"]["id"] == owner.user["tenantId"]

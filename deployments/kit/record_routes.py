@@ -53,15 +53,24 @@ def record_routes(
     """A router with the routes of `kind`. `read` and `write` may use them, `new` and `changes` are
     the bodies, `out` the answer. `narrowed` makes conditions of a `query`."""
     router, about = Router(), about or About()
-    one, many = kind.noun, kind.path.strip("/").replace("-", "_")
-    a = "an" if kind.words[0] in "aeiou" else "a"
-    identifier = f"{_camel(kind.noun)}Id"
-    place = f"{kind.path}/{{{identifier}}}"
-    row_id = Annotated[UUID, Path(alias=identifier)]
-    reader, writer = Annotated[Principal, Depends(read)], Annotated[Principal, Depends(write)]
+    _reading(router, kind, read, out, query, narrowed, about)
+    _writing(router, kind, write, new, changes, out, about)
+    return router
+
+
+def _reading(
+    router: Router,
+    kind: Kind[Any],
+    read: Access,
+    out: type[BaseModel],
+    query: type[PageQuery],
+    narrowed: Callable[[Any], tuple[Any, ...]],
+    about: About,
+) -> None:
+    many = kind.path.strip("/").replace("-", "_")
+    row_id = Annotated[UUID, Path(alias=_identifier(kind))]
+    reader = Annotated[Principal, Depends(read)]
     filters = Annotated[query, Query()]  # type: ignore[valid-type]
-    others = tuple(refusal for refusal in kind.refusals if refusal is not NotFound)
-    too_many = () if kind.most is None else (TooMany,)
 
     @router.get(
         kind.path,
@@ -73,19 +82,34 @@ def record_routes(
         return await Records(shared, principal, kind).page(query.span, *narrowed(query))  # type: ignore[attr-defined]
 
     @router.get(
-        place,
-        name=f"get_{one}",
-        summary=f"Get {a} {kind.words}",
+        _place(kind),
+        name=f"get_{kind.noun}",
+        summary=f"Get {_one(kind)}",
         description=about.get,
         responses=responses(NotFound),
     )
     async def get(shared: Shared, principal: reader, row_id: row_id) -> Envelope[out]:  # type: ignore[valid-type]
         return Envelope(data=await Records(shared, principal, kind).get(row_id))
 
+
+def _writing(
+    router: Router,
+    kind: Kind[Any],
+    write: Access,
+    new: type[NewRecord],
+    changes: type[Changes],
+    out: type[BaseModel],
+    about: About,
+) -> None:
+    row_id = Annotated[UUID, Path(alias=_identifier(kind))]
+    writer = Annotated[Principal, Depends(write)]
+    others = tuple(refusal for refusal in kind.refusals if refusal is not NotFound)
+    too_many = () if kind.most is None else (TooMany,)
+
     @router.post(
         kind.path,
-        name=f"create_{one}",
-        summary=f"Create {a} {kind.words}",
+        name=f"create_{kind.noun}",
+        summary=f"Create {_one(kind)}",
         description=about.create,
         status_code=201,
         responses=responses(NotFound, Conflict, *too_many, *others),
@@ -94,15 +118,15 @@ def record_routes(
         return await Records(shared, principal, kind).create(key, body.values())  # type: ignore[attr-defined]
 
     @router.put(
-        place,
-        name=f"change_{one}",
-        summary=f"Change {a} {kind.words}",
+        _place(kind),
+        name=f"change_{kind.noun}",
+        summary=f"Change {_one(kind)}",
         description=about.change,
         responses=responses(NotFound, Conflict, *others),
     )
     async def change(
         shared: Shared,
-        principal: writer,  # type: ignore[valid-type]
+        principal: writer,
         key: Key,
         row_id: row_id,
         body: changes,  # type: ignore[valid-type]
@@ -111,16 +135,27 @@ def record_routes(
         return await records.change(key, row_id, body.values(), body.version)  # type: ignore[attr-defined]
 
     @router.delete(
-        place,
-        name=f"delete_{one}",
-        summary=f"Delete {a} {kind.words}",
+        _place(kind),
+        name=f"delete_{kind.noun}",
+        summary=f"Delete {_one(kind)}",
         description=about.delete,
         responses=responses(NotFound, *kind.removal_refusals),
     )
-    async def delete(shared: Shared, principal: writer, key: Key, row_id: row_id) -> Made[Message]:  # type: ignore[valid-type]
+    async def delete(shared: Shared, principal: writer, key: Key, row_id: row_id) -> Made[Message]:
         return await Records(shared, principal, kind).remove(key, row_id)
 
-    return router
+
+def _identifier(kind: Kind[Any]) -> str:
+    return f"{_camel(kind.noun)}Id"
+
+
+def _place(kind: Kind[Any]) -> str:
+    return f"{kind.path}/{{{_identifier(kind)}}}"
+
+
+def _one(kind: Kind[Any]) -> str:
+    """Its words with the article: "a tax class"."""
+    return f"{'an' if kind.words[0] in 'aeiou' else 'a'} {kind.words}"
 
 
 def _camel(noun: str) -> str:

@@ -13,14 +13,12 @@ from core.paging import Part
 from core.principal import MANAGEMENT, OWNERS, STAFF, Principal, Role
 from core.request import RequestKey
 from deployments.kit.resources import Resources
-from deployments.kit.router import Made, Router
+from deployments.kit.router import Made
 from gateway.access import public_read, require, tenant_of
 from gateway.idempotency import personal_key, request_key
 from gateway.schemas import Page, page_of
 from store.kit.commands import once
 from store.kit.engine import Scope, Transaction
-
-__all__ = ["Made", "Router"]
 
 T = TypeVar("T")
 S = TypeVar("S")

@@ -13,7 +13,8 @@ from core.principal import Principal, Role
 from core.request import RequestKey
 from deployments.kit import desk
 from deployments.kit.resources import Resources
-from deployments.kit.routes import Made, change
+from deployments.kit.router import Made
+from deployments.kit.routes import change
 from deployments.pos.card_payments.schemas import CardPaymentOut, CardRefundOut, NewSettlement
 from deployments.pos.card_payments.service import CARDS
 from deployments.pos.card_payments.shapes import card_payment_out, card_refund_out

@@ -9,8 +9,8 @@ from fastapi import Path, Query
 
 from core.errors import NotFound
 from deployments.kit.resources import Shared
-from deployments.kit.router import Router
-from deployments.kit.routes import Key, Made, Manager, Staff, page
+from deployments.kit.router import Made, Router
+from deployments.kit.routes import Key, Manager, Staff, page
 from deployments.pos.card_payments import actions
 from deployments.pos.card_payments.schemas import (
     CardPaymentOut,

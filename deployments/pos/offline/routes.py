@@ -6,8 +6,8 @@ from fastapi import Request
 
 from deployments.kit.receipts import Ordered
 from deployments.kit.resources import Shared
-from deployments.kit.router import Router
-from deployments.kit.routes import Key, Made, Staff
+from deployments.kit.router import Made, Router
+from deployments.kit.routes import Key, Staff
 from deployments.pos.offline.schemas import NewOfflineSales, OfflineResultsOut
 from deployments.pos.offline.service import Upload
 from gateway.context import context_of

@@ -21,7 +21,7 @@ from deployments.inventory.stock.changes import occurred_ms
 from deployments.kit import desk
 from deployments.kit.receipts import Ordered, Receipts
 from deployments.kit.resources import Resources
-from deployments.kit.routes import Made
+from deployments.kit.router import Made
 from deployments.pos.errors import ClientSaleIdReused
 from deployments.pos.offline.schemas import (
     NewOfflineLine,

@@ -9,8 +9,8 @@ from fastapi import Path, Query
 
 from core.errors import NotFound
 from deployments.kit.resources import Shared
-from deployments.kit.router import Router
-from deployments.kit.routes import Key, Made, Staff, page
+from deployments.kit.router import Made, Router
+from deployments.kit.routes import Key, Staff, page
 from deployments.pos.errors import TooManyParked
 from deployments.pos.parked import service
 from deployments.pos.parked.schemas import NewParkedSale, ParkedQuery, ParkedSaleOut

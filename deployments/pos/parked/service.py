@@ -10,7 +10,8 @@ from core.principal import Principal
 from core.request import RequestKey
 from deployments.business.places import location_of
 from deployments.kit.resources import Resources
-from deployments.kit.routes import Made, change
+from deployments.kit.router import Made
+from deployments.kit.routes import change
 from deployments.pos.errors import TooManyParked
 from deployments.pos.fields import Row
 from deployments.pos.parked.schemas import NewParkedSale, ParkedSaleOut

@@ -13,6 +13,7 @@ from core.errors import FieldError, NotFound, ValidationFailed
 from core.money import from_minor, to_minor
 from deployments.inventory.access import Buyer
 from deployments.inventory.purchasing.suppliers import LeadTime
+from deployments.kit.records import locked_business
 from deployments.kit.resources import Shared
 from deployments.kit.router import Made, Router
 from deployments.kit.routes import Key, change
@@ -90,6 +91,7 @@ async def put_supplied_items(
     tenant_id = tenant_of(principal)
 
     async def work(tx: Transaction) -> Made[list[SuppliedItemOut]]:
+        await locked_business(tx, tenant_id, shared=True)
         supplier = await found_supplier(tx, supplier_id, lock=True)
         await check_items(tx, "items", [item.item_id for item in body.items])
         items = [_supplied(index, item, supplier) for index, item in enumerate(body.items)]

@@ -235,9 +235,10 @@ async def test_nothing_comes_into_a_business_that_is_being_deleted(
                 shop.owner.post(f"{BASE}/suppliers", body),
                 shop.owner.call("PUT", path, {"name": "Other"}),
                 shop.owner.call("DELETE", path),
+                shop.owner.call("PUT", f"{path}/items", {"items": []}),
             )
             async with asyncio.timeout(20):
-                while await owner.fetchval("SELECT count(*) < 3 FROM pg_locks WHERE NOT granted"):
+                while await owner.fetchval("SELECT count(*) < 4 FROM pg_locks WHERE NOT granted"):
                     await asyncio.sleep(0.02)
         for answer in await late:
             problem(answer, 404, "not_found")

@@ -72,18 +72,16 @@ class ProductOwners:
     async def bundles(self, tenant_id: UUID, product_ids: Iterable[UUID]) -> frozenset[UUID]:
         """That all items are the tenant's own and not products that have variants; those among
         them that are bundles. Raises NotFound and ChooseVariant."""
-        wanted = frozenset(product_ids)
         now = self._clock.boot_seconds()
+        recalled = [(product_id, self._known.get(product_id)) for product_id in product_ids]
         stale = [
-            business_id
-            for business_id in wanted
-            if (known := self._known.get(business_id)) is None or known.until <= now
+            product_id for product_id, known in recalled if known is None or known.until <= now
         ]
         if stale:
             await self._unknown.ask(Scope(tenant_id=tenant_id), stale)
+            recalled = [(product_id, self._known.get(product_id)) for product_id, _ in recalled]
         bundles = set()
-        for product_id in wanted:
-            known = self._known.get(product_id)
+        for product_id, known in recalled:
             if known is None or known.tenant_id != tenant_id:
                 raise NotFound(f"There is no product {product_id} here.")
             if known.kind == "parent":

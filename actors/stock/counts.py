@@ -93,7 +93,7 @@ def _moved(view: View, key: Key, stock: m.Stock, at_ms: int) -> int:
     answer: MovedAfter = view.get(_moved_after_key(key, at_ms))
     before = sum(
         delta
-        for sequence, occurred_at_ms, delta in stock.late
+        for sequence, occurred_at_ms, delta in stock.backdated
         if sequence > answer.sequence and occurred_at_ms <= at_ms
     )
     return answer.moved + stock.on_hand - answer.on_hand - before

@@ -20,7 +20,9 @@ def moved(stock: m.Stock | None, movement: m.Movement) -> m.Stock:
     threshold = stock.low_stock_threshold
     # Below the limit already, because that was lowered or a count found less: it may stay there,
     # or recover, but never get worse; unless the goods are gone.
-    least = stock.available if not movement.beyond else min(stock.available, on_hand - reserved)
+    least = (
+        stock.available if not movement.may_oversell else min(stock.available, on_hand - reserved)
+    )
     return m.Stock(
         on_hand,
         reserved,
@@ -30,23 +32,25 @@ def moved(stock: m.Stock | None, movement: m.Movement) -> m.Stock:
         min(-movement.backorder_limit, least),
         stock.counted_at_ms,
         stock.sequence + 1,
-        stock.late if movement.occurred_at_ms is None else _later(stock, movement),
+        stock.backdated if movement.occurred_at_ms is None else _with_backdated(stock, movement),
     )
 
 
-def _later(stock: m.Stock, movement: m.Movement) -> tuple[tuple[int, int, int], ...]:
+def _with_backdated(stock: m.Stock, movement: m.Movement) -> tuple[tuple[int, int, int], ...]:
     entry = (stock.sequence + 1, movement.occurred_at_ms or 0, movement.on_hand_delta)
-    return (*stock.late[1 - m.MAX_LATE :], entry)
+    return (*stock.backdated[1 - m.MAX_BACKDATED :], entry)
 
 
 def _counted(stock: m.Stock | None, event: m.Counted) -> m.Stock:
     """What was counted is true, also when it is less than was promised."""
     after = moved(stock, event.movement)
     at_ms = max(event.movement.occurred_at_ms or 0, after.counted_at_ms or 0)
-    return replace(after, counted_at_ms=at_ms, floor=min(after.floor, after.available))
+    return replace(
+        after, counted_at_ms=at_ms, min_available=min(after.min_available, after.available)
+    )
 
 
-def _late(stock: m.Stock | None, event: m.Late) -> m.Stock:
+def _backdated(stock: m.Stock | None, event: m.Backdated) -> m.Stock:
     """Two lines of the ledger that leave what is on hand as it was."""
     after = moved(stock, replace(event.movement, on_hand_delta=0, occurred_at_ms=None))
     return replace(after, sequence=after.sequence + 1)
@@ -115,7 +119,7 @@ def _next(held: m.Reservation, **changes: Any) -> m.Reservation:
 EVENTS: dict[type, Callable[[Any, Any], Any]] = {
     m.Movement: moved,
     m.Counted: _counted,
-    m.Late: _late,
+    m.Backdated: _backdated,
     m.Repaired: _repaired,
     m.ThresholdSet: _threshold_set,
     m.Stocked: _stocked,

@@ -134,11 +134,11 @@ def moves(
     reference: str | None = None,
     reservation_id: UUID | None = None,
     occurred_at_ms: int | None = None,
-    beyond: bool = False,
+    may_oversell: bool = False,
 ) -> Events:
     """The events by which goods move: each slot's quantity times the signs. `kind` is the ledger's
     word for it, `occurred_at_ms` when it happened, if that was earlier. Whether there is enough is
-    asked of `shortages` before; `beyond` where nobody asks, because the goods are gone."""
+    asked of `shortages` before; `may_oversell` where nobody asks, because the goods are gone."""
     events: Events = []
     for key, stock, item, quantity in chosen:
         if stock is None:
@@ -153,20 +153,20 @@ def moves(
             reference,
             reservation_id,
             occurred_at_ms,
-            beyond,
+            may_oversell,
         )
         events.append((key, movement if occurred_at_ms is None else dated(stock, movement)))
     return events
 
 
-def dated(stock: m.Stock | None, movement: m.Movement) -> m.Movement | m.Late:
+def dated(stock: m.Stock | None, movement: m.Movement) -> m.Movement | m.Backdated:
     """A movement as it must happen: one from before a count that is already in does not change
     the level again. At the very moment of a count it is thought to be in it."""
     counted_at_ms = None if stock is None else stock.counted_at_ms
     occurred_at_ms = movement.occurred_at_ms
     if counted_at_ms is None or occurred_at_ms is None or occurred_at_ms > counted_at_ms:
         return movement
-    return m.Late(movement, counted_at_ms)
+    return m.Backdated(movement, counted_at_ms)
 
 
 def stocked(key: Key) -> tuple[Key, m.Stocked]:

@@ -28,7 +28,7 @@ MAX_QUANTITY = 1_000_000
 MAX_ON_HAND = 2_000_000_000
 
 # A command dates back one movement per level at most, and a batch has so many commands.
-MAX_LATE = 500
+MAX_BACKDATED = 500
 
 STOCK, ITEM, RESERVATION, OPEN_HOLDS = "stock", "item", "reservation", "open_holds"
 MOVED_AFTER, BOOKS = "moved_after", "books"
@@ -49,11 +49,12 @@ class Status(StrEnum):
 class Stock(msgspec.Struct, frozen=True):
     """The level of one item at one location.
 
-    `low` remembers the side of the threshold, so that a crossing is told once. `floor` is the
-    least that `available` may be: minus the backorder limit that the last movement went by, or
-    where a count, or goods that are gone anyway, left it. `counted_at_ms` is the moment of the
-    latest count. `late` are the last movements that were dated back: (sequence, occurred_at_ms,
-    on_hand_delta); only memory keeps them, for counts that are decided in the same batch.
+    `low` remembers the side of the threshold, so that a crossing is emitted once. `min_available`
+    is the least that `available` may be: minus the backorder limit that the last movement went by,
+    or where a count, or goods that are gone anyway, left it. `counted_at_ms` is the moment of the
+    latest count. `backdated` are the last movements that were dated back: (sequence,
+    occurred_at_ms, on_hand_delta); only memory keeps them, for counts that are decided in the same
+    batch.
     """
 
     on_hand: int = 0
@@ -61,10 +62,10 @@ class Stock(msgspec.Struct, frozen=True):
     incoming: int = 0
     low_stock_threshold: int = DEFAULT_LOW_STOCK_THRESHOLD
     low: bool = True
-    floor: int = 0
+    min_available: int = 0
     counted_at_ms: int | None = None
     sequence: int = 0
-    late: tuple[tuple[int, int, int], ...] = ()
+    backdated: tuple[tuple[int, int, int], ...] = ()
 
     @property
     def available(self) -> int:
@@ -308,7 +309,8 @@ class GetReservation(Command[Hold], frozen=True):
 class Movement(msgspec.Struct, frozen=True):
     """A line of the ledger. `kind`: received, adjusted, reserved, released, expired, confirmed,
     and those that other modules name. `backorder_limit` is the item's at that moment. With
-    `beyond` the goods are gone whatever the level says: it may fall below its floor."""
+    `may_oversell` the goods are gone whatever the level says: available may fall below the level's
+    `min_available`."""
 
     kind: str
     on_hand_delta: int
@@ -319,7 +321,7 @@ class Movement(msgspec.Struct, frozen=True):
     reference: str | None = None
     reservation_id: UUID | None = None
     occurred_at_ms: int | None = None
-    beyond: bool = False
+    may_oversell: bool = False
 
 
 class Counted(msgspec.Struct, frozen=True):
@@ -328,7 +330,7 @@ class Counted(msgspec.Struct, frozen=True):
     movement: Movement
 
 
-class Late(msgspec.Struct, frozen=True):
+class Backdated(msgspec.Struct, frozen=True):
     """A movement from before a count that is already in: the count included it. Two lines of the
     ledger, the second one taking back from the count what the first one brings."""
 

@@ -27,7 +27,7 @@ def _stock(row: LevelRead) -> m.Stock:
         incoming=row.incoming,
         low_stock_threshold=row.low_stock_threshold,
         low=row.low,
-        floor=row.floor,
+        min_available=row.floor,
         counted_at_ms=row.counted_at,
         sequence=row.sequence,
     )
@@ -82,7 +82,7 @@ STOCK_MODULE = Module(
     records={
         m.Movement: project.moved,
         m.Counted: project.counted,
-        m.Late: project.late,
+        m.Backdated: project.backdated,
         m.Repaired: project.repaired,
         m.ThresholdSet: project.crossed,
     },

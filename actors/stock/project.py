@@ -26,7 +26,7 @@ def moved(change: Change, rows: Rows) -> None:
     """A line of the ledger, and the events of a crossing."""
     _line(change, rows, change.event, change.after)
     crossed(change, rows)
-    if change.event.beyond:
+    if change.event.may_oversell:
         _oversold(change, rows)
 
 
@@ -36,7 +36,7 @@ def counted(change: Change, rows: Rows) -> None:
     crossed(change, rows)
 
 
-def late(change: Change, rows: Rows) -> None:
+def backdated(change: Change, rows: Rows) -> None:
     """The movement, and what the count that came before it takes back."""
     movement: m.Movement = change.event.movement
     stock: m.Stock = change.after
@@ -110,7 +110,7 @@ def level(change: Change, rows: Rows) -> None:
             stock.incoming,
             stock.low_stock_threshold,
             stock.low,
-            stock.floor,
+            stock.min_available,
             stock.counted_at_ms,
             stock.sequence,
             change.context.now_ms,

@@ -50,7 +50,7 @@ def _cash_moved(register: m.Register, event: m.CashMoved) -> m.Register:
     return _next(register, shift=_with(register.shift, _MOVED[event.kind](event.amount_minor)))
 
 
-def _rung(register: m.Register, event: m.Rung) -> m.Register:
+def _receipt_issued(register: m.Register, event: m.ReceiptIssued) -> m.Register:
     return _next(
         register,
         next_receipt_number=register.next_receipt_number + 1,
@@ -105,7 +105,7 @@ EVOLUTIONS: Mapping[type, Callable[[Any, Any], Any]] = {
     m.ShiftOpened: _shift_opened,
     m.CashMoved: _cash_moved,
     m.ShiftClosed: lambda register, _: _next(register, shift=None),
-    m.Rung: _rung,
+    m.ReceiptIssued: _receipt_issued,
     m.Sold: lambda _, event: event.sale,
     m.TakenBack: _taken_back,
     m.ReturnMade: lambda _, event: event,

@@ -112,7 +112,7 @@ def record_gone(
     chosen = slots(view, context, location_id, lines)
     if refused := parent(chosen):
         return refused
-    return moves(chosen, "sold", -1, reference=reference, occurred_at_ms=at_ms, beyond=True)
+    return moves(chosen, "sold", -1, reference=reference, occurred_at_ms=at_ms, may_oversell=True)
 
 
 def _abandon(held: stock.Reservation, command: t.Abandon, at: At) -> Events | Decision:

@@ -161,7 +161,7 @@ class HoldSale(Command[SaleHeld], frozen=True):
     reference: str
 
 
-class Back(msgspec.Struct, frozen=True, array_like=True):
+class ReturnLine(msgspec.Struct, frozen=True, array_like=True):
     """Units of a line that come back; `restock` puts them on the shelf again."""
 
     number: int
@@ -177,7 +177,7 @@ class Return(Command[ReturnDone], frozen=True):
     return_id: UUID
     sale_id: UUID
     register_id: UUID
-    lines: tuple[Back, ...]
+    lines: tuple[ReturnLine, ...]
     refund_to: m.Method | None = None
     card_id: UUID | None = None
     new_card: NewCard | None = None

@@ -265,7 +265,7 @@ class ShiftClosed(msgspec.Struct, frozen=True):
     note: str | None
 
 
-class Rung(msgspec.Struct, frozen=True):
+class ReceiptIssued(msgspec.Struct, frozen=True):
     """A receipt was given, with what it added to the shift."""
 
     totals: Totals

@@ -130,7 +130,7 @@ def _lines(sale: m.Sale, command: t.Return) -> tuple[m.ReturnedLine, ...] | Deci
     some of it goes back on the shelf, some does not. Refused: line_not_found, more_than_sold."""
     wanted = command.lines
     if command.void:
-        wanted = tuple(t.Back(n, line.quantity) for n, line in enumerate(sale.lines))
+        wanted = tuple(t.ReturnLine(n, line.quantity) for n, line in enumerate(sale.lines))
     returned: dict[int, int] = {}
     found = []
     for back in wanted:
@@ -260,7 +260,7 @@ def _decide(
         *events,
         *shelved,
         *_cards(record, command, context),
-        (register, m.Rung(totals)),
+        (register, m.ReceiptIssued(totals)),
         (key, record),
     ]
     reply = t.ReturnDone(command.return_id, record, context.now_ms)

@@ -72,7 +72,7 @@ def sell(view: View, command: t.Sell, context: Context) -> Decision:
     events: Events = [
         *taken,
         *_cards(command, context),
-        (till, m.Rung(_totals(sold, register.shift))),
+        (till, m.ReceiptIssued(_totals(sold, register.shift))),
         (key, sold),
     ]
     if sold.offline is None:

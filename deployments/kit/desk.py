@@ -133,7 +133,7 @@ async def _answered(
     if type(refused) is not Refused:
         return decided  # type: ignore[return-value]
     if refused.code == TURNED_DOWN:
-        raise refusals.told_before(str(refused.facts["problem"]))
+        raise refusals.first_refusal(str(refused.facts["problem"]))
     if refused.code in hooks.refused:
         asked = Asked(shared, principal, tenant_id, key, command)
         await hooks.refused[refused.code](asked, refused)

@@ -42,8 +42,8 @@ def error_of(refused: Refused) -> HoldfastError:
     return _made(kind, None, (), extra)
 
 
-class _Told(msgspec.Struct):
-    """An error as it travels."""
+class RecordedError(msgspec.Struct):
+    """An error as the log of commands keeps it: its fields are stored by these names."""
 
     status: int
     code: str
@@ -54,18 +54,20 @@ class _Told(msgspec.Struct):
 
 
 def as_text(error: HoldfastError) -> str:
-    """What `told_before` reads."""
+    """An error as text, for `first_refusal` to read."""
     errors = list(error.errors[:MAX_FIELD_ERRORS])
-    told = _Told(error.status, error.code, error.title, error.detail, errors, error.extra)
-    return msgspec.json.encode(told).decode()
+    recorded = RecordedError(
+        error.status, error.code, error.title, error.detail, errors, error.extra
+    )
+    return msgspec.json.encode(recorded).decode()
 
 
-def told_before(text: str) -> HoldfastError:
-    """The error as it was first told, perhaps by another replica, of another build."""
-    told = msgspec.json.decode(text, type=_Told)
-    kind = error_class(told.code) or HoldfastError
-    error = _made(kind, told.detail, told.errors, told.extra)
-    error.status, error.code, error.title = told.status, told.code, told.title
+def first_refusal(text: str) -> HoldfastError:
+    """The error as it was first answered, perhaps by another replica, of another build."""
+    recorded = msgspec.json.decode(text, type=RecordedError)
+    kind = error_class(recorded.code) or HoldfastError
+    error = _made(kind, recorded.detail, recorded.errors, recorded.extra)
+    error.status, error.code, error.title = recorded.status, recorded.code, recorded.title
     return error
 
 

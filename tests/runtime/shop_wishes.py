@@ -165,7 +165,7 @@ class Wishes:
 
     def _bring_back(self, sale: UUID) -> Wish:
         quantity = self.rng.randint(1, 2)
-        back = t.Return(self.make_id(), sale, self.register, (t.Back(0, quantity),))
+        back = t.Return(self.make_id(), sale, self.register, (t.ReturnLine(0, quantity),))
         return ("bring back", sale, quantity), back
 
     def _drawer(self) -> list[Wish]:

@@ -309,7 +309,7 @@ async def _trade(shop: Shop, then: Then, rng: random.Random) -> Counter[str]:
     await shop.do(t.PutRegister(register, shop.tenant_id, "A day later", 20, create=True))
     await shop.do(t.OpenShift(register, uuid7(), 1_000_000, currency))
     for sale in rng.sample(then.sales, 20):
-        back = t.Return(uuid7(), sale, register, (t.Back(0, 1),), reason="a day later")
+        back = t.Return(uuid7(), sale, register, (t.ReturnLine(0, 1),), reason="a day later")
         told["returned"] += await _done(shop, back)
     here = [product for product, place in then.levels if place == shop.tenant_id]
     await Traffic(shop, rng.sample(here, 6), rng).run(8, SECONDS)

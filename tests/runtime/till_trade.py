@@ -84,7 +84,7 @@ class Trade:
             if self.sold and self.rng.random() < 0.25:
                 sale = self.rng.choice(self.sold)
                 back = t.Return(
-                    uuid7(), sale.sale_id, self.rng.choice(self.registers), (t.Back(0, 1),)
+                    uuid7(), sale.sale_id, self.rng.choice(self.registers), (t.ReturnLine(0, 1),)
                 )
                 reply = await self.shop.insist(Request(back))
                 if isinstance(reply, t.ReturnDone):

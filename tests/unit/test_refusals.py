@@ -135,7 +135,7 @@ def test_a_refusal_is_told_as_the_api_names_things() -> None:
     ],
 )
 def test_what_was_turned_down_is_told_again(error: HoldfastError) -> None:
-    again = refusals.told_before(refusals.as_text(error))
+    again = refusals.first_refusal(refusals.as_text(error))
     assert type(again) is type(error)
     for name in ("status", "code", "title", "detail", "errors", "extra"):
         assert getattr(again, name) == getattr(error, name)
@@ -144,7 +144,7 @@ def test_what_was_turned_down_is_told_again(error: HoldfastError) -> None:
 def test_what_another_build_turned_down_is_told_again() -> None:
     error = NotFound("Long ago.")
     error.code, error.title, error.status = "gone_by_now", "Gone", 410
-    again = refusals.told_before(refusals.as_text(error))
+    again = refusals.first_refusal(refusals.as_text(error))
     assert type(again) is HoldfastError
     assert (again.status, again.code, again.title) == (410, "gone_by_now", "Gone")
 

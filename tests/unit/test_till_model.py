@@ -177,7 +177,7 @@ class CardMachine(RuleBasedStateMachine):
         if card not in self.sold:
             return
         sale_id, number, amount = self.sold[card]
-        lines = (t.Back(number, 1),)
+        lines = (t.ReturnLine(number, 1),)
         back = t.Return(uuid7(), sale_id, REGISTER, lines, refund_to=m.Method.CASH, by_manager=True)
         reply = self.bench.run(back)
         if self.bench.sale(sale_id).lines[number].returned and isinstance(reply, Refused):
@@ -213,7 +213,7 @@ class CardMachine(RuleBasedStateMachine):
         sold = self.bench.sell(line(ITEMS[0], 1, amount), tenders=tender)
         if isinstance(sold, Refused):
             return
-        back = t.Return(uuid7(), sold.sale_id, REGISTER, (t.Back(0, 1),))
+        back = t.Return(uuid7(), sold.sale_id, REGISTER, (t.ReturnLine(0, 1),))
         assert not isinstance(self.bench.run(back), Refused)
 
     @rule(card=st.sampled_from(CARDS))
@@ -317,7 +317,7 @@ class ReturnMachine(RuleBasedStateMachine):
             uuid7(),
             sale_id,
             REGISTER,
-            (t.Back(number, quantity, restock),),
+            (t.ReturnLine(number, quantity, restock),),
             refund_to=to,
             by_manager=True,
         )

@@ -78,7 +78,7 @@ def test_a_bundle_leaves_and_comes_back_in_parts(bench: TillBench) -> None:
     box = m.SaleLine(uuid7(), uuid7(), "Box", "B", 2, 900, 0, 0, 0, 1_800, parts)
     sale = bench.sell(box, line(TEA, 1))
     assert (bench.stock(TEA).on_hand, bench.stock(CUP).on_hand) == (0, 3)
-    back = t.Return(uuid7(), sale.sale_id, REGISTER, (t.Back(0, 1),))
+    back = t.Return(uuid7(), sale.sale_id, REGISTER, (t.ReturnLine(0, 1),))
     assert bench.run(back).record.total_minor == 900
     assert (bench.stock(TEA).on_hand, bench.stock(CUP).on_hand) == (2, 4)
 
@@ -91,9 +91,9 @@ def test_a_product_with_variants_is_neither_sold_nor_put_back_on_the_shelf(
     assert bench.run(stock.BecomeParents((TEA,))).levels == ()
     choose = Refused("choose_variant", facts={"productId": str(TEA)})
     assert bench.sell(line(TEA, 1)) == choose
-    back = t.Return(uuid7(), sale.sale_id, REGISTER, (t.Back(0, 1),))
+    back = t.Return(uuid7(), sale.sale_id, REGISTER, (t.ReturnLine(0, 1),))
     assert bench.run(back) == choose
-    back = t.Return(uuid7(), sale.sale_id, REGISTER, (t.Back(0, 1, False),))
+    back = t.Return(uuid7(), sale.sale_id, REGISTER, (t.ReturnLine(0, 1, False),))
     assert isinstance(bench.run(back), t.ReturnDone)
     assert bench.stock(TEA).on_hand == 0
 
@@ -104,7 +104,7 @@ def test_goods_come_back_where_they_are_brought(bench: TillBench) -> None:
     sale = bench.sell(line(TEA, 2))
     wrong = t.Sell(uuid7(), BRANCH_REGISTER, TENANT, CURRENCY, (line(TEA),), ())
     assert bench.run(wrong).code == "wrong_location"
-    made = bench.run(t.Return(uuid7(), sale.sale_id, BRANCH_REGISTER, (t.Back(0, 2),)))
+    made = bench.run(t.Return(uuid7(), sale.sale_id, BRANCH_REGISTER, (t.ReturnLine(0, 2),)))
     assert made.record.receipt_number == 1
     assert bench.stock(TEA).on_hand == 3
     levels = bench.run(stock.GetLevels((TEA,), BRANCH)).levels
@@ -152,7 +152,7 @@ def test_an_expired_card_pays_nothing_but_takes_its_money_back(bench: TillBench)
     sale = bench.sell(line(TEA), tenders=tender)
     bench.now_ms += 2_000
     assert bench.sell(line(TEA), tenders=tender).code == "gift_card_expired"
-    bench.run(t.Return(uuid7(), sale.sale_id, REGISTER, (t.Back(0, 1),)))
+    bench.run(t.Return(uuid7(), sale.sale_id, REGISTER, (t.ReturnLine(0, 1),)))
     assert bench.card(card).balance_minor == 500
 
 
@@ -169,7 +169,7 @@ def test_a_discount_beyond_the_limit_needs_a_manager(bench: TillBench) -> None:
 def test_money_goes_back_to_cards_first(bench: TillBench) -> None:
     tenders = (t.Tender(m.Method.CASH, 60), t.Tender(m.Method.CARD, 40, "ch_1"))
     sale = bench.sell(line(TEA, 2, 50), tenders=tenders)
-    one = bench.run(t.Return(uuid7(), sale.sale_id, REGISTER, (t.Back(0, 1),)))
+    one = bench.run(t.Return(uuid7(), sale.sale_id, REGISTER, (t.ReturnLine(0, 1),)))
     assert [(r.method, r.amount_minor, r.reference) for r in one.record.refunds] == [
         (m.Method.CARD, 40, "ch_1"),
         (m.Method.CASH, 10, None),

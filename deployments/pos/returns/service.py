@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from actors.till.messages import Back, NewCard, Return, ReturnDone, ReturnUnreceipted
+from actors.till.messages import NewCard, Return, ReturnDone, ReturnLine, ReturnUnreceipted
 from actors.till.model import Method, ReturnMade
 from core.errors import NotFound
 from core.ids import uuid7
@@ -45,7 +45,7 @@ async def return_goods(
         uuid7(),
         sale_id,
         body.register_id,
-        tuple(Back(line.number - 1, line.quantity, line.restock) for line in body.lines),
+        tuple(ReturnLine(line.number - 1, line.quantity, line.restock) for line in body.lines),
         body.refund_to.method,
         card_id,
         _credit(shared, principal, key, body.refund_to),

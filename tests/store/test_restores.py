@@ -29,7 +29,13 @@ MS = 1_700_000_000_123
 LINES = (m.Line(ITEM, 2), m.Line(OTHER, 2_000_000))
 
 STOCK = m.Stock(
-    on_hand=9, reserved=1, incoming=2, low_stock_threshold=8, floor=-5, counted_at_ms=MS, sequence=7
+    on_hand=9,
+    reserved=1,
+    incoming=2,
+    low_stock_threshold=8,
+    min_available=-5,
+    counted_at_ms=MS,
+    sequence=7,
 )
 SHIFT = till.Shift(
     id=uuid7(),

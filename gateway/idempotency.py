@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 from typing import Annotated
 
 from fastapi import Header, Request
@@ -15,6 +16,20 @@ from gateway.context import RequestContext, context_of
 HEADER = "Idempotency-Key"
 MAX_LENGTH = 255
 _PLAIN = re.compile(rf"[\x20-\x7e]{{1,{MAX_LENGTH}}}")
+# What parameters of paths were called when keys were first used with them, where that has changed
+# since: a key names the same command in every build.
+_FIRST_NAMES = {
+    "addressId": "address_id",
+    "invitationId": "invitation_id",
+    "keyId": "key_id",
+    "locationId": "location_id",
+    "sessionId": "session_id",
+    "taxClassId": "tax_class_id",
+    "taxRateId": "tax_rate_id",
+    "tenantId": "tenant_id",
+    "userId": "user_id",
+}
+_PARAMETER = re.compile(r"\{(\w+)\}")
 
 IdempotencyKey = Annotated[
     str | None,
@@ -48,6 +63,12 @@ def is_plain(idempotency_key: str | None) -> bool:
     return idempotency_key is None or _PLAIN.fullmatch(idempotency_key) is not None
 
 
+@lru_cache(maxsize=1024)
+def command_route(template: str) -> str:
+    """The route as keys name it: its path with the names that its parameters had at first."""
+    return _PARAMETER.sub(lambda found: f"{{{_FIRST_NAMES.get(found[1], found[1])}}}", template)
+
+
 def key_of(
     context: RequestContext, body: bytes, idempotency_key: str | None, *, tenant: str | None = None
 ) -> RequestKey:
@@ -60,8 +81,8 @@ def key_of(
         principal = context.principal
         if tenant is None:
             tenant = text_of(principal.tenant_id) if principal.tenant_id else ""
-        named = (tenant, principal.id, context.method, context.template, idempotency_key)
-        identity = command_id(*named)
+        route = command_route(context.template)
+        identity = command_id(tenant, principal.id, context.method, route, idempotency_key)
     what = b"%b\0%b\0%b" % (body, context.path.encode(), context.query)
     return RequestKey(
         command_id=identity,

@@ -119,14 +119,23 @@ def is_of_the_statement(error: asyncpg.PostgresError) -> bool:
 def is_for_a_missing_day(error: BaseException | None) -> bool:
     """Whether the command log has no partition for this day, which the keeper is to make: that is
     nobody's bad data, whatever its SQLSTATE says."""
-    reported = (
-        error if isinstance(error, asyncpg.PostgresError) else getattr(error, "__cause__", None)
-    )
+    reported = _reported(error)
     return (
         isinstance(reported, asyncpg.CheckViolationError)
         and reported.table_name == "command_log"
         and reported.constraint_name is None
     )
+
+
+def is_for_an_outdated_plan(error: BaseException | None) -> bool:
+    """Whether a migration has changed what a statement gives that this connection had prepared
+    before. It is prepared anew when it comes again."""
+    return isinstance(_reported(error), asyncpg.InvalidCachedStatementError)
+
+
+def _reported(error: BaseException | None) -> BaseException | None:
+    """What the driver raised, of which SQLAlchemy makes an error of its own."""
+    return error if isinstance(error, asyncpg.PostgresError) else getattr(error, "__cause__", None)
 
 
 @contextmanager

@@ -137,8 +137,9 @@ class Database:
         That of the public audience has a connection among those that are for it alone.
 
         Raises Unavailable when the database cannot be reached, takes no writes or gave way to a
-        rival, when the tenant has too many open already, and when the connection is lost, also
-        around COMMIT: the outcome is then unknown, and a repeat with the same key settles it.
+        rival, when a migration has changed what a statement gives, when the tenant has too many
+        open already, and when the connection is lost, also around COMMIT: the outcome is then
+        unknown, and a repeat with the same key settles it.
         """
         engine = self._public if scope.audience == "public" else self._engine
         with _counted(), _unavailable_if(_passes_when_it_writes):
@@ -241,7 +242,7 @@ def _unavailable_if(passes: Callable[[BaseException], bool]) -> Iterator[None]:
 
 
 def _passes(error: BaseException) -> bool:
-    return connect.sqlstate(error)[:2] in _PASSING
+    return connect.sqlstate(error)[:2] in _PASSING or connect.is_for_an_outdated_plan(error)
 
 
 def _passes_when_it_writes(error: BaseException) -> bool:

@@ -90,6 +90,32 @@ async def test_a_demoted_server_is_left(db: Database) -> None:
     assert await run(db, write) != before
 
 
+async def test_what_a_migration_retyped_is_read_when_it_is_asked_again(
+    db: Database, embedded: Settings
+) -> None:
+    """Statements that are prepared say what they give; a request that meets the change may come
+    again, and finds it as it is now."""
+    owner = await asyncpg.connect(embedded.owner_database_url)
+    await owner.execute("CREATE TABLE retyped AS SELECT 1 AS n; GRANT SELECT ON retyped TO PUBLIC")
+    read = "SELECT n FROM retyped"
+    await run(db, read)
+    try:
+        async with db.lookup(PUBLIC) as lookup:
+            await lookup.fetchrow(read)
+        await owner.execute("ALTER TABLE retyped ALTER COLUMN n TYPE bigint")
+        with pytest.raises(Unavailable):
+            await run(db, read)
+        with pytest.raises(Unavailable):
+            async with db.lookup(PUBLIC) as lookup:
+                await lookup.fetchrow(read)
+        await run(db, read)
+        async with db.lookup(PUBLIC) as lookup:
+            assert await lookup.fetchval(read) == 1
+    finally:
+        await owner.execute("DROP TABLE retyped")
+        await owner.close()
+
+
 async def test_a_forgotten_lock_is_not_waited_for_without_end(
     db: Database, embedded: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,10 +71,10 @@ def rooms(report: Mapping[str, Any]) -> dict[str, Measured]:
 def table(report: Mapping[str, Any]) -> Iterable[str]:
     """Lines to print."""
     yield f"{'room':<12} {'statements':>10} {'lines':>7} {'branches':>9} {'both':>7}"
-    for room, one in rooms(report).items():
+    for room, counted in rooms(report).items():
         yield (
-            f"{room:<12} {one.statements:>10} {one.lines_percent:>6.1f}%"
-            f" {one.branches_percent:>8.1f}% {one.percent:>6.1f}%"
+            f"{room:<12} {counted.statements:>10} {counted.lines_percent:>6.1f}%"
+            f" {counted.branches_percent:>8.1f}% {counted.percent:>6.1f}%"
         )
     for name, file in sorted(report["files"].items()):
         percent = file["summary"]["percent_covered"]
@@ -103,7 +103,7 @@ def main(options: list[str]) -> int:
     status = lanes.run(lanes.LANES, options)
     found = combined()
     print("\n".join(table(found)))
-    short = [room for room, one in rooms(found).items() if one.percent < WANTED]
+    short = [room for room, counted in rooms(found).items() if counted.percent < WANTED]
     if short:
         print(f"less than {WANTED:.0f} %: {', '.join(short)}")
     return status or int(bool(short))

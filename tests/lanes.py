@@ -178,7 +178,7 @@ def run(lanes: Mapping[str, Sequence[str]], options: Sequence[str] = ()) -> int:
                 print(line)
         for lane in running:
             print(lane.figures())
-    status = INTERRUPTED if interrupted else status_of(one.process.returncode for one in running)
+    status = INTERRUPTED if interrupted else status_of(lane.process.returncode for lane in running)
     print(closing_line(total, time.monotonic() - began), flush=True)
     return status
 
@@ -227,7 +227,7 @@ def _follow(lane: Lane, everyone: Sequence[Lane]) -> None:
     with lane.output.open("rb") as file:
         while True:
             # Asked before the last look, or something said in between would be lost.
-            over = [one for one in everyone if one.is_over()]
+            over = [other for other in everyone if other.is_over()]
             sys.stdout.buffer.write(file.read())
             sys.stdout.flush()
             if lane in over:

@@ -111,7 +111,7 @@ class Stack:
 
     def processes(self, title: str) -> list[psutil.Process]:
         """Processes of Ray's whose command line holds `title`, such as `ray::HostActor`."""
-        return [one for one in tagged(self.settings, "ray") if title in _command(one)]
+        return [process for process in tagged(self.settings, "ray") if title in _command(process)]
 
     def hosts(self) -> list[psutil.Process]:
         return self.processes("ray::HostActor")
@@ -119,7 +119,7 @@ class Stack:
     def replicas(self) -> list[psutil.Process]:
         """Those that answer HTTP."""
         found = self.processes("ray::ServeReplica:")
-        return [one for one in found if ":keeper" not in _command(one)]
+        return [process for process in found if ":keeper" not in _command(process)]
 
     def keepers(self) -> list[psutil.Process]:
         return self.processes(":keeper")
@@ -130,11 +130,11 @@ class Stack:
     def postgres(self, title: str = "/bin/postgres") -> list[psutil.Process]:
         """The postmaster; with a `title` such as `postgres: holdfast_host` a kind of backend."""
         folder = self.settings.home_path / "postgres"
-        return [one for one in inside(folder) if title in _command(one)]
+        return [process for process in inside(folder) if title in _command(process)]
 
     def sleepers(self) -> list[psutil.Process]:
         """What sleeps in the place of the raylet's agents; its own command line names it too."""
-        return [one for one in self.processes(SLEEPER) if one.name() == "sleep"]
+        return [process for process in self.processes(SLEEPER) if process.name() == "sleep"]
 
     def valkey(self) -> list[psutil.Process]:
         return inside(self.settings.home_path / "valkey")

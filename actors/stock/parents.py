@@ -24,8 +24,10 @@ def _become_parents(view: View, command: m.BecomeParents, context: Context) -> D
     for product_id in dict.fromkeys(command.product_ids):
         key = item_key(context, product_id)
         item = view.get(key) or _PLAIN
-        levels = [level(one, view.get(one), item) for one in everywhere(view, context, product_id)]
-        left = [one for one in levels if one.on_hand or one.reserved or one.incoming]
+        levels = [
+            level(place, view.get(place), item) for place in everywhere(view, context, product_id)
+        ]
+        left = [found for found in levels if found.on_hand or found.reserved or found.incoming]
         if left:
             stocked += left
         else:

@@ -78,7 +78,9 @@ def take(
     closing = close(view, context, reservation_id, "sold")
     if closing.refusal is not None:
         return _refused(closing.refusal)
-    rest = tuple(stock.Line(one, quantity) for one, quantity in left.items() if quantity)
+    rest = tuple(
+        stock.Line(product_id, quantity) for product_id, quantity in left.items() if quantity
+    )
     # What an open hold has promised is not available; what an expired one held is again.
     late = held.status is stock.Status.EXPIRED
     chosen = slots(view, context, location_id, lines if late else rest)

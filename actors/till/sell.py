@@ -217,7 +217,7 @@ def settle(tenders: Sequence[t.Tender], due_minor: int, currency: str) -> _Settl
         return refuse(
             "payment_short", dueMinor=due_minor, tenderedMinor=tendered, currency=currency
         )
-    cash = sum(one.amount_minor for one in tenders if one.method is m.Method.CASH)
+    cash = sum(tender.amount_minor for tender in tenders if tender.method is m.Method.CASH)
     if change > cash:
         return refuse("change_not_cash", changeMinor=change, cashMinor=cash, currency=currency)
     payments, left = [], change
@@ -233,7 +233,9 @@ def _bad_card(view: View, command: t.Sell, context: Context) -> Decision | None:
     """A refusal when a gift card cannot pay what it should, or cannot be made. Refused:
     gift_card_by_gift_card, gift_card_not_found, gift_card_short, gift_card_exists."""
     goods_minor = sum(line.total_minor for line in command.lines if line.card_id is None)
-    paid_minor = sum(one.amount_minor for one in command.tenders if one.card_id is not None)
+    paid_minor = sum(
+        tender.amount_minor for tender in command.tenders if tender.card_id is not None
+    )
     if command.new_cards and paid_minor > goods_minor + command.tips_minor:
         # Else a card that expires, or was stolen, could be turned into a new one.
         return refuse("gift_card_by_gift_card")

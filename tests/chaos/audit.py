@@ -170,8 +170,8 @@ def _check_commands(
     # What was there before the load began came by keys that the gateway made.
     found.stray += [
         f"nobody asked for it: {rows}"
-        for one, rows in by_command.items()
-        if one not in known and any(row["kind"] != "received" for row in rows)
+        for command_id, rows in by_command.items()
+        if command_id not in known and any(row["kind"] != "received" for row in rows)
     ]
 
 
@@ -192,10 +192,10 @@ def _check_reservations(
     for movement in movements:
         if movement["reservation"] is not None:
             kinds[movement["reservation"]][movement["product"], movement["kind"]] += 1
-    for one, row in reservations.items():
+    for reservation_id, row in reservations.items():
         status = row["status"]
         for product in row["products"]:
-            counts = kinds[one]
+            counts = kinds[reservation_id]
             if counts[product, "reserved"] != 1:
                 found.other.append(f"held {counts[product, 'reserved']} times: {row}")
             ends = {end: counts[product, end] for end in ("confirmed", "released", "expired")}
@@ -208,7 +208,11 @@ def _check_reservations(
                 found.other.append(f"{status}, but {ends}: {row}")
             if status == "open" and any(ends.values()):
                 found.other.append(f"open, but {ends}: {row}")
-    found.stray += [f"of no reservation: {one}" for one in kinds if one not in reservations]
+    found.stray += [
+        f"of no reservation: {reservation_id}"
+        for reservation_id in kinds
+        if reservation_id not in reservations
+    ]
 
 
 async def _check_live_levels(

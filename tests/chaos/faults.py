@@ -40,11 +40,11 @@ def _one(
 ) -> psutil.Process:
     """One of those there are; after an earlier fault it may take a while until there is one."""
     deadline = time.monotonic() + FIND_SECONDS
-    while not (found := [one for one in find(stack) if is_alive(one)]):
+    while not (found := [process for process in find(stack) if is_alive(process)]):
         if time.monotonic() > deadline:
             raise TimeoutError("no such process")
         time.sleep(0.1)
-    return rng.choice(sorted(found, key=lambda one: one.pid))
+    return rng.choice(sorted(found, key=lambda process: process.pid))
 
 
 def _titled(title: str) -> Fault:
@@ -111,7 +111,7 @@ def stop_host_for_a_moment(stack: Stack, rng: random.Random) -> None:
 
 def _serving_haproxy(stack: Stack) -> list[psutil.Process]:
     """The newest: for a while after a change of its configuration there is an older one, too."""
-    return sorted(stack.haproxies(), key=lambda one: one.create_time())[-1:]
+    return sorted(stack.haproxies(), key=lambda process: process.create_time())[-1:]
 
 
 def flush_valkey(stack: Stack, rng: random.Random) -> None:

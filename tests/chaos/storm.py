@@ -83,8 +83,8 @@ async def storm(
         await load.all_served(time.monotonic(), RECOVERY_SECONDS)
         for name in faults:
             struck = time.monotonic()
-            together = [LONG[one] for one in name.split(" + ")]
-            await asyncio.gather(*(asyncio.to_thread(one, stack, rng) for one in together))
+            together = [LONG[fault] for fault in name.split(" + ")]
+            await asyncio.gather(*(asyncio.to_thread(strike, stack, rng) for strike in together))
             outage = await load.all_served(struck, RECOVERY_SECONDS)
             outages.setdefault(name, []).append(outage)
             # A fault that lasts a while was half over by then.

@@ -271,7 +271,7 @@ def run(minutes: float, tally: Path, promises: Sequence[Promise] = PROMISES) -> 
     print(f"{minutes:.0f} minutes; first rounds take {FIRST_ROUNDS_MINUTES} on a busy machine.")
     for place, group in enumerate(parts):
         left = max(0.0, began + minutes * 60 - time.monotonic())
-        seconds = left * group.share / sum(one.share for one in parts[place:])
+        seconds = left * group.share / sum(part.share for part in parts[place:])
         what = f"{group.promise.number}: {group.promise.text}: {', '.join(group.tests)}"
         print(f"--- {what}, {seconds:.0f} s", flush=True)
         since = time.monotonic()
@@ -315,7 +315,7 @@ def main(arguments: Sequence[str]) -> int:
         return int(any(row.violations for row in found))
     tally = Path(os.environ.get("CHAOS_TALLY", "chaos-tally.jsonl")).resolve()
     tally.unlink(missing_ok=True)
-    chosen = [one for one in PROMISES if str(one.number) in arguments] or PROMISES
+    chosen = [promise for promise in PROMISES if str(promise.number) in arguments] or PROMISES
     return run(float(os.environ.get("CHAOS_MINUTES", "60")), tally, chosen)
 
 

@@ -42,7 +42,8 @@ def strikes(seed: int) -> list[str]:
         # More than there is time for.
         alone = [name for _ in range(10) for name in rng.sample(list(LONG), len(LONG))]
         return [
-            one if rng.random() < 0.75 else " + ".join(rng.sample(list(SHORT), 2)) for one in alone
+            name if rng.random() < 0.75 else " + ".join(rng.sample(list(SHORT), 2))
+            for name in alone
         ]
     names = list(SHORT)
     if CHAOS == "long":

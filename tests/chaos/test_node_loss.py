@@ -79,13 +79,15 @@ def second_node(stack: Stack, home: Path) -> Iterator[psutil.Process]:
         (node,) = set(_raylets(stack)) - set(first)
         yield node
     finally:
-        for one in set(_raylets(stack)) - set(first):
-            kill_node(one)
+        for raylet in set(_raylets(stack)) - set(first):
+            kill_node(raylet)
 
 
 def _raylets(stack: Stack) -> list[psutil.Process]:
     return [
-        one for one in stack.processes("raylet/raylet") if one.name() == "raylet" and is_alive(one)
+        process
+        for process in stack.processes("raylet/raylet")
+        if process.name() == "raylet" and is_alive(process)
     ]
 
 
@@ -93,8 +95,8 @@ def kill_node(raylet: psutil.Process) -> None:
     """With all that runs on it, as a machine that loses its power."""
     if is_alive(raylet):
         workers = raylet.children(recursive=True)
-        for one in (raylet, *workers):
-            signal_process(one, signal.SIGKILL)
+        for process in (raylet, *workers):
+            signal_process(process, signal.SIGKILL)
 
 
 def _on(node: psutil.Process, stack: Stack) -> list[psutil.Process]:
@@ -131,7 +133,7 @@ async def _affected(stack: Stack, host: psutil.Process, all_: list[Business]) ->
     finally:
         await database.close()
     owned = {row["shard"] for row in rows}
-    return [one for one in all_ if shard_of(one.tenant, rows[0]["shards"]) in owned]
+    return [business for business in all_ if shard_of(business.tenant, rows[0]["shards"]) in owned]
 
 
 async def test_a_node_is_lost(
@@ -146,7 +148,7 @@ async def test_a_node_is_lost(
         try:
             await load.all_served(time.monotonic(), BACK_SECONDS)
             affected = await _affected(victim, host, businesses)
-            others = [one for one in businesses if one not in affected]
+            others = [business for business in businesses if business not in affected]
             assert affected, "the host on the second node owns nothing"
             assert others
             struck = time.monotonic()
@@ -173,6 +175,6 @@ async def test_a_node_is_lost(
 async def _served(some: list[Business], since: float) -> float:
     """Seconds until each of them had something done that was asked for after `since`."""
     async with asyncio.timeout(BACK_SECONDS):
-        while min(one.last_done for one in some) < since:
+        while min(business.last_done for business in some) < since:
             await asyncio.sleep(0.02)
     return time.monotonic() - since

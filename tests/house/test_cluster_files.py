@@ -122,8 +122,13 @@ def test_nodes_of_a_cluster_run_in_the_same_environment(
 def test_serve_takes_the_serve_file() -> None:
     loaded = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
     schema = ServeDeploySchema.model_validate(loaded)
-    assert [one.route_prefix for one in schema.applications] == ["/", "/api/inventory"]
-    assert {one.import_path for one in schema.applications} == {"deployments.app:build"}
+    assert [application.route_prefix for application in schema.applications] == [
+        "/",
+        "/api/inventory",
+    ]
+    assert {application.import_path for application in schema.applications} == {
+        "deployments.app:build"
+    }
     # The keeper looks itself up by this name.
     assert schema.applications[0].name == "holdfast"
 

@@ -100,13 +100,13 @@ def test_who_trickles_takes_a_share_and_not_for_long(
             # Beyond its share it is let in no more; the probe is not kept waiting by that.
             assert haproxy.status("/") == 0
             assert haproxy.status("/-/healthz", port=PORT + 15) == 200
-            assert sum(not _is_closed(one) for one in trickling) == share
-            for one in trickling[:10]:
-                _drip(one)
+            assert sum(not _is_closed(connection) for connection in trickling) == share
+            for connection in trickling[:10]:
+                _drip(connection)
             assert comes_true(lambda: haproxy.status("/") == 200), "the time-out gives it back"
         finally:
-            for one in trickling:
-                one.close()
+            for connection in trickling:
+                connection.close()
 
 
 def test_who_comes_with_little_finds_a_place_however_much_a_few_have(

@@ -73,7 +73,7 @@ def test_without_the_gcs_the_others_go_on(copies: tuple[Stack, Stack]) -> None:
     host = copy.hosts()[0]
     host.kill()
     _wait(copy, lambda: len(copy.hosts()) == 2 and host not in copy.hosts() and copy.is_ready())
-    assert all(is_alive(one) for one in others - {host})
+    assert all(is_alive(process) for process in others - {host})
 
 
 def test_what_serves_outlives_the_raylet(copies: tuple[Stack, Stack]) -> None:
@@ -95,8 +95,8 @@ def test_the_raylet_outlives_what_sleeps_in_its_agents_place(copies: tuple[Stack
     raylet = _daemons(copy).raylet.process
     sleepers = copy.sleepers()
     assert len(sleepers) == 2
-    for one in sleepers:
-        one.kill()
+    for sleeper in sleepers:
+        sleeper.kill()
     with pytest.raises(psutil.TimeoutExpired):
         raylet.wait(1)  # it would have ended at once
     host = copy.hosts()[0]

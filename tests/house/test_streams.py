@@ -32,5 +32,5 @@ async def test_commands_go_by_streams(copies: tuple[Stack, Stack]) -> None:
     await eventually(seen)
     sockets = list((copy.settings.run_dir / "hosts").iterdir())
     assert len(sockets) >= len(copy.hosts())
-    assert {stat.S_IMODE(one.stat().st_mode) for one in sockets} == {0o600}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in sockets} == {0o600}
     assert stat.S_IMODE((copy.settings.run_dir / "hosts").stat().st_mode) == 0o700

@@ -92,4 +92,4 @@ def test_where_there_is_no_room_all_is_begun_anew(
     assert not survivors.part()
     assert all(processes[name].poll() is None for name in OTHERS), "left to whoever ends all"
     survivors.end()
-    assert all(one.wait(5) for one in processes.values())
+    assert all(process.wait(5) for process in processes.values())

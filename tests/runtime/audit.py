@@ -128,7 +128,7 @@ async def audit(urls: Urls, log: Iterable[Request]) -> Findings:
         if request.said_yes and request.command_id not in logged:
             lost.append(request)
         if isinstance(request.command, m.Reserve):
-            made = [one for one in request.sent if one.reservation_id in holds]
+            made = [command for command in request.sent if command.reservation_id in holds]
             if len(made) > 1:
                 doubled.append(request)
             if request.said_yes and not made:
@@ -138,11 +138,13 @@ async def audit(urls: Urls, log: Iterable[Request]) -> Findings:
         told = [reply for reply in request.replies if not isinstance(reply, m.Refused)]
         if request.command_id in logged:
             told.append(decode_reply(decode_logged(logged[request.command_id]).reply))
-        if any(one != told[0] for one in told):
+        if any(reply != told[0] for reply in told):
             changed.append(request)
     refusals = (CommandFailed, Conflict)
     denied = [
-        request for request in requests if any(isinstance(one, refusals) for one in request.errors)
+        request
+        for request in requests
+        if any(isinstance(error, refusals) for error in request.errors)
     ]
     acked = sum(request.said_yes for request in requests)
     wrong = await contradictions(urls)

@@ -124,7 +124,7 @@ class Shop:
     async def stock(self, quantity: int, products: int = 1) -> list[UUID]:
         """New products with so many units each."""
         ids = [uuid7() for _ in range(products)]
-        await asyncio.gather(*(self.do(m.AddStock(one, quantity)) for one in ids))
+        await asyncio.gather(*(self.do(m.AddStock(product, quantity)) for product in ids))
         return ids
 
     async def location(self) -> UUID:

@@ -45,7 +45,7 @@ def is_linearizable(history: Sequence[Operation], model: Model, max_tries: int =
     """Whether some order explains the history. Exponential in how many operations overlap, above
     all in those of unknown outcome: raises TooHard after `max_tries` steps."""
     operations = sorted(history, key=lambda operation: operation.began)
-    known = sum(1 << index for index, one in enumerate(operations) if one.ended < inf)
+    known = sum(1 << index for index, operation in enumerate(operations) if operation.ended < inf)
     tried: set[tuple[int, Hashable]] = set()
     paths: list[tuple[int, Any]] = [(0, model.start)]
     while paths:
@@ -111,7 +111,7 @@ class ShelfModel:
                 else:
                     after = state._replace(holds=state.holds | {(hold, quantity)})
             case ("release", hold):
-                mine = {one for one in state.holds if one[0] == hold}
+                mine = {held for held in state.holds if held[0] == hold}
                 if not mine:
                     answer = ("unheld",)
                 after = state._replace(holds=state.holds - mine)

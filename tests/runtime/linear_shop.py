@@ -74,10 +74,10 @@ class Shop(NamedTuple):
         return self._replace(levels=tuple(levels))
 
     def find(self, name: Any) -> Any:
-        return next((thing for one, thing in self.things if one == name), None)
+        return next((thing for key, thing in self.things if key == name), None)
 
     def put(self, name: Any, thing: Any) -> Shop:
-        rest = frozenset(one for one in self.things if one[0] != name)
+        rest = frozenset(entry for entry in self.things if entry[0] != name)
         return self._replace(things=rest | {(name, thing)})
 
 

@@ -187,7 +187,7 @@ class Wishes:
         match reply:
             case Refused():
                 facts = [reply.facts[name] for name in _FACTS if name in reply.facts]
-                return (reply.code, *(one.available for one in reply.shortages), *facts)
+                return (reply.code, *(shortage.available for shortage in reply.shortages), *facts)
             case m.Levels() | m.Hold():
                 return _level(reply.levels[0])
             case tr.TransferReply():

@@ -78,9 +78,9 @@ class Sale:
     def __init__(self, level: m.Level, found: Findings, log: list[Request]) -> None:
         self.level = level
         self.found = found
-        bought = [one for one in log if isinstance(one.command, m.Reserve)]
-        self.yes = sum(one.said_yes for one in bought)
-        self.no = sum(isinstance(one.reply, m.Refused) for one in bought)
+        bought = [request for request in log if isinstance(request.command, m.Reserve)]
+        self.yes = sum(request.said_yes for request in bought)
+        self.no = sum(isinstance(request.reply, m.Refused) for request in bought)
 
     def __str__(self) -> str:
         return f"{self.level.reserved} sold, {self.yes} told yes, {self.no} told no; {self.found}"

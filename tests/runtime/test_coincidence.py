@@ -99,7 +99,7 @@ async def _strike(
         await asyncio.sleep(rng.random() * 0.3)
         await trouble(cluster, proxy, rng)
 
-    await asyncio.gather(*(soon(one) for one in together))
+    await asyncio.gather(*(soon(trouble) for trouble in together))
     await cluster.settled(SETTLED_SECONDS)
     return time.monotonic() - began
 
@@ -114,27 +114,29 @@ async def test_troubles_that_coincide(urls: Urls, rng: random.Random, tally: Tal
         traffic = Traffic(shop, await shop.stock(1_000, 3), rng)
         trading = asyncio.create_task(traffic.run(6, inf))
         recorders = [ShopRecorder(Shop(cluster), rng) for _ in range(SHOPS)]
-        await asyncio.gather(*(one.open() for one in recorders))
-        clients = [asyncio.create_task(one.client(inf)) for one in recorders for _ in range(2)]
+        await asyncio.gather(*(recorder.open() for recorder in recorders))
+        clients = [
+            asyncio.create_task(recorder.client(inf)) for recorder in recorders for _ in range(2)
+        ]
         for number in range(ROUNDS):
             # The first round is the worst one known: all that a commit in doubt may meet.
             worst = [kills_a_host, leaves_commits_in_doubt, moves_shards, keeps_nothing]
             together = rng.sample(TROUBLES, 3) if number else worst
             seconds = await _strike(cluster, proxy, rng, together)
-            print(f"{', '.join(one.__name__ for one in together)}: {seconds:.1f} s")
+            print(f"{', '.join(trouble.__name__ for trouble in together)}: {seconds:.1f} s")
         traffic.end()
-        for one in recorders:
-            one.ending = True
+        for recorder in recorders:
+            recorder.ending = True
         await asyncio.gather(*clients, trading)
         await cluster.settled()
         found = await audit(urls, shop.log)
     print(found)
     assert found.clean, found
     assert not await audit_books(urls)
-    assert not any(one.denied for one in recorders)
+    assert not any(recorder.denied for recorder in recorders)
     explained = 0
-    for one in recorders:
+    for recorder in recorders:
         with suppress(TooHard):
-            assert is_linearizable(one.history, WholeShop())
+            assert is_linearizable(recorder.history, WholeShop())
             explained += 1
     tally(rounds=ROUNDS, commands=found.asked, histories=explained, audits=1)

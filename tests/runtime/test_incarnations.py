@@ -86,7 +86,7 @@ async def test_two_who_take_a_name_at_once_do_not_both_keep_it(urls: Urls) -> No
     stores = [HostStore(urls.host, Incarnation(uuid7(), "h0", f"machine {n}", n)) for n in range(6)]
     await asyncio.gather(*(store.register() for store in stores))
     renewed = [await store.renew(0) for store in stores]
-    assert sum(one is not None for one in renewed) == 1
+    assert sum(lease is not None for lease in renewed) == 1
     for store in stores:
         await store.close()
 
@@ -153,8 +153,8 @@ async def test_whoever_may_not_be_ended_is_waited_for(monkeypatch: pytest.Monkey
     monkeypatch.setattr(os, "kill", kill)
     with _process() as theirs, _process() as ours:
         hosts = [
-            Incarnation(uuid7(), "h0", "here", one.pid, "", birth_of(one.pid))
-            for one in (theirs, ours)
+            Incarnation(uuid7(), "h0", "here", process.pid, "", birth_of(process.pid))
+            for process in (theirs, ours)
         ]
         assert await end_processes(hosts) == hosts[1:]
         monkeypatch.undo()

@@ -263,9 +263,9 @@ async def test_an_operator_lists_moves_and_drains(urls: Urls) -> None:
         code, told = await _shards(urls, "list", "--json")
         assert code == 0
         listed = json.loads(told)
-        assert [one["shard"] for one in listed["shards"]] == list(range(SHARDS))
-        assert {one["name"]: one["shards"] for one in listed["hosts"]} == _shares(cluster)
-        moving = next(one for one in listed["shards"] if one["host"] == "h0")
+        assert [row["shard"] for row in listed["shards"]] == list(range(SHARDS))
+        assert {row["name"]: row["shards"] for row in listed["hosts"]} == _shares(cluster)
+        moving = next(row for row in listed["shards"] if row["host"] == "h0")
         assert moving["is_valid"]
         assert (moving["machine"], moving["epoch"]) == ("one machine", 1)
 

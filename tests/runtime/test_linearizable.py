@@ -114,12 +114,14 @@ async def _record(urls: Urls, rng: random.Random) -> tuple[list[Recorder], list[
     ):
         recorders = [Recorder(Shop(cluster), rng) for _ in range(PRODUCTS)]
         shops = [ShopRecorder(Shop(cluster), rng) for _ in range(SHOPS)]
-        await asyncio.gather(*(one.open() for one in shops))
+        await asyncio.gather(*(shop.open() for shop in shops))
         weights = {Cut.NONE: 97, Cut.AFTER: 1, Cut.LATE: 1, Cut.BEFORE: 1}
         proxy.decide = lambda: rng.choices(list(weights), list(weights.values()))[0]
         until = time.monotonic() + SECONDS
-        clients = [one.client(until) for one in recorders for _ in range(CLIENTS_PER_PRODUCT)]
-        clients += [one.client(until) for one in shops for _ in range(CLIENTS_PER_SHOP)]
+        clients = [
+            recorder.client(until) for recorder in recorders for _ in range(CLIENTS_PER_PRODUCT)
+        ]
+        clients += [shop.client(until) for shop in shops for _ in range(CLIENTS_PER_SHOP)]
         await asyncio.gather(*clients, _disturb(cluster, rng, until))
     return recorders, shops
 
@@ -127,8 +129,8 @@ async def _record(urls: Urls, rng: random.Random) -> tuple[list[Recorder], list[
 def _summary(recorders: Sequence[Recorder | ShopRecorder]) -> str:
     histories = [recorder.history for recorder in recorders]
     sizes = [len(history) for history in histories]
-    unknown = sum(one.ended == inf for history in histories for one in history)
-    kinds = Counter(one.asked[0] for history in histories for one in history)
+    unknown = sum(operation.ended == inf for history in histories for operation in history)
+    kinds = Counter(operation.asked[0] for history in histories for operation in history)
     return f"{len(sizes)} histories of {min(sizes)} to {max(sizes)}, {unknown} unknown: {kinds}"
 
 
@@ -144,10 +146,10 @@ async def test_histories_are_linearizable(urls: Urls, rng: random.Random, tally:
     recorders, shops = await _record(urls, rng)
     print(_summary(recorders))
     print(_summary(shops))
-    assert sum(len(one.history) for one in (*recorders, *shops)) > 100
-    assert not any(one.denied for one in (*recorders, *shops))
-    assert all(is_linearizable(one.history, ShelfModel()) for one in recorders)
-    judged = [_explained(one.history, WholeShop()) for one in shops]
+    assert sum(len(recorder.history) for recorder in (*recorders, *shops)) > 100
+    assert not any(recorder.denied for recorder in (*recorders, *shops))
+    assert all(is_linearizable(recorder.history, ShelfModel()) for recorder in recorders)
+    judged = [_explained(shop.history, WholeShop()) for shop in shops]
     assert False not in judged
     assert judged.count(True) > SHOPS / 2
     found = await contradictions(urls)
@@ -156,7 +158,7 @@ async def test_histories_are_linearizable(urls: Urls, rng: random.Random, tally:
     everyone = (*recorders, *shops)
     tally(
         histories=len(recorders) + judged.count(True),
-        operations=sum(len(one.history) for one in everyone),
+        operations=sum(len(recorder.history) for recorder in everyone),
         audits=1,
     )
 

@@ -57,7 +57,7 @@ async def test_rows_that_somebody_holds_are_their_tenants_trouble_alone(urls: Ur
         epochs = node.host.epochs
         async with _rows_held(urls, held):
             asked = [(free, product)] * 10 + [(held, last)] * 3 + [(free, product)] * 10
-            outcomes = [one.outcome for one in await _in_one_batch(node, *asked)]
+            outcomes = [answer.outcome for answer in await _in_one_batch(node, *asked)]
             assert outcomes == [Outcome.DONE] * 10 + [Outcome.BUSY] * 3 + [Outcome.DONE] * 10
             # From now on nobody waits for it, and it falls due in vain.
             await _pass(clock, EXPIRED_MS + 1)

@@ -72,11 +72,11 @@ async def test_a_caller_who_hangs_up_changes_nothing(urls: Urls) -> None:
                 task.cancel()
             await asyncio.sleep(0)
         told = await asyncio.gather(*stay)
-        assert all(isinstance(one, m.Hold) for one in told)
+        assert all(isinstance(reply, m.Hold) for reply in told)
         await asyncio.gather(*gone, whole_call, return_exceptions=True)
         await asyncio.sleep(0.2)
         assert (await shop.level(product)).reserved == 41
-        assert (await audit(urls, [one for one in shop.log if one.replies])).clean
+        assert (await audit(urls, [request for request in shop.log if request.replies])).clean
 
 
 async def test_a_repeat_hears_the_same(urls: Urls) -> None:
@@ -89,7 +89,7 @@ async def test_a_repeat_hears_the_same(urls: Urls) -> None:
         other_body = changed(envelope, fingerprint=b"other")
         async with node.host._turn:
             first, twin, other = (
-                asyncio.create_task(_ask(node, one)) for one in (envelope, envelope, other_body)
+                asyncio.create_task(_ask(node, asked)) for asked in (envelope, envelope, other_body)
             )
             await until(other.done)
             assert not first.done()
@@ -118,9 +118,9 @@ async def test_a_repeat_that_waits_longer_is_waited_for(urls: Urls) -> None:
         async with node.host._turn:
             soon = shop.envelope(reserve, deadline_ms=cluster.clock.now_ms() + 100)
             later = changed(soon, deadline_ms=soon.deadline_ms + 30_000)
-            told = [asyncio.create_task(_ask(node, one)) for one in (soon, later, soon)]
+            told = [asyncio.create_task(_ask(node, asked)) for asked in (soon, later, soon)]
             await asyncio.sleep(0.2)
-        assert {(await one).outcome for one in told} == {Outcome.DONE}
+        assert {(await task).outcome for task in told} == {Outcome.DONE}
         assert (await shop.level(product)).reserved == 1
 
 
@@ -178,7 +178,7 @@ async def test_a_body_that_is_no_text_is_its_callers_alone(urls: Urls) -> None:
         odd = good.body.replace(b"\xa4word", b"\xa4w\xffrd")
         bad = changed(good, body=odd, command_id=uuid7())
         answers = await cluster.nodes["h0"].host.submit([bad, good])
-        assert [one.outcome for one in answers] == [Outcome.ASK_AGAIN, Outcome.DONE]
+        assert [answer.outcome for answer in answers] == [Outcome.ASK_AGAIN, Outcome.DONE]
 
 
 async def test_answers_are_forgotten_after_their_deadline(urls: Urls) -> None:
@@ -189,7 +189,7 @@ async def test_answers_are_forgotten_after_their_deadline(urls: Urls) -> None:
         box._remembered.clear()
         for _ in range(3):
             requests = [shop.reserve(product) for _ in range(100)]
-            await asyncio.gather(*(shop.insist(one, deadline_ms=800) for one in requests))
+            await asyncio.gather(*(shop.insist(request, deadline_ms=800) for request in requests))
         async with asyncio.timeout(10):
             while box._remembered:  # nobody need ask for anything
                 await asyncio.sleep(0.05)

@@ -38,9 +38,9 @@ def _shard(shop: Shop) -> Shard:
 
 
 def _others(cluster: Cluster, node: Node) -> Node:
-    for one in cluster.nodes.values():
-        if one is not node:
-            return one
+    for other in cluster.nodes.values():
+        if other is not node:
+            return other
     raise HostLost("the other one")
 
 
@@ -168,7 +168,9 @@ async def _never_again() -> None:
 
 
 def _stale(replies: Iterable[m.AnyReply]) -> list[m.AnyReply]:
-    return [one for one in replies if not isinstance(one, m.Levels) or one.levels[0].available]
+    return [
+        reply for reply in replies if not isinstance(reply, m.Levels) or reply.levels[0].available
+    ]
 
 
 async def test_a_move_in_doubt_makes_no_zombie(urls: Urls) -> None:

@@ -291,7 +291,7 @@ async def test_a_rule_that_breaks_ends_its_own_command_alone(urls: Urls, step: s
 
     def breaks(self: Any, subject: Any, *rest: Any) -> Any:
         found = [change.event for change in subject] if step == "project" else [subject]
-        if any(getattr(one, "reference", None) == "a bug" for one in found):
+        if any(getattr(thing, "reference", None) == "a bug" for thing in found):
             raise ArithmeticError("a bug in a rule")
         return plain(self, subject, *rest)
 
@@ -306,7 +306,7 @@ async def test_a_rule_that_breaks_ends_its_own_command_alone(urls: Urls, step: s
                 told = await in_one_batch(cluster, shop, requests)
             else:
                 told = await asyncio.gather(*map(shop.send, requests), return_exceptions=True)
-        assert [type(one) for one in told].count(m.Hold) == 9
+        assert [type(reply) for reply in told].count(m.Hold) == 9
         assert isinstance(told[4], CommandFailed)
         assert node.host.epochs == epochs, "memory and tenure are kept"
         assert (await shop.level(product)).reserved == 9
@@ -328,7 +328,7 @@ async def test_rows_that_cannot_be_sent_end_their_own_command_alone(urls: Urls) 
         requests[2] = Request(m.Reserve(uuid7(), (m.Line(product, 1),), 60_000, "a bug"))
         with patch.object(Procedure, "arguments", breaks):
             told = await in_one_batch(cluster, shop, requests)
-        assert [type(one) for one in told].count(m.Hold) == 5
+        assert [type(reply) for reply in told].count(m.Hold) == 5
         assert isinstance(told[2], CommandFailed)
         assert node.host.epochs == epochs, "memory and tenure are kept"
 

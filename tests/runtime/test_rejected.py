@@ -38,7 +38,7 @@ async def _batch_with_poison(urls: Urls, reference: str) -> tuple[list[object], 
         ]
         told = await in_one_batch(cluster, shop, requests)
         levels = [await shop.level(product), await shop.level(other)]
-        found = await audit(urls, [one for one in shop.log if one is not requests[1]])
+        found = await audit(urls, [request for request in shop.log if request is not requests[1]])
         assert found.clean, found
         # Memory and database agree: another host, which loads from the latter, says the same.
         cluster.kill("h0")
@@ -89,7 +89,7 @@ async def test_many_culprits_do_not_stop_their_neighbours(urls: Urls) -> None:
             _reserve(product, 1, NEGATIVE if number % 7 == 3 else None) for number in range(100)
         ]
         told = await in_one_batch(cluster, shop, requests)
-        culprits = sum(isinstance(one, CommandFailed) for one in told)
-        sold = sum(isinstance(one, m.Hold) for one in told)
+        culprits = sum(isinstance(reply, CommandFailed) for reply in told)
+        sold = sum(isinstance(reply, m.Hold) for reply in told)
         assert (culprits, sold) == (14, 86)
         assert (await shop.level(product)).reserved == sold

@@ -62,7 +62,7 @@ async def _as_answered(urls: Urls, trade: Trade) -> bool:
     """What was answered is there, and nothing else is."""
     sales, returns = await ids(urls, "pos_sales"), await ids(urls, "pos_returns")
     return {sale.sale_id for sale in trade.sold} == sales and {
-        one.return_id for one in trade.returned
+        made.return_id for made in trade.returned
     } == returns
 
 
@@ -92,7 +92,7 @@ async def test_offline_sales_that_many_upload_under_kills_are_recorded_once(
     assert not await audit(urls)
     paper = {sale.sale_id for sale in trade.paper}
     assert await ids(urls, "pos_sales") == paper | {sale.sale_id for sale in trade.sold}
-    made = Counter(one.sale_id for one in trade.uploaded if isinstance(one, t.SaleMade))
+    made = Counter(reply.sale_id for reply in trade.uploaded if isinstance(reply, t.SaleMade))
     assert set(made) == paper
     assert set(made.values()) == {1}
     tally(kills=kills, uploads=len(trade.uploaded), audits=1)
@@ -115,7 +115,7 @@ async def test_the_database_keeps_a_card_from_going_below_zero_without_the_rule(
         trade = await Trade.open(cluster, rng, registers=1, units=100)
         card = await _issued(trade, 100)
         sale = trade.sale()
-        due = sum(one.total_minor for one in sale.lines)
+        due = sum(line.total_minor for line in sale.lines)
         tenders = (t.Tender(m.Method.GIFT_CARD, due, card_id=card),)
         with pytest.raises(CommandFailed):
             await trade.shop.do(_with(sale, tenders))
@@ -168,13 +168,13 @@ async def test_a_thousand_redemptions_spend_exactly_the_balance(
         wanted = []
         for _ in range(REDEMPTIONS):
             sale = trade.sale()
-            due = sum(one.total_minor for one in sale.lines)
+            due = sum(line.total_minor for line in sale.lines)
             tenders = (t.Tender(m.Method.GIFT_CARD, due, card_id=card),)
             wanted.append(Request(_with(sale, tenders)))
-        replies = await asyncio.gather(*(trade.shop.insist(one) for one in wanted))
+        replies = await asyncio.gather(*(trade.shop.insist(request) for request in wanted))
         made = [reply for reply in replies if isinstance(reply, t.SaleMade)]
         refused = Counter(reply.code for reply in replies if isinstance(reply, Refused))
-        spent = sum(payment.amount_minor for one in made for payment in one.sold.sale.payments)
+        spent = sum(payment.amount_minor for reply in made for payment in reply.sold.sale.payments)
         read = await trade.shop.do(t.DisableCard(card))
         print(f"{len(made)} sales, {dict(refused)}, {spent} of {BALANCE_MINOR} spent")
         assert isinstance(read, t.CardState)

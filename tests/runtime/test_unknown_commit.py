@@ -66,11 +66,11 @@ async def _cut(urls: Urls, rng: random.Random, cuts: int, kinds: list[Cut]) -> O
         proxy.decide = decide
         told = await asyncio.gather(*(client() for _ in range(CLIENTS)), return_exceptions=True)
         proxy.decide = lambda: Cut.NONE
-        refused = [one for one in told if isinstance(one, BaseException)]
+        refused = [outcome for outcome in told if isinstance(outcome, BaseException)]
         level = await shop.level(product)
         found = await audit(urls, shop.log)
-        assert all(isinstance(one, Exception) for one in refused), refused
-        bought = sum(_quantity(one) for one in shop.log if one.said_yes)
+        assert all(isinstance(error, Exception) for error in refused), refused
+        bought = sum(_quantity(request) for request in shop.log if request.said_yes)
         return Outcome(counts, found, level.reserved, bought)
 
 

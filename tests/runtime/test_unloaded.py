@@ -47,8 +47,10 @@ class Goods:
 
     async def together(self, *commands: Command) -> list[object]:
         """Has them decided in one batch. All must be done."""
-        told = await in_one_batch(self.cluster, self.shop, [Request(one) for one in commands])
-        assert not [one for one in told if isinstance(one, Refused | BaseException)], told
+        told = await in_one_batch(
+            self.cluster, self.shop, [Request(command) for command in commands]
+        )
+        assert not [reply for reply in told if isinstance(reply, Refused | BaseException)], told
         return told
 
     async def level(self, place: UUID) -> m.Level:

@@ -198,13 +198,13 @@ async def _round(urls: Urls, stop: Stop) -> Harm:
         zombie.thaw()
         door = await asyncio.wait_for(at_the_door, 5)
         harm.stale_answers = [
-            decode_reply(one.reply) for one in door if one.outcome is Outcome.DONE
+            decode_reply(answer.reply) for answer in door if answer.outcome is Outcome.DONE
         ]
         answers = await asyncio.wait_for(in_batch, 15)
         if stop is not after_the_commit:
             # What it had not committed when it was stopped, it must not answer.
             harm.stale_answers += [
-                decode_reply(one.reply) for one in answers if one.outcome is Outcome.DONE
+                decode_reply(answer.reply) for answer in answers if answer.outcome is Outcome.DONE
             ]
         with suppress(TimeoutError):
             await asyncio.wait_for(zombie.dead.wait(), 10)

@@ -48,8 +48,8 @@ class Trade:
 
     def sale(self, *tenders: t.Tender, quantity: int = 1) -> t.Sell:
         lines = tuple(
-            line(one, quantity)
-            for one in self.rng.sample(self.goods, self.rng.randint(1, len(self.goods)))
+            line(item, quantity)
+            for item in self.rng.sample(self.goods, self.rng.randint(1, len(self.goods)))
         )
         due = sum(line.total_minor for line in lines)
         paid = tenders or (t.Tender(m.Method.CASH, due + 50),)

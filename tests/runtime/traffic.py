@@ -50,11 +50,11 @@ class Traffic:
                 await asyncio.sleep(self.rng.random() * 0.02)
                 works[0].cancel()
             told = await asyncio.gather(*works, return_exceptions=True)
-            for one in told:
-                if isinstance(one, m.Hold) and one.status is m.Status.OPEN:
-                    holds.append(one.reservation_id)
-                elif isinstance(one, Exception) and not isinstance(one, HoldfastError):
-                    raise one
+            for outcome in told:
+                if isinstance(outcome, m.Hold) and outcome.status is m.Status.OPEN:
+                    holds.append(outcome.reservation_id)
+                elif isinstance(outcome, Exception) and not isinstance(outcome, HoldfastError):
+                    raise outcome
 
     def _command(self, holds: list[UUID]) -> m.Command:
         rng = self.rng
@@ -69,5 +69,5 @@ class Traffic:
         if roll < 0.2:
             return m.ReleaseOldest(product, rng.randint(1, 2))
         wanted = rng.sample(self.products, rng.randint(1, 2))
-        lines = tuple(m.Line(one, rng.randint(1, 3)) for one in wanted)
+        lines = tuple(m.Line(product, rng.randint(1, 3)) for product in wanted)
         return m.Reserve(uuid7(), lines, 600_000)

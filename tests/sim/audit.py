@@ -90,7 +90,7 @@ def _counts(tables: Tables) -> Iterator[str]:
             at_ms = line["occurred_at"]
             if line["kind"] != "counted" or counted is None or moments[at_ms] > 1:
                 continue
-            there = sum(one["on_hand_delta"] for one in lines if one["occurred_at"] <= at_ms)
+            there = sum(row["on_hand_delta"] for row in lines if row["occurred_at"] <= at_ms)
             if there != int(counted[1]):
                 yield f"{counted[1]} of {place} were counted, the ledger says {there}"
 
@@ -169,10 +169,10 @@ def _cards(tables: Tables) -> Iterator[str]:
         if tables["gift_cards"][card,]["balance_minor"] != balance:
             yield f"card {card} is not the sum of its ledger"
     paid = Counter[UUID]()
-    for one in tables.of("pos_payments", method="gift_card"):
-        paid[one["card_id"]] -= one["amount_minor"]
-    for one in tables.of("pos_refunds", method="gift_card"):
-        paid[one["card_id"]] += one["amount_minor"]
+    for payment in tables.of("pos_payments", method="gift_card"):
+        paid[payment["card_id"]] -= payment["amount_minor"]
+    for refund in tables.of("pos_refunds", method="gift_card"):
+        paid[refund["card_id"]] += refund["amount_minor"]
     for (card,), row in tables["gift_cards"].items():
         if row["balance_minor"] != row["initial_minor"] + paid[card]:
             yield f"card {card} has {row['balance_minor']}, its sales say otherwise"

@@ -173,9 +173,9 @@ class SimDatabase:
         keys = transaction.keys()
         await self._wait_for(
             lambda: {
-                one.number
-                for one in self.sessions.values()
-                if one.transaction and one is not session and keys & one.transaction.keys()
+                other.number
+                for other in self.sessions.values()
+                if other.transaction and other is not session and keys & other.transaction.keys()
             }
         )
         self.check(session)
@@ -205,13 +205,13 @@ class SimDatabase:
 
     def register(self, host: Incarnation) -> list[Incarnation]:
         if host.id not in self.hosts:
-            for one in self.hosts.values():
-                one.superseded |= one.incarnation.name == host.name and not one.lost
+            for row in self.hosts.values():
+                row.superseded |= row.incarnation.name == host.name and not row.lost
             self.hosts[host.id] = HostRow(host, self.now_ms() + LEASE_SECONDS * 1000)
         return [
-            one.incarnation
-            for one in self.hosts.values()
-            if not one.lost and one.incarnation[1:3] == host[1:3] and one.incarnation.id != host.id
+            row.incarnation
+            for row in self.hosts.values()
+            if not row.lost and row.incarnation[1:3] == host[1:3] and row.incarnation.id != host.id
         ]
 
     def expire(self, host_ids: Sequence[UUID]) -> None:

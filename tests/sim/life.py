@@ -53,7 +53,7 @@ async def _live(seed: int) -> Life:
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             until = world.plan.seconds
-            clients = [one.run(until) for one in (*products, trade)]
+            clients = [client.run(until) for client in (*products, trade)]
             # Two at a time, so that disasters coincide.
             await asyncio.gather(_disasters(world), _disasters(world), *clients)
             world.heal()
@@ -64,8 +64,8 @@ async def _live(seed: int) -> Life:
         faults.append(f"not healed: {_state(world)}")
     faults += _audit(world, products, trade)
     world.keeping.cancel()
-    history = [operation for one in (*products, trade) for operation in one.history]
-    unknown = sum(one.ended == inf for one in history)
+    history = [operation for client in (*products, trade) for operation in client.history]
+    unknown = sum(operation.ended == inf for operation in history)
     return Life(seed, world.digest, len(history), unknown, world.database.commits, faults)
 
 
@@ -103,8 +103,13 @@ def _audit(world: World, products: Sequence[Product], trade: Trade) -> list[str]
     # An expiry is nobody's operation, so only what came before the first counts.
     return [
         *contradictions(world.database),
-        *(f"lost: {one}" for some in everyone for one in some.acked if one not in log),
-        *(f"denied: {one}" for some in everyone for one in some.denied),
+        *(
+            f"lost: {command_id}"
+            for some in everyone
+            for command_id in some.acked
+            if command_id not in log
+        ),
+        *(f"denied: {command_id}" for some in everyone for command_id in some.denied),
         *(f"not linearizable: {p.id}" for p in products if not _explained(p.history, ShelfModel())),
         *(() if _explained(trade.history, WholeShop()) else ("not linearizable: the shop",)),
     ]
@@ -113,7 +118,9 @@ def _audit(world: World, products: Sequence[Product], trade: Trade) -> list[str]
 def _explained(history: list[Operation], model: Model) -> bool:
     horizon = (TTL_MS + m.GRACE_MS) / 1000
     try:
-        return is_linearizable([one for one in history if one.began < horizon], model, MAX_TRIES)
+        return is_linearizable(
+            [operation for operation in history if operation.began < horizon], model, MAX_TRIES
+        )
     except TooHard:
         return True
 

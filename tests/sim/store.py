@@ -187,14 +187,14 @@ class SimStore:
                 if shard in after_ms and after_ms[shard] < due_ms <= until_ms:
                     expiry = (m.RESERVATION, row["expires_at"], row["tenant_id"], row["id"])
                     found[shard].append((shard, expiry))
-            return [one for some in found.values() for one in _next(some, at_most)]
+            return [timer for some in found.values() for timer in _next(some, at_most)]
 
         return await self._once(self._timers, rows)
 
     async def known(self, command_ids: Sequence[UUID]) -> dict[UUID, Logged]:
         def lines(_: Session) -> dict[UUID, Logged]:
             log = self._database.log
-            return {one: log[one] for one in command_ids if one in log}
+            return {command_id: log[command_id] for command_id in command_ids if command_id in log}
 
         return await self._once(self._loads, lines)
 
@@ -277,4 +277,4 @@ class SimKeeperStore:
 def _next(found: list[tuple[int, Any]], at_most: int) -> list[tuple[int, Any]]:
     """The earliest, with all that are as late as the last of them."""
     times = sorted(row[1] for _, row in found)
-    return [one for one in found if len(times) <= at_most or one[1][1] <= times[at_most - 1]]
+    return [timer for timer in found if len(times) <= at_most or timer[1][1] <= times[at_most - 1]]

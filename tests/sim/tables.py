@@ -83,7 +83,7 @@ class Tables:
     written over by what is not later: no statement of a sound runtime ever does that."""
 
     rows: dict[str, dict[RowKey, Row]] = field(
-        default_factory=lambda: {one.table: {} for one in _STATEMENTS.values()}
+        default_factory=lambda: {statement.table: {} for statement in _STATEMENTS.values()}
     )
     events: list[tuple[Any, ...]] = field(default_factory=list)
     went_back: list[str] = field(default_factory=list)

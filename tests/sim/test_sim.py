@@ -22,7 +22,7 @@ LIVES_UNTIL_CAUGHT = 3_000 if LONG else 200
 # Missed in every few lives; the others only now and then, which takes longer than a short run has:
 # what new epochs are for, `tests/runtime/test_unknown_commit.py` shows each time.
 SELDOM_MISSED = (mutations.tenure_unchecked, mutations.recovery_epochs_off)
-SOON_MISSED = [one for one in mutations.ALL if one not in SELDOM_MISSED]
+SOON_MISSED = [mutation for mutation in mutations.ALL if mutation not in SELDOM_MISSED]
 
 
 @pytest.fixture(scope="module", autouse=True)

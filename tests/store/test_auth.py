@@ -123,8 +123,8 @@ async def test_a_refresh_token_is_used_once_however_many_try(db: Database) -> No
             return await sessions.use_refresh_token(tx, token)
 
     used = await asyncio.gather(*(attempt() for _ in range(8)))
-    assert sum(one.session is not None for one in used) == 1
-    assert sum(one.revoked == session_id for one in used) == 7
+    assert sum(use.session is not None for use in used) == 1
+    assert sum(use.revoked == session_id for use in used) == 7
     async with db.transaction(Scope()) as tx:
         recent = datetime.now(UTC) - timedelta(minutes=1)
         found = await sessions.revoked_since(tx, recent, limit=10_000)

@@ -230,8 +230,8 @@ async def test_a_crowd_buys_what_there_is_and_receipts_have_no_gaps(
     orders = [(1, 2, 3), (3, 1, 2), (2, 3, 1), (3, 2, 1)]
     answers = await asyncio.gather(
         *(
-            client.post(SALES, json=basket(*orders[one % 4], register=one % 3), headers=known)
-            for one in range(32)
+            client.post(SALES, json=basket(*orders[number % 4], register=number % 3), headers=known)
+            for number in range(32)
         )
     )
     assert Counter(answer.status_code for answer in answers) == {201: 20, 409: 12}
@@ -240,7 +240,7 @@ async def test_a_crowd_buys_what_there_is_and_receipts_have_no_gaps(
         if answer.status_code == 201:
             data = answer.json()["data"]
             given.setdefault(data["registerId"], []).append(data["receiptNumber"])
-    assert all(sorted(one) == list(range(1, len(one) + 1)) for one in given.values())
+    assert all(sorted(numbers) == list(range(1, len(numbers) + 1)) for numbers in given.values())
 
 
 @sellers

@@ -110,8 +110,8 @@ async def test_rows_and_log_are_written_together(
     await host.commit({}, [(THINGS, {"things": rows})], lines)
     read = await connection.fetch("SELECT * FROM things ORDER BY id")
     assert [tuple(row) for row in read] == rows
-    assert await host.known([one.command_id for one in lines]) == {
-        one.command_id: one for one in lines
+    assert await host.known([logged.command_id for logged in lines]) == {
+        logged.command_id: logged for logged in lines
     }
 
 
@@ -157,7 +157,7 @@ async def test_what_was_decided_before_stops_a_commit_of_the_unsure(
         moved = "UPDATE command_log SET created_on = $1 WHERE id = $2"
         await connection.execute(moved, at, lines[day].command_id)
     new, row = line(), (uuid7(), "new", 1)
-    unsure = [new.command_id, *(one.command_id for one in lines.values())]
+    unsure = [new.command_id, *(logged.command_id for logged in lines.values())]
     with pytest.raises(AlreadyDecided) as known:
         await host.commit({}, [(THINGS, {"things": [row]})], [new], unsure)
     assert known.value.command_ids == {lines[day].command_id for day in days[1:]}
@@ -234,7 +234,9 @@ async def test_what_was_planned_while_a_table_was_empty_is_right_when_it_is_full
     await connection.execute(
         "INSERT INTO things SELECT gen_random_uuid(), 'a', n FROM generate_series(1, $1) n", MANY
     )
-    await connection.executemany("INSERT INTO things VALUES ($1, 'b', 0)", [(one,) for one in ids])
+    await connection.executemany(
+        "INSERT INTO things VALUES ($1, 'b', 0)", [(thing_id,) for thing_id in ids]
+    )
     await connection.execute(
         "INSERT INTO command_log (id, tenant_id, fingerprint, reply, created_on)"
         " SELECT gen_random_uuid(), gen_random_uuid(), '', '', $2 FROM generate_series(1, $1)",
@@ -244,7 +246,7 @@ async def test_what_was_planned_while_a_table_was_empty_is_right_when_it_is_full
     before = await _looked_at(host, connection, part)
     await host.known(ids)
     known = await _looked_at(host, connection, part) - before
-    await host.commit({}, [(RENAMED, {"things": [(one, "c") for one in ids]})], [])
+    await host.commit({}, [(RENAMED, {"things": [(thing_id, "c") for thing_id in ids]})], [])
     renamed = await _looked_at(host, connection, part) - before - known
     await connection.execute(f"DELETE FROM {part}")
     await connection.execute(f"ALTER TABLE {part} RESET (autovacuum_enabled)")
@@ -255,9 +257,9 @@ async def test_what_was_planned_while_a_table_was_empty_is_right_when_it_is_full
 
 async def _looked_at(host: HostStore, connection: asyncpg.Connection, part: str) -> int:
     """How many rows and entries of indexes sessions of the host have looked at."""
-    for one in host.connections:
-        if one.connection is not None:
-            await one.connection.execute("SELECT pg_stat_force_next_flush()")
+    for used in host.connections:
+        if used.connection is not None:
+            await used.connection.execute("SELECT pg_stat_force_next_flush()")
     return int(
         await connection.fetchval(
             "SELECT (SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname IN ($1, $2))"

@@ -92,7 +92,7 @@ def product(tenant: UUID, sku: str, **changes: object) -> Product:
 
 async def saved(db: Database, tenant: UUID, *new: Product) -> None:
     async with db.transaction(Scope(tenant)) as tx:
-        paths = [one.category for one in new]
+        paths = [made.category for made in new]
         await categories.ensure(tx, tenant, paths, datetime.now(UTC))
         await catalog.add(tx, new)
 
@@ -100,7 +100,7 @@ async def saved(db: Database, tenant: UUID, *new: Product) -> None:
 async def found(tx: AsyncConnection, sort: str = "createdAt", **filters: object) -> list[str]:
     chosen = Filters(**filters)  # type: ignore[arg-type]
     page = await search.search(tx, chosen, sort, Span(1, 100))
-    return [one.sku for one in page.items]
+    return [item.sku for item in page.items]
 
 
 async def owners(db: Database, scope: Scope, *item_ids: UUID) -> dict[UUID, ItemOwner]:
@@ -162,11 +162,11 @@ async def test_prices_in_a_currency_are_one_list(
     hidden = [product(tenant, f"GONE-{n}", prices={currency: n}) for n in range(1, 12, 2)]
     await saved(db, tenant, product(tenant, "NONE"), *shown, *hidden)
     async with db.transaction(Scope(tenant)) as tx:
-        for one in hidden:
-            await catalog.remove(tx, one.id, datetime.now(UTC))
+        for gone in hidden:
+            await catalog.remove(tx, gone.id, datetime.now(UTC))
         await tx.execute(_OF_NO_PRODUCT, {"tenant": tenant, "currency": currency})
-    prices = {one.id: one.prices.get(currency, one.price_minor) for one in shown}
-    expected = [one.id for one in sorted(shown, key=lambda one: (prices[one.id], one.id))]
+    prices = {made.id: made.prices.get(currency, made.price_minor) for made in shown}
+    expected = [made.id for made in sorted(shown, key=lambda made: (prices[made.id], made.id))]
     for vendor in (tenant, None):
         filters = Filters(tenant_id=vendor, currency=currency, min_price_e4=20_000)
         for sort, ids in (("price", expected), ("-price", expected[::-1])):
@@ -175,11 +175,14 @@ async def test_prices_in_a_currency_are_one_list(
             while True:
                 async with db.transaction(PUBLIC) as tx:
                     part = await search.search(tx, filters, sort, span)
-                found += [one.id for one in part.items]
+                found += [item.id for item in part.items]
                 if part.next_cursor is None:
                     break
                 span = Span(1, 3, part.next_cursor)
-            assert found == [one for one in ids if prices[one] >= 2], (vendor, sort)
+            assert found == [product_id for product_id in ids if prices[product_id] >= 2], (
+                vendor,
+                sort,
+            )
 
 
 async def test_tenants_are_walls(db: Database) -> None:

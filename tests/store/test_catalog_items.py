@@ -95,7 +95,7 @@ async def test_a_code_is_unique_also_without_the_lock(db: Database) -> None:
             kept(db, tenant, variant(shirt, sku)),
             return_exceptions=True,
         )
-        assert sorted(type(one) for one in results if one) == [Conflict], results
+        assert sorted(type(result) for result in results if result) == [Conflict], results
 
 
 async def test_what_a_thing_costs_is_its_business_own(db: Database) -> None:
@@ -180,8 +180,8 @@ async def test_the_database_itself_refuses_a_cycle(db: Database) -> None:
         top = planted(["D"], {}, (), tenant, now)
         await categories.add(tx, top)
         await tx.execute(move, {"to": top[0].id, "depth": 1, "id": made[0].id})
-        after = [await categories.get(tx, one.id) for one in made]
-        assert [one.depth for one in after if one] == [2, 3, 4]
+        after = [await categories.get(tx, category.id) for category in made]
+        assert [category.depth for category in after if category] == [2, 3, 4]
         deep = planted(
             ["A > B > C > E"], {"A > B > C": replace(made[2], depth=MAX_DEPTH - 1)}, (), tenant, now
         )

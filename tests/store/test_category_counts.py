@@ -32,7 +32,7 @@ async def counts(tx: AsyncConnection, tenant: UUID) -> dict[str, int]:
     """What the categories carry, once it is what the products say."""
     rows = await tx.execute(select(products.c.category).where(products.c.deleted_at.is_(None)))
     there = Counter(path for path in rows.scalars() if path is not None)
-    carried = {one.path: size for one, size in await catalog_categories.tree(tx, tenant)}
+    carried = {category.path: size for category, size in await catalog_categories.tree(tx, tenant)}
     assert {path: size for path, size in carried.items() if size} == there
     assert dict(await catalog_categories.in_use(tx, tenant)) == there
     return carried
@@ -47,7 +47,7 @@ async def test_counts_follow_every_change(db: Database) -> None:
         await categories.ensure(tx, tenant, ["Toys", "Toys > Cars", "Books"], now)
         await catalog.add(tx, made)
         assert await counts(tx, tenant) == {"Toys": 4, "Toys > Cars": 5, "Books": 0}
-        await catalog.replace(tx, [replace(one, category="Books") for one in made[:3]])
+        await catalog.replace(tx, [replace(product, category="Books") for product in made[:3]])
         assert await counts(tx, tenant) == {"Toys": 3, "Toys > Cars": 3, "Books": 3}
         await catalog.replace(tx, [replace(made[0], name="Other"), replace(made[1], category=None)])
         await catalog.remove(tx, made[3].id, now)

@@ -75,8 +75,8 @@ async def owner(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
 
 async def wrong(settings: Settings, *, deep: bool = False) -> list[Finding]:
     found = await examine(settings, deep=deep)
-    assert not [one for one in found if one.verdict == "unknown"], found
-    return [one for one in found if one.verdict == "wrong"]
+    assert not [finding for finding in found if finding.verdict == "unknown"], found
+    return [finding for finding in found if finding.verdict == "wrong"]
 
 
 @asynccontextmanager
@@ -93,8 +93,8 @@ async def made(owner: asyncpg.Connection, change: str, undo: str) -> AsyncIterat
 async def test_a_sound_copy_is_well(settings: Settings) -> None:
     for deep in (False, True):
         found = await examine(settings, deep=deep)
-        assert {one.verdict for one in found} == {"well"}, found
-        subjects = {one.subject for one in found}
+        assert {finding.verdict for finding in found} == {"well"}, found
+        subjects = {finding.subject for finding in found}
         assert {"Postgres", "Redis", "leases", "keeper", "stock", "drawers"} <= subjects
 
 
@@ -312,7 +312,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 
 async def told(settings: Settings) -> dict[str, Finding]:
-    return {one.subject: one for one in await examine(settings, deep=False)}
+    return {finding.subject: finding for finding in await examine(settings, deep=False)}
 
 
 async def test_settings_that_void_a_promise_are_told(own: Settings) -> None:

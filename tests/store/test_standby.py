@@ -114,7 +114,11 @@ async def test_a_wait_that_is_cut_off_is_no_yes(
                 await admin.execute("SELECT pg_sleep(0.01)")
             await cut_off(admin)
             told = await asyncio.gather(*waiting, return_exceptions=True)
-            assert [type(one) for one in told] == [Unavailable, OutcomeUnknown, OutcomeUnknown]
+            assert [type(outcome) for outcome in told] == [
+                Unavailable,
+                OutcomeUnknown,
+                OutcomeUnknown,
+            ]
     finally:
         await db.close()
         await keeper.close()

@@ -74,9 +74,11 @@ async def everybody(settings: Settings) -> list[str]:
     await db.close()
     await keeper.close()
     await incarnation.close()
-    failures = [one for one in told if isinstance(one, BaseException)]
-    assert all(isinstance(one, REFUSALS) for one in failures), told
-    return [name for name, one in zip(work, told, strict=True) if isinstance(one, BaseException)]
+    failures = [outcome for outcome in told if isinstance(outcome, BaseException)]
+    assert all(isinstance(failure, REFUSALS) for failure in failures), told
+    return [
+        name for name, outcome in zip(work, told, strict=True) if isinstance(outcome, BaseException)
+    ]
 
 
 async def test_everybody_speaks_tls(doors: Doors) -> None:

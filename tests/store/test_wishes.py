@@ -41,7 +41,7 @@ async def test_each_shard_is_shown_with_its_owner_and_its_pin(
     connection: asyncpg.Connection,
 ) -> None:
     await wishes.pin(connection, FREE, "seen")
-    owned, free = [one for one in await wishes.held(connection) if one.family == "wished"]
+    owned, free = [shard for shard in await wishes.held(connection) if shard.family == "wished"]
     assert owned.expires_at is not None
     assert owned._replace(expires_at=None) == wishes.Held(
         family="wished",
@@ -64,7 +64,7 @@ async def test_each_shard_is_shown_with_its_owner_and_its_pin(
 
 async def test_each_host_is_shown_with_its_shards(connection: asyncpg.Connection) -> None:
     await wishes.drain(connection, "seen")
-    (host,) = [one for one in await wishes.hosts(connection) if one.name == "seen"]
+    (host,) = [host for host in await wishes.hosts(connection) if host.name == "seen"]
     assert host == wishes.HostState(
         name="seen", build="build 2", machine="machine 1", pid=4711, shards=1, is_drained=True
     )

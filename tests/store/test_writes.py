@@ -102,7 +102,7 @@ class Copy:
 
     def __init__(self, connection: asyncpg.Connection, name: str) -> None:
         self._connection, self._table = connection, table_of(name)
-        self._writes = {one: WRITES[one] for one in (self._table.name, name)}
+        self._writes = {statement: WRITES[statement] for statement in (self._table.name, name)}
         self._procedure = Procedure(0, [self._writes])
 
     async def make(self) -> None:

@@ -49,11 +49,11 @@ class Register:
             "giftCardsSold": pounds(sums["cards"]),
             "tenders": [
                 {
-                    "method": one,
-                    "taken": pounds(self.taken[one]),
-                    "refunded": pounds(self.refunded[one]),
+                    "method": method,
+                    "taken": pounds(self.taken[method]),
+                    "refunded": pounds(self.refunded[method]),
                 }
-                for one in tenders
+                for method in tenders
             ],
             "taxes": [{"rate": 0.2, "net": pounds(net), "tax": pounds(sums["tax"])}]
             if sums["sales_minor"]

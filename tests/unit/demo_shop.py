@@ -101,7 +101,7 @@ class ShopInMemory:
                 return 200, {"data": self.registers[shift.removeprefix("shift of ")].report()}
             case ["pos", "sales"]:
                 sales = self.sales.values()
-                found = [one for one in sales if one["registerId"] == params["registerId"]]
+                found = [sale for sale in sales if sale["registerId"] == params["registerId"]]
                 return self.page(found, params)
             case ["pos", "sales", sale]:
                 return 200, {"data": self.sales[sale]}
@@ -145,7 +145,7 @@ class ShopInMemory:
         return (409, {"code": "insufficient_stock", "shortages": short}) if short else None
 
     def reserve(self, _: str, body: Body) -> Answer:
-        units = {one["productId"]: one["quantity"] for one in body["lines"]}
+        units = {line["productId"]: line["quantity"] for line in body["lines"]}
         if refused := self.short(units):
             return refused
         number = f"r{self.random.getrandbits(60)}"
@@ -198,14 +198,14 @@ class ShopInMemory:
         return 200, {"data": register.report()}
 
     def sell(self, body: Body) -> Answer:
-        units = {one["productId"]: one["quantity"] for one in body["lines"]}
+        units = {line["productId"]: line["quantity"] for line in body["lines"]}
         if refused := self.short(units):
             return refused
         amounts = [paid["amount"] for paid in body["payments"] if "token" in paid]
         if not amounts:
             return 201, {"data": self.sold(body, units, "")}
         tokens = [paid["token"] for paid in body["payments"] if "token" in paid]
-        token = next((one for one in tokens if one != "tok_approve"), "")
+        token = next((token for token in tokens if token != "tok_approve"), "")
         payment_id = f"p{self.random.getrandbits(60)}"
         payment = self.payments[payment_id] = {"status": "pending", "asked": 0, "amounts": amounts}
         if token.startswith("tok_unknown"):
@@ -233,7 +233,7 @@ class ShopInMemory:
         reference = f"card payment {payment_id}" if payment_id else f"sale {sale_id}"
         for product, quantity in units.items():
             self.move(product, "sold", -quantity, 0, reference=reference)
-        sale = self.ring(body, [self.line(one) for one in body["lines"]], sale_id, payment_id)
+        sale = self.ring(body, [self.line(line) for line in body["lines"]], sale_id, payment_id)
         sums = self.registers[body["registerId"]].sums
         sums["sales_minor"] += cents(sale["total"])
         sums["tax"] += cents(sale["tax"])

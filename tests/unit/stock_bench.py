@@ -131,8 +131,8 @@ class StockBench:
         sums = [sum(line[column] for line in lines) for column in (ON_HAND, RESERVED, INCOMING)]
         held = sum(
             line.quantity
-            for one, state in self.states.items()
-            if one.kind == m.RESERVATION and state.status is m.Status.OPEN
+            for held_key, state in self.states.items()
+            if held_key.kind == m.RESERVATION and state.status is m.Status.OPEN
             for line in state.lines
             if line.product_id == key.id and (state.location_id or TENANT) == key.detail
         )

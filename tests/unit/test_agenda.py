@@ -59,19 +59,19 @@ def test_tenants_take_turns_and_who_has_more_is_late() -> None:
 
 def test_everybody_gets_a_share_however_many_there_are() -> None:
     tenants = [uuid4() for _ in range(100)]
-    agenda = _agenda(*((SHARD, number, one) for one in tenants for number in range(1, 101)))
+    agenda = _agenda(*((SHARD, number, tenant) for tenant in tenants for number in range(1, 101)))
     assert len(_take(agenda, 1_000, 64)) == 2 * MIN_SHARE
     assert agenda.overdue == {*tenants}
 
 
 def test_a_floor_ahead_of_now_is_now() -> None:
     agenda = _agenda((SHARD, 50, BIG), (OTHER, 50, SMALL))
-    assert [shard for shard, _ in agenda.take(10, {SHARD: 60}, 10, lambda one: False)] == [SHARD]
+    assert [shard for shard, _ in agenda.take(10, {SHARD: 60}, 10, lambda tenant: False)] == [SHARD]
 
 
 def test_what_is_put_back_falls_due_again_unless_its_shard_is_gone() -> None:
     agenda = _agenda((SHARD, 10, BIG), (OTHER, 10, SMALL))
-    for shard, timer in agenda.take(10, {}, 10, lambda one: False):
+    for shard, timer in agenda.take(10, {}, 10, lambda tenant: False):
         if shard is OTHER:
             agenda.drop([OTHER])
         # Further away than the horizon: nobody else knows of it.
@@ -82,7 +82,7 @@ def test_what_is_put_back_falls_due_again_unless_its_shard_is_gone() -> None:
 
 def test_a_shard_that_is_dropped_leaves_nothing() -> None:
     agenda = _agenda((SHARD, 10, BIG), (SHARD, 20, BIG), (OTHER, 10, BIG))
-    assert len(agenda.take(5, {SHARD: 15}, 10, lambda one: True)) == 0
+    assert len(agenda.take(5, {SHARD: 15}, 10, lambda tenant: True)) == 0
     agenda.drop([SHARD])
     assert agenda.overdue == set()
     assert _take(agenda, 100) == [10]

@@ -42,7 +42,7 @@ def test_a_ratio_has_fallen_when_noise_does_not_explain_it(
 ) -> None:
     found = fallen(_baseline(before), _now(now))
     assert bool(found) is has_fallen
-    assert all((one.before, one.now) == (4.0, now.median) for one in found)
+    assert all((ratio.before, ratio.now) == (4.0, now.median) for ratio in found)
 
 
 def test_what_only_one_of_them_has_is_not_compared() -> None:

@@ -89,7 +89,7 @@ def test_cpu_time_is_compared_without_the_load() -> None:
         sample("holdfast", 1.0, cpu_us={"replicas": 60.0, "Postgres": 40.0, "load": 900.0}),
         sample("conditional", 1.0, cpu_us={"workers": 400.0, "load": 100.0}),
     ]
-    assert [(one.by, one.value.median) for one in ratios(found, slow_disk=False)] == [
+    assert [(ratio.by, ratio.value.median) for ratio in ratios(found, slow_disk=False)] == [
         ("rate", 1.0),
         ("CPU", 4.0),
     ]
@@ -105,7 +105,7 @@ def test_the_report_for_machines() -> None:
     first = document["summary"][0]
     assert first["per_second"] == {"median": 1235.0, "min": 1235.0, "max": 1235.0}
     assert first["cpu_us_per_request"] == {"workers": 100.0}
-    assert {(one["name"], one["by"]): one["median"] for one in document["ratios"]} == {
+    assert {(ratio["name"], ratio["by"]): ratio["median"] for ratio in document["ratios"]} == {
         ("hot: ours / conditional", "rate"): pytest.approx(12.35),
         ("hot: ours / conditional", "CPU"): 1.0,
         ("ours: sold out / hot", "rate"): pytest.approx(1.62),

@@ -30,7 +30,7 @@ def test_what_is_taken_covers_no_minute_twice(pairs: list[tuple[int, int]]) -> N
     good = all(opens < closes for opens, closes in pairs) and len(covered) == len(set(covered))
     if good:
         found = hours(*pairs).on(CHRISTMAS)
-        assert [(one.opens, one.closes) for one in found] == [
+        assert [(opening.opens, opening.closes) for opening in found] == [
             (clock(opens), clock(closes)) for opens, closes in sorted(pairs)
         ]
     else:

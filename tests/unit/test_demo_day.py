@@ -32,7 +32,7 @@ def test_what_is_cancelled_is_returned_from_the_oldest_sales_before_it() -> None
     assert rest == PlannedReturn("C4-of-2", second, {"a": 3})
     assert more == NeverSold("C4-unsold", {"a": 6})
     assert isinstance(last, Purchase)
-    assert [one.register for one in (first, second, last)] == [0, 1, 2]
+    assert [step.register for step in (first, second, last)] == [0, 1, 2]
 
 
 def test_later_rounds_cancel_what_earlier_ones_sold() -> None:

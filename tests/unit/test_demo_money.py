@@ -146,7 +146,7 @@ FALSE: list[tuple[str, Callable[[Case], Case]]] = [
 def test_falsified_books_do_not_hold(fault: str, falsify: Callable[[Case], Case]) -> None:
     proof = proved(falsify(true_case()))
     assert not proof.holds
-    assert any(one.startswith(f"Till 1: {fault}") for one in proof.faults), proof.faults
+    assert any(told.startswith(f"Till 1: {fault}") for told in proof.faults), proof.faults
 
 
 def test_a_report_that_changed_after_closing_is_told() -> None:

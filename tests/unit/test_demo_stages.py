@@ -91,7 +91,7 @@ async def test_a_dishonest_shop_is_found_out(weak: str, fault: str) -> None:
     async with shop_at(ShopInMemory(weak, trouble=0.05)) as shop:
         proof = await whole_day(shop)
     assert not proof.holds
-    assert any(fault in one for one in proof.faults)
+    assert any(fault in told for told in proof.faults)
 
 
 async def test_a_refused_invoice_is_a_contradiction() -> None:

@@ -47,21 +47,21 @@ def test_the_tax_in_a_total_is_a_sixth(total: int) -> None:
 def test_payments_cover_what_is_due_and_change_is_cash(due: int, tender: Tender) -> None:
     payments = payments_for(tender, due, "code")
     sums: Counter[str] = Counter()
-    for one in payments:
-        assert minor(one["amount"]) > 0
-        sums[one["method"]] += minor(one["amount"])
+    for payment in payments:
+        assert minor(payment["amount"]) > 0
+        sums[payment["method"]] += minor(payment["amount"])
     change = sum(sums.values()) - due
     assert 0 <= change < 500
     assert change <= sums.get("cash", 0)
     assert sums.get("gift_card", 0) <= gift_card_for(due)
-    cards = [one["token"] for one in payments if one["method"] == "card"]
+    cards = [payment["token"] for payment in payments if payment["method"] == "card"]
     assert cards == list(tender.tokens)[: min(due, len(tender.tokens))]
 
 
 @given(st.integers(0, 10**9))
 def test_a_drawer_is_counted_by_its_pieces(amount: int) -> None:
     counted = denominations(amount)
-    assert sum(minor(one["value"]) * one["pieces"] for one in counted) == amount
+    assert sum(minor(count["value"]) * count["pieces"] for count in counted) == amount
 
 
 def test_amounts_are_exact() -> None:
@@ -96,4 +96,4 @@ def receipt(bill: Bill, **changes: Any) -> Sale:
 def test_a_wrong_receipt_is_told(changes: dict[str, Any], fault: str) -> None:
     bill = bill_of({"a": 2}, {"a": 600})
     assert bill.faults(receipt(bill)) == []
-    assert any(one.startswith(fault) for one in bill.faults(receipt(bill, **changes)))
+    assert any(found.startswith(fault) for found in bill.faults(receipt(bill, **changes)))

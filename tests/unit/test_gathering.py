@@ -23,7 +23,7 @@ async def test_what_is_asked_meanwhile_shares_the_next_query() -> None:
     questions = Gathering(look_up)
     first = asyncio.create_task(questions.ask("shop", [1]))
     await asyncio.sleep(0.005)
-    rest = await asyncio.gather(*(questions.ask("shop", [one]) for one in range(2, 9)))
+    rest = await asyncio.gather(*(questions.ask("shop", [number]) for number in range(2, 9)))
     assert await first == {1}
     assert asked == [{1}, set(range(2, 9))]
     assert all(found == asked[1] for found in rest)

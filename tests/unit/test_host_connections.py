@@ -25,7 +25,7 @@ async def test_who_waits_has_the_first_that_is_free() -> None:
         async with connections.use():
             served.set()
 
-    users = [asyncio.create_task(use(one)) for one in (slow, quick)]
+    users = [asyncio.create_task(use(work)) for work in (slow, quick)]
     await asyncio.sleep(0)
     waiting = [asyncio.create_task(come()) for _ in range(3)]
     await asyncio.sleep(0)

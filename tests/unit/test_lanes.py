@@ -26,11 +26,13 @@ from tests.lanes import (
 
 def _takes(lane: tuple[str, ...], file: Path) -> bool:
     """Whether pytest collects a file when it is given a lane's arguments."""
-    ignored = [one.removeprefix("--ignore=") for one in lane if one.startswith("--ignore=")]
-    given = [one for one in lane if one.startswith("tests")]
+    ignored = [
+        argument.removeprefix("--ignore=") for argument in lane if argument.startswith("--ignore=")
+    ]
+    given = [argument for argument in lane if argument.startswith("tests")]
     name = file.relative_to(ROOT)
-    return any(name.is_relative_to(one) for one in given) and not any(
-        name.is_relative_to(one) for one in ignored
+    return any(name.is_relative_to(path) for path in given) and not any(
+        name.is_relative_to(path) for path in ignored
     )
 
 

@@ -185,10 +185,10 @@ class Rows:
         self, loader: Any, after_ms: Mapping[int, int], until_ms: int, at_most: int
     ) -> list[tuple[int, int]]:
         ((number, ms),) = after_ms.items()
-        found = sorted(one for one in self.due_ms if ms < one <= until_ms)
+        found = sorted(due_ms for due_ms in self.due_ms if ms < due_ms <= until_ms)
         await asyncio.sleep(0)
         last = found[at_most - 1] if len(found) >= at_most else until_ms
-        return [(number, one) for one in found if one <= last]
+        return [(number, due_ms) for due_ms in found if due_ms <= last]
 
 
 async def test_commands_wait_as_long_as_what_fell_due_comes_page_after_page(

@@ -39,7 +39,7 @@ def spread(**counts: int) -> dict[Incarnation, list[Shard]]:
 
 
 def applied(live: Live, move: Move) -> dict[Incarnation, list[Shard]]:
-    after = {one: [s for s in shards if s not in move.shards] for one, shards in live.items()}
+    after = {owner: [s for s in shards if s not in move.shards] for owner, shards in live.items()}
     after[move.target] += move.shards
     return after
 
@@ -58,7 +58,7 @@ def settled(live: Live, names: list[str], wishes: Wishes) -> Live:
 
 
 def counts(live: Live) -> dict[str, int]:
-    return {one.name: len(shards) for one, shards in live.items()}
+    return {owner.name: len(shards) for owner, shards in live.items()}
 
 
 def test_hosts_share_alike() -> None:
@@ -78,7 +78,7 @@ def test_hosts_of_another_build_give_everything_away_and_are_dismissed() -> None
 def test_before_hosts_of_this_build_are_there_those_of_another_go_on() -> None:
     live = spread(old0=100, old1=156)
     able = takers(live, ["new0", "new1"], NOTHING)
-    assert {one.name for one in able} == {"old0", "old1"}
+    assert {taker.name for taker in able} == {"old0", "old1"}
     assert unwanted(spread(old0=0, old1=10), able, ["new0"]) == []
     assert set(assignments([shard(900)], live, able, NOTHING).values()) == {host("old0").id}
 
@@ -124,7 +124,9 @@ def test_moves_come_to_an_end(
     live = settled(spread(**start), ["a", "b", "c"], wishes)
     able = takers(live, ["a", "b", "c"], wishes)
     assert sum(counts(live).values()) == sum(start.values())
-    for one, shards in live.items():
-        assert not shards or one in able
+    for owner, shards in live.items():
+        assert not shards or owner in able
         for held in shards:
-            assert pins.get(held, one.name) not in {other.name for other in able if other != one}
+            assert pins.get(held, owner.name) not in {
+                other.name for other in able if other != owner
+            }

@@ -121,7 +121,10 @@ def _meaning(body: Any) -> tuple[Any, ...]:
         *(body.register_id, body.location_id, body.discount, body.tips, body.customer_id),
         *(body.note, body.reservation_id, body.expected_total),
         [(line.named, line.quantity, line.discount, line.gift_card) for line in body.lines],
-        [(one.method, one.amount, one.reference, one.code, one.token) for one in body.payments],
+        [
+            (payment.method, payment.amount, payment.reference, payment.code, payment.token)
+            for payment in body.payments
+        ],
     )
 
 

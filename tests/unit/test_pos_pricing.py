@@ -82,18 +82,18 @@ def test_a_ticket_adds_up(
 ) -> None:
     items = [item(price, sku=str(number)) for number, (price, _, _) in enumerate(wanted)]
     lines = [
-        line(one, quantity, discount={"amount": Decimal(min(off, price * quantity)).scaleb(-2)})
-        for one, (price, quantity, off) in zip(items, wanted, strict=True)
+        line(named, quantity, discount={"amount": Decimal(min(off, price * quantity)).scaleb(-2)})
+        for named, (price, quantity, off) in zip(items, wanted, strict=True)
     ]
     whole = NewDiscount(percent=percent)
     ticket = priced(lines, by_name(items), terms(included=included), whole, Decimal("0.50"))
     left = sum(price * n - min(off, price * n) for price, n, off in wanted)
     off = int((left * percent / 100).to_integral_value(ROUND_HALF_UP))
-    tax = sum(one.tax_minor for one in ticket.lines)
+    tax = sum(line.tax_minor for line in ticket.lines)
     assert ticket.due_minor == left - off + 50 + (0 if included else tax)
-    for one in ticket.lines:
-        paid = one.quantity * one.unit_price_minor - one.discount_minor
-        assert one.total_minor == paid + (0 if included else one.tax_minor) >= 0
+    for priced_line in ticket.lines:
+        paid = priced_line.quantity * priced_line.unit_price_minor - priced_line.discount_minor
+        assert priced_line.total_minor == paid + (0 if included else priced_line.tax_minor) >= 0
 
 
 def test_what_a_ticket_refuses() -> None:

@@ -49,7 +49,7 @@ def line(test: str, outcome: str = "passed", **figures: int) -> dict[str, Any]:
 
 
 def row(number: int, *lines: dict[str, Any]) -> table.Row:
-    return next(one for one in table.rows(lines) if one.promise.number == number)
+    return next(found for found in table.rows(lines) if found.promise.number == number)
 
 
 def test_rounds_add_up() -> None:
@@ -89,8 +89,8 @@ def test_a_mutant_that_is_caught_is_no_round() -> None:
 
 def test_every_test_is_in_a_group_and_every_share_is_given() -> None:
     made = table.groups(table.PROMISES)
-    assert sum(one.share for one in made) == pytest.approx(sum(p.share for p in table.PROMISES))
-    tests = [test for one in made for test in one.tests]
+    assert sum(group.share for group in made) == pytest.approx(sum(p.share for p in table.PROMISES))
+    tests = [test for group in made for test in group.tests]
     assert tests == [test for promise in table.PROMISES for test in promise.tests]
 
 
@@ -107,14 +107,14 @@ def rounds(folder: Path, source: str, seconds: float) -> tuple[int, list[dict[st
     told = {"HOLDFAST_ROUND_SECONDS": str(seconds), "HOLDFAST_TALLY": str(tally)}
     run = [sys.executable, "-m", "pytest", "-q", "-p", "tests.promises", str(folder)]
     ended = subprocess.run(run, cwd=table.ROOT, env=os.environ | told, capture_output=True)
-    lines = [json.loads(one) for one in tally.read_text().splitlines()]
+    lines = [json.loads(line) for line in tally.read_text().splitlines()]
     assert lines, ended.stdout.decode()
     return ended.returncode, lines
 
 
 def test_a_mutant_runs_once_and_who_uses_the_rest_of_the_time_comes_last(tmp_path: Path) -> None:
     status, lines = rounds(tmp_path, SHARED, 0.4)
-    ran = [one["test"].rpartition("::")[2] for one in lines[:-1]]
+    ran = [entry["test"].rpartition("::")[2] for entry in lines[:-1]]
     assert status == 0
     # What used up the time once does not fit in again.
     assert ran == ["test_a_loss_is_caught", "test_short", "test_rest"]
@@ -125,7 +125,7 @@ def test_a_mutant_runs_once_and_who_uses_the_rest_of_the_time_comes_last(tmp_pat
 def test_a_test_runs_again_until_the_time_is_over_or_it_fails(tmp_path: Path) -> None:
     status, lines = rounds(tmp_path, ROUNDS, 1.0)
     assert status == 1
-    ran = [(one["test"].rpartition("::")[2], one["outcome"]) for one in lines]
+    ran = [(entry["test"].rpartition("::")[2], entry["outcome"]) for entry in lines]
     # The fourth time the file is too long.
     assert [outcome for test, outcome in ran if test == "test_a_round"] == [
         *["passed"] * 3,

@@ -13,9 +13,9 @@ from tests.runtime import sabotage
 from tests.runtime.sabotage import Sabotage
 
 SWITCHES = [
-    one
-    for _, one in inspect.getmembers(sabotage, inspect.isfunction)
-    if list(inspect.signature(one).parameters) == ["patch"]
+    switch
+    for _, switch in inspect.getmembers(sabotage, inspect.isfunction)
+    if list(inspect.signature(switch).parameters) == ["patch"]
 ]
 
 

@@ -48,19 +48,23 @@ class StockMachine(RuleBasedStateMachine):
 
     def on_hand(self, product: UUID, place: UUID) -> int:
         shelf = (product, place)
-        at_ms, counted = max(self.counted[shelf], default=(-1, 0), key=lambda one: one[0])
+        at_ms, counted = max(self.counted[shelf], default=(-1, 0), key=lambda count: count[0])
         return counted + sum(delta for when, delta in self.moved[shelf] if when > at_ms)
 
     def held(self, product: UUID, place: UUID) -> int:
         return sum(
-            hold.get(product, 0) for one, hold in self.holds.items() if self.place[one] == place
+            hold.get(product, 0)
+            for hold_id, hold in self.holds.items()
+            if self.place[hold_id] == place
         )
 
     def free(self, product: UUID, place: UUID) -> int:
         return self.on_hand(product, place) - self.held(product, place)
 
     def can_give(self, total: dict[UUID, int], place: UUID) -> bool:
-        return all(self.free(one, place) + self.limit[one] >= n for one, n in total.items())
+        return all(
+            self.free(product, place) + self.limit[product] >= n for product, n in total.items()
+        )
 
     def move(self, product: UUID, place: UUID, delta: int, at_ms: int | None = None) -> None:
         self.moved[product, place].append((at_ms or self.bench.now_ms, delta))
@@ -99,12 +103,14 @@ class StockMachine(RuleBasedStateMachine):
         before = {product: self.on_hand(product, place) for product, _ in wanted}
         held = {product: self.held(product, place) for product, _ in wanted}
         last = dict(wanted)
-        chosen = tuple(m.Adjustment(one, number, place, "set") for one, number in wanted)
+        chosen = tuple(m.Adjustment(product, number, place, "set") for product, number in wanted)
         if not chosen:
             return
         reply = self.run(m.Adjust(chosen, "recount"))
         fits = all(
-            last[one] - held[one] >= min(before[one] - held[one], -self.limit[one]) for one in last
+            last[product] - held[product]
+            >= min(before[product] - held[product], -self.limit[product])
+            for product in last
         )
         if not fits:
             assert reply.code == "insufficient_stock"
@@ -194,22 +200,22 @@ class StockMachine(RuleBasedStateMachine):
     @rule(product=products, place=places, quantity=quantities, by=callers)
     def release_oldest(self, product: UUID, place: UUID, quantity: int, by: str) -> None:
         mine = sorted(
-            one
-            for one, hold in self.holds.items()
-            if self.owner[one] == by and self.place[one] == place and product in hold
+            hold_id
+            for hold_id, hold in self.holds.items()
+            if self.owner[hold_id] == by and self.place[hold_id] == place and product in hold
         )
         reply = self.run(m.ReleaseOldest(product, quantity, place), by=by)
-        if sum(self.holds[one][product] for one in mine) < quantity:
+        if sum(self.holds[hold_id][product] for hold_id in mine) < quantity:
             assert reply.code == "no_open_hold"
             return
-        for one in mine:
-            freed = min(quantity, self.holds[one][product])
+        for hold_id in mine:
+            freed = min(quantity, self.holds[hold_id][product])
             quantity -= freed
-            self.holds[one][product] -= freed
-            if not self.holds[one][product]:
-                del self.holds[one][product]
-            if not self.holds[one]:
-                self.ended[one] = ("released", self.holds.pop(one))
+            self.holds[hold_id][product] -= freed
+            if not self.holds[hold_id][product]:
+                del self.holds[hold_id][product]
+            if not self.holds[hold_id]:
+                self.ended[hold_id] = ("released", self.holds.pop(hold_id))
             if not quantity:
                 break
 
@@ -232,7 +238,7 @@ class StockMachine(RuleBasedStateMachine):
             if ship:
                 self.shipped[reply.transfer_id] = (source, goal, total)
             else:
-                self._leave({one: -n for one, n in total.items()}, goal)
+                self._leave({product: -n for product, n in total.items()}, goal)
 
     @rule(data=st.data(), arrives=st.booleans())
     def end_transfer(self, data: st.DataObject, arrives: bool) -> None:
@@ -242,7 +248,7 @@ class StockMachine(RuleBasedStateMachine):
         source, target, total = self.shipped.pop(chosen)
         command = t.ReceiveTransfer if arrives else t.CancelTransfer
         self.run(command(chosen))
-        self._leave({one: -n for one, n in total.items()}, target if arrives else source)
+        self._leave({product: -n for product, n in total.items()}, target if arrives else source)
         self.run(command(chosen))  # once more changes nothing
         other = t.CancelTransfer if arrives else t.ReceiveTransfer
         assert self.run(other(chosen)).code == "transfer_closed"
@@ -250,12 +256,12 @@ class StockMachine(RuleBasedStateMachine):
     @rule(ms=st.integers(1, 100_000))
     def time_passes(self, ms: int) -> None:
         self.bench.now_ms += ms
-        for one in list(self.holds):
-            due = self.bench.now_ms >= self.bench.reservation(one).expires_at_ms + m.GRACE_MS
-            reply = self.bench.run(m.Expire(one))
+        for hold_id in list(self.holds):
+            due = self.bench.now_ms >= self.bench.reservation(hold_id).expires_at_ms + m.GRACE_MS
+            reply = self.bench.run(m.Expire(hold_id))
             assert (reply == m.Refused("not_due")) is not due
             if due:
-                self.ended[one] = ("expired", self.holds.pop(one))
+                self.ended[hold_id] = ("expired", self.holds.pop(hold_id))
 
     @rule(product=products, place=places)
     def nothing_is_to_be_repaired(self, product: UUID, place: UUID) -> None:
@@ -292,7 +298,7 @@ class StockMachine(RuleBasedStateMachine):
         for (product, place), counted in self.counted.items():
             if not counted:
                 continue
-            at_ms, number = max(counted, key=lambda one: one[0])
+            at_ms, number = max(counted, key=lambda count: count[0])
             lines = self.bench.ledger_of(product, place)
             assert sum(line[ON_HAND] for line in lines if line[OCCURRED] <= at_ms) == number
 

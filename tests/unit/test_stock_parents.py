@@ -37,7 +37,7 @@ def test_what_has_anything_anywhere_stays_what_it_is() -> None:
         made.run(t.StartTransfer(uuid7(), (m.Line(TEA, tea),), TENANT, BARN, tea == 4))
         assert made.stock(TEA).on_hand == 0
         levels = made.run(MARK).levels
-        assert [(one.location_id, one.on_hand, one.incoming) for one in levels] == [
+        assert [(level.location_id, level.on_hand, level.incoming) for level in levels] == [
             (BARN, 1 if tea == 1 else 0, 4 if tea == 4 else 0)
         ]
         assert not made.item(TEA).parent
@@ -47,7 +47,7 @@ def test_a_promise_of_what_is_not_there_counts_too() -> None:
     made = bench()
     made.run(m.SetItemTerms(TEA, backorder_limit=5))
     hold = made.run(m.Reserve(uuid7(), (m.Line(TEA, 2),), 1_000))
-    assert [one.reserved for one in made.run(MARK).levels] == [2]
+    assert [level.reserved for level in made.run(MARK).levels] == [2]
     made.run(m.Release(hold.reservation_id))
     assert made.run(MARK).levels == ()
     assert made.item(TEA).parent
@@ -57,7 +57,7 @@ def test_a_promise_of_what_is_not_there_counts_too() -> None:
 def test_one_command_tells_those_with_stock_from_the_others() -> None:
     made = bench()
     stocked = made.run(m.BecomeParents((TEA, CUP))).levels
-    assert [(one.product_id, one.on_hand) for one in stocked] == [(CUP, 5)]
+    assert [(level.product_id, level.on_hand) for level in stocked] == [(CUP, 5)]
     assert (made.item(TEA).parent, made.item(CUP).parent) == (True, False)
 
 

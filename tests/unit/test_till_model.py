@@ -193,7 +193,7 @@ class CardMachine(RuleBasedStateMachine):
     def redeem(self, card: UUID, amounts: list[int]) -> None:
         """Once, or several times in one sale, each on its own within the balance."""
         total = sum(amounts)
-        tenders = tuple(t.Tender(m.Method.GIFT_CARD, one, card_id=card) for one in amounts)
+        tenders = tuple(t.Tender(m.Method.GIFT_CARD, amount, card_id=card) for amount in amounts)
         reply = self.bench.sell(line(ITEMS[0], 1, total), tenders=tenders)
         if not amounts:
             assert not isinstance(reply, Refused)
@@ -277,7 +277,7 @@ class ReturnMachine(RuleBasedStateMachine):
             line(item, n, price, discount=min(discount, n * price), tax_ppm=190_000)
             for item, n, price in wanted
         ]
-        due = sum(one.total_minor for one in lines) + tips
+        due = sum(sold.total_minor for sold in lines) + tips
         cash = rest = min(cash, due)
         by_card = []
         for number, amount in enumerate(cards):
@@ -300,7 +300,7 @@ class ReturnMachine(RuleBasedStateMachine):
         for item, n in total.items():
             self.shelf[item] -= n
         self.units[reply.sale_id] = [n for _, n, _ in wanted]
-        self.sold[reply.sale_id] = [one.total_minor for one in lines]
+        self.sold[reply.sale_id] = [sold.total_minor for sold in lines]
         self.paid[reply.sale_id] = due - tips
         self.back[reply.sale_id] = 0
         self.left[reply.sale_id] = [*by_card, other, in_cash]
@@ -344,17 +344,19 @@ class ReturnMachine(RuleBasedStateMachine):
                 )
         self.left[sale_id] = left
         assert owed == 0
-        assert [(one.method, one.reference, one.amount_minor) for one in record.refunds] == expected
+        assert [
+            (refund.method, refund.reference, refund.amount_minor) for refund in record.refunds
+        ] == expected
 
     @invariant()
     def what_cards_are_owed_agrees(self) -> None:
         owed = self.bench.rows()["card_refunds"]
         refunded = [
-            (record.key.id, number, one.reference, one.amount_minor)
+            (record.key.id, number, refund.reference, refund.amount_minor)
             for record in self.bench.ledger
             if isinstance(record.event, m.ReturnMade)
-            for number, one in enumerate(record.event.refunds)
-            if one.method is m.Method.CARD
+            for number, refund in enumerate(record.event.refunds)
+            if refund.method is m.Method.CARD
         ]
         assert [(row[0], row[1], row[3], row[4]) for row in owed] == refunded
 
@@ -369,8 +371,8 @@ class ReturnMachine(RuleBasedStateMachine):
             sale = self.bench.sale(sale_id)
             refunded = sum(payment.refunded_minor for payment in sale.payments)
             assert refunded == self.back[sale_id] <= self.paid[sale_id]
-            assert [one.quantity - one.returned for one in sale.lines] == left
-            assert all(one.refunded_minor <= one.amount_minor for one in sale.payments)
+            assert [line.quantity - line.returned for line in sale.lines] == left
+            assert all(payment.refunded_minor <= payment.amount_minor for payment in sale.payments)
             if not any(left):
                 assert refunded == self.paid[sale_id], "all units back is all the money back"
                 assert sale.status is m.SaleStatus.RETURNED

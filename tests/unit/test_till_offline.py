@@ -79,7 +79,7 @@ def test_each_sale_of_what_was_not_there_is_told() -> None:
     bench.run(stock.SetItemTerms(tea, backorder_limit=1))
     for _ in range(5):
         bench.run(offline(tea))
-    levels = [one["available"] for one in told(bench, "inventory.stock.oversold.v1")]
+    levels = [event["available"] for event in told(bench, "inventory.stock.oversold.v1")]
     # Three were there or might be promised.
     assert levels == [-2, -3]
 
@@ -139,7 +139,7 @@ def test_any_order_and_any_number_of_times_come_to_the_same(
     wanted: list[tuple[UUID, int, int, int, int]], online: int, data: st.DataObject
 ) -> None:
     """Offline sales, each several times, a count from between them, and sales of meanwhile."""
-    count = stock.Count(tuple(stock.CountLine(one, 7, START_MS - 50) for one in ITEMS))
+    count = stock.Count(tuple(stock.CountLine(item, 7, START_MS - 50) for item in ITEMS))
     commands: list[Any] = [count]
     for item, quantity, price, ago_ms, times in wanted:
         sale = offline(item, quantity, at_ms=START_MS - ago_ms, price_minor=price)
@@ -155,10 +155,10 @@ def test_any_order_and_any_number_of_times_come_to_the_same(
         bench.run(stock.AddStock(PLENTY, 100))
         for command in data.draw(st.permutations(commands)):
             assert not isinstance(bench.run(command), Refused)
-        assert {one: bench.stock(one).on_hand for one in ITEMS} == model
+        assert {item: bench.stock(item).on_hand for item in ITEMS} == model
         assert bench.stock(PLENTY).on_hand == 100 - online
-        for one in ITEMS:
-            assert sum(row[5] for row in bench.ledger_of(one)) == bench.stock(one).on_hand
+        for item in ITEMS:
+            assert sum(row[5] for row in bench.ledger_of(item)) == bench.stock(item).on_hand
         shift = register(bench).shift
         assert shift is not None
         taken = sum(quantity * price for _, quantity, price, _, _ in wanted)

@@ -49,7 +49,7 @@ class OfflineMachine(RuleBasedStateMachine):
         return counted + sum(delta for when, delta in self.moved[item] if when > at_ms)
 
     def free(self, item: UUID) -> int:
-        return self.on_hand(item) - sum(n for one, n in self.held.values() if one == item)
+        return self.on_hand(item) - sum(n for other, n in self.held.values() if other == item)
 
     @rule(item=items, quantity=st.integers(1, 8))
     def deliver(self, item: UUID, quantity: int) -> None:
@@ -122,7 +122,7 @@ class OfflineMachine(RuleBasedStateMachine):
     def upload_another_under_its_name(self, data: st.DataObject) -> None:
         if self.uploaded:
             chosen = data.draw(st.sampled_from(sorted(self.uploaded)))
-            sale = next(one for one in self.paper if one.sale_id == chosen)
+            sale = next(receipt for receipt in self.paper if receipt.sale_id == chosen)
             assert sale.offline is not None
             other = replace(sale, offline=replace(sale.offline, digest=b"other"))
             assert self.run(other).code == "client_sale_id_reused"

@@ -181,7 +181,7 @@ async def test_in_vain_a_stream_is_tried_ever_more_seldom(
     planned = [0.0, 0.01, 0.02, 0.04, 0.08, 0.08, 0.08]
     # What begins late is no sooner than planned, and what follows it may seem so.
     earliest = (began + sum(planned[: number + 1]) for number in range(len(planned)))
-    assert all(at >= one for at, one in zip(tries, earliest, strict=True))
+    assert all(at >= soonest for at, soonest in zip(tries, earliest, strict=True))
 
 
 async def test_where_there_never_is_a_stream_it_is_not_tried_again() -> None:

@@ -85,7 +85,7 @@ async def _end_when_tried(traffic: Traffic, proxy: FrameProxy, seconds: float) -
     """Or when there was time enough, as where a mechanism is off."""
     until_seconds = time.monotonic() + seconds
     while time.monotonic() < until_seconds and (
-        len(traffic.shop.answered_at) < COMMANDS or not all(proxy.seen[one] for one in KINDS)
+        len(traffic.shop.answered_at) < COMMANDS or not all(proxy.seen[kind] for kind in KINDS)
     ):
         await asyncio.sleep(0.02)
     traffic.end()
@@ -99,7 +99,7 @@ async def test_lost_frames_are_harmless(
     assert found.clean, found
     assert found.acked > COMMANDS / 2
     # One in twenty hangs up, and never hears.
-    assert sum(not one.replies for one in log) < len(log) / 10
+    assert sum(not request.replies for request in log) < len(log) / 10
     tally(commands=found.acked, lost_frames=proxy.seen["lost"], audits=1)
 
 

@@ -19,8 +19,9 @@ class Command(msgspec.Struct, Generic[R_co], frozen=True, tag=True):
 
 
 class TurnDown(Command[Never], frozen=True):
-    """Whoever prepared a command refuses the request, and `problem` says why, in words of its own:
-    unless the command was answered before, or is being decided. Then that is its answer."""
+    """The replica that prepared a command refuses the request, and `problem` says why, in words of
+    its own: unless the command was answered before, or is being decided. Then that is its answer.
+    """
 
     problem: str
 

@@ -22,7 +22,8 @@ def refuse(code: str, short: Sequence[Shortage] = (), **facts: int | str) -> Dec
 
 class At(NamedTuple):
     """What a rule about one aggregate may look at besides its state: its key, the other aggregates
-    that are loaded, and who asks when. For the reply all states are as the events leave them."""
+    that are loaded, the caller and the moment. For the reply all states are as the events leave
+    them."""
 
     key: Key
     view: View

@@ -166,7 +166,7 @@ class Competition:
             fault = _fault(lambda: books.sell_out(running, self._token))
             return _Ready(goods.FEW, fault)
         warm_up = replace(wanted, run=f"warm-{wanted.run}", seed=wanted.seed + 1_000)
-        # Of ten thousand products each one should have been met, by whomever.
+        # Of ten thousand products each one should have been met, by any process.
         longer = 3 if wanted.scenario in load.SPREAD else 1
         return _Ready(self._load(running, warm_up, longer * self._plan.warm_up_seconds).granted)
 

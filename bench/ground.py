@@ -38,8 +38,8 @@ class Ground:
         return self.settings.owner_database_url.replace("/holdfast?", f"/{database}?")
 
     def prepare(self, commit_delay_us: int) -> None:
-        """Makes the templates. With a delay each commit waits that long before it is flushed, as
-        on a disk that takes its time, whoever commits and however few do."""
+        """Makes the templates. With a delay each commit waits that long before it is flushed, as on
+        a disk that takes its time, whichever session commits and however few do."""
 
         async def work(connection: asyncpg.Connection) -> None:
             await connection.execute(f"ALTER SYSTEM SET commit_delay = {commit_delay_us}")

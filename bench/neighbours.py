@@ -29,9 +29,9 @@ from core.settings import Settings
 MAX_P99_MS = 250.0
 _DATABASE = "bench_neighbours"
 _PAUSE_SECONDS = 0.005
-# Of the neighbour's, who wait each for their own: a p99 is to be of more than a hundred.
+# Of the neighbour's, each of which waits for its own: a p99 is to be of more than a hundred.
 _CALLERS = 4
-# Who was turned away waits, as it was asked to.
+# A caller that was turned away waits, as it was asked to.
 _TURNED_AWAY_SECONDS = 0.05
 
 
@@ -123,7 +123,7 @@ async def _neighbour(host: Host, heard: _Heard, until: float) -> None:
 
 
 async def _calls(host: Host, culprit: Culprit, bodies: Any, heard: _Heard, until: float) -> None:
-    """Call after call, as a lane sends them. Whoever is still waiting at the end goes away."""
+    """Call after call, as a lane sends them. A caller that still waits at the end goes away."""
     served = Calls()
     while (left := until - time.perf_counter()) > 0:
         some = islice(bodies, culprit.call_size)

@@ -239,7 +239,7 @@ def outbox(
     """Show the events that wait to go out, with the links of the mails that they ask for, and
     those that consumers gave up.
 
-    For the operator alone: a link lets whoever has it set a password or join a business.
+    For the operator alone: a link lets its holder set a password or join a business.
     """
     import asyncio
 

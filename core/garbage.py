@@ -21,7 +21,7 @@ BUSY = 0.15
 
 
 def collect_seldom() -> None:
-    """Call it once a process has what it keeps for good.
+    """Call it once a process has what it keeps permanently.
 
     By default the collector runs with every few hundred new objects, and a batch of commands makes
     tens of thousands, hardly any of them in a cycle: it took half of a host's time. What is there
@@ -57,7 +57,7 @@ class Tidying:
         self._is_due = False
 
     async def run(self) -> None:
-        """Tidies, for good."""
+        """Tidies until the process ends."""
         while True:
             await asyncio.sleep(TIDY_EVERY_SECONDS)
             spent_seconds = time.process_time()

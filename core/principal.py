@@ -32,8 +32,8 @@ class Principal:
     """`id` is a user's, a service key's, or `ip:<address>` for nobody in particular.
 
     `tenant_id` is the business that the caller acts for; None for shoppers and platform admins.
-    `session_id` names the session or key that proves it. Whoever comes with a key, a service key or
-    a person's API key, has `scopes` and may do nothing outside of them; a session has none.
+    `session_id` names the session or key that proves it. A caller with a key, a service key or a
+    person's API key, has `scopes` and may do nothing outside of them; a session has none.
     `rate_limit_per_second` is a key's own limit; None is what every caller of its kind has.
     """
 

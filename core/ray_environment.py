@@ -65,9 +65,9 @@ def _alone(settings: Settings) -> dict[str, str]:
         # The raylet's own store is there in a moment; by default it looks again after a second.
         "RAY_raylet_client_connect_timeout_milliseconds": "50",
         "RAY_raylet_client_num_connect_attempts": "200",
-        # Who serves does not end with the raylet or the GCS, but when the supervisor says so: when
-        # another Ray serves (`cli.supervisor.survivors`). By default it looks after its raylet once
-        # a second.
+        # A process that serves does not end with the raylet or the GCS, but when the supervisor
+        # says so: when another Ray serves (`cli.supervisor.survivors`). By default it looks after
+        # its raylet once a second.
         "RAY_raylet_death_check_interval_milliseconds": str(2**31 - 1),
         "RAY_gcs_rpc_server_reconnect_timeout_s": "300",
     }

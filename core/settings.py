@@ -132,9 +132,9 @@ class Settings(BaseSettings):
 
     @property
     def run_dir(self) -> Path:
-        """Sockets and Ray's temporary folder. Short, because a Unix socket's path may hold
-        107 bytes (103 on macOS, whose own temporary folder takes 49) and Ray adds some 70 of
-        its own. Whoever makes it checks that it is ours."""
+        """Sockets and Ray's temporary folder. Short, because a Unix socket's path may hold 107
+        bytes (103 on macOS, whose own temporary folder takes 49) and Ray adds some 70 of its own.
+        The process that makes it checks that it is ours."""
         return Path(f"/tmp/hf-{self.instance}")  # noqa: S108
 
     @property

@@ -71,7 +71,7 @@ class _Checker:
     async def _state(self, name: str, check: Check) -> State:
         try:
             await asyncio.wait_for(check(), CHECK_TIMEOUT_SECONDS)
-        except Exception as error:  # why is for the log, not for whoever asks
+        except Exception as error:  # why is for the log, not for the caller
             state: State = "degraded" if isinstance(error, Degraded) else "failed"
             if self._found.get(name) != state:
                 _log.warning("check_failed", check=name, state=state, error=repr(error))
@@ -96,7 +96,7 @@ class _Figures:
 
 
 def _check_may_measure(request: Request, resources: Resources) -> None:
-    """Raises Unauthenticated for whoever is no operator."""
+    """Raises Unauthenticated for a caller that is no operator."""
     settings = resources.edge.settings
     if settings.metrics_token is None:
         local = is_local(context_of(request.scope).address)

@@ -1,1 +1,2 @@
-"""The HTTP edge, as a kit that every deployment puts on: who calls, may they, how fast."""
+"""The HTTP edge, a kit that every deployment uses: it says who the caller is, what the caller may
+do, and how often."""

@@ -23,8 +23,9 @@ class Access:
     reading), or `*`, where the route is `scoped`. With `signed_in` no key may use it, whatever its
     scopes: a key that leaks must not make others, nor change who has access.
 
-    `cost` is what a request takes of the caller's limit, in requests that look up one thing. What
-    costs more than one also waits its turn (`gateway.turns`). None: nobody has said.
+    `cost` is what a request takes of the caller's limit, in requests that look up one thing. A
+    request that costs more than one also waits its turn (`gateway.turns`). None: the route has no
+    cost of its own.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Access:
         return context_of(request.scope).principal
 
     def authorize(self, context: RequestContext, capability: str) -> Principal:
-        """The caller, if it may. Raises Unauthenticated or Forbidden, or what kept its
+        """The caller, if it may. Raises Unauthenticated or Forbidden, or the error that kept its
         credentials from being checked."""
         principal = context.principal
         if self.is_public:
@@ -93,8 +94,8 @@ def tenant_of(principal: Principal) -> UUID:
 
 
 def public_read(cost: int) -> Access:
-    """Access for everyone to something that is read. What anyone may ask has a price: 1 for one
-    thing by its id, more for what goes through many."""
+    """Access for everyone to something that is read. What anyone may ask has a cost: 1 for one
+    thing by its id, more for a request that goes through many things."""
     if cost < 1:
         raise ValueError("a read costs at least as much as a request")
     return Access(frozenset(Role), tenant=False, cost=cost)

@@ -27,7 +27,7 @@ from store.people import members
 SERVICE_PREFIX = "hfk_"
 API_PREFIX = "hfa_"
 PREFIXES = (SERVICE_PREFIX, API_PREFIX)
-# How long a key is believed without asking again; its revocation is heard of much sooner.
+# How long a key is believed before the database is asked again; a revocation arrives much sooner.
 REMEMBERED_MS = 300_000
 _PREFIX_LENGTH = 4
 _LENGTH = _PREFIX_LENGTH + 86
@@ -40,8 +40,8 @@ class KeyText(NamedTuple):
 
     @property
     def hash(self) -> bytes:
-        """SHA-256 is enough: 32 random bytes cannot be guessed, however fast the hash is. It is
-        of the prefix, too, so that a key of one kind is none of the other."""
+        """SHA-256 is enough: 32 random bytes cannot be guessed, however fast the hash is. The
+        prefix is hashed, too, so that a key of one kind is never taken for one of the other."""
         return hashlib.sha256(self.text.encode()).digest()
 
 
@@ -64,7 +64,8 @@ def parse(text: str) -> KeyText | None:
 
 
 class AccessKeys:
-    """Looks keys up in the database, each once however many requests bring it at that moment."""
+    """Looks keys up in the database: a key once, however many requests bring it at the same
+    time."""
 
     def __init__(self, db: Database, tokens: Tokens, clock: Clock) -> None:
         self._db = db
@@ -73,8 +74,8 @@ class AccessKeys:
         self._pending: dict[str, asyncio.Task[Principal]] = {}
 
     async def verify(self, text: str) -> Principal:
-        """Whom a key proves; remembers it. Raises Unauthenticated, or Unavailable when the
-        database cannot be asked."""
+        """The principal that a key proves; remembers it. Raises Unauthenticated, or Unavailable
+        when the database cannot be asked."""
         task = self._pending.get(text)
         if task is None:
             key = parse(text)
@@ -83,13 +84,13 @@ class AccessKeys:
             task = asyncio.create_task(self._look_up(key))
             self._pending[text] = task
             task.add_done_callback(lambda done: self._looked_up(text, done))
-        # One who hangs up must not take the answer from those who wait for the same key.
+        # A caller that hangs up must not take the answer from others that wait for the same key.
         return await asyncio.shield(task)
 
     def _looked_up(self, text: str, task: asyncio.Task[Principal]) -> None:
         del self._pending[text]
         if not task.cancelled():
-            task.exception()  # Seen, even if everyone who waited has hung up.
+            task.exception()  # Retrieved, even if all that waited have hung up.
 
     async def _look_up(self, key: KeyText) -> Principal:
         async with self._db.transaction(Scope(tenant_id=key.tenant_id)) as tx:
@@ -119,8 +120,8 @@ class AccessKeys:
 
 
 async def _role(tx: Transaction, user_id: UUID | None) -> Role:
-    """In which role a key acts: as its person's, what that is now. Whatever takes a role away ends
-    the keys, too, so this is the second lock on that door. Raises Unauthenticated."""
+    """The role in which a key acts: the one that its person has now. Taking a role away ends the
+    keys, too, so this is a second check of the same thing. Raises Unauthenticated."""
     if user_id is None:
         return Role.SERVICE
     standing = await members.standing(tx, user_id)

@@ -1,4 +1,4 @@
-"""What came of each request: counted always, written down by sample."""
+"""The outcome of each request: each is counted, a sample is logged."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class AccessLog:
             )
 
     def failure(self, context: RequestContext, error: Exception) -> None:
-        """An error of ours: the whole story goes into the log, and none of it to the caller."""
+        """An error of ours: all of it goes into the log, and none of it to the caller."""
         _log.error(
             "request_failed",
             request_id=context.request_id,

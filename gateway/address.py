@@ -6,16 +6,16 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 UNKNOWN = "unknown"
-MAX_LENGTH = 45  # of an address in text; what is longer is none, and kept by no cache
-_LOCAL_NETWORK = "::/64"  # of which ::1 is one
+MAX_LENGTH = 45  # of an address in text; longer text is no address and enters no cache
+_LOCAL_NETWORK = "::/64"  # which ::1 lies in
 
 
 def client_address(peer: str | None, forwarded_for: str | None) -> str:
     """The caller's address, as limits count it: an IPv4 address, or the /64 of an IPv6 one.
 
-    `forwarded_for` (X-Forwarded-For) is believed of the proxy on this machine only, and only its
-    last entry, which that proxy wrote itself: whom it was asked by. What stands before is somebody
-    else's word, also where the last entry is this machine.
+    `forwarded_for` (X-Forwarded-For) is believed only from the proxy on this machine, and only its
+    last entry, which that proxy wrote itself: the address that called it. Earlier entries are
+    claims of others, also where the last entry is this machine.
     """
     last = (forwarded_for or "").rpartition(",")[2].strip()
     return _address(peer and _short(peer), _short(last))
@@ -35,8 +35,8 @@ def _address(peer: str | None, forwarded_for: str) -> str:
 
 
 def network_of(address: str) -> str:
-    """What an address that `client_address` gave is part of, and one subscriber may have: the /24
-    of an IPv4 address, the /48 of an IPv6 one."""
+    """The network of an address that `client_address` gave, as large as one subscriber may have:
+    the /24 of an IPv4 address, the /48 of an IPv6 one."""
     if address == UNKNOWN:
         return UNKNOWN
     length = 48 if ":" in address else 24
@@ -76,7 +76,7 @@ def _counted_address(address: IPv4Address | IPv6Address | None) -> str:
     if address is None:
         return UNKNOWN
     if isinstance(address, IPv6Address):
-        # Whoever has one IPv6 address has the 2^64 around it too.
+        # A client that has one IPv6 address has the 2^64 around it too.
         prefix = int(address) >> 64 << 64
         return f"{IPv6Address(prefix)}/64"
     return str(address)

@@ -31,7 +31,7 @@ _EXPOSED_HEADERS = [
     "RateLimit-Remaining",
     "RateLimit-Reset",
 ]
-# FastAPI's own instruments ask on every request whether somebody installed a tracer.
+# FastAPI's own instrumentation looks on every request for a tracer.
 _NO_TELEMETRY = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 
 
@@ -82,14 +82,14 @@ def create_app(
     app.router.routes += placed_routes(chosen, mounted=mounted is not None)
     if mounted is None:
         app.router.routes += documentation(app.router.routes)
-    # The last is for what nobody foresaw: a bare 500 to the caller, the story into the log.
+    # The last is for unforeseen errors: a bare 500 to the caller, the details into the log.
     for kind in (HoldfastError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, errors.handle)
     return app
 
 
 class _Application(FastAPI):
-    """FastAPI inside the edge: nothing of it runs for a request that the edge answers itself."""
+    """FastAPI inside the edge: it does not run for a request that the edge answers itself."""
 
     def __init__(self, wrap: Callable[[ASGIApp], ASGIApp], **options: Any) -> None:
         super().__init__(**options)
@@ -100,7 +100,7 @@ class _Application(FastAPI):
 
 
 def _cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
-    """Outermost: a browser may only read a refusal, too, if it carries these headers."""
+    """Outermost: a browser may read a refusal, too, only if it carries these headers."""
     if not origins:
         return app
     return CORSMiddleware(

@@ -12,15 +12,15 @@ from starlette.types import Message, Receive
 
 from core.errors import HoldfastError, TooManyRequests, Unavailable
 
-# Of all bodies that a replica has in memory at a time; the small ones among them always fit.
+# Of all bodies that a replica has in memory at a time; small bodies always fit.
 MAX_HELD_BYTES = 64 << 20
 # HAProxy waits for all of such a body, and gives it to a replica in one go.
 SMALL_BODY_BYTES = 12 << 10
-# The share of them that one caller's larger ones may have: who sends much is told so, and not
-# everybody else.
+# The share of them that one caller's larger ones may have: a caller that sends much is refused, and
+# not all others.
 MAX_HELD_BY_ONE_BYTES = MAX_HELD_BYTES // 4
-# Of larger ones that one caller has under way to a replica, and all callers together: it has places
-# for a thousand requests, and the other half is for those that are there as a whole.
+# The larger bodies that one caller, and all callers together, may have under way to a replica: it
+# has places for a thousand requests, and the other half is for bodies that are there as a whole.
 MAX_ARRIVING = 64
 MAX_ARRIVING_TOGETHER = 500
 MAX_DRAINED_BYTES = 8 << 20
@@ -40,7 +40,7 @@ class Held:
 
     @contextmanager
     def whole(self, body: bytes) -> Iterator[bytes]:
-        """Counts a small body, of which there is always room for one more."""
+        """Counts a small body; there is always room for one more."""
         self.bytes += len(body)
         try:
             yield body
@@ -50,8 +50,8 @@ class Held:
 
 class BoundedBody:
     """A request's body up to a size, whether its length is announced or not, or else `refusal`.
-    Used with `with`: what came of it counts among `held` until then, and while more is to come
-    among what `caller` has under way."""
+    Used with `with`: until the block ends, what has arrived counts in `held`; while more is to
+    come, the body also counts among those that `caller` has under way."""
 
     __slots__ = ("_caller", "_held", "_is_arriving", "_left", "_mine", "_receive", "_refusal")
 
@@ -91,7 +91,7 @@ class BoundedBody:
             del held.bytes_of[self._caller]
 
     def _refuse_vast(self) -> None:
-        """Raises TooManyRequests or Unavailable. What is small always fits."""
+        """Raises TooManyRequests or Unavailable. A small body always fits."""
         if self._mine <= SMALL_BODY_BYTES:
             return
         if self._held.bytes_of[self._caller] > MAX_HELD_BY_ONE_BYTES:
@@ -100,7 +100,8 @@ class BoundedBody:
             raise Unavailable("Too much is being sent at the moment; try again.")
 
     def _arriving(self, *, more: bool) -> None:
-        """Takes or leaves a place. Raises TooManyRequests or Unavailable."""
+        """Takes a place, or leaves it when the body is whole. Raises TooManyRequests or
+        Unavailable."""
         if more == self._is_arriving:
             return
         arriving = self._held.arriving
@@ -116,7 +117,7 @@ class BoundedBody:
             del arriving[self._caller]
 
     async def check(self) -> None:
-        """Raises PayloadTooLarge, or what else is said of it, once it is known to be that."""
+        """Raises `refusal`, such as PayloadTooLarge, once the body is known to deserve it."""
         if self._left < 0:
             await self._drain()
             raise self._refusal
@@ -159,7 +160,7 @@ class BoundedBody:
                 return b"".join(chunks)
 
     def again(self, body: bytes) -> Receive:
-        """Gives a body that was read already once more, then whatever comes."""
+        """Gives a body that was read already once more, then what the client sends next."""
         waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def receive_again() -> Message:

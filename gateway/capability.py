@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute
 @dataclass(frozen=True, slots=True)
 class Routed:
     """`routers` hold routes relative to `prefix`: "/reserve" of the prefix "/api/inventory". They
-    are searched in their order, so that what ends in an id comes last."""
+    are searched in their order, so that a route that ends in an id comes last."""
 
     name: str
     prefix: str

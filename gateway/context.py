@@ -20,9 +20,9 @@ class RequestContext:
     """`address` is the caller's IP address, `arrived_ms` wall time calibrated with the database,
     `path` the full path, whatever prefix the application is mounted at.
 
-    `denied` says why the credentials that came with the request count for nothing; the principal
-    is anonymous then. Routes that are open to all answer all the same, so that a client with an
-    expired token can sign in.
+    `denied` says why the credentials of the request were not accepted; the principal is anonymous
+    then. Routes that are open to all answer nevertheless, so that a client with an expired token
+    can sign in.
     """
 
     request_id: str
@@ -38,7 +38,7 @@ class RequestContext:
 
     @property
     def log_facts(self) -> dict[str, str]:
-        """What each line of the log tells of the request."""
+        """What each line of the log says about the request."""
         facts = {"request_id": self.request_id}
         if self.principal.tenant_id is not None:
             facts["tenant_id"] = str(self.principal.tenant_id)

@@ -1,5 +1,5 @@
 """`/docs` and `/openapi.json`. The page's script and style come from an installed package, so that
-it works where there is no internet, and its policy lets nothing in from elsewhere."""
+it works where there is no internet, and its policy allows no other source."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _START = """SwaggerUIBundle({
 
 
 def documentation(routes: Sequence[BaseRoute]) -> list[Route]:
-    """Routes that show what `routes` are. The document is made on first use and then kept; that
+    """Routes that document `routes`. The document is made on first use and then kept; making it
     takes a second of a processor, so a thread does it, once, while the replica serves others."""
 
     @cache
@@ -63,7 +63,7 @@ def documentation(routes: Sequence[BaseRoute]) -> list[Route]:
 
     async def openapi(request: Request) -> Response:
         _charge(request, "/openapi.json")
-        # Who hangs up ends its own waiting, not what others wait for.
+        # A caller that hangs up ends its own waiting, not what others wait for.
         document = await asyncio.shield(making())
         return Response(document, media_type="application/json")
 
@@ -79,7 +79,7 @@ def _document(routes: Sequence[BaseRoute]) -> bytes:
 
 
 def _charge(request: Request, template: str) -> None:
-    """What is large costs the caller as much as a list. Raises Limited."""
+    """The document is large and costs the caller as much as a list. Raises Limited."""
     context = context_of(request.scope)
     context.template = template
     request.app.state.resources.edge.limiter.check(context.principal, COST - 1)

@@ -1,9 +1,9 @@
 """What stands between the network and Ray Serve, in each process of Serve's that speaks HTTP.
 
-Serve takes orders from some headers (how long a request may last, which replica serves it), dies
-with a bare 500 of a byte in them that is not UTF-8, and returns whatever request id came: none of
-that is for callers to decide. And where it answers by itself, since a replica is busy or not
-there yet, it does so in plain text, with a 404 that a client would take for an answer of ours.
+Serve obeys some headers (how long a request may last, which replica serves it), answers a bare 500
+when a byte in them is not UTF-8, and returns any request id that came: callers must decide none of
+that. And where Serve answers by itself, since a replica is busy or not there yet, it does so in
+plain text, with a 404 that a client would take for an answer of ours.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from core.errors import Unavailable
 from core.ids import uuid7
 from gateway.errors import render
 
-# In the ASGI scope: the server in front returns the request's id by itself.
+# In the ASGI scope: says that the server in front returns the request's id by itself.
 RETURNS_REQUEST_ID = "holdfast.returns_request_id"
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
@@ -53,7 +53,7 @@ class Doorstep:
 
 
 class _Reply:
-    """Passes on what is ours."""
+    """Passes on answers of ours, and replaces those of Serve's own."""
 
     __slots__ = ("_is_serves", "_request_id", "_send")
 

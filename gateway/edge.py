@@ -57,7 +57,7 @@ class Edge:
 
     async def start(self) -> None:
         """Starts what runs in the background. Returns once revocations are known, or cannot be
-        asked for."""
+        read."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._revocations.attempt(), FIRST_POLL_SECONDS)
         self._tasks = [
@@ -77,7 +77,8 @@ class Edge:
         self.passwords.close()
 
     async def identify(self, authorization: str, address: str) -> Principal:
-        """Whom an Authorization header proves. Raises Unauthenticated, Unavailable or Limited."""
+        """The principal that an Authorization header proves. Raises Unauthenticated, Unavailable or
+        Limited."""
         kind, _, proof = authorization.partition(" ")
         proof = proof.strip()
         if kind.lower() != "bearer" or not proof:
@@ -85,7 +86,7 @@ class Edge:
         known = self.tokens.recall(proof)
         if known is not None:
             return known
-        # What is not known costs a signature's check or a look-up: only so many per address.
+        # An unknown token costs a signature's check or a look-up: each address has so many.
         self.limiter.check_address(address)
         if proof.startswith(PREFIXES):
             return await self.access_keys.verify(proof)

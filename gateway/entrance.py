@@ -1,6 +1,6 @@
-"""What is done about every request, whichever way it comes in: who, how fast, how much, and what
-came of it. `gateway.middleware` is the usual way, `gateway.lean_protocol` that of the hottest
-routes; neither decides anything of this by itself.
+"""What is done about every request, whichever way it comes in: the caller is identified, its rate
+and the size of its body are limited, and the outcome is counted. `gateway.middleware` is the usual
+way, `gateway.lean_protocol` that of the hottest routes; neither decides any of this by itself.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from gateway.errors import as_holdfast, render
 
 CLIENT_GONE = 499
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-# What a load balancer asks must not be refused because of others at the same address.
+# The checks of a load balancer must not be refused because of others at the same address.
 _UNLIMITED = frozenset({"/health", "/ready"})
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _ONCE = frozenset({b"authorization", b"idempotency-key", b"content-length", b"content-type"})
 COOKIE = b"cookie"
-# What makes a request another than a plain one, by its presence.
+# Headers whose presence makes a request other than plain.
 ODD = frozenset({b"content-encoding", b"transfer-encoding", b"upgrade", b"expect", b"origin"})
 _READ = _ONCE | ODD | {b"x-request-id", b"x-forwarded-for", COOKIE}
 
@@ -53,8 +53,8 @@ LeanHandler = Callable[[RequestContext, bytes], Awaitable[Answer | None]]
 
 
 class Entrance:
-    """Of one application, whose routes lie under `prefix` if it is mounted there. `lean` holds
-    handlers by method and full path."""
+    """The entrance of one application, whose routes lie under `prefix` if it is mounted there.
+    `lean` holds handlers by method and full path."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Entrance:
     def context(
         self, method: str, path: str, query: bytes, peer: str | None, headers: dict[bytes, str]
     ) -> RequestContext:
-        """Of a request for a full path; `headers` are those that `pick` found."""
+        """The context of a request for a full path; `headers` are those that `pick` found."""
         given = headers.get(b"x-request-id", "")
         address = client_address(peer, headers.get(b"x-forwarded-for"))
         return RequestContext(
@@ -111,12 +111,12 @@ class Entrance:
             try:
                 context.principal = await self._edge.identify(authorization, context.address)
             except (Unauthenticated, Unavailable) as error:
-                # Whether that matters is for the route to say: anyone may sign in again.
+                # The route decides whether that matters: anyone may sign in again.
                 context.denied = error
         self._edge.limiter.check(context.principal)
 
     def problem(self, context: RequestContext, error: Exception) -> Answer:
-        """What a caller is told of an error. One of ours goes into the log."""
+        """The answer about an error. An error of ours goes into the log."""
         if isinstance(error, TimeoutError):
             known: HoldfastError = Unavailable("It took too long.")
         else:
@@ -131,13 +131,13 @@ class Entrance:
 
 def is_cancelled() -> bool:
     """Whether the running request itself is being cancelled. Otherwise a CancelledError comes from
-    something that it waited for together with others."""
+    a task that it awaited together with other requests."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
 
 
 def pick(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:
-    """The headers that are read. One that must be single and is not stands under b""."""
+    """The headers that are read. One that must be single and came twice stands under b""."""
     found: dict[bytes, str] = {}
     for name, value in headers:
         if name in _READ:
@@ -160,8 +160,8 @@ def _nobody_at(address: str) -> Principal:
 
 
 def _security_headers(settings: Settings) -> RawHeaders:
-    """An API answers programs: nothing of it may be framed, sniffed, cached or run. A route that
-    serves pages sets its own policy instead."""
+    """An API answers programs: a browser must not frame, sniff, cache or run its answers. A route
+    that serves pages sets its own policy instead."""
     headers = [
         (b"x-content-type-options", b"nosniff"),
         (b"x-frame-options", b"DENY"),

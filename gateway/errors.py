@@ -1,4 +1,4 @@
-"""Errors as `application/problem+json` (RFC 9457), whoever raised them."""
+"""Errors as `application/problem+json` (RFC 9457), wherever they were raised."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PROBLEM_JSON = "application/problem+json"
 MAX_FIELD_ERRORS = 50
 # Of each row or sale, where those of one body are judged one by one.
 MAX_ROW_ERRORS = 10
-# What a client wrote comes back to it in an answer, and into logs: no more than helps to find it.
+# How much of what a client wrote is repeated in answers and logs: enough to find it.
 MAX_SHOWN_NAME = 64
 MAX_SHOWN_PATH = 250
 MAX_SHOWN_TEXT = 500
@@ -66,7 +66,8 @@ class Problem(BaseModel):
 
 
 def as_holdfast(error: BaseException) -> HoldfastError:
-    """The error of our tree that tells a caller what `error` is; an unknown one says nothing."""
+    """The HoldfastError that stands for `error` towards the caller; that of an unknown one gives no
+    details."""
     if isinstance(error, HoldfastError):
         return error
     if isinstance(error, RequestValidationError):
@@ -93,7 +94,7 @@ def field_errors(found: Sequence[Any], most: int = MAX_FIELD_ERRORS) -> list[Fie
 def field_path(loc: Sequence[str | int]) -> str:
     """('body', 'lines', 2, 'quantity') is `lines[2].quantity`; a whole body is `body`."""
     parts = loc[1:] if len(loc) > 1 and loc[0] in _SECTIONS else loc
-    # What has brackets is a branch that pydantic made up.
+    # A part with brackets is a branch that pydantic made up.
     return json_path(
         part for part in parts if isinstance(part, int) or not ("[" in part or "(" in part)
     )
@@ -159,7 +160,7 @@ def _encoded(found: dict[str, Any]) -> bytes:
     try:
         return _to_json(found)
     except (OverflowError, ValueError):
-        # What a client wrote may be half a character, or a number without end.
+        # A client's text may hold half a surrogate pair, its numbers may be infinite.
         return json.dumps(found, default=str).encode()
 
 
@@ -176,7 +177,7 @@ async def handle(request: Request, error: Exception) -> Response:
 
 
 def _methods(request: Request) -> set[str]:
-    """What the address answers, over all its routes; each of them knows its own methods only."""
+    """The methods of the address, over all its routes; each route knows only its own."""
     found: set[str] = set()
     for route in request.app.router.routes:
         if route.matches(request.scope)[0] is not Match.NONE:

@@ -1,4 +1,4 @@
-"""What fields of bodies and queries take, each with its bounds: one definition for each sort."""
+"""Types for fields of bodies and queries, each with its bounds: one definition for each sort."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _NO_ZONES = frozenset({"Factory", "localtime", "posixrules"})
 
 
 def absent(description: str | None = None) -> Any:
-    """The default of a field that may be left out where null is no value of it: the document shows
-    none, and `model_fields_set` tells whether it was given. Without a `description` the field has
-    that of its type."""
+    """The default of a field that may be left out, and for which null is no value: the document
+    shows no default, and `model_fields_set` tells whether it was given. Without a `description` the
+    field has that of its type."""
     if description is None:
         return Field(default_factory=lambda: None)
     return Field(default_factory=lambda: None, description=description)
@@ -38,7 +38,7 @@ def _zone(value: str) -> str:
 
 
 def _email(value: str) -> str:
-    """Lower case throughout: nobody tells Ann@ from ann@, and one address is one account."""
+    """Lower case throughout: Ann@ and ann@ are one address, and one address is one account."""
     try:
         # `.test` is reserved for trials, and trials sign in too.
         checked = validate_email(value, check_deliverability=False, test_environment=True)
@@ -51,8 +51,8 @@ def _email(value: str) -> str:
 
 
 def _named(value: str) -> str:
-    """In the one form that a name has inside (Unicode's NFC), or two that look the same could both
-    be unique. The few letters that grow by it may make it a little longer than it was given."""
+    """A name in the one form that is stored (Unicode's NFC): otherwise two that look the same could
+    both be unique. A few letters grow by it, so that the name may get a little longer."""
     return unicodedata.normalize("NFC", value.strip())
 
 
@@ -84,21 +84,21 @@ LocationId = Annotated[
 
 
 class NewRecord(CamelModel):
-    """What to create."""
+    """The fields of something to create."""
 
     def values(self) -> dict[str, Any]:
-        """What was given, as columns hold it."""
+        """The fields that were given, as columns hold them."""
         given = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: value for name, value in given.items() if value is not None}
 
 
 class Changes(CamelModel):
-    """What to replace; what is left out stays."""
+    """The fields to replace; those that are left out stay."""
 
     version: Version | None = Field(
         default=None, description="If given, the change is made only if this is still the version"
     )
 
     def values(self) -> dict[str, Any]:
-        """What was given, as columns hold it."""
+        """The fields that were given, as columns hold them."""
         return {name: getattr(self, name) for name in self.model_fields_set if name != "version"}

@@ -1,4 +1,4 @@
-"""The identity of a mutation: by what the client, or else the gateway, calls it."""
+"""The identity of a mutation: the key that the client gave it, or one that the gateway makes."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ async def request_key(request: Request, idempotency_key: IdempotencyKey = None) 
 
 
 async def personal_key(request: Request, idempotency_key: IdempotencyKey = None) -> RequestKey:
-    """For what ends somebody's own access, perhaps the caller's present one: the same command from
-    whichever business they are signed in to when they ask again."""
+    """For mutations that end a person's own access, perhaps the one that the caller is using: a
+    repeat is the same command, whichever business the person is signed in to by then."""
     context = context_of(request.scope)
     return key_of(context, await request.body(), idempotency_key, tenant="")
 
 
 def is_plain(idempotency_key: str | None) -> bool:
-    """Whether a header that FastAPI has not looked at is good, or absent."""
+    """Whether a header that FastAPI has not checked is valid or absent."""
     return idempotency_key is None or _PLAIN.fullmatch(idempotency_key) is not None
 
 
@@ -73,10 +73,10 @@ def key_of(
     context: RequestContext, body: bytes, idempotency_key: str | None, *, tenant: str | None = None
 ) -> RequestKey:
     """The RequestKey of a request whose header was found good. The same caller, route and key
-    are the same command, and by default the same business that the caller acts for; body, path
-    and query are what must not differ then."""
+    identify the command, by default together with the business that the caller acts for; body, path
+    and query must not differ at a repeat."""
     if idempotency_key is None:
-        identity = uuid7()  # Nobody can name it again.
+        identity = uuid7()  # No repeat can name it.
     else:
         principal = context.principal
         if tenant is None:

@@ -1,11 +1,11 @@
 """Reads a JSON body strictly, and numbers exactly: a fraction becomes a Decimal, never a float.
 
 Refused, each with the field's path: names that occur twice, NaN and Infinity, NUL characters
-(Postgres' text takes none), halves of surrogate pairs, numbers beyond any use; and, whole, what is
-nested deeper than MAX_DEPTH, holds more than MAX_VALUES values, or an object of more than MAX_NAMES
-names.
+(Postgres' text takes none), halves of surrogate pairs, numbers too large for any field; and, as a
+whole, a body that is nested deeper than MAX_DEPTH, holds more than MAX_VALUES values, or an object
+of more than MAX_NAMES names.
 
-This runs on the event loop, before anybody is asked who they are. So each check is one pass over
+This runs on the event loop, for callers that are not identified yet. So each check is one pass over
 the body, and stops at the last error that is shown.
 """
 
@@ -22,15 +22,15 @@ from gateway.errors import MAX_FIELD_ERRORS, json_path
 MAX_EXPONENT = 40
 MAX_DIGITS = 60
 MAX_DEPTH = 64
-# Of the largest body, one for each 16 bytes: none that says something comes near it.
+# Of the largest body, one for each 16 bytes: no useful body comes near it.
 MAX_VALUES = 65_536
 MAX_NAMES = 256
 _TOO_DEEP = f"The body is nested too deeply: at most {MAX_DEPTH} levels."
 
 
 class _Place(NamedTuple):
-    """Where a value lies: in which place, by which name or index. Its path is spelled only for
-    those that something is wrong with."""
+    """Where a value lies: in which place, by which name or index. Its path is spelled out only for
+    values with an error."""
 
     parent: _Place | None
     key: str | int
@@ -41,7 +41,7 @@ def loads(body: bytes) -> Any:
     strange: list[Decimal] = []
 
     def fraction(text: str) -> Decimal:
-        # Longer than MAX_DIGITS: not even parsed, for it would cost what it is long.
+        # Longer than MAX_DIGITS: not even parsed, since the cost grows with its length.
         value = Decimal(text) if len(text) <= MAX_DIGITS else Decimal("NaN")
         if not _is_plain(value):
             strange.append(value)
@@ -104,7 +104,8 @@ def _refuse_constant(text: str) -> NoReturn:
 
 
 def _refuse_vast(body: bytes, value: Any) -> None:
-    """Goes through the levels only of a body that may have too many, by its brackets and commas."""
+    """Refuses a body with too many levels or values. Only a body whose brackets and commas allow
+    for that is gone through."""
     opened = body.count(b"[") + body.count(b"{")
     if opened <= MAX_DEPTH and opened + body.count(b",") < MAX_VALUES:
         return
@@ -144,7 +145,8 @@ def _problem(item: Any) -> str | None:
 
 
 def _leaves(value: Any) -> Iterator[tuple[_Place | None, Any]]:
-    """Everything that is no container, and names, each at the place of its object; in order."""
+    """Every name and every value that is no container, in order; a name has the place of its
+    object."""
     waiting: list[tuple[_Place | None, Any]] = [(None, value)]
     while waiting:
         place, item = waiting.pop()

@@ -58,8 +58,8 @@ class KeyRing:
         return list(reversed(self._keys.values()))
 
     def public(self, key_id: str) -> Ed25519PublicKey | None:
-        """The public half of a known key. An unknown one may have been added since: look again,
-        but not for everyone who makes one up."""
+        """The public half of a known key. An unknown one may have been added since: looks again,
+        but not each time that a caller makes one up."""
         if key_id not in self._keys:
             self._scan(_UNKNOWN_SCAN_SECONDS)
         found = self._keys.get(key_id)
@@ -90,7 +90,7 @@ def parse(pem: str) -> list[SigningKey]:
 
 
 def ensure(folder: Path) -> None:
-    """Makes the first key if there is none. Of several processes that try at once one wins."""
+    """Makes the first key if there is none. If several processes try at once, one of them does."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not any(folder.glob("*.pem")):
         _add(folder, 1)
@@ -109,7 +109,7 @@ def rotate(folder: Path) -> str:
 
 def _add(folder: Path, number: int) -> bool:
     """False if another process has just added that number. The file appears whole or not at all,
-    and is its owner's alone from the start."""
+    and only its owner can read it from the start."""
     pem = Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,

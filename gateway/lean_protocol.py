@@ -1,8 +1,8 @@
 """The hottest routes straight from the HTTP parser: the lean way in.
 
-uvicorn parses, queues what is pipelined, and keeps time-outs, as ever. Only where it would start
-its application for a lean route, the handler is called here, and the answer leaves in one write.
-What is not plain, and what the handler leaves to its FastAPI twin, goes uvicorn's way.
+uvicorn parses, queues pipelined requests and keeps time-outs, as usual. Only where it would start
+its application for a lean route, the handler is called here, and the answer leaves in one write. A
+request that is not plain, or that the handler leaves to its FastAPI twin, goes uvicorn's way.
 """
 
 from __future__ import annotations
@@ -55,13 +55,14 @@ class LeanDoor:
         self._is_full = is_full
         fixed = list(entrance.fixed_headers)
         if entrance.origins:
-            fixed.append((b"vary", b"Origin"))  # as the CORS middleware tells who sends no origin
+            fixed.append((b"vary", b"Origin"))  # as the CORS middleware answers without an origin
         self._fixed = _encoded(fixed) + b"x-request-id: "
         self._servers: RawHeaders = []
         self._servers_encoded = b""
 
     def handler(self, cycle: RequestResponseCycle) -> tuple[LeanHandler, Headers] | None:
-        """Whose a request is, and the headers that are read; None for all that is not plain."""
+        """The handler of a request, and the headers that are read; None for a request that is not
+        plain."""
         scope = cycle.scope
         handler = self.entrance.lean.get((scope["method"], scope["path"]))
         if handler is None or scope["query_string"] or scope["http_version"] != "1.1":
@@ -76,7 +77,7 @@ class LeanDoor:
 
     def head(self, answer: Answer, servers: RawHeaders, request_id: str, keep: bool) -> bytes:
         """Status line and headers; `servers` are those that uvicorn adds to every answer."""
-        if servers is not self._servers:  # which it makes anew each second, with the date
+        if servers is not self._servers:  # uvicorn makes them anew each second, with the date
             self._servers, self._servers_encoded = servers, _encoded(servers)
         return b"%b%b%b%b%b\r\n%bcontent-length: %d\r\n\r\n" % (
             STATUS_LINE[answer.status],
@@ -101,7 +102,7 @@ class LeanProtocol(HttpToolsProtocol):
         if found is None:
             super()._start_asgi_task(cycle, app)  # type: ignore[arg-type]
             return
-        # By the time that it runs, all is parsed that has come with the headers.
+        # When the task runs, everything that came with the headers is parsed.
         task = self.loop.create_task(self._answer(cycle, *found))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
@@ -125,7 +126,8 @@ class LeanProtocol(HttpToolsProtocol):
         except ClientDisconnect:
             pass  # Nobody is left to answer.
         except BaseException:
-            # Also what was cancelled: who asked must not wait for ever, and hears that it is over.
+            # Also what was cancelled: the caller must not wait without end, and hears that it is
+            # over.
             self.transport.close()
             raise
         else:
@@ -133,7 +135,7 @@ class LeanProtocol(HttpToolsProtocol):
                 await self._leave(cycle, context)
                 return
         finally:
-            # It leads back to us, and a closed connection would stay until the collector comes.
+            # The cycle refers back to us: a closed connection would stay until the collector runs.
             cycle.on_response = _nothing
         entrance.log.record(context, status, time.perf_counter() - started_s)
 
@@ -149,7 +151,7 @@ class LeanProtocol(HttpToolsProtocol):
             async with asyncio.timeout(DEADLINE_MS / 1000):
                 await entrance.admit(context, headers)
                 if context.principal.is_anonymous:
-                    return None  # Nobody has to wait for a body to refuse it.
+                    return None  # It can be refused without its body.
                 with entrance.held.whole(await _whole_body(cycle)) as body:
                     return await handler(context, body)
         except ClientDisconnect:
@@ -174,7 +176,7 @@ class LeanProtocol(HttpToolsProtocol):
         self.on_response_complete()
 
     async def _leave(self, cycle: RequestResponseCycle, context: RequestContext) -> None:
-        """To uvicorn's way, as it came, and not to be admitted once more."""
+        """Leaves the request to uvicorn's way, as it came; it is not admitted again."""
         attach(cast(Scope, cycle.scope), context)
         cycle.scope["headers"] = [
             *cycle.scope["headers"],

@@ -1,10 +1,11 @@
 """Tokens of links that are mailed: to accept an invitation, to set a new password, to prove an
 address.
 
-Such a token must be neither in the database nor in an event, and whoever sends the mail later must
-still be able to make it. So it is an HMAC over the row's id and nonce, with a key derived from the
-keys that sign access tokens: without the row there is no nonce, without the key no HMAC. A new
-nonce ends the old link. While signing keys are rotated, links made with any trusted one hold.
+Such a token must be neither in the database nor in an event, and the replica that sends the mail
+later must still be able to make it. So it is an HMAC over the row's id and nonce, with a key
+derived from the keys that sign access tokens: without the row there is no nonce, without the key no
+HMAC. A new nonce ends the old link. While signing keys are rotated, links made with any trusted one
+hold.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ _RAW_BYTES = 16 + 16 + 32
 
 
 class LinkText(NamedTuple):
-    """A token that is well-formed. `scope_id` is the business of an invitation, or else the user:
-    whose row it is about. Nothing is proved before `Links.holds` says so."""
+    """A token that is well-formed. `scope_id` is the owner of the row: the business of an
+    invitation, or else the user. Nothing is proved before `Links.holds` says so."""
 
     scope_id: UUID
     id: UUID
@@ -53,8 +54,8 @@ class Links:
         return _PREFIXES[kind] + urlsafe_b64encode(raw).rstrip(b"=").decode()
 
     def url(self, kind: Kind, token: str) -> str:
-        """The page that asks for what the token is good for. The token is behind the `#`, which
-        browsers send to nobody."""
+        """The page on which the token is used. The token is behind the `#`, which browsers send to
+        no server."""
         return f"{self._base_url}/{kind}#{token}"
 
     def holds(self, kind: Kind, text: LinkText, nonce: bytes) -> bool:

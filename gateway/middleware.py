@@ -32,7 +32,7 @@ from gateway.entrance import (
 )
 
 MAX_BODY_BYTES = 1 << 20
-# Of who has proved nothing: nobody signs in or registers with more, and nobody waits for it.
+# Of a caller that has proved nothing: no sign-in or registration is larger.
 MAX_ANONYMOUS_BODY_BYTES = SMALL_BODY_BYTES
 MAX_PATH_BYTES = 2_048
 MAX_QUERY_BYTES = 8_192
@@ -57,9 +57,9 @@ class EdgeMiddleware:
         started_s = time.perf_counter()
         headers = pick(scope["headers"])
         if COOKIE in headers:
-            # Nothing here reads cookies, and Python's parser takes the square of their length.
+            # No code here reads cookies, and Python's parser takes the square of their length.
             scope["headers"] = [header for header in scope["headers"] if header[0] != COOKIE]
-        # The lean way has admitted what it leaves to this one.
+        # The lean way has admitted a request before it leaves it to this one.
         admitted = context_if_any(scope)
         context = admitted or self._context(scope, headers)
         attach(scope, context)
@@ -97,7 +97,7 @@ class EdgeMiddleware:
                 with self._bounded(receive, headers, context) as body:
                     await body.check()
                     handler = self._entrance.lean.get((context.method, context.path))
-                    is_known = not context.principal.is_anonymous  # else it is refused unread
+                    is_known = not context.principal.is_anonymous  # otherwise the body is not read
                     if admit and handler is not None and is_known and is_plain_json(headers):
                         await self._try_lean(handler, scope, body, reply, context)
                     else:
@@ -135,16 +135,16 @@ class EdgeMiddleware:
         refusal: HoldfastError | None = None
         if context.principal.is_anonymous:
             most_bytes = min(most_bytes, MAX_ANONYMOUS_BODY_BYTES)
-            refusal = context.denied  # With a token that counts, it might have been taken.
+            refusal = context.denied  # With a valid token it might have been accepted.
         refusal = refusal or PayloadTooLarge(f"The body may hold at most {most_bytes} bytes.")
-        # All of a business's people and keys are one caller here.
+        # All people and keys of a business are one caller here.
         caller = str(context.principal.tenant_id or context.principal.id)
         held = self._entrance.held
         return BoundedBody(receive, headers, most_bytes, refusal, held, caller)
 
     async def _leave(self, reply: _Reply, context: RequestContext) -> None:
-        """Nobody is there any more, or the server leaves: then whoever waits may ask again. Counted
-        as gone, whichever it was."""
+        """The client is gone, or the server leaves and the client may ask again. Counted as gone,
+        whichever it was."""
         if not reply.status:
             reply.deadline = None
             with suppress(OSError):
@@ -185,7 +185,7 @@ class _Reply:
             given += [header for header in self._fixed if header[0] not in names]
             message["headers"] = given
             if self.deadline is not None:
-                # What has begun may stream for as long as it likes.
+                # An answer that has begun may stream without a limit.
                 self.deadline.reschedule(None)
                 self.deadline = None
         await self._send(message)
@@ -205,8 +205,8 @@ def _relative_path(scope: Scope) -> str:
 
 
 def _refuse_unreadable(scope: Scope, context: RequestContext) -> None:
-    """What is longer than any address of ours; and NUL characters: nothing that is stored has one,
-    and Postgres takes none."""
+    """Refuses an address that is longer than any of ours, or has a NUL character, which nothing
+    that is stored has and Postgres does not take."""
     if len(context.path) > MAX_PATH_BYTES:
         raise ValidationFailed([FieldError("path", f"is longer than {MAX_PATH_BYTES} bytes")])
     if len(context.query) > MAX_QUERY_BYTES:

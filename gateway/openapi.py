@@ -1,4 +1,5 @@
-"""The OpenAPI document, with what FastAPI does not know: who may, and how everything can fail."""
+"""The OpenAPI document, with what FastAPI does not know: who may use a route, and how it can
+fail."""
 
 from __future__ import annotations
 
@@ -95,7 +96,8 @@ def _complete(operation: dict[str, Any], route: HoldfastRoute, method: str) -> N
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """A query or header is text or absent; null is for JSON."""
+    """The schema of a query or header without null: it is text or absent, and only JSON has
+    null."""
     branches = [branch for branch in schema.get("anyOf", ()) if branch != {"type": "null"}]
     if len(branches) != 1:
         return schema

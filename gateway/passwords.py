@@ -1,9 +1,9 @@
-"""Password hashing by argon2id: off the event loop, and only so many at once; and which passwords
-nobody should choose.
+"""Password hashing by argon2id: off the event loop, a few at once; and which passwords must not be
+chosen.
 
-The same password is other code points on other keyboards: an accent of its own or in its letter, a
-digit of full width. So passwords are put into one form (NFKC) before they are hashed or judged. One
-that was hashed as it was typed, by an earlier build, is still compared as it is typed.
+Keyboards write the same password as different code points: an accent by itself or in its letter, a
+digit of full width. So passwords are put into one form (NFKC) before they are hashed or judged. A
+password that an earlier build hashed as it was typed is still compared as it is typed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def prepared(password: str) -> str:
 
 
 def weakness(password: str) -> str | None:
-    """Why a password that somebody chooses would be guessed first; None if it would not."""
+    """Why a new password would be among the first guesses; None if it would not."""
     password = prepared(password)
     if not password.strip():
         return "must not be blank"
@@ -59,7 +59,7 @@ class Passwords:
         self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="argon2")
         self._waiting = 0
-        # What an unknown account's password is compared with, so that it takes as long.
+        # The password of an unknown account is compared with this, so that it takes as long.
         self._dummy = self._hasher.hash(secrets.token_hex())
 
     async def hash(self, password: str) -> str:
@@ -67,14 +67,14 @@ class Passwords:
         return await self._run(lambda: self._hasher.hash(prepared(password)))
 
     async def matches(self, password: str, password_hash: str | None) -> bool:
-        """Whether they belong together; None stands for an account that does not exist, and
+        """Whether the password has this hash; None stands for an account that does not exist, and
         takes as long as any other. Raises Unavailable when too many are waiting already."""
         right = await self._run(lambda: self._verify(password, password_hash or self._dummy))
         return right and password_hash is not None
 
     def is_outdated(self, password: str, password_hash: str) -> bool:
-        """Whether what matched was made with weaker parameters than today's, or may have been made
-        of the password as it was typed."""
+        """Whether the hash was made with weaker parameters than today's, or may have been made of
+        the password as it was typed."""
         is_weak = self._hasher.check_needs_rehash(password_hash)
         return is_weak or prepared(password) != password
 

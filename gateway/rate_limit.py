@@ -2,8 +2,9 @@
 
 A Redis round trip per request would cost more than the work. So each replica counts by itself, and
 in the background adds its share to a common counter and learns the others'. A caller that hurries
-is reported at once, so that together they overshoot by about a tenth of the limit each. Without
-Redis each goes on alone: limits fail open, and `holdfast_rate_limit_failed_open_total` says so.
+is reported at once, so that replicas together let through about a tenth of the limit too much each.
+Without Redis each goes on alone: limits fail open, and `holdfast_rate_limit_failed_open_total` says
+so.
 
 Counting is by a sliding window: this window's count, plus the part of the last one's that still
 lies within one window's length.
@@ -27,7 +28,7 @@ MAX_CALLERS = 50_000
 MAX_REPORTED_PER_ROUND = 5_000
 ROUND_SECONDS = 1.0
 _REPORTED_TOGETHER = 500
-# A caller that is far below the limit need not be known elsewhere: it keeps rounds small.
+# A caller that is far below the limit is not reported to others: this keeps rounds small.
 _REPORTED_FROM_SHARE = 0.02
 _REPORTED_AT_ONCE_FROM_SHARE = 0.1
 _SHORTEST_ROUND_SECONDS = 0.05
@@ -36,7 +37,7 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Requests per second, averaged over the window; a dear one counts as several."""
+    """Requests per second, averaged over the window; an expensive request counts as several."""
 
     anonymous: int = 100
     user: int = 100
@@ -68,7 +69,7 @@ class _Window:
 
 
 class RateLimiter:
-    """Counts callers and tenants; bounded in memory, the longest known is forgotten first."""
+    """Counts callers and tenants. Memory is bounded: the longest known is forgotten first."""
 
     def __init__(
         self,
@@ -102,7 +103,7 @@ class RateLimiter:
         limit = self._service if principal.role is Role.SERVICE else self._user
         if principal.rate_limit_per_second is not None:
             limit = min(limit, principal.rate_limit_per_second * WINDOW_SECONDS)
-        # By key: scripts use up neither what their owner may, nor what each other may.
+        # Each key has a limit of its own: a script uses up neither its owner's nor another's.
         self._take(principal.key_id or principal.id, limit, "caller", cost)
         if principal.tenant_id is not None:
             self._take(principal.tenant_id.hex, self._tenant, "tenant", cost)
@@ -135,7 +136,7 @@ class RateLimiter:
                 self._hurry.set()
 
     async def run(self) -> None:
-        """Reports and learns once a second, sooner when somebody hurries, until cancelled."""
+        """Reports and learns once a second, sooner when a caller hurries, until cancelled."""
         while True:
             await asyncio.sleep(_SHORTEST_ROUND_SECONDS)
             with suppress(TimeoutError):
@@ -181,10 +182,11 @@ class RateLimiter:
 
 
 def _wait_seconds(window: _Window, limit: int, passed: float, cost: int) -> float:
-    """How long until it fits: the old window's weight falls as this one passes."""
+    """Seconds until a request of this cost fits: the old window's weight falls as this one
+    passes."""
     room = limit - cost
     if room <= 0:
-        return WINDOW_SECONDS  # It fits into a window of its own, if at all.
+        return WINDOW_SECONDS  # It fits into a new window, if at all.
     if window.count <= room:
         needed = 1 - (room - window.count) / window.previous
         return (needed - passed) * WINDOW_SECONDS

@@ -11,8 +11,8 @@ from store.kit.redis import Redis
 
 
 class Resources(Protocol):
-    """Found at `request.app.state.resources`. `start` and `stop` frame the application's life;
-    they must not fail because a server is away, for that is what `/ready` tells."""
+    """Found at `request.app.state.resources`. `start` and `stop` frame the application's life; they
+    must not fail because a server is away: `/ready` reports that."""
 
     @property
     def db(self) -> Database: ...

@@ -1,4 +1,4 @@
-"""Hears of sessions and keys that ended on other replicas."""
+"""Learns of sessions and keys that ended on other replicas."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _log = get_logger(__name__)
 
 
 class RevocationWatcher:
-    """Polls the database every two seconds. While it cannot be reached, what is known stays
-    known, and access tokens live on until they expire."""
+    """Polls the database every two seconds. While it cannot be reached, what is known stays known,
+    and access tokens are valid until they expire."""
 
     def __init__(self, db: Database, tokens: Tokens, clock: Clock) -> None:
         self._db = db

@@ -61,7 +61,7 @@ class HoldfastRoute(APIRoute):
             if cost <= 1:
                 return await serve(request)
             edge: Edge = request.app.state.resources.edge
-            # One was counted when the request came.
+            # A cost of one was counted when the request came.
             edge.limiter.check(context.principal, cost - 1)
             async with edge.turns.take(context.principal.id):
                 return await serve(request)
@@ -116,7 +116,7 @@ def _check_names(given: Iterable[str], known: Container[str], problem: str) -> N
 
 
 async def _check_empty(request: Request) -> None:
-    """Raises ValidationFailed for a body that says something, where nothing would be read."""
+    """Raises ValidationFailed for a body with content, where none would be read."""
     body = await request.body()
     if not body or body == b"{}":
         return

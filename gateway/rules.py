@@ -1,4 +1,4 @@
-"""The rules that every route keeps, looked at when an application starts."""
+"""The rules that every route keeps, checked when an application starts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gateway.routing import HoldfastRoute
 
 _PARAMETER = re.compile(r"\{([^}:]*)")
 _CAMEL = re.compile(r"[a-z][A-Za-z0-9]*")
-# What FastAPI calls a schema by where several have its name: its module, dots as two underscores.
+# FastAPI's name for a schema where several have one name: with its module, dots as two underscores.
 _QUALIFIED = re.compile(r"[a-z]\w*__[A-Z]").match
 
 
@@ -65,7 +65,7 @@ def _broken(route: HoldfastRoute) -> Iterator[str]:
 
 def _answers_a_model(route: HoldfastRoute) -> bool:
     answered = route.response_model
-    if answered is None:  # It sends its own, and says so.
+    if answered is None:  # The route sends answers of its own, and declares that.
         returned = inspect.signature(route.endpoint, eval_str=True).return_annotation
         return inspect.isclass(returned) and issubclass(returned, Response)
     return inspect.isclass(answered) and issubclass(answered, BaseModel)

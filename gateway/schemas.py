@@ -67,7 +67,7 @@ class CamelModel(_Named):
         def __init__(self, /, **data: Any) -> None:
             self.__pydantic_validator__.validate_python(data, self_instance=self, by_name=True)
 
-        # Else pydantic would call it with what comes from outside, too.
+        # Otherwise pydantic would call it with input from outside, too.
         __init__.__pydantic_base_init__ = True
 
     @classmethod
@@ -196,8 +196,9 @@ MAX_ITEM_CODE = 64
 
 def composed(code: str) -> str:
     """A code in the one form that it has inside (Unicode's NFC): keyboards, scanners and files
-    write a letter as one code point or as two. For what is short already: the time that it takes
-    may grow with the square of the length. Raises ValueError where that makes it too long."""
+    write a letter as one code point or as two. Only for codes that are short already: the time that
+    it takes may grow with the square of the length. Raises ValueError where that makes it too
+    long."""
     found = unicodedata.normalize("NFC", code)
     if len(found) > MAX_ITEM_CODE:
         raise ValueError(f"must have at most {MAX_ITEM_CODE} characters in Unicode's NFC")

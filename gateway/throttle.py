@@ -1,7 +1,7 @@
 """Slows down guessing: a few attempts per account and address, many per address, then a wait.
 
-Such requests are rare and dear (a password hash each), so each asks Redis, and counts by itself
-as well for when Redis is away.
+Such requests are rare and expensive (a password hash each), so each asks Redis, and the replica
+counts by itself as well, for when Redis is away.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Rule:
 LOGIN_PER_ACCOUNT = Rule("login-account", 10, 900)
 LOGIN_PER_ADDRESS = Rule("login-address", 300, 900)
 REGISTER_PER_ADDRESS = Rule("register-address", 300, 900)
-# Each that learns of an account by trying to register its address.
+# Attempts to register an address that is taken: each tells that it has an account.
 TAKEN_PER_ADDRESS = Rule("taken-address", 10, 900)
 TAKEN_PER_NETWORK = Rule("taken-network", 60, 900)
 REGISTER_PER_NETWORK = Rule("register-network", 1_000, 900)
@@ -51,8 +51,8 @@ class Throttle:
         self._counts: dict[str, int] = {}
 
     async def attempt(self, rule: Rule, *subject: str) -> None:
-        """Counts an attempt before it is made, so that many at once gain nothing. Raises
-        TooManyRequests until the window ends."""
+        """Counts an attempt before it is made, so that a caller gains nothing by many at once.
+        Raises TooManyRequests until the window ends."""
         if self._enabled and await self._count(rule, subject) > rule.attempts:
             raise self._refusal(rule)
 
@@ -60,8 +60,8 @@ class Throttle:
     async def guesses(
         self, rule: Rule, *subject: str, wrong: type[HoldfastError]
     ) -> AsyncIterator[None]:
-        """Around what tells whether a secret is right: each `wrong` that it raises is counted, so
-        whoever knows what they ask for never waits. Raises TooManyRequests once there were too
+        """Frames code that tells whether a secret is right: each `wrong` that it raises is counted,
+        so a caller that knows the secret never waits. Raises TooManyRequests once there were too
         many."""
         if not self._enabled:
             yield
@@ -74,7 +74,7 @@ class Throttle:
             raise
 
     def check(self, rule: Rule, *subject: str) -> None:
-        """Raises TooManyRequests if as many were counted as this replica knows of."""
+        """Raises TooManyRequests if this replica knows of too many attempts."""
         if self._enabled and self._counts.get(self._key(rule, subject), 0) >= rule.attempts:
             raise self._refusal(rule)
 
@@ -94,7 +94,8 @@ class Throttle:
         except RedisUnavailable:
             RATE_LIMIT_OPEN.inc()
             total = 0
-        # What other replicas counted, too, is remembered; others here may have counted meanwhile.
+        # What other replicas counted is remembered, too; other tasks here may have counted
+        # meanwhile.
         self._counts[key] = max(self._counts.get(key, 0), total)
         return max(count, total)
 
@@ -118,6 +119,6 @@ class Throttle:
 
     def _key(self, rule: Rule, subject: tuple[str, ...]) -> str:
         window = int(self._clock.now_ms() / 1000 // rule.window_seconds)
-        # Hashed: Redis need not know who tries to sign in.
+        # Hashed: Redis need not hold the names of people that sign in.
         digest = hashlib.sha256("\0".join(subject).encode()).hexdigest()[:32]
         return f"holdfast:throttle:{rule.name}:{window}:{digest}"

@@ -30,7 +30,7 @@ class _Verified(NamedTuple):
 
 
 class Tokens:
-    """Issues and verifies the tokens of one process, and knows which ended early.
+    """Issues and verifies tokens in one process, and knows which ones ended early.
 
     What `remember` holds may also be a service key or an API key: all are "a text that proves a
     principal until then, unless its session or key (`proof_id`) is revoked".
@@ -63,7 +63,8 @@ class Tokens:
         return jwt.encode(claims, key.private, ALGORITHM, headers={"kid": key.id})
 
     def recall(self, token: str) -> Principal | None:
-        """Whom a token or key proves that was verified before and still holds; no I/O."""
+        """The principal that a token or key proves, if it was verified before and still holds; no
+        I/O."""
         known = self._remembered.get(token)
         if known is None:
             return None
@@ -73,7 +74,7 @@ class Tokens:
         return known.principal
 
     def verify(self, token: str) -> Principal:
-        """Whom a token proves; remembers it. Raises Unauthenticated."""
+        """The principal that a token proves; remembers it. Raises Unauthenticated."""
         claims = self._decode(token)
         try:
             session_id = UUID(claims["sid"])
@@ -86,8 +87,8 @@ class Tokens:
             )
         except (ValueError, TypeError, AttributeError) as error:
             raise Unauthenticated("The token does not say who you are.") from error
-        # A shorter lifetime, once set, holds for tokens that were issued before it too: a
-        # revocation is only remembered that long.
+        # A shorter lifetime, once set, also holds for tokens that were issued before: a revocation
+        # is only remembered that long.
         expires_s = min(claims["exp"], claims["iat"] + self.ttl_seconds)
         if expires_s * 1000 <= self._clock.now_ms():
             raise Unauthenticated("The token has expired; refresh it.")
@@ -124,7 +125,7 @@ class Tokens:
                 algorithms=[ALGORITHM],
                 audience=AUDIENCE,
                 issuer=ISSUER,
-                # Expiry is ours to judge: by the clock that the rest goes by.
+                # Expiry is checked here, by the clock that all else goes by.
                 options={"require": _CLAIMS, "verify_exp": False, "verify_iat": False},
             )
         except jwt.PyJWTError as error:

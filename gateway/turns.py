@@ -1,7 +1,8 @@
-"""Turns: what is dear and open to everyone goes a few at a time, so that nothing else waits for it.
+"""Turns: expensive requests that are open to everyone run a few at a time, so that no others wait
+for them.
 
 A replica has one event loop and the database a few processors. However many people list or search,
-signing in, selling and `/ready` find both free.
+both are free for signing in, selling and `/ready`.
 """
 
 from __future__ import annotations
@@ -14,8 +15,7 @@ from contextlib import asynccontextmanager
 from core.errors import Unavailable
 from core.telemetry import TURNS_REFUSED
 
-# Of the six connections that public reads have (`store.kit.engine`), two are left for what is
-# cheap.
+# Of the six connections that public reads have (`store.kit.engine`), two are left for cheap ones.
 AT_ONCE = 4
 MAX_WAITING = 64
 # One caller, however many connections it opens, leaves half of the places to others.
@@ -24,7 +24,8 @@ MAX_WAIT_SECONDS = 2.0
 
 
 class Turns:
-    """AT_ONCE have their turn in a replica; others wait for it, in order and within bounds."""
+    """AT_ONCE callers have their turn in a replica; others wait for one, in order and within
+    bounds."""
 
     def __init__(self) -> None:
         self._free = asyncio.Semaphore(AT_ONCE)

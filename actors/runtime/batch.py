@@ -118,7 +118,7 @@ def lane(tenant_id: UUID, read: bool) -> Lane:
 
 
 def context_of(envelope: Envelope, now_ms: int, arrived_ms: int) -> Context:
-    """What a decision knows of who asks."""
+    """What a decision knows of its caller."""
     return Context(
         envelope.shard,
         envelope.tenant_id,
@@ -138,7 +138,7 @@ def due_work(
 
 
 class Verdict(NamedTuple):
-    """`written`: the answer is in the command log, so it is true whoever owns the shard."""
+    """`written`: the answer is in the command log, so it is true whichever host owns the shard."""
 
     work: Work
     answer: Answer

@@ -65,8 +65,8 @@ class Calling:
                 finally:
                     timer.cancel()
         finally:
-            # Here and not in a callback of the task, which runs later: who sent in between would
-            # take this call for one in flight, and wait for nobody.
+            # Here and not in a callback of the task, which runs later: a caller that sent in
+            # between would take this call for one in flight, and wait for nobody.
             self._calls.discard(asyncio.current_task())
             self._in_flight -= counts
             if not counts:

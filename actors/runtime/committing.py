@@ -1,5 +1,5 @@
 """Batches: decided, committed in one transaction, then answered. Where the database refuses one,
-whoever is to blame is looked for."""
+the commands that are to blame are looked for."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ log = get_logger("runtime.committing")
 @dataclass(slots=True)
 class _Search:
     """For those whose data is refused, in one batch: until when, whether rows are `locked`, whether
-    one was `found`, and who is `left` for the next batch."""
+    one was `found`, and which works are `left` for the next batch."""
 
     until_seconds: float
     locked: bool = False
@@ -214,7 +214,7 @@ class Committing:
 
     def answer(self, verdicts: Sequence[Verdict]) -> None:
         """Answers the callers."""
-        # What was written is true whoever owns the shard by now; all else is only as good as
+        # What was written is true whichever host owns the shard by now; all else is only as good as
         # the lease under which it was looked at.
         valid = self._tenure.valid
         alike: dict[tuple[type, Outcome, bool], list[Work]] = {}

@@ -120,8 +120,8 @@ class Fetching:
         return missing
 
     async def run(self) -> None:
-        """Fetches for all who wait, for good: a few at a time, one for each lane, so that nobody
-        waits for what is slow of another."""
+        """Fetches permanently for all that wait: a few at a time, one for each lane, so that no
+        lane waits for what is slow of another."""
         while True:
             while not self._queue.is_ready or len(self._fetches) >= MAX_FETCHES:
                 self._arrived.clear()
@@ -167,9 +167,9 @@ class Fetching:
                 self._arrived.set()
 
     async def _fetch(self, fetch: _Fetch, works: Sequence[Work]) -> None:
-        """Fetches what is known by now to be needed. Whatever fails is found missing
-        again; what the store refuses or is late with, alone. Who has what it needs goes on at
-        once, whatever the others wait for."""
+        """Fetches what is known by now to be needed. Whatever fails is found missing again; what
+        the store refuses or is late with, alone. A command that has what it needs goes on at once,
+        whatever the others wait for."""
         self._end_the_late(works)
         try:
             await self._look_up([work for work in works if work.look_up and not work.answered])

@@ -82,7 +82,7 @@ class Hosts(Protocol):
         ...
 
     async def dismiss(self, name: str) -> None:
-        """Ends a host for good."""
+        """Ends a host permanently."""
         ...
 
 
@@ -106,7 +106,7 @@ class Keeper:
         self._aside: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
-        """Keeps, for good. No failure ends it."""
+        """Keeps until the process ends. No failure ends it."""
         try:
             while True:
                 await self._tick_bravely()
@@ -211,8 +211,8 @@ class Keeper:
         )
 
     async def _dismiss_idle(self, live: Collection[str]) -> None:
-        """Ends hosts of other builds that have held no lease for long: one that nobody woke, as
-        its keeper was gone, never registers, and a deployment would wait for its end for ever."""
+        """Ends hosts of other builds that have held no lease for long: one that nobody woke, as its
+        keeper was gone, never registers, and a deployment would wait for its end indefinitely."""
         idle = set(await self._hosts.others()) - set(live)
         now = self._clock.boot_seconds()
         self._idle_since_seconds = {

@@ -49,7 +49,7 @@ class Renewal:
         self._tenure.renewed(sent_boot_seconds)
 
     async def run(self) -> None:
-        """Renews, for good."""
+        """Renews until the process ends."""
         await every(RENEW_SECONDS, self.once)
 
 

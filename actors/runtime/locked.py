@@ -15,7 +15,7 @@ from core.clock import Clock
 
 FIRST_PAUSE_SECONDS = 1.0
 MAX_PAUSE_SECONDS = 4.0
-# After a pause: who is blamed again within this time pauses for longer.
+# After a pause: a tenant that is blamed again within this time pauses for longer.
 MEMORY_SECONDS = 10.0
 
 
@@ -25,8 +25,8 @@ class _Blamed(NamedTuple):
 
 
 class Locked:
-    """Whoever is blamed pauses, so that no batch waits for the same rows again and again: callers
-    are refused, and what falls due meanwhile comes before all else afterwards."""
+    """A tenant that is blamed pauses, so that no batch waits for the same rows again and again: its
+    callers are refused, and what falls due meanwhile comes before all else afterwards."""
 
     def __init__(self, mailbox: Mailbox, clock: Clock) -> None:
         self._mailbox = mailbox
@@ -36,7 +36,7 @@ class Locked:
 
     def threatens(self, works: Sequence[Work]) -> bool:
         """Whether what these write is most likely held: a tenant of theirs was blamed lately; or
-        several were, since whoever holds a table is met by everybody in turn."""
+        several were, since a transaction that holds a table is met by every tenant in turn."""
         if self._blamed:
             now = self._clock.boot_seconds()
             self._blamed = {

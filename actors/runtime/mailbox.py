@@ -91,7 +91,7 @@ class Mailbox:
         self._works: dict[Work, None] = {}
         self._weights: dict[int, int] = {}
         self._weight = 0
-        # What is decided before whoever comes now has a turn: of each tenant no more than one.
+        # What is decided before work that comes now has a turn: of each tenant no more than one.
         self._one_turn_each = 0
         self._remembered: OrderedDict[int, _Remembered] = OrderedDict()
         self._remembered_bytes = 0
@@ -104,7 +104,7 @@ class Mailbox:
 
     def is_full(self, tenant_id: UUID, now_seconds: float) -> bool:
         bound = self.pace.bound(now_seconds)
-        # A tenant that is over its share of a full mailbox waits; who has little in it does not,
+        # A tenant that is over its share of a full mailbox waits; one with little in it does not,
         # however much that is: only where there are more tenants than can be served in time.
         has_much = self._weights.get(tenant_id.int, 0) * len(self._weights) >= bound
         return self._weight >= bound and (has_much or self._one_turn_each >= bound)

@@ -156,8 +156,8 @@ class Ownership:
                 try:
                     await self._store.hand_over(epochs, successor, last_decided_ms)
                 except BaseException:
-                    # It may happen yet, behind our back: only a new epoch rules that out. The
-                    # work loop sees to it, since whoever called may give up waiting.
+                    # It may happen yet, behind our back: only a new epoch rules that out. The work
+                    # loop sees to it, since the caller may give up waiting.
                     self.in_doubt = True
                     self._mailbox.nudge()
                     raise

@@ -147,7 +147,7 @@ class FairQueue:
             before = len(taken)
             for name, lane in ready:
                 if weight <= 0:
-                    break  # who has not had a turn is first in the next batch
+                    break  # a tenant without a turn is first in the next batch
                 self._lanes.move_to_end(name)
                 lane.credit += QUANTUM
                 most = min(weight, share - lane.taken)
@@ -158,7 +158,7 @@ class FairQueue:
                     stopped.append(self._stop(lane, number, stops))
             ready = [entry for entry in ready if entry[1].front() and entry[1].taken < share]
             if taken and len(taken) == before and all(_weight(lane) > heavy for _, lane in ready):
-                break  # whoever is light need not wait for what is left
+                break  # a light tenant need not wait for what is left
         for name, lane in list(self._lanes.items()):
             self._tidy(name, lane)
         return taken, stopped

@@ -1,7 +1,7 @@
 """The Unix sockets on which the hosts of a machine hear its replicas.
 
-Each process of a host has one of its own, called by its incarnation: whoever comes after it under
-the same name is never taken for it, nor it for them.
+Each process of a host has one of its own, called by its incarnation: a process that comes after it
+under the same name is never taken for it, nor it for that one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from core.settings import Settings
 from core.telemetry import get_logger
 from store.embedded.server import ensure_run_dir
 
-# Part of a socket's name: who speaks otherwise finds none, and calls over Ray.
+# Part of a socket's name: a replica that speaks otherwise finds none, and calls over Ray.
 DIALECT = "1"
 CONNECT_SECONDS = 1.0
 BACKLOG = 256

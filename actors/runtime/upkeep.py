@@ -25,8 +25,8 @@ log = get_logger("runtime.upkeep")
 async def every(
     seconds: float, work: Callable[[], Awaitable[None]], sooner: asyncio.Event | None = None
 ) -> None:
-    """Repeats `work` for good, and at once when `sooner` is set, which `work` clears; no failure of
-    it ends the repetition."""
+    """Repeats `work` permanently, and at once when `sooner` is set, which `work` clears; no failure
+    of it ends the repetition."""
     while True:
         if sooner is None:
             await asyncio.sleep(seconds)

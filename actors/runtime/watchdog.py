@@ -1,4 +1,4 @@
-"""Ends a process whose event loop hangs: whoever started it starts it again."""
+"""Ends a process whose event loop hangs: its parent starts it again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 LOOK_SECONDS = 0.5
-# A lease is worth nothing to a host that hangs, but a renewal aside may keep it up for good.
+# A lease is worth nothing to a host that hangs, but a renewal aside may keep it up permanently.
 HUNG_SECONDS = 8.0
 # Without a lease others wait for this process to go.
 HUNG_WITHOUT_LEASE_SECONDS = 3.0
@@ -20,8 +20,8 @@ class Watchdog:
     """Looks from a thread whether the loop has turned. It counts its own looks, not the clock:
     while the whole process is stopped, or the machine asleep, the loop is not at fault.
 
-    What holds the interpreter's lock stops this thread too; who is lost then is ended from
-    outside, by pid.
+    What holds the interpreter's lock stops this thread too; a process that is lost then is ended
+    from outside, by pid.
     """
 
     def __init__(

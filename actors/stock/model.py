@@ -233,7 +233,7 @@ class Reserve(Command[Hold], frozen=True):
 
 
 class Confirm(Command[Hold], frozen=True):
-    """The held goods leave for good."""
+    """The held goods leave permanently."""
 
     reservation_id: UUID
 

@@ -1,7 +1,7 @@
 """The rules of products that get variants: none does while it has stock of its own. Pure.
 
-The owner of the stock decides, in the order in which it decides on everything that moves stock.
-Whoever writes a product's first variant asks before, and holds the lock of the catalogue from
+The owner of the stock decides, in the order in which it decides on everything that moves stock. The
+replica that writes a product's first variant asks before, and holds the lock of the catalogue from
 before the asking to the commit (`deployments/catalog/variants/parents.py`).
 """
 

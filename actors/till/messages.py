@@ -98,7 +98,8 @@ class MoveCash(Command[RegisterState], frozen=True):
 
 
 class CloseShift(Command[ShiftResult], frozen=True):
-    """Only who opened the shift may close it, or a manager: so none is stuck for good."""
+    """Only the person that opened the shift may close it, or a manager: so none is stuck
+    permanently."""
 
     register_id: UUID
     counted_minor: int

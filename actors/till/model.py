@@ -205,8 +205,8 @@ class Sale(msgspec.Struct, frozen=True):
 
 
 class GiftCard(msgspec.Struct, frozen=True):
-    """A card with money on it. Its id is a digest of its code, so that who has the code finds
-    it, and who has the database does not have the code."""
+    """A card with money on it. Its id is a digest of its code, so that a buyer with the code finds
+    it, and a reader of the database does not have the code."""
 
     currency: str
     last_four: str

@@ -114,8 +114,8 @@ class Payment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Basket:
-    """What is to be sold, and what was handed over for it. Quantities are by product, in the
-    order of their ids: whoever locks them in this order meets no deadlock."""
+    """What is to be sold, and what was handed over for it. Quantities are by product, in the order
+    of their ids: a transaction that locks them in this order meets no deadlock."""
 
     id: UUID
     tenant_id: UUID

@@ -1,8 +1,8 @@
 """The plan of a shop's day: who buys what at which register, how they pay, what comes back. Pure.
 
 The plan is a list that many clients work through in its order. A cancellation of the file becomes
-returns of sales that stand before it in the plan, the oldest first; a client that comes to a
-return waits for its sale, which another has begun by then, so nobody waits for ever.
+returns of sales that stand before it in the plan, the oldest first; a client that comes to a return
+waits for its sale, which another has begun by then, so no client waits without end.
 """
 
 from __future__ import annotations

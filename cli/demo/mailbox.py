@@ -18,7 +18,7 @@ _PAUSE_SECONDS = 0.5
 
 
 class Mailbox:
-    """Whoever reads it holds the database and the keys of the copy, as its operators do."""
+    """Its reader holds the database and the keys of the copy, as its operators do."""
 
     def __init__(self, settings: Settings, db: Database, patience_seconds: float) -> None:
         self._links = Links(settings, KeyRing(settings))

@@ -23,7 +23,7 @@ class TillRead(NamedTuple):
 
 
 class PaymentRead(NamedTuple):
-    """A card payment as the API gives it now; `kept_minor` is what each card paid for good."""
+    """A card payment as the API gives it now; `kept_minor` is what each card paid in the end."""
 
     status: str
     sale_id: str | None

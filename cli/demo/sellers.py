@@ -79,8 +79,8 @@ class Till:
         return sale_of(checked(reply))
 
     async def _settled(self, payment_id: str) -> Sale | None:
-        """The sale that a card payment of unknown outcome came to, if to any. Whoever waits for it
-        is bounded by the run."""
+        """The sale that a card payment of unknown outcome came to, if to any. The wait for it is
+        bounded by the run."""
         path = f"/api/pos/card-payments/{payment_id}"
         while True:
             found = (await self.sender.client.get(path))["data"]

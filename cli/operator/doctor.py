@@ -93,8 +93,8 @@ async def _server(settings: Settings) -> list[Finding]:
 _VOIDS = {
     "fsync": "A crash of the machine may lose what was acknowledged, and the database with it.",
     "full_page_writes": "A crash of the machine may leave pages that are half old and half new.",
-    "synchronous_commit": "Whoever does not ask for better, as Holdfast's own connections do, may"
-    " lose what he was told is done.",
+    "synchronous_commit": "A client that does not ask for better, as Holdfast's own connections do,"
+    " may lose what it was told is done.",
 }
 
 

@@ -14,13 +14,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-# A replica whose loop is busy is not dead: that one refuses connections, and one that hangs is
-# ended by others.
+# A replica whose loop is busy is not dead: a dead one refuses connections, and other mechanisms end
+# one that hangs.
 CHECK_TIMEOUT_SECONDS = 10
 # Places that are not for the API's callers: the supervisor's probe must not wait behind them.
 RESERVED_CONNECTIONS = 50
 # One address may take the third part of the places; once three fourths of all are taken, the
-# fiftieth part: who comes then with a few still finds one, however few addresses have the most.
+# fiftieth part: a caller with a few connections then still finds a place, however few addresses
+# have the most.
 ADDRESSES = 3
 LATE_ADDRESSES = 50
 METHODS = "GET HEAD POST PUT PATCH DELETE OPTIONS TRACE"
@@ -34,10 +35,9 @@ _FITTED = "# Fitted to this copy by cli/supervisor/front_door.py."
 
 class Door(NamedTuple):
     """`host` and `port` are where the API listens, `host` None where Serve is to decide.
-    `head_timeout_seconds` is for a request's head, at whatever pace it comes, and then for its
-    body, or for the beginning of a large one. `trusted`: addresses and networks of proxies in
-    front whose X-Forwarded-For is believed. `pages`: files with HAProxy's own answers, by
-    status."""
+    `head_timeout_seconds` bounds the time for a request's head, and then for its body, or for the
+    beginning of a large one. `trusted`: addresses and networks of proxies in front whose
+    X-Forwarded-For is believed. `pages`: files with HAProxy's own answers, by status."""
 
     binary: str
     host: str | None
@@ -57,7 +57,7 @@ class Section(NamedTuple):
 
 
 def fitted(config: str, door: Door) -> str:
-    """Serve's configuration with everything that its template has no place for. One that was
+    """Serve's configuration with all that its template has no place for. A configuration that was
     fitted before stays as it is."""
     if config.startswith(_FITTED):
         return config
@@ -75,8 +75,8 @@ def fitted(config: str, door: Door) -> str:
                 probe.append(_probe(section.lines, door))
                 section.lines[:] = _front(section.lines, door)
             case "backend default_backend":
-                # The whole API is at "/": only a HAProxy that has just been started, and knows of
-                # no replica yet, finds a path nowhere. That is no answer to the request.
+                # The whole API is at "/": only a HAProxy that has just been started, and knows no
+                # replica yet, finds no backend for a path. A 404 would not be true then.
                 section.lines[:] = ["    http-request deny deny_status 503"]
     lines = (line for section in (*sections, *probe) for line in (section.title, *section.lines))
     return "".join(f"{line}\n" for line in (_FITTED, *lines))
@@ -96,8 +96,8 @@ def _defaults(lines: Sequence[str], door: Door) -> list[str]:
     """Serve has one page for 502, 503 and 504, in plain text; ours say what to do."""
     return [
         *(line for line in lines if not line.lstrip().startswith("errorfile ")),
-        # A connection of HTTP/2 brings a hundred requests at a time, each with a buffer and none
-        # with a place: places are counted by connections.
+        # A connection of HTTP/2 brings a hundred requests at a time, each with a buffer of its own,
+        # and takes one place: places are counted by connections.
         "    option disable-h2-upgrade",
         f"    timeout http-request {door.head_timeout_seconds}s",
         f"    timeout check {CHECK_TIMEOUT_SECONDS}s",
@@ -123,15 +123,17 @@ def _front(lines: Sequence[str], door: Door) -> list[str]:
         f"    tcp-request connection reject if {{ sc0_conn_cur gt {places // ADDRESSES} }}",
         f"    tcp-request connection reject if {{ fe_conn gt {places * 3 // 4} }}"
         f" {{ sc0_conn_cur gt {max(1, places // LATE_ADDRESSES)} }}",
-        # What a replica's parser does not know, and upgrades, it would answer in plain text.
+        # To upgrades, and methods that its parser does not know, a replica would answer in plain
+        # text.
         f"    http-request deny deny_status 405 unless {{ method {METHODS} }}",
         "    http-request del-header Upgrade",
         "    http-request deny deny_status 400 unless { path_beg / }",
-        # A replica sees no request before its body is there, or as much of it as a buffer holds:
-        # who stalls takes a place here, of which there are many, and none of the few in there.
+        # A replica sees no request before its body is there, or as much of it as a buffer holds: a
+        # caller that stalls takes a place here, of which there are many, and none of the few in
+        # there.
         f"    http-request wait-for-body time {door.head_timeout_seconds}s",
         *_caller(door.trusted),
-        # Ready is who can answer all of the API; an application that has no replica yet cannot.
+        # Ready means that all of the API can be answered: no application is without a replica.
         *(
             f"    http-request deny deny_status 503 if {{ path /ready }} {{ nbsrv({name}) lt 1 }}"
             for name in _backends(lines)
@@ -153,8 +155,8 @@ def _backends(lines: Sequence[str]) -> list[str]:
 
 
 def _caller(trusted: Sequence[str]) -> list[str]:
-    """Exactly one X-Forwarded-For reaches a replica: who asked us, or whom a proxy of ours says
-    that it was asked by. What else a caller wrote there is gone."""
+    """Exactly one X-Forwarded-For reaches a replica: the address that called us, or the one that a
+    trusted proxy says called it. Anything else that a caller wrote there is removed."""
     told = "    http-request set-header X-Forwarded-For"
     if not trusted:
         return [f"{told} %[src]"]
@@ -174,9 +176,9 @@ def _probe(lines: Sequence[str], door: Door) -> Section:
 
 
 def stand_in(config: str, door: Door) -> str:
-    """The configuration for a HAProxy that takes the place of a dead one: without its state and
-    its admin socket, by which Serve knows its own. Serve may just have written it anew, and
-    nobody has fitted it yet."""
+    """The configuration for a HAProxy that takes the place of a dead one: without the state and the
+    admin socket of that one, by which Serve recognizes its own. Serve may just have written the
+    configuration anew, so that it is not fitted yet."""
     own = ("stats socket", "stats timeout", "server-state-", "load-server-state-")
     whole = fitted(config, door).splitlines()
     lines = (line for line in whole if not line.strip().startswith(own))
@@ -184,7 +186,8 @@ def stand_in(config: str, door: Door) -> str:
 
 
 def outgoing_file(folder: Path) -> Path:
-    """Where the pids lie of those that serve until another HAProxy can, parted by spaces."""
+    """The file with the pids of the HAProxies that serve until another one can, parted by
+    spaces."""
     return folder / "outgoing.pids"
 
 
@@ -204,7 +207,7 @@ def _is_haproxy(pid: str, folder: Path) -> bool:
 
 
 def _answers_all(config: str) -> bool:
-    """Whether Serve has said where all of the API is answered."""
+    """Whether the configuration has a route for all of the API, and a server for it."""
     lines = [line.split() for line in config.splitlines()]
     is_whole = any(words[-2:] == ["path", "/"] for words in lines)
     return is_whole and any(words[:1] == ["server"] for words in lines)
@@ -212,7 +215,7 @@ def _answers_all(config: str) -> bool:
 
 def waiting(config: str) -> str:
     """The configuration for a HAProxy that cannot answer anything yet, while another one does: it
-    listens to Serve alone."""
+    listens on its admin socket alone, for Serve."""
     lines = config.splitlines(keepends=True)
     return "".join(line for line in lines if line.split()[:1] != ["bind"])
 

@@ -19,7 +19,7 @@ class HomeBusy(RuntimeError):
 
 
 class HomeLock:
-    """Held by the supervisor for its whole life. The kernel lets go of it however that ends."""
+    """Held by the supervisor for its whole life. The kernel releases it however that ends."""
 
     def __init__(self, settings: Settings) -> None:
         self._path = _path(settings)
@@ -27,7 +27,7 @@ class HomeLock:
 
     def __enter__(self) -> HomeLock:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Never inherited, or a child that outlives us would hold the lock in our place.
+        # Never inherited: a child that outlives this process would hold the lock in its place.
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -40,7 +40,7 @@ class HomeLock:
         return self
 
     def write(self, port: int) -> None:
-        """Says who holds the lock, for `running_supervisor`."""
+        """Writes which process holds the lock, for `running_supervisor`."""
         us = psutil.Process()
         state = {"pid": us.pid, "created": us.create_time(), "port": port}
         os.ftruncate(self._descriptor, 0)

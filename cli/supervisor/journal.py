@@ -21,8 +21,8 @@ class Journal:
         self._silent = False
 
     def note(self, event: str, **fields: Any) -> None:
-        """Writes one line: when, what, and `fields`. On a full disk it is not written: nothing
-        may depend on a note."""
+        """Writes one line: when, what, and `fields`. On a full disk it is not written: no code may
+        depend on a note."""
         line = {"timestamp": datetime.now(UTC).isoformat(), "event": event, **fields}
         with suppress(OSError), (self._logs / "supervisor.log").open("a") as file:
             file.write(json.dumps(line, default=str) + "\n")
@@ -41,9 +41,9 @@ class Journal:
             self._silent = True
 
     def bound_logs(self) -> None:
-        """Keeps each log under a bound, with one older part beside it. Whoever writes them
-        appends, so that cutting the file does not disturb him. On a full disk there is no older
-        part."""
+        """Keeps each log under a bound, with one older part beside it. The processes that write
+        them append, so that cutting the file does not disturb them. On a full disk there is no
+        older part."""
         for path in self._logs.glob("*.log"):
             with suppress(OSError):
                 if path.stat().st_size > MAX_LOG_BYTES:

@@ -13,7 +13,7 @@ _START_TIMEOUT_SECONDS = 120.0
 
 
 class NodeNotStarted(RuntimeError):
-    """`ray start` failed; it has said why."""
+    """`ray start` failed; it has printed why."""
 
 
 def start_node(settings: Settings, *, join: str | None, autoscaling_config: Path | None) -> None:

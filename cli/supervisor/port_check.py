@@ -10,11 +10,11 @@ _ANSWER_SECONDS = 0.5
 
 
 class PortsBusy(RuntimeError):
-    """Some port of this copy's span is taken by someone else."""
+    """Some port of this copy's span is taken by another process."""
 
 
 def check_ports(ports: Ports) -> None:
-    """Raises PortsBusy, naming each port that someone listens on."""
+    """Raises PortsBusy, naming each port that a process listens on."""
     busy = [port for port in span(ports) if not _is_free(port)]
     if busy:
         listed = ", ".join(str(port) for port in busy)
@@ -30,8 +30,8 @@ def span(ports: Ports) -> range:
 
 
 def _is_free(port: int) -> bool:
-    """Whether nobody answers on loopback. To try and listen there ourselves would tell less:
-    connections of an earlier run that are still closing can forbid that for a minute."""
+    """Whether no process answers on loopback. Trying to listen there would tell less: connections
+    of an earlier run that are still closing can forbid that for a minute."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.settimeout(_ANSWER_SECONDS)
         try:

@@ -21,7 +21,7 @@ class IncompleteNode(RuntimeError):
 
 @dataclass
 class Daemon:
-    """One of them, with the command line that Ray gave it."""
+    """One process of Ray's own, with the command line that Ray gave it."""
 
     process: psutil.Process
     command: list[str]
@@ -30,7 +30,7 @@ class Daemon:
         return is_alive(self.process)
 
     def revive(self, environment: Mapping[str, str]) -> int:
-        """Starts it again as it was; its pid."""
+        """Starts it again as it was. Returns its pid."""
         child = subprocess.Popen(
             self.command,
             stdin=subprocess.DEVNULL,
@@ -45,9 +45,9 @@ class Daemon:
 
 @dataclass
 class Daemons:
-    """With the raylet its whole Ray is lost, and the raylet ends of its own accord when one of its
-    agents does. The dashboard can be started again beside the rest; so can the GCS, which has
-    written down what it knew: the others go on meanwhile, and find it again."""
+    """The raylet, the GCS and the dashboard. When the raylet dies its whole Ray is lost, and it
+    ends itself when one of its agents does. The dashboard can be started again beside the rest; so
+    can the GCS, which has stored what it knew: the others go on meanwhile, and find it again."""
 
     gcs: Daemon
     raylet: Daemon
@@ -60,7 +60,7 @@ class Daemons:
 
         def find(program: str) -> Daemon:
             for daemon in daemons:
-                # The second word for what runs in Python, after options of the interpreter.
+                # The second word for programs in Python, after options of the interpreter.
                 if any(word.endswith(program) for word in daemon.command[:3]):
                     return daemon
             raise IncompleteNode(f"no process runs {program}")

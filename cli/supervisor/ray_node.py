@@ -26,11 +26,11 @@ from store.embedded.server import TAG_VARIABLE, ensure_run_dir, tag
 
 RAY = (sys.executable, "-m", "ray.scripts.scripts")
 _KEPT_SESSIONS = 2
-# Where `ray start` has another word for it than Ray.
+# Options of `ray start` that have another name than in Ray.
 _OPTIONS = {"gcs_server_port": "port", "metrics_agent_port": "dashboard_agent_grpc_port"}
 _HEAD_TIMEOUT_SECONDS = 10
-# What is no HTTP at all, or whose head does not come in time, it answers with pages that are fixed
-# in it.
+# HAProxy answers with fixed pages of its own what is no HTTP at all, and a request whose head does
+# not come in time.
 _HAPROXYS_OWN = {400: BadRequest(), 405: MethodNotAllowed(), 408: BodyTooLate()} | dict.fromkeys(
     (500, 502, 503, 504), Unavailable()
 )
@@ -39,8 +39,8 @@ _HAPROXYS_OWN = {400: BadRequest(), 405: MethodNotAllowed(), 408: BodyTooLate()}
 def prepare(settings: Settings, *, one_machine: bool = True) -> dict[str, str]:
     """Makes the folders, the token and the HAProxy that a node needs.
 
-    Returns the environment to start it in. In a cluster what the caller's environment says of
-    the token wins, because all machines must have the same.
+    Returns the environment to start it in. In a cluster the token of the caller's environment wins,
+    because all machines must have the same.
     """
     ensure_run_dir(settings)
     for folder in (haproxy_dir(settings), gcs_dir(settings)):
@@ -58,20 +58,22 @@ def prepare(settings: Settings, *, one_machine: bool = True) -> dict[str, str]:
 
 
 def environment(settings: Settings, *, one_machine: bool = True) -> dict[str, str]:
-    """That of whatever has to do with this copy's Ray; what runs in it ends with the copy."""
+    """The environment of every process that uses this copy's Ray; such a process ends with the
+    copy."""
     found = dict(os.environ) | ray_environment(settings, one_machine=one_machine)
     found[TAG_VARIABLE] = tag(settings, "ray")
     return found
 
 
 def trimmed(params: Any, head: bool) -> None:
-    """Called by `ray start` with what it is about to start. Drivers connect directly here; the
-    server for those from elsewhere has no option that turns it off."""
+    """Called by `ray start` with the parameters of the node. Drivers connect directly here; the
+    server for remote drivers has no option that turns it off."""
     params.ray_client_server_port = None
 
 
 def write_token(settings: Settings) -> None:
-    """Makes the token that opens Ray, unless there is one. Whoever has it may run code here."""
+    """Makes the token that opens Ray, unless there is one. A process that has it may run code
+    here."""
     path = token_path(settings)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size:
@@ -128,8 +130,8 @@ def _front_door(settings: Settings, *, one_machine: bool) -> Path:
 
 
 def _write_pages(folder: Path) -> dict[str, str]:
-    """What HAProxy answers by itself, in our form; the files by status. Whether a replica did
-    something before it was lost, HAProxy does not know: all of that is Unavailable."""
+    """HAProxy's own answers, as problem documents; returns the files by status. HAProxy does not
+    know whether a replica did something before it was lost, so each of them is Unavailable."""
     pages = {}
     for status, error in _HAPROXYS_OWN.items():
         headers, body = render(error, "")
@@ -148,7 +150,7 @@ def _write_pages(folder: Path) -> dict[str, str]:
 
 
 def _link_logs(settings: Settings) -> None:
-    """Lets the logs of Ray's processes, ours among them, be found beside the others."""
+    """Links the logs of Ray's processes, ours among them, into the folder of the other logs."""
     link = settings.home_path / "logs" / "ray"
     link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     link.unlink(missing_ok=True)
@@ -156,7 +158,7 @@ def _link_logs(settings: Settings) -> None:
 
 
 def _forget_old_sessions(settings: Settings) -> None:
-    """Bounds what Ray leaves on the disk: the logs of the last few runs are kept."""
+    """Bounds the disk space of Ray's logs: those of the last few runs are kept."""
     sessions = [
         path
         for path in ray_dir(settings).glob("session_*")

@@ -1,9 +1,9 @@
 """Keeps Ray, Serve and the application running. Each tick returns soon.
 
-Ray's own supervision heals most of what dies: Serve restarts replicas, its controller and
-HAProxy, the keeper restarts hosts, and we the GCS. What Ray does not survive is the death of the
-raylet: then a new Ray is started, and what served goes on until that one does. Nothing is lost by
-it, since memory is a cache of Postgres.
+Ray's own supervision restarts most processes that die: Serve restarts replicas, its controller and
+HAProxy; the keeper restarts hosts, and this module the GCS. Ray does not survive the death of the
+raylet: then a new Ray is started, and the processes that served go on until the new ones serve.
+Nothing is lost by it, since memory is a cache of Postgres.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from cli.supervisor.survivors import Survivors
 from core.settings import Settings
 from store.embedded.leftovers import tagged
 
-# Generous, for machines that are short of CPU: what is merely slow must not be begun anew.
+# Generous, for machines that are short of CPU: a start that is merely slow must not be repeated.
 _START_TIMEOUT_SECONDS = 240.0
-# Between the starts of a Ray that does not last, at most.
+# The longest pause between the starts of a Ray that does not last.
 _LONGEST_PAUSE_SECONDS = 60.0
 _STABLE_SECONDS = 20.0
-# One that ends again and again does not get over what it has written down.
+# A GCS that ends again and again cannot recover from what it has stored.
 _GCS_TRIES = 3
 _PROBE_EVERY_SECONDS = 1.0
 _PROBE_TIMEOUT_SECONDS = 2.0
@@ -61,7 +61,7 @@ class RayService:
         self._stopgap = Stopgap(settings, journal)
         self.survivors = Survivors(settings, journal)
         self._sleepers = Sleepers()
-        # What serves for long enough says so itself: a start alone may take minutes.
+        # Reset once it has served for long enough: a start alone may take minutes.
         self._backoff = Backoff(_LONGEST_PAUSE_SECONDS, stable_seconds=math.inf)
         self._gcs_backoff = Backoff()
         self._dashboard_backoff = Backoff()
@@ -85,8 +85,8 @@ class RayService:
         self._check_daemons()
 
     def end(self) -> None:
-        """Kills everything of Ray's. Hard, because it is quick and nothing is lost by it: what
-        was not committed was not acknowledged."""
+        """Kills all processes of Ray's, because that is quick and loses nothing: what was not
+        committed was not acknowledged."""
         self.survivors.end()
         self._forget()
 
@@ -103,7 +103,7 @@ class RayService:
         self._since = time.monotonic()
 
     def _fail(self, why: str, *, alone: bool = False, **fields: object) -> None:
-        """Begins anew. `alone`: Ray itself is dead, what it serves need not be."""
+        """Begins anew. `alone`: Ray itself is dead, the processes that it started may live."""
         outlived = alone and self.phase is Phase.SERVING and self.survivors.part()
         self._failed_at = self._failed_at or time.monotonic()
         pause = self._backoff.failed()
@@ -160,8 +160,8 @@ class RayService:
             self._journal.note("ray_started", seconds=self._elapsed())
 
     def _give_word(self) -> None:
-        """Tells who starts Ray that the database is ready; to be called while it runs no more,
-        this closes what it does not read."""
+        """Tells the process that starts Ray that the database is ready. When that process has
+        ended, a call closes the pipe that nobody reads."""
         if self._child and self._child.stdin:
             with suppress(OSError):
                 self._child.stdin.write(b"go\n")
@@ -179,7 +179,8 @@ class RayService:
             self._revive_dashboard(self._daemons.dashboard)
 
     def _revive_gcs(self, gcs: Daemon) -> None:
-        """It alone, as long as that helps; everything if Ray is just being started."""
+        """Restarts the GCS alone, as long as that helps; everything if Ray is just being
+        started."""
         if self._gcs_backoff.due():
             self._gcs_backoff.failed()
             if self.phase is not Phase.SERVING or self._gcs_backoff.failures > _GCS_TRIES:
@@ -228,8 +229,8 @@ class RayService:
 
     def _probe(self) -> int | None:
         """200 if HAProxy sees at least one replica, 503 if it sees none, None if it does not
-        answer. Asks none of ours, which may be busy or wait for the database, and does not stand
-        in line with callers: a full door is no reason to begin anew."""
+        answer. Asks no replica, which may be busy or wait for the database, and does not queue with
+        callers: a HAProxy without free places is no reason to begin anew."""
         ports = self._settings.ports
         connection = http.client.HTTPConnection(
             "127.0.0.1", ports.haproxy_probe, timeout=_PROBE_TIMEOUT_SECONDS

@@ -2,8 +2,8 @@
 
 A process of its own, which the supervisor begins: `python -m cli.supervisor.ray_start`. It does
 what `ray start` and then `serve deploy` would do, in a third of their time, because each of these
-loads a command line for clusters first, and one waits for the other. It loads no more of ours than
-it needs.
+loads a command line for clusters first, and one waits for the other. It imports no more of our code
+than it needs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ OBJECT_STORE_BYTES = 150_000_000
 # of a small machine too.
 MIN_CPUS = 4
 SLEEPER = "sleep 2147483647"
-# What the raylet's agents are called by those who see them run, with a dashboard and without.
+# The names of the raylet's agents in lists of processes, with a dashboard and without.
 AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent", SLEEPER)
 _AGENTS = ("--dashboard_agent_command", "--runtime_env_agent_command")
 _NOTHING = f'sh -c "exec {SLEEPER}"'
@@ -37,8 +37,8 @@ def ray_dir(settings: Settings) -> Path:
 
 
 def head_parameters(settings: Settings, *, with_dashboard: bool = True) -> dict[str, Any]:
-    """What makes a node the head, by Ray's names. In a cluster `serve deploy` goes through the
-    dashboard."""
+    """The parameters that make a node the head, by Ray's names. In a cluster `serve deploy` goes
+    through the dashboard."""
     return {
         "gcs_server_port": settings.ports.gcs,
         "include_dashboard": with_dashboard,
@@ -48,7 +48,8 @@ def head_parameters(settings: Settings, *, with_dashboard: bool = True) -> dict[
 
 
 def node_parameters(settings: Settings) -> dict[str, Any]:
-    """What every node is given: all ports, none left to a default that another copy shares."""
+    """The parameters of every node: all ports, so that none has a default that another copy
+    shares."""
     ports = settings.ports
     return {
         "dashboard_agent_listen_port": ports.dashboard_agent_http,
@@ -69,7 +70,7 @@ def node_parameters(settings: Settings) -> dict[str, Any]:
 
 
 def start_node(settings: Settings) -> None:
-    """Returns when the GCS and the raylet run, and outlive us."""
+    """Starts the node. Returns when the GCS and the raylet run; they outlive this process."""
     services: Any = import_module("ray._private.services")
     node: Any = import_module("ray._private.node")
     parameter: Any = import_module("ray._private.parameter")
@@ -89,12 +90,12 @@ def start_node(settings: Settings) -> None:
 
 
 def fitted(command: Sequence[str], settings: Settings) -> list[str]:
-    """The raylet's command line, for one machine; those of others as they are.
+    """The raylet's command line, changed for one machine; other command lines as they are.
 
-    It starts its workers ahead, all at once. And without a dashboard it has two processes that do
-    nothing in the place of its agents, each as large as a worker: they tell a dashboard, and fit
-    machines to programs that are sent there. The raylet wants some that run, and to be told where
-    they listen: nowhere.
+    The raylet starts its workers ahead, all at once. And without a dashboard its agents, each as
+    large as a worker, are replaced by two processes that only sleep: agents report to a dashboard,
+    and prepare machines for programs that are sent there. The raylet requires that they run, and
+    that it learns where they listen: nowhere.
     """
     options = dict(word.partition("=")[::2] for word in command)
     if not options.keys() >= set(_AGENTS):
@@ -126,7 +127,7 @@ def main() -> None:
         node = pool.submit(start_node, settings)
         launch = Launch(settings)
         node.result()
-    # The database may still be getting ready: a line says that it is.
+    # The database may still be getting ready: a line on standard input says that it is ready.
     if sys.stdin.readline():
         launch.run()
 

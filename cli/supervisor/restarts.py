@@ -17,7 +17,7 @@ _SERVERS = frozenset(
 
 
 class Restarts(NamedTuple):
-    """Of the past hour. `under_way`: why Ray is being started again right now, if it is;
+    """Restarts of the past hour. `under_way`: why Ray is being started again right now, if it is;
     `failures`: how many of its starts in a row have not lasted; `is_up`: whether the last start,
     the very first perhaps, is done."""
 
@@ -54,7 +54,7 @@ def restarts(home: Path) -> Restarts | None:
 
 
 def _notes(log: Path) -> Iterator[dict[str, Any]]:
-    """Those at the end of the log; a line that was cut in two is left out."""
+    """The notes at the end of the log; a line that was cut in two is left out."""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
         for line in file:

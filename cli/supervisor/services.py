@@ -15,7 +15,7 @@ from store.embedded.server import Server, ServerFailed
 _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 5.0
 _STABLE_AFTER_SECONDS = 30.0
-# Longer than any pause; and of an outage of hours no number would hold all of them.
+# Longer than any pause; no number would hold all failures of an outage of hours.
 _MAX_DOUBLINGS = 16
 _UNREADABLE_AFTER_FAILURES = 3
 
@@ -27,8 +27,8 @@ class Service(Protocol):
 
 
 class Backoff:
-    """When to try again: at once after the first failure, then later and later while nothing
-    lasts. What has run for `stable_seconds` has lasted."""
+    """When to try again: at once after the first failure, then later and later while no try lasts.
+    A service that has run for `stable_seconds` has lasted."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Backoff:
         return time.monotonic() >= self._due_at
 
     def failed(self) -> float:
-        """Says that the last try has come to nothing; how many seconds to wait from now."""
+        """Records that the last try has failed. Returns how many seconds to wait from now."""
         now = time.monotonic()
         if now - self._due_at > self._stable_seconds:
             self.failures = 0
@@ -58,14 +58,14 @@ class Backoff:
         return pause
 
     def reset(self) -> None:
-        """Says that the last try has lasted."""
+        """Records that the last try has lasted."""
         self.failures = 0
         self._due_at = -math.inf
 
 
 class EmbeddedService:
-    """Keeps one embedded server running. `set_aside` moves data away that it cannot start with,
-    for a server whose data may be lost; it returns where to."""
+    """Keeps one embedded server running. `set_aside`, for a server whose data may be lost, moves
+    away data with which it cannot start, and returns the new place."""
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
-"""Keeps the death of the raylet's two sleepers (`cli.supervisor.ray_start`) from it.
+"""Hides the death of the two sleepers (`cli.supervisor.ray_start`) from the raylet.
 
-The raylet ends with either. It hears of that by a pipe that each has open for as long as it lives:
-so we open it too. Where a system does not show the files of its processes, their end stays the
-raylet's.
+The raylet ends when either of them does. It notices that by a pipe that each sleeper has open for
+as long as it lives: so this process opens the pipe too. Where a system does not show the files of
+its processes, the raylet still ends with a sleeper.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _COUNT = 2
 
 
 class Sleepers:
-    """Those of one raylet."""
+    """The sleepers of one raylet."""
 
     def __init__(self) -> None:
         self._held: dict[int, list[int]] = {}
 
     def hold(self, raylet: psutil.Process) -> None:
-        """Holds those that are there and not held yet. Returns at once."""
+        """Opens the pipes of the sleepers that run and are not held yet. Returns at once."""
         if len(self._held) == _COUNT:
             return
         with suppress(psutil.Error):
@@ -42,7 +42,7 @@ class Sleepers:
 
 
 def _open_pipes(pid: int) -> list[int]:
-    """Our own ends of the pipes that a process writes to, standard output and errors aside: those
+    """Our own ends of the pipes that a process writes to, except standard output and errors, which
     it shares with the raylet."""
     found = []
     with suppress(OSError):

@@ -24,8 +24,8 @@ _KILLED_SECONDS = 1.0
 
 
 class Stopgap:
-    """Serve's HAProxy is asked through its admin socket. When that is refused, one with the same
-    configuration takes its place; the next one of Serve's relieves it (`front_door.main`)."""
+    """Asks Serve's HAProxy through its admin socket. When that refuses, a HAProxy of our own with
+    the same configuration takes its place; Serve's next one relieves it (`front_door.main`)."""
 
     def __init__(self, settings: Settings, journal: Journal) -> None:
         self._settings = settings
@@ -41,7 +41,7 @@ class Stopgap:
             return
         self._looked_at = now
         if self._child and self._child.poll() is None:
-            return  # until it is relieved, there is nobody else to ask
+            return  # until it is relieved, there is no other HAProxy to ask
         folder = next(haproxy_dir(self._settings).glob("*/admin.sock"), Path()).parent
         try:
             self._serving = psutil.Process(_pid(folder / "admin.sock"))
@@ -80,8 +80,8 @@ class Stopgap:
 
 
 def _pid(path: Path) -> int:
-    """Of the HAProxy behind an admin socket. Raises OSError, of which TimeoutError means that it
-    hangs and ConnectionRefusedError that it is gone, or ValueError."""
+    """The pid of the HAProxy behind an admin socket. Raises OSError, of which TimeoutError means
+    that it hangs and ConnectionRefusedError that it is gone, or ValueError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(_ANSWER_SECONDS)
         connection.connect(str(path))

@@ -14,7 +14,7 @@ _LOOK_EVERY_SECONDS = 3.0
 
 
 class Strays:
-    """Looks in a thread of its own: the database may be slow to answer, or not answer."""
+    """Looks for them in a thread of its own: the database may be slow to answer, or not answer."""
 
     def __init__(self, settings: Settings, journal: Journal) -> None:
         self._url = settings.owner_database_url

@@ -1,8 +1,9 @@
 """What serves on when Ray's own processes have died: replicas, shard hosts, HAProxy.
 
-Ray starts them and lets them find each other; to answer they do not need it. So a new Ray is
-started beside them. Its hosts take the names of those that are there, and end them; its HAProxy
-takes over the door as soon as it knows of a replica. What is left then is ended.
+Ray starts these processes and lets them find each other, but they answer without it. So a new Ray
+is started beside them. Its hosts take the names of the old hosts, and end them; its HAProxy takes
+over the listening sockets as soon as it knows a replica. Then the rest of the old processes are
+ended.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from store.embedded.leftovers import end, end_tagged, is_alive, tagged
 
 _HAPROXY = ("haproxy.cfg", "stopgap.cfg")
 _SERVING = ("ray::ServeReplica", "ray::HostActor", *_HAPROXY)
-# As much again as serves now; where there is less, the old ones make room first.
+# Memory for as much again as serves now; where less is free, the old processes are ended first.
 _ROOM_BYTES = 1_000_000_000
-# Longer than HAProxy takes to end what is under way.
+# Longer than HAProxy takes to answer the requests that are under way.
 _PATIENCE_SECONDS = 35.0
 
 
 class Survivors:
-    """Of one Ray, until another one serves; none for most of the time."""
+    """The survivors of one Ray, until another one serves; most of the time there are none."""
 
     def __init__(self, settings: Settings, journal: Journal) -> None:
         self._settings = settings
@@ -39,9 +40,9 @@ class Survivors:
         return any(map(is_alive, self._haproxies + self._others))
 
     def part(self) -> bool:
-        """Ends all of Ray's but them: its controller and its GCS still might tell HAProxy that
-        everyone is dead. False if there is nobody, or no room for another Ray beside them; then
-        all are ended."""
+        """Ends all of Ray's processes but the survivors: its controller and its GCS still might
+        tell HAProxy that all replicas are dead. False if none survives, or there is no room for
+        another Ray beside them: then the caller ends all."""
         if psutil.virtual_memory().available < _ROOM_BYTES:
             return False
         ours = {process: _command(process) for process in tagged(self._settings, "ray")}
@@ -53,7 +54,8 @@ class Survivors:
         return bool(self._haproxies and self._others)
 
     def introduce(self) -> None:
-        """Says to the next HAProxy whom it is to relieve. To be called once its folder is there."""
+        """Writes for the next HAProxy which ones it relieves. To be called once its folder
+        exists."""
         if pids := [str(process.pid) for process in self._haproxies if is_alive(process)]:
             outgoing_file(haproxy_dir(self._settings)).write_text(" ".join(pids))
 
@@ -71,7 +73,7 @@ class Survivors:
             self._haproxies, self._others = [], []
 
     def end(self) -> None:
-        """Ends all of Ray's, them too."""
+        """Ends all of Ray's processes, the survivors too."""
         end_tagged(self._settings, "ray")
         self._haproxies, self._others = [], []
 

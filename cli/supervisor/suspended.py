@@ -1,5 +1,5 @@
-"""Processes of this copy that somebody stopped and forgot: whoever started them starts them
-again, but sees only that they still exist."""
+"""Processes of this copy that somebody stopped and forgot: their parent starts them again, but sees
+only that they still exist."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from store.embedded.leftovers import belongs, signal_process
 _LOOK_EVERY_SECONDS = 1.0
 # A short stop does no harm: a lease lasts longer.
 _PATIENCE_LOOKS = 4
-# With these all of Ray ends, by what stands in their command line; so they are told to go on
-# first, and ended only if they do not.
+# Processes, by a part of their command line, whose death ends all of Ray; so they are first
+# continued, and ended only if they do not go on.
 _KEYSTONES = ("/raylet/raylet", *AGENTS)
 _TOLD_AFTER_LOOKS = 2
 _YOUNG_SECONDS = 5.0
 
 
 class Suspended:
-    """Counts looks, not time: a machine that slept is no reason to end anything."""
+    """Counts looks, not time: that the machine slept is no reason to end a process."""
 
     def __init__(self, settings: Settings, journal: Journal) -> None:
         self._settings = settings
@@ -52,11 +52,11 @@ class Suspended:
         signal_process(process, number)
 
     def _processes(self) -> list[psutil.Process]:
-        """This copy's. Each process of the machine is looked at closely but once."""
+        """This copy's processes. Each process of the machine is inspected only once."""
         known, self._ours = self._ours, {}
         for process in psutil.process_iter():
             is_ours = known[process] if process in known else belongs(self._settings, process)
-            # One that was born a moment ago may not have become what it is going to be.
+            # A process that has just been forked may not have its own command line yet.
             if is_ours or process in known or time.time() - process.create_time() > _YOUNG_SECONDS:
                 self._ours[process] = is_ours
         return [process for process, is_ours in self._ours.items() if is_ours]
@@ -71,7 +71,7 @@ def _is_keystone(process: psutil.Process) -> bool:
 
 
 def _is_stopped(process: psutil.Process) -> bool:
-    """By a signal; one that is stopped for a debugger has another status."""
+    """Whether a signal stopped it; a process that a debugger stopped has another status."""
     try:
         return process.status() == psutil.STATUS_STOPPED
     except psutil.Error:

@@ -37,7 +37,7 @@ _BOUND_LOGS_EVERY_SECONDS = 60.0
 
 
 class UnusableHost(ValueError):
-    """HOLDFAST_HOST is no address that one can listen on."""
+    """HOLDFAST_HOST is no address of this machine to listen on."""
 
 
 class StopRequested(BaseException):
@@ -91,8 +91,9 @@ class Supervisor:
         check_ports(self._settings.ports)
 
     def _tick_bravely(self) -> None:
-        """Nobody would look after the services if an error ended this loop. Only before the
-        first of them serves is an error a reason to give up: then someone is there to read it."""
+        """Ticks, whatever fails: no process would look after the services if an error ended this
+        loop. Only before the first start is done does an error end it: then the operator is there
+        to read it."""
         try:
             self._tick()
         except Exception as error:
@@ -114,8 +115,8 @@ class Supervisor:
             self._logs_bounded_at = now
 
     def _database_is_prepared(self) -> bool:
-        """Whether the application may start: the schema is current, and on a database of our
-        own no lease is left where each process of the Ray before is gone."""
+        """Whether the application may start: the schema is current; and on a database of our own,
+        if each process of the earlier Ray is gone, no lease of theirs is left."""
         if self._postgres and not self._postgres.is_ready():
             return False
         url = self._settings.owner_database_url
@@ -130,7 +131,7 @@ class Supervisor:
                 leases.expire_all(url)
         except Exception:
             if self._postgres and not self._postgres.is_ready():
-                return False  # it died under our hands; once it is back we try again
+                return False  # the server died meanwhile; once it is back this is tried again
             raise
         return True
 
@@ -160,7 +161,7 @@ class Supervisor:
             connection.close()
 
     def _stop(self) -> None:
-        """Stops everything, clients before servers; a second signal ends the patience."""
+        """Stops everything, clients before servers; after a second signal without waiting."""
         try:
             self._ray.end()
             servers = [s.server for s in (self._postgres, self._valkey) if s and s.server]
@@ -221,7 +222,7 @@ def _stop_on_signals() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in _STOP_SIGNALS}
     for number, handler in before.items():
         # `nohup` asks to outlive the terminal. That a script's background jobs start with SIGINT
-        # ignored asks for nothing: who sends it means us.
+        # ignored asks for nothing: a sender of one means this process.
         if number != signal.SIGHUP or handler is not signal.SIG_IGN:
             signal.signal(number, _request_stop)
     try:

@@ -14,8 +14,8 @@ MAX_INTERVALS = 12
 MAX_EXCEPTIONS = 400
 
 Day = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-# Of the location's own clock. 24:00 is the end of a day: whoever is open past midnight has an
-# interval until 24:00 and one from 00:00 on the next day.
+# Of the location's own clock. 24:00 is the end of a day: a location that is open past midnight has
+# an interval until 24:00 and one from 00:00 on the next day.
 TimeOfDay = Annotated[
     str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$", max_length=5)
 ]

@@ -38,7 +38,7 @@ Draft = Callable[[], Awaitable[Command[R]]]
 
 
 class Asked(NamedTuple):
-    """What hooks are told of: who asks which owner for what. `key` is None for a read."""
+    """What hooks learn: which caller asks which owner for what. `key` is None for a read."""
 
     shared: Resources
     principal: Principal
@@ -103,8 +103,8 @@ async def ask(
 async def decide(
     bus: CommandBus, principal: str, tenant_id: UUID, key: RequestKey | None, command: Command[R]
 ) -> Ordered[R | Refused]:
-    """Has the owner decide, for who looks at refusals himself; without a key it is a read. Raises
-    what the bus raises, and TypeError for a reply that the command does not know."""
+    """Has the owner decide, for a caller that looks at refusals itself; without a key it is a read.
+    Raises what the bus raises, and TypeError for a reply that the command does not know."""
     body = encode_command(command)
     if key is None:
         decided = await bus.read(COMMERCE, tenant_id, principal, body)

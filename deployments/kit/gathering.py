@@ -70,7 +70,7 @@ class _Queue(Generic[K, W, R]):
         async with self._turn:
             wanted, self._gathered, self._next = self._gathered, set(), None
             try:
-                # A database that falls silent must not hold up whoever asks after it is back.
+                # A database that falls silent must not hold up callers after it is back.
                 async with asyncio.timeout(LONGEST_SECONDS):
                     return await self._look_up(self._key, wanted)
             except TimeoutError as error:

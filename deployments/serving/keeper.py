@@ -9,7 +9,7 @@ class KeeperReplica:
     """Keeps from its first moment on, for the hosts of a build."""
 
     def __init__(self, build: str) -> None:
-        # Imported here: who only deploys it need not load what it needs.
+        # Imported here: a process that only deploys it need not load what it needs.
         from actors.families import FAMILIES
         from actors.runtime.keeper import Keeper
         from actors.runtime.remote import RayHosts, leave

@@ -68,7 +68,7 @@ class Launch:
 
     def run(self) -> None:
         """Deploys, and returns when every application runs. Raises DeploymentFailed."""
-        from actors.runtime.remote import RayHosts  # not for whoever reads the configuration only
+        from actors.runtime.remote import RayHosts  # not where the configuration is only read
 
         serve: Any = import_module("ray.serve")
         _connect(self._settings)
@@ -125,7 +125,7 @@ def _start_serve(config: Any) -> Any:
 def deploy(settings: Settings) -> None:
     """Deploys, and returns when every application runs and nothing is left of another build.
     Raises DeploymentFailed."""
-    from actors.runtime.remote import RayHosts  # not for whoever reads the configuration only
+    from actors.runtime.remote import RayHosts  # not where the configuration is only read
 
     api: Any = import_module("ray.serve._private.api")
     config = _parsed(settings)

@@ -9,7 +9,7 @@ from typing import Any
 # Of the controller's loop: while something is being started or replaced, and otherwise.
 BUSY_PACE_SECONDS = 0.1
 CALM_PACE_SECONDS = 1.0
-# A little less than whoever deploys waits.
+# A little less than a deployment waits.
 _TIMEOUT_SECONDS = 150.0
 
 _proxies: Any = import_module("ray.serve._private.proxy_state")

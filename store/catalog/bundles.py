@@ -31,8 +31,8 @@ from store.kit.schema import PUBLIC, metadata, of_tenant
 MAX_COMPONENTS = 50
 MAX_COMPONENT_QUANTITY = 1_000
 
-# `component_id` is an item's, of one of two tables, hence no foreign key: who deletes an item
-# looks here first, under the lock of the catalogue.
+# `component_id` is an item's, of one of two tables, hence no foreign key: a transaction that
+# deletes an item looks here first, under the lock of the catalogue.
 bundle_components = Table(
     "bundle_components",
     metadata,

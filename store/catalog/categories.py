@@ -42,7 +42,7 @@ from store.kit.schema import PUBLIC, metadata, of_tenant
 SEPARATOR = " > "
 # The least text that sorts, byte by byte, after everything that begins with SEPARATOR.
 _AFTER_SEPARATOR = " >!"
-# Less than a request is given: who waits hears how it ended.
+# Less than a request is given: a caller that waits hears how it ended.
 RENAMING_TIMEOUT_MS = 25_000
 MAX_DEPTH = 5
 MAX_CATEGORIES = 5_000

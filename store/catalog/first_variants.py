@@ -1,8 +1,9 @@
 """Products that somebody is about to give their first variant: between telling the owner of the
-stock, who must not be waited for in a transaction, and writing the variant.
+stock, which must not be waited for in a transaction, and writing the variant.
 
-A mark says so. While it lasts nobody lets the owner take the product for a simple one again; who
-finds their own mark gone, before they write, begins anew. Both look under the catalogue's lock.
+A mark says so. While it lasts no replica lets the owner take the product for a simple one again; a
+replica that finds its own mark gone, before it writes, begins anew. Both look under the catalogue's
+lock.
 """
 
 from __future__ import annotations

@@ -171,9 +171,9 @@ async def oldest_event_seconds(connection: Connection) -> float:
 
 
 class Consumer(NamedTuple):
-    """Who reads events: how many it has not read yet, up to MAX_COUNTED, and since when the oldest
-    of them waits; how many wait in its backlog, and how many were set aside. `missed_seconds` is
-    how long ago events were deleted that it had not read, if ever."""
+    """A consumer of events: how many it has not read yet, up to MAX_COUNTED, and since when the
+    oldest of them waits; how many wait in its backlog, and how many were set aside.
+    `missed_seconds` is how long ago events were deleted that it had not read, if ever."""
 
     name: str
     unread: Waiting

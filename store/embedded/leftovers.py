@@ -90,8 +90,8 @@ def wait_gone(processes: Iterable[psutil.Process], timeout_seconds: float) -> bo
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether `process` still runs. A zombie does not: it waits for whoever inherited it, which
-    in a container may be nobody. But while other threads of it are still ending, it only looks
+    """Whether `process` still runs. A zombie does not: it waits for the process that inherited it,
+    which in a container may be none. But while other threads of it are still ending, it only looks
     like one, and its ports are still taken."""
     try:
         if not process.is_running():

@@ -121,8 +121,8 @@ def tag(settings: Settings, part: str) -> str:
 
 
 def ensure_run_dir(settings: Settings) -> Path:
-    """`settings.run_dir`, made if need be, and certainly ours: it lies in a folder where any
-    user may write, and whoever owns it could put a server of his own in place of ours.
+    """`settings.run_dir`, made if need be, and certainly ours: it lies in a folder where any user
+    may write, and its owner could put a server of his own in place of ours.
 
     Raises PermissionError if it belongs to someone else or is a link.
     """

@@ -24,8 +24,8 @@ class Space:
         self._is_full = False
 
     def check(self) -> None:
-        """Raises Unavailable while there is no room. A write that waits for it would wait in
-        vain; whoever repeats it hears as soon as there is some."""
+        """Raises Unavailable while there is no room. A write that waits for it would wait in vain;
+        a caller that repeats it hears as soon as there is some."""
         now = time.monotonic()
         if self._path and now - self._looked_at > REMEMBERED_SECONDS:
             self._looked_at = now

@@ -94,7 +94,7 @@ def _quoted(value: Any) -> str:
 
 class _Table:
     """How rows of a table travel: each column as the text of an array, which msgspec makes faster
-    than the driver, who looks at each element in Python; bytes as they are, which as text are
+    than the driver, which looks at each element in Python; bytes as they are, which as text are
     twice as many."""
 
     def __init__(self, name: str, write: Write) -> None:

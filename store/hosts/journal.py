@@ -41,7 +41,7 @@ from store.kit.connect import (
 )
 
 COMMIT_TIMEOUT_SECONDS = 10
-# Of what is fetched for commands: who asks for more than that is refused, alone.
+# Of what is fetched for commands: a command that asks for more is refused, alone.
 FETCH_TIMEOUT_SECONDS = 2
 LOAD_CONNECTIONS, QUESTION_CONNECTIONS = 3, 2
 # A transaction that the database itself ended, as after a deadlock, is tried again.

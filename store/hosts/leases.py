@@ -61,7 +61,7 @@ class Incarnation(NamedTuple):
 
 
 _INCARNATION = ", ".join(f"h.{name}" for name in Incarnation._fields)
-_NAMES_LOCK = 0x486E  # "Hn": who takes a name, one at a time
+_NAMES_LOCK = 0x486E  # "Hn": one host at a time takes a name
 
 
 def application_name(host_id: UUID) -> str:

@@ -1,7 +1,7 @@
 """The command log's days: partitions made ahead, and dropped after a week, beside traffic.
 
-Nothing here waits for a lock for longer than `LOCK_TIMEOUT`, because whoever waits makes all wait
-that come after: a backup of an hour would stop every write. What is in somebody's way is left for
+Nothing here waits for a lock for longer than `LOCK_TIMEOUT`, because a session that waits makes all
+wait that come after: a backup of an hour would stop every write. What cannot be locked is left for
 the next time.
 """
 

@@ -1,1 +1,1 @@
-"""What every room of the store stands on: connections, transactions, events, paging."""
+"""What every room of the store uses: connections, transactions, events, paging."""

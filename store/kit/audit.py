@@ -1,7 +1,7 @@
 """Who changed what: a log that only grows, written in the transaction that makes the change.
 
-`record` is for everyone who changes something that an owner may want to ask about. It holds ids
-and plain values, never a secret nor a hash of one, and no person's address.
+Every change about which the owner of a business may ask calls `record`. An entry holds ids and
+plain values, never a secret nor a hash of one, and no person's address.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ audit_log = Table(
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`action` reads `<noun>.<verb>`, such as `member.role_changed`; `changes` is field to
-    [before, after]; `key_id` the key that the actor used, None for one who had signed in."""
+    """`action` reads `<noun>.<verb>`, such as `member.role_changed`; `changes` is field to [before,
+    after]; `key_id` the key that the actor used, None for a person that had signed in."""
 
     id: UUID
     at: datetime
@@ -67,7 +67,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a list is narrowed to; None narrows nothing. `since` counts in, `until` does not."""
+    """What a list is narrowed to; None narrows nothing. `since` is included, `until` is not."""
 
     actor_id: UUID | None = None
     subject: UUID | None = None
@@ -88,7 +88,7 @@ async def record(
     subject: UUID,
     changes: Mapping[str, tuple[Any, Any]] | None = None,
 ) -> None:
-    """Adds a line. `tenant_id` is the business (for what concerns a person alone, the user) and
+    """Adds a line. `tenant_id` is the business (or the user, where only a person is concerned) and
     must be the scope's; `changes` is field to (before, after), as `changed` makes it."""
     plain = {name: [_plain(value) for value in pair] for name, pair in (changes or {}).items()}
     await tx.execute(
@@ -107,7 +107,7 @@ async def record(
 
 def changed(before: Any, after: Any, names: tuple[str, ...]) -> dict[str, tuple[Any, Any]]:
     """Those of the fields `names` in which two things differ, with both values; all of them where
-    there was nothing before."""
+    nothing existed before."""
     if before is None:
         return {name: (None, getattr(after, name)) for name in names}
     pairs = {name: (getattr(before, name), getattr(after, name)) for name in names}
@@ -122,7 +122,7 @@ async def entries(tx: AsyncConnection, filters: Filters, span: Span) -> Part[Ent
         query = query.where(c.at >= filters.since)
     if filters.until is not None:
         query = query.where(c.at < filters.until)
-    # The first one that is asked for has its index; roles have none.
+    # The first condition that is given has an index of its own; roles have none.
     compared: list[tuple[Column[Any], object]] = [
         (c.subject, filters.subject),
         (c.actor_id, filters.actor_id),
@@ -137,7 +137,7 @@ async def entries(tx: AsyncConnection, filters: Filters, span: Span) -> Part[Ent
 
 
 def _plain(value: Any) -> Any:
-    """As JSON holds it, and short: the log tells what changed, it is no second copy."""
+    """A value as JSON holds it, shortened: the log says what changed, it is no second copy."""
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, list | tuple | set | frozenset):

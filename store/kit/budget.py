@@ -6,13 +6,13 @@ from core.settings import Settings
 from store.kit.engine import POOL_SIZE, PUBLIC_POOL_SIZE
 from store.kit.lookups import POOL_SIZE as LOOKUP_POOL_SIZE
 
-# Its pools, the watch over directory and keeper, and a probe of a server that has fallen silent.
+# A replica's pools, its watch over directory and keeper, and a probe of a silent server.
 CONNECTIONS_PER_REPLICA = POOL_SIZE + PUBLIC_POOL_SIZE + LOOKUP_POOL_SIZE + 2
-# Batches, renewals, errands, timers, three for look-ups and two for questions; and while a build
-# takes over from another one there are twice as many hosts, and two keepers.
+# A host's batches, renewals, errands, timers, three for look-ups and two for questions. While a
+# build takes over from another one there are twice as many hosts, and two keepers.
 _CONNECTIONS_PER_HOST = 2 * 9
 _CONNECTIONS_OF_KEEPERS = 2 * 2
-# Migrations, `holdfast doctor`, a backup, somebody who looks.
+# Migrations, `holdfast doctor`, a backup, an operator's session.
 _CONNECTIONS_OF_TOOLS = 8
 _RESERVED_FOR_SUPERUSERS = 3
 
@@ -23,11 +23,11 @@ def connections_of_hosts(settings: Settings) -> int:
 
 
 def app_limit(connections: int, settings: Settings) -> int:
-    """What is left for replicas of `connections`, once everybody else has enough."""
+    """How many of `connections` are left for replicas, once all others have enough."""
     return max(0, connections - connections_of_hosts(settings) - _CONNECTIONS_OF_TOOLS)
 
 
 def connections_needed(settings: Settings) -> int:
-    """`max_connections` with which nobody is short."""
+    """The `max_connections` that is enough for all of them."""
     others = connections_of_hosts(settings) + _CONNECTIONS_OF_TOOLS + _RESERVED_FOR_SUPERUSERS
     return settings.replicas * CONNECTIONS_PER_REPLICA + others

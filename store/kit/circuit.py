@@ -1,7 +1,7 @@
-"""Whether the database answers at all, so that nobody waits for one that has fallen silent.
+"""Whether the database answers at all, so that no caller waits for a silent one.
 
-A server that is down says so at once. One that is stopped, or out of reach, says nothing: whoever
-asked would wait for the whole of a time limit, and so would everybody after him.
+A server that is down says so at once. One that is stopped, or out of reach, says nothing: a caller
+would wait for the whole of a time limit, and so would each after it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _PAUSE_SECONDS = 0.25
 
 
 class Circuit:
-    """Frames every use of one database. When one has taken long, `probe` asks the server on a
-    connection of its own. Silence opens the circuit: who waits inside is sent away, who comes
-    later is refused at once, until a probe is answered again."""
+    """Frames every use of one database. When a use has taken long, `probe` asks the server on a
+    connection of its own. Silence opens the circuit: callers that wait inside are sent away, later
+    ones are refused at once, until a probe is answered again."""
 
     def __init__(self, probe: Callable[[], Awaitable[None]]) -> None:
         self._probe = probe
         self._is_open = False
-        self._inside: dict[asyncio.Timeout, float] = {}  # and since when, oldest first
+        self._inside: dict[asyncio.Timeout, float] = {}  # each with its beginning, oldest first
         self._watching: asyncio.Task[None] | None = None
 
     @asynccontextmanager
@@ -47,7 +47,7 @@ class Circuit:
                 del self._inside[limit]
 
     async def _watch(self) -> None:
-        """Lives while somebody is inside, or the circuit is open."""
+        """Runs while a caller is inside, or the circuit is open."""
         loop = asyncio.get_running_loop()
         while self._inside:
             await asyncio.sleep(SUSPICIOUS_AFTER_SECONDS / 2)
@@ -65,7 +65,8 @@ class Circuit:
         self._is_open = False
 
     async def _is_silent(self) -> bool:
-        """Any answer will do, also a no: what it means is for the callers to find out."""
+        """Any answer shows that the server is there, also an error: the callers find out what it
+        means."""
         with suppress(*(kind for kind in FAILURES if kind is not TimeoutError)):
             try:
                 async with asyncio.timeout(PROBE_TIMEOUT_SECONDS):

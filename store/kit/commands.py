@@ -36,12 +36,12 @@ async def once(
     """Runs `work` in `tx` unless this command was answered before; then gives that answer.
 
     `tenant_id` is the business, or for a shopper's own mutation the user; it must be the scope's.
-    Two attempts at once are ordered by a lock that the transaction holds to its end. What `work`
-    raises rolls everything back and is not recorded: the key may ask anew. Raises
+    Two attempts at once are ordered by a lock that the transaction holds to its end. If `work`
+    raises, everything is rolled back and nothing recorded: the key may be used anew. Raises
     IdempotencyMismatch if the key was used with another body, or today in another scope.
     """
     if not key.client_supplied:
-        # Nobody knows the key that the gateway made, so nobody can repeat it.
+        # The client does not know a key that the gateway made, so it cannot repeat it.
         return await work()
     lock = int.from_bytes(key.command_id.bytes[:8], signed=True)
     await tx.execute(select(func.pg_advisory_xact_lock(lock)))
@@ -67,12 +67,12 @@ async def once(
 
 
 async def answered(tx: AsyncConnection, key: RequestKey) -> Recorded | None:
-    """What this command was answered before, if it was. Raises IdempotencyMismatch if the key was
+    """The answer that this command had before, if any. Raises IdempotencyMismatch if the key was
     used with another body.
 
-    The commit that we find may be on this server alone, when its wait for a synchronous standby
-    was cut off. Commits reach a standby in their order, so that whoever answers from the log
-    commits something himself, and is answered once a standby has both.
+    The commit that we find may be on this server alone, when its wait for a synchronous standby was
+    cut off. Commits reach a standby in their order, so that a replica that answers from the log
+    commits something itself, and is answered once a standby has both.
     """
     if not key.client_supplied:
         return None
@@ -89,8 +89,8 @@ async def answered(tx: AsyncConnection, key: RequestKey) -> Recorded | None:
 
 
 async def logged_replies(tx: AsyncConnection, command_ids: Sequence[UUID]) -> dict[UUID, bytes]:
-    """What the log keeps of the commands that hosts have decided in the last week, by id, in their
-    own encoding. Those that it does not know are left out."""
+    """The log's entries of commands that hosts have decided in the last week, by id, in the
+    encoding of hosts. Unknown commands are left out."""
     query = select(command_log.c.id, command_log.c.reply).where(
         command_log.c.id.in_(command_ids), _WITHIN_A_WEEK
     )

@@ -1,5 +1,5 @@
-"""The one way to a connection to Postgres, for pools, hosts, the keeper, migrations and tools, and
-what an error says about the connection that it came over."""
+"""Every connection to Postgres is made here, for pools, hosts, the keeper, migrations and tools;
+and errors are judged by what they say about the connection that they came over."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import asyncpg
 
 CONNECT_TIMEOUT_SECONDS = 5
 
-# How the name of a function begins that is called outside of a transaction, in order to commit.
+# The prefix of functions that are called outside of a transaction, and commit by themselves.
 COMMITTING = "pg_temp.commit_"
 _COMMITS = ("commit", f"select {COMMITTING}")
 _WARNING = "01000"
 
-# InternalClientError is what the driver says when the server's farewell has come, and its end of
-# the connection not yet.
+# The driver raises InternalClientError when the server has said that it ends the connection, and
+# has not ended it yet.
 OF_THE_CONNECTION = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
-# Whatever fails between us and the server; what else is raised is our own.
+# Failures between this process and the server; all other exceptions are of our own code.
 FAILURES = (asyncpg.PostgresError, *OF_THE_CONNECTION)
 
 # Classes of SQLSTATE that blame the data, a constraint or a rival. After any other error the
 # server may have become another one than it was: read-only, for example, after a switch-over.
 _BLAMELESS = ("22", "23", "40")
 
-# Classes of SQLSTATE that tell of the server or the connection rather than of the statement:
+# Classes of SQLSTATE that are about the server or the connection rather than the statement:
 # connection, invalid transaction state (as on a standby), authorisation, roll-back, resources,
 # prerequisites, operator's intervention, system.
 _OF_THE_SERVER = ("08", "25", "28", "40", "53", "55", "57", "58")
@@ -46,11 +46,11 @@ async def connect(
 ) -> asyncpg.Connection:
     """A connection whose commits are as durable as the server can make them, whatever its
     configuration says. `settings` are the session's, by name (None: as the server has it);
-    `options` go to the driver. With `commits` the user asks `check_trusted` after each; one who
-    only reads need not.
+    `options` go to the driver. With `commits` the caller commits, and calls `check_trusted` after
+    each COMMIT.
 
-    Of several servers that `url` names, the one that takes writes, unless it says otherwise.
-    Raises one of FAILURES.
+    Of several servers in `url` it is the one that takes writes, unless `url` says otherwise. Raises
+    one of FAILURES.
     """
     if _names_several(url):
         options["target_session_attrs"] = "read-write"
@@ -77,8 +77,8 @@ async def connect(
 
 def _end_if_not_replicated(connection: Any, message: asyncpg.PostgresLogMessage) -> None:
     """A COMMIT whose wait for a synchronous standby was cut off, as by `pg_cancel_backend`, is
-    reported as done, with a warning. Ended here, the connection tells whoever looks at it before
-    he says yes: this is called before the COMMIT returns."""
+    reported as done, with a warning. Ended here, the connection tells a caller that looks at it
+    before it says yes: this is called before the COMMIT returns."""
     if message.sqlstate == _WARNING and (
         "synchronous replication" in message.message
         or str(message.query or "").lower().startswith(_COMMITS)
@@ -87,13 +87,14 @@ def _end_if_not_replicated(connection: Any, message: asyncpg.PostgresLogMessage)
 
 
 def check_trusted(connection: asyncpg.Connection) -> None:
-    """After a COMMIT. Raises ConnectionError when the connection has ended meanwhile."""
+    """To be called after a COMMIT. Raises ConnectionError when the connection has ended
+    meanwhile."""
     if connection.is_closed():
         raise ConnectionError("the commit may not have reached the standby")
 
 
 def _names_several(url: str) -> bool:
-    """Whether `url` lists servers, and does not say itself which of them it means."""
+    """Whether `url` lists several servers, and does not say which of them it means."""
     parts = urlsplit(url)
     query = parse_qs(parts.query)
     hosts = ",".join([parts.netloc.rpartition("@")[2], *query.get("host", [])])
@@ -117,8 +118,8 @@ def is_of_the_statement(error: asyncpg.PostgresError) -> bool:
 
 
 def is_for_a_missing_day(error: BaseException | None) -> bool:
-    """Whether the command log has no partition for this day, which the keeper is to make: that is
-    nobody's bad data, whatever its SQLSTATE says."""
+    """Whether the command log has no partition for this day, which the keeper is to make: the data
+    is not to blame, whatever the SQLSTATE says."""
     reported = _reported(error)
     return (
         isinstance(reported, asyncpg.CheckViolationError)
@@ -128,20 +129,20 @@ def is_for_a_missing_day(error: BaseException | None) -> bool:
 
 
 def is_for_an_outdated_plan(error: BaseException | None) -> bool:
-    """Whether a migration has changed what a statement gives that this connection had prepared
+    """Whether a migration has changed the result of a statement that this connection had prepared
     before. It is prepared anew when it comes again."""
     return isinstance(_reported(error), asyncpg.InvalidCachedStatementError)
 
 
 def _reported(error: BaseException | None) -> BaseException | None:
-    """What the driver raised, of which SQLAlchemy makes an error of its own."""
+    """The driver's error, which SQLAlchemy wraps in one of its own."""
     return error if isinstance(error, asyncpg.PostgresError) else getattr(error, "__cause__", None)
 
 
 @contextmanager
 def dropped_on_doubt(connection: asyncpg.Connection) -> Iterator[None]:
-    """Ends the connection when a failure puts it in doubt: it did not answer in time, or the
-    server refuses what it should take. The next one is made anew, to whoever answers then."""
+    """Ends the connection when a failure puts it in doubt: it did not answer in time, or the server
+    refuses what it should take. The next one is made anew, to the server that answers then."""
     try:
         yield
     except FAILURES as error:

@@ -2,19 +2,19 @@
 each with its effect in one transaction.
 
 Ids are given when a row is inserted, and rows become visible when their transaction commits, so
-that a row may appear below one that was read already. Nobody reads beyond what is *settled*: an id
-below which nothing can appear any more. Every writer has its transaction's number before its rows
-have ids (plain SQL by `store.kit.outbox`, a host because it proves its leases first). So of
+that a row may appear below one that was read already. No consumer reads beyond what is *settled*:
+an id below which no row can appear any more. Every writer has its transaction's number before its
+rows have ids (plain SQL by `store.kit.outbox`, a host because it proves its leases first). So of
 each id below a row that is visible, the transaction's number is below every number that is given
-afterwards, and once no such transaction is running the ids are settled. The look takes a number for
-itself to have one that was given afterwards: a snapshot's end is the highest number that has
-*ended*, plus one, and beyond it others may be at work. Order by id is the order of commits
-per subject, since its row is locked before the id is given; the order of transactions' numbers
-is not. Numbers of transactions are only compared while a process remembers them: a database may
-be dumped, and restored where they begin anew.
+afterwards, and once no such transaction is running the ids are settled. `look` takes a number for
+itself, so as to have one that was given afterwards: a snapshot's end is the highest number that has
+*ended*, plus one, and transactions with higher numbers may be running. Order by id is the order of
+commits per subject, since its row is locked before the id is given; the order of transactions'
+numbers is not. Numbers of transactions are only compared while a process remembers them: a database
+may be dumped, and restored where they begin anew.
 
-A position says up to where a consumer has seen to everything. What failed, and what came later of
-its subject, waits in a backlog of its own meanwhile.
+A position is the id up to which a consumer has handled every event. An event that failed, and later
+events of its subject, wait in the consumer's backlog meanwhile.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ SELECT newest, oldest_running, CASE WHEN newest > $1 THEN pg_current_xact_id()::
 class Look(NamedTuple):
     """`newest`: the highest id that is visible. `oldest_running` is the number of the oldest
     transaction that runs; `next_transaction` is above the numbers of all that may have ids up to
-    `newest`, but for what was settled before. `is_due`: whether something in a backlog wants to be
+    `newest`, but for what was settled before. `is_due`: whether an event in a backlog is due to be
     tried."""
 
     newest: int
@@ -103,8 +103,8 @@ class Look(NamedTuple):
 
 
 async def look(db: Database, settled: int | None) -> Look:
-    """What there is to read, by a single indexed query, which takes a transaction's number only
-    where more is visible than is `settled`. Raises Unavailable."""
+    """Looks for what there is to read, by a single indexed query, which takes a transaction's
+    number only where more is visible than is `settled`. Raises Unavailable."""
     found = await db.look_up(_LOOK, -1 if settled is None else settled)
     if found is None:
         raise RuntimeError("the function always answers")
@@ -112,9 +112,9 @@ async def look(db: Database, settled: int | None) -> Look:
 
 
 class Settled:
-    """Up to which id nothing can appear any more, by what was seen so far; None: not known yet.
-    One look is enough while nothing is written, else two between which all transactions end that
-    ran at the first."""
+    """The id below which no row can appear any more, by the looks so far; None: not known yet. One
+    look is enough while nothing is written; otherwise it takes two, and all transactions that ran
+    at the first have ended by the second."""
 
     def __init__(self) -> None:
         self.id: int | None = None
@@ -125,7 +125,8 @@ class Settled:
         is_another_server = seen.next_transaction < self._latest
         self._latest, noted = seen.next_transaction, self._noted
         if is_another_server:
-            # It has taken over and lacks some: its ids are others. This look still went by ours.
+            # A standby that lacks some transactions has taken over: its ids are others. This look
+            # still went by the old ones.
             self.id = self._noted = None
             return
         if seen.oldest_running >= seen.next_transaction:
@@ -140,7 +141,7 @@ class Settled:
         self._noted = None
 
     def is_behind(self, seen: Look) -> bool:
-        """Whether there is more than is settled."""
+        """Whether rows are visible that are not settled."""
         return self.id is None or self.id < seen.newest
 
 
@@ -158,7 +159,8 @@ class Row(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """The events that a consumer wants, and the id up to which that is all; None: nothing."""
+    """The events that a consumer wants, and the id up to which there are no others; None: no
+    rows."""
 
     rows: list[Row]
     last: int | None
@@ -171,7 +173,7 @@ async def begin(tx: AsyncConnection, name: str, position: int) -> None:
 
 
 async def take(tx: AsyncConnection, name: str) -> int | None:
-    """The position, which is the caller's until `tx` ends; None while somebody else has it."""
+    """The position, locked for the caller until `tx` ends; None while another process has it."""
     query = select(consumers.c.position).where(consumers.c.name == name)
     position: int | None = await tx.scalar(query.with_for_update(key_share=True, skip_locked=True))
     return position
@@ -180,18 +182,18 @@ async def take(tx: AsyncConnection, name: str) -> int | None:
 async def read(
     tx: AsyncConnection, name: str, after: int, upto: int, at_most: int, kinds: Sequence[str]
 ) -> Batch:
-    """What there is of `kinds` among the next `at_most` rows, of all tenants."""
+    """The events of `kinds` among the next `at_most` rows, of all tenants."""
     found = await tx.execute(
         text("SELECT * FROM read_events(:name, :after, :upto, :at_most, :kinds)"),
         {"name": name, "after": after, "upto": upto, "at_most": at_most, "kinds": [*kinds]},
     )
-    # The last one says how far was looked.
+    # The last row says how far this has read.
     *rows, last = (Row(*row) for row in found)
     return Batch(rows, last.id)
 
 
 async def move(tx: AsyncConnection, name: str, position: int) -> None:
-    """Everything up to `position` is seen to. The caller has it by `take`."""
+    """Records that everything up to `position` is handled. The caller has locked it by `take`."""
     changed = consumers.update().where(consumers.c.name == name)
     await tx.execute(changed.values(position=position, moved_at=func.now()))
 
@@ -199,8 +201,8 @@ async def move(tx: AsyncConnection, name: str, position: int) -> None:
 async def park(
     tx: AsyncConnection, name: str, rows: Sequence[Row], *, problem: str, due_in_seconds: float
 ) -> None:
-    """Puts events of the scope's tenant into the backlog. With a problem, as what has failed once;
-    else to follow those of their subjects that are there."""
+    """Puts events of the scope's tenant into the backlog. With a problem they have failed once;
+    otherwise they follow earlier ones of their subjects."""
     b = consumer_backlog.c
     for row in rows:
         later = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, due_in_seconds)
@@ -236,7 +238,7 @@ class Subject(NamedTuple):
 
 
 async def due_subjects(tx: AsyncConnection, name: str, at_most: int) -> list[Subject]:
-    """Of what something in the backlog wants to be tried, of all tenants."""
+    """Subjects of which an event in the backlog is due to be tried, of all tenants."""
     found = await tx.execute(
         text("SELECT * FROM due_subjects(:name, :at_most)"), {"name": name, "at_most": at_most}
     )
@@ -251,8 +253,8 @@ class Tried(NamedTuple):
 
 
 async def first_due(tx: AsyncConnection, name: str, about: Subject) -> Tried | None:
-    """The first of a subject, if it is due, which is the caller's until `tx` ends; None while
-    somebody else has it."""
+    """The first event of a subject, if it is due, locked for the caller until `tx` ends; None while
+    another process has it."""
     b = consumer_backlog.c
     of_subject = _of(name, about)
     first = select(func.min(b.id)).where(*of_subject).scalar_subquery()
@@ -278,7 +280,7 @@ async def first_due(tx: AsyncConnection, name: str, about: Subject) -> Tried | N
 
 
 async def done(tx: AsyncConnection, name: str, row: Row) -> None:
-    """An event of the backlog has had its effect."""
+    """Removes an event that has had its effect from the backlog."""
     b = consumer_backlog.c
     await tx.execute(consumer_backlog.delete().where(b.consumer == name, b.id == row.id))
 
@@ -292,8 +294,8 @@ async def failed(
     due_in_seconds: float,
     is_last: bool,
 ) -> None:
-    """An event of the backlog has failed again: its subject waits for so long, or goes on without
-    it. Nothing happens if somebody else has seen to it meanwhile."""
+    """Records that an event of the backlog has failed again: its subject waits for so long, or goes
+    on without it. Nothing happens if another process has handled it meanwhile."""
     b, row = consumer_backlog.c, tried.row
     values: dict[str, Any] = {"attempts": tried.attempts + 1, "problem": problem[:MAX_PROBLEM]}
     if is_last:
@@ -331,8 +333,8 @@ class SetAside(NamedTuple):
 
 
 async def set_aside(tx: AsyncConnection, *, limit: int) -> list[SetAside]:
-    """What consumers gave up, of all tenants, the oldest first. For the host role, which sees
-    all."""
+    """The events that consumers gave up, of all tenants, the oldest first. For the host role, which
+    sees all."""
     b = consumer_backlog.c
     query = (
         select(b.consumer, b.id, b.type, b.subject, b.attempts, b.problem, b.set_aside_at)
@@ -344,8 +346,8 @@ async def set_aside(tx: AsyncConnection, *, limit: int) -> list[SetAside]:
 
 
 async def try_again(tx: AsyncConnection, name: str) -> int:
-    """Has what a consumer gave up tried anew, as if it had never been; how much that is. For the
-    host role."""
+    """Has the events that a consumer gave up tried anew, as if they had never failed. Returns how
+    many they are. For the host role."""
     b = consumer_backlog.c
     changed = await tx.execute(
         consumer_backlog.update()

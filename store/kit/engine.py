@@ -23,11 +23,11 @@ from store.kit.circuit import Circuit
 from store.kit.lookups import LookupPool
 from store.kit.shares import Shares
 
-# What the rooms above pass between the store's functions, without knowing what it is.
+# The rooms above pass it between the store's functions, without knowing what it is.
 Transaction = AsyncConnection
 
 POOL_SIZE = 8
-# What anyone may read has connections of its own, and less time: it keeps nobody else waiting.
+# Public reads have connections of their own, and less time: they keep no others waiting.
 PUBLIC_POOL_SIZE = 6
 PUBLIC_POOL_TIMEOUT_SECONDS = 2
 STATEMENT_TIMEOUT_MS = 10_000
@@ -35,8 +35,8 @@ LOCK_TIMEOUT_MS = 4_000
 _POOL_TIMEOUT_SECONDS = 5
 PUBLIC_STATEMENT_TIMEOUT_MS = 3_000
 
-# The server gives statements up before we do, also one that was given more time; what is silent
-# for so long was lost on the way. A COMMIT the server never gives up.
+# The server ends a statement before we do, also one that was given more time: a statement without
+# an answer for so long was lost on the way. The server never gives up a COMMIT.
 _COMMAND_TIMEOUT_SECONDS = 30
 _COMMIT_TIMEOUT_SECONDS = 10
 
@@ -55,8 +55,9 @@ _SET_SCOPE = text(
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """On whose behalf a transaction runs. Row-level security shows it that tenant's rows, that
-    user's own, or with `audience="public"` what anyone may read; by default nothing."""
+    """The tenant or user on whose behalf a transaction runs. Row-level security shows it that
+    tenant's rows, that user's own, or with `audience="public"` those that are public; by default
+    none."""
 
     tenant_id: UUID | None = None
     user_id: UUID | None = None
@@ -64,7 +65,7 @@ class Scope:
 
     @property
     def settings(self) -> dict[str, str]:
-        """By name, as policies read them."""
+        """The settings of the session that policies read, by name."""
         return {
             "holdfast.tenant_id": str(self.tenant_id or ""),
             "holdfast.user_id": str(self.user_id or ""),
@@ -76,14 +77,14 @@ PUBLIC = Scope(audience="public")
 
 
 def open_transactions() -> int:
-    """How many the caller is inside of. Who waits for a host must be in none: hosts are slow when
-    the database is, and then nobody would find a connection."""
+    """How many transactions the caller is inside of. A caller that waits for a host must be in
+    none: hosts are slow when the database is, and then nobody would find a connection."""
     return _OPEN.get()
 
 
 class Database:
-    """Bounded pools of connections under row-level security. Whoever asks is answered in bounded
-    time: while the server is silent, at once."""
+    """Bounded pools of connections under row-level security. A caller is answered in bounded time:
+    while the server is silent, at once."""
 
     def __init__(self, url: str, *, pool_size: int = POOL_SIZE) -> None:
         self._url = url
@@ -134,7 +135,7 @@ class Database:
     @asynccontextmanager
     async def transaction(self, scope: Scope) -> AsyncIterator[AsyncConnection]:
         """One transaction in `scope`, committed when the block ends, rolled back if it raises.
-        That of the public audience has a connection among those that are for it alone.
+        Transactions of the public audience have connections of their own.
 
         Raises Unavailable when the database cannot be reached, takes no writes or gave way to a
         rival, when a migration has changed what a statement gives, when the tenant has too many
@@ -152,7 +153,7 @@ class Database:
                     transaction = await connection.begin()
                     await rescope(connection, scope)
                     yield connection
-                    if transaction.is_active:  # and not rolled back by the block itself
+                    if transaction.is_active:  # and the block has not rolled it back
                         async with asyncio.timeout(_COMMIT_TIMEOUT_SECONDS):
                             await transaction.commit()
                         connect.check_trusted(await _driver(connection))
@@ -196,7 +197,7 @@ class Database:
 
 async def rescope(tx: AsyncConnection, scope: Scope) -> None:
     """From now on `tx` runs on another's behalf, until it ends. For what serves all tenants, one
-    after another: whoever serves one has the transaction begin in its scope."""
+    after another: code that serves a single one has the transaction begin in its scope."""
     await tx.execute(
         _SET_SCOPE,
         {
@@ -225,8 +226,8 @@ def _counted() -> Iterator[None]:
 
 @contextmanager
 def _unavailable_if(passes: Callable[[BaseException], bool]) -> Iterator[None]:
-    """Turns what blames the server or the way to it into Unavailable; so does an error that
-    `passes`, of those that the server itself reports."""
+    """Turns errors of the server or of the way to it into Unavailable; of the errors that the
+    server itself reports, those that `passes` accepts."""
     try:
         yield
     except (PoolTimeout, InterfaceError, *connect.OF_THE_CONNECTION) as error:
@@ -254,15 +255,17 @@ def _passes_when_it_writes(error: BaseException) -> bool:
 
 
 def _is_in_doubt(error: BaseException) -> bool:
-    """Whether the connection of a transaction that ended so may not be used again. What our own
-    code raised leaves it as it was; one that was cancelled may be in the middle of an answer."""
+    """Whether the connection of a transaction that ended with `error` must not be used again. An
+    exception of our own code leaves it as it was; after a cancellation it may be in the middle of
+    an answer."""
     if isinstance(error, DBAPIError):
         return error.orig is None or not connect.spares_the_connection(error.orig)
     return isinstance(error, connect.FAILURES) or not isinstance(error, Exception)
 
 
 async def _drop(connection: AsyncConnection) -> None:
-    """Ends it at once: a roll-back, or a goodbye, might wait for the same silence once more."""
+    """Ends the connection at once: a roll-back, or a goodbye, might wait for the silent server
+    again."""
     if not connection.closed and not connection.invalidated:
         (await _driver(connection)).terminate()
         await connection.invalidate()
@@ -274,8 +277,8 @@ async def _driver(connection: AsyncConnection) -> asyncpg.Connection:
 
 
 def _replace_if_closed(connection: Any, record: object, proxy: object) -> None:
-    """Has the pool make a new connection in place of one that has ended since its last use, such
-    as at a restart of the server. The driver knows, so that nobody need ask the server."""
+    """Has the pool make a new connection in place of one that has ended since its last use, such as
+    at a restart of the server. The driver knows, so that no query is needed."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError
 

@@ -1,5 +1,6 @@
 """What a migration must not do while the build before it still serves: see the README beside the
-migrations. Each is run without a database, and what it would say to one is read."""
+migrations. Each migration is run without a database, and the statements that it would send are
+read."""
 
 from __future__ import annotations
 
@@ -21,11 +22,11 @@ _STRING = re.compile(r"\$(\w*)\$.*?\$\1\$|'(?:[^']|'')*'|(--[^\n]*|/\*.*?\*/)", 
 _KIND = r"(FUNCTION|PROCEDURE|POLICY|VIEW|MATERIALIZED VIEW|TYPE|DOMAIN|SEQUENCE|TRIGGER) "
 _MADE = re.compile(rf"^CREATE (?:OR REPLACE )?{_KIND}{_NAME}", re.I)
 _DROPPED = re.compile(rf"^DROP {_KIND}(?:IF EXISTS )?{_NAME}", re.I)
-# What a DO block does is done at once.
+# The statements of a DO block are executed at once.
 _DO = re.compile(r"\bDO\s+(?:LANGUAGE\s+\w+\s+)?\$(\w*)\$(.*?)\$\1\$", re.S | re.I)
 _STEP = re.compile(r"\b(?:BEGIN|THEN|ELSE|LOOP)\b", re.I)
 _EXECUTED = re.compile(r"\bEXECUTE\s+(?:format\s*\(\s*)?'((?:[^']|'')*)'", re.I)
-# Their value is another for each row, so that all rows are written anew.
+# Their value differs from row to row, so that all rows are written anew.
 _VOLATILE = re.compile(
     r"\bDEFAULT\b.*\b(gen_random_uuid|uuid_generate_v\w+|uuidv[47]|random|nextval|clock_timestamp|"
     r"timeofday)\s*\(|\b(small|big)?serial\d?\b|\bAS IDENTITY\b",
@@ -60,8 +61,8 @@ _CLAUSES = {
 
 
 def breaks(scripts: ScriptDirectory, naming: MetaData) -> list[str]:
-    """What migrations since the baseline do that the build before them would not bear, unless they
-    say by `CONTRACTS` which release does not need it any more."""
+    """The statements of migrations since the baseline with which the build before them would fail,
+    unless the migration says by `CONTRACTS` which release no longer needs what it removes."""
     found: list[str] = []
     for script in scripts.walk_revisions():
         if hasattr(script.module, "REPLACES"):
@@ -73,7 +74,7 @@ def breaks(scripts: ScriptDirectory, naming: MetaData) -> list[str]:
 
 
 def _said(script: Script, naming: MetaData) -> str:
-    """The statements of a migration, whatever it says them by."""
+    """The statements of a migration, however it executes them."""
     said = io.StringIO()
     options = {"as_sql": True, "output_buffer": said, "target_metadata": naming}
     context = MigrationContext.configure(dialect_name="postgresql", opts=options)
@@ -83,15 +84,15 @@ def _said(script: Script, naming: MetaData) -> str:
 
 
 def statements_of(script: str) -> list[str]:
-    """Statement by statement on one line, without strings, comments and bodies of functions; of a
-    DO block what it does."""
+    """The statements, each on one line, without strings, comments and bodies of functions; of a DO
+    block the statements inside."""
     done = _DO.sub(lambda block: _EXECUTED.sub(r";\1;", _STEP.sub(";", block[2])), script)
     plain = _STRING.sub(lambda found: " " if found[2] else "''", done)
     return [" ".join(statement.split()) for statement in plain.split(";") if statement.strip()]
 
 
 def faults(statements: list[str]) -> Iterator[str]:
-    """What is wrong with a migration. Tables that it makes itself nobody uses yet."""
+    """What is wrong with a migration. Tables that it makes itself are not in use yet."""
     own = {match[1] for statement in statements if (match := _CREATED.match(statement))}
     made = {match.groups() for statement in statements if (match := _MADE.match(statement))}
     for statement in statements:

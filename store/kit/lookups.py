@@ -1,9 +1,8 @@
-"""What requests ask the database most often, without what makes a transaction comfortable.
+"""The queries that requests send most often, without the comforts of a transaction.
 
 A transaction of `store.kit.engine` costs four round trips besides its statements, and each
 statement passes through SQLAlchemy: for a look-up by id that is most of the time it takes. Here it
-is two, and statements go to the driver as they stand. The scope is the same, and so is who may see
-what.
+is two, and statements go to the driver as they are. Scope and row-level security are the same.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ POOL_SIZE = 4
 
 
 class LookupPool:
-    """A bounded pool of connections that only read, opened when they are needed. Raises the
-    driver's own errors."""
+    """A bounded pool of read-only connections, opened when they are needed. Raises the driver's own
+    errors."""
 
     def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
         async def connected(*_: Any, loop: object, **options: Any) -> asyncpg.Connection:
@@ -51,12 +50,12 @@ class LookupPool:
                 yield connection
                 await connection.execute("COMMIT")
             except BaseException:
-                # Nobody knows what it would still bring; and a roll-back might wait for it.
+                # An answer may still be under way on it; and a roll-back might wait for that.
                 connection.terminate()
                 raise
 
     async def row(self, statement: str, *arguments: Any) -> asyncpg.Record | None:
-        """What a statement gives that sets its scope by itself: the whole transaction is one
+        """The first row of a statement that sets its scope by itself: the whole transaction is one
         round trip."""
         pool = await self._opened()
         async with pool.acquire(timeout=CONNECT_TIMEOUT_SECONDS) as connection:

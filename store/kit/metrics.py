@@ -47,11 +47,12 @@ class MetricsPublisher:
 
     async def run(self) -> None:
         while True:
-            with suppress(RedisUnavailable):  # The next round tells the same and more.
+            with suppress(RedisUnavailable):  # The next round reports the same and more.
                 await self.publish()
             task = asyncio.current_task()
             if task is not None and task.cancelling():
-                # The client of Redis may lose a cancellation that meets a time-out of its own.
+                # The client of Redis may lose a cancellation that comes together with its own
+                # time-out.
                 raise asyncio.CancelledError
             await asyncio.sleep(self._interval_seconds)
 
@@ -77,7 +78,7 @@ async def exposition(
     except RedisUnavailable:
         texts = {}
     texts[process] = generate_latest(registry)
-    # Parsing the text of many processes takes longer than an event loop should be held up.
+    # Parsing the text of many processes would hold up the event loop for too long.
     return await asyncio.to_thread(merge, texts)
 
 

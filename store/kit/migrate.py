@@ -1,4 +1,4 @@
-"""Brings a database to the schema of this build, and tells whether models and schema agree."""
+"""Brings a database to the schema of this build, and reports whether models and schema agree."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from store.kit.walls import wall_differences
 
 T = TypeVar("T")
 PARTITION = re.compile(r"_(p\d{8}|default)$|^alembic_version$")
-_LOCK = 0x486F6C64  # "Hold": one migration at a time, whoever starts it
+_LOCK = 0x486F6C64  # "Hold": one migration at a time, whichever process starts it
 _PATIENCE_SECONDS = 300.0
 _PAUSE_SECONDS = 1.0
-_BUSY = ("55P03", "40P01")  # a lock was not to be had in time, or only by a deadlock
+_BUSY = ("55P03", "40P01")  # a lock was not free in time, or waiting for it became a deadlock
 
 
 class MigrationBlocked(RuntimeError):
-    """Something held a lock that a migration needs for as long as we were patient."""
+    """Another session held a lock that a migration needs, for as long as the migration waited."""
 
 
 class UnknownMigration(RuntimeError):
@@ -62,10 +62,12 @@ def all_tables() -> MetaData:
 
 def upgrade(url: str, revision: str = "head") -> None:
     """Applies every migration up to `revision` that `url` (as the schema's owner) lacks. Safe to
-    run twice, from two machines at once, and while others write: who waits for a lock makes all
-    wait that come after, so a migration gives up after a tenth of a second, and tries again.
+    run twice, from two machines at once, and while others write: a session that waits for a lock
+    makes all wait that come after, so a migration gives up after a tenth of a second, and tries
+    again.
 
-    A database of before the baseline is one too, if it stood at the last migration of then.
+    A database from before the baseline counts as migrated up to it, if it stood at the last
+    migration of that time.
 
     Blocks, so call it outside any event loop. Raises MigrationBlocked after five minutes, and
     DatabaseIsYounger or DatabaseIsOlder where the database knows a migration that we do not."""
@@ -79,7 +81,8 @@ def differences(url: str) -> list[Any]:
 
 
 def rule_breaks() -> list[str]:
-    """What migrations do that the build before them would not bear; needs no database."""
+    """The statements of migrations with which the build before them would fail; needs no
+    database."""
     return breaks(ScriptDirectory.from_config(_config()), all_tables())
 
 
@@ -113,9 +116,9 @@ def _config() -> Config:
 
 
 def _check_age(connection: Connection, config: Config) -> None:
-    """Raises DatabaseIsYounger or DatabaseIsOlder where we have no way from what is there. The
-    numbers that migrations begin with are never given twice, so a lower one than all ours is of
-    the past."""
+    """Raises DatabaseIsYounger or DatabaseIsOlder where no chain of migrations leads on from the
+    database's. Numbers of migrations are never given twice, so one that is lower than all of this
+    build is of the past."""
     known = _revisions(config)
     reached = known | _replaced(config).keys()
     found = set(MigrationContext.configure(connection).get_current_heads())
@@ -141,8 +144,8 @@ def _revisions(config: Config) -> set[str]:
 
 
 def _replaced(config: Config) -> dict[str, str]:
-    """By the last of the migrations that a baseline was made of, the baseline's own last: it says
-    `REPLACES` of it, because both leave the same schema."""
+    """The last migration of a baseline, by the last migration of the chain that it was made of: it
+    names that one as `REPLACES`, because both leave the same schema."""
     scripts = ScriptDirectory.from_config(config).walk_revisions()
     return {
         script.module.REPLACES: script.revision
@@ -152,8 +155,8 @@ def _replaced(config: Config) -> dict[str, str]:
 
 
 def _enter_baseline(connection: Connection, config: Config) -> None:
-    """Takes a database that ended an earlier chain to stand at the end of the baseline that was
-    made of it, from where it goes on like any other."""
+    """Marks a database at the end of an earlier chain as being at the end of the baseline that was
+    made of that chain. From there it goes on like any other."""
     if MigrationContext.configure(connection).get_current_heads():
         for earlier, baseline in _replaced(config).items():
             connection.execute(
@@ -164,8 +167,8 @@ def _enter_baseline(connection: Connection, config: Config) -> None:
 
 
 def _try_upgrade(connection: Connection, config: Config, revision: str) -> bool:
-    """Whether all is done; what was done before something was in the way stays."""
-    # Asked for rather than waited for: a transaction that waits is one that others wait for.
+    """Whether all migrations are done; those that were done before one was blocked stay."""
+    # Tried rather than waited for: other sessions wait for a transaction that waits.
     if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK}):
         connection.rollback()
         return False
@@ -176,7 +179,7 @@ def _try_upgrade(connection: Connection, config: Config, revision: str) -> bool:
         _enter_baseline(connection, config)
         command.upgrade(config, revision)
         if revision == "head":
-            # A database that rested for weeks lacks the coming days, and may lack this one.
+            # A database that was not used for weeks lacks the coming days, and may lack this one.
             connection.execute(text("SELECT rotate_command_log()"))
     except DBAPIError as error:
         connection.rollback()

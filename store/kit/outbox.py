@@ -1,4 +1,4 @@
-"""Events out of plain SQL: an outbox row in the transaction that makes the event true.
+"""Events of plain SQL: an outbox row in the transaction that makes the event true.
 
 Lock the subject's row before calling (an INSERT or UPDATE of it does): the transaction that emits
 second for a subject then commits second too, and the order per subject holds.
@@ -55,8 +55,8 @@ async def emit_all(
 
 
 class Waiting(NamedTuple):
-    """An event that has not been published yet. `tenant_id` is the business, or for what concerns
-    a person alone the user."""
+    """An event that has not been published yet. `tenant_id` is the business, or the user where only
+    a person is concerned."""
 
     event_id: UUID
     tenant_id: UUID
@@ -66,7 +66,8 @@ class Waiting(NamedTuple):
 
 
 async def waiting(tx: AsyncConnection, *, limit: int) -> list[Waiting]:
-    """What would go out next, of all tenants, oldest first. For the host role, which sees all."""
+    """The events that would go out next, of all tenants, oldest first. For the host role, which
+    sees all."""
     c = outbox.c
     query = (
         select(c.event_id, c.tenant_id, c.type, c.subject, c.time)

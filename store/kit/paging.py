@@ -1,4 +1,4 @@
-"""Part of what a query finds, without looking at all of it."""
+"""Pages: a part of the rows that a query finds, without reading all of them."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ Query = Select[Any]
 
 
 class Order(NamedTuple):
-    """What a list is sorted by, all of it in one direction, so that Postgres begins in the middle
-    of an index. No value is null, and all of them together are of one row."""
+    """The columns by which a list is sorted, all in one direction, so that Postgres can begin in
+    the middle of an index. None is null, and together they are unique."""
 
     columns: tuple[ColumnElement[Any], ...]
     descending: bool
@@ -44,8 +44,8 @@ def falling(*columns: ColumnElement[Any]) -> Order:
 
 
 class Walk(NamedTuple):
-    """What a query finds, in an order that an index of its own has. `also` are conditions for which
-    no index has the query's rows in this order."""
+    """The rows of a query, in the order of an index. `also` are conditions for which no index has
+    the query's rows in this order."""
 
     query: Query
     order: Order
@@ -73,14 +73,13 @@ async def merged(
     tx: AsyncConnection, walks: Sequence[Walk], span: Span, name: str = ""
 ) -> Part[Row]:
     """The part of what `walks` find that `span` asks for, in their order, which `name` tells from
-    other orders of the same list. Several find different rows, and what they find is one list:
-    each walks an index of its own, and their orders go in one direction by values of the same
-    types. Raises ValidationFailed on `cursor`.
+    other orders of the same list. Several walks find different rows of one list: each walks an
+    index of its own, and their orders go in one direction by values of the same types. Raises
+    ValidationFailed on `cursor`.
 
-    Where no index has the rows, the first MAX_EXAMINED of those that come next are asked of each
-    walk, so that nothing is walked in vain to its end: where that is not the end, the part may
-    have fewer rows than there are places, and its cursor leads on behind the last one that was
-    asked."""
+    Where no index has the rows, only the next MAX_EXAMINED rows of each walk are examined, so that
+    none is walked to its end in vain: before the end, the part may have fewer rows than `span` asks
+    for, and its cursor leads on behind the last row that was examined."""
     cursor = None
     columns = walks[0].order.columns
     if span.cursor is not None:
@@ -110,8 +109,8 @@ async def merged(
 async def examined(
     tx: AsyncConnection, walks: Sequence[Walk], cursor: Cursor | None = None
 ) -> tuple[Any, ...] | None:
-    """What the last of the next MAX_EXAMINED rows is sorted by, of whichever query is there
-    first; None where no query has so many."""
+    """The values by which the last of the next MAX_EXAMINED rows is sorted, of the query that gets
+    there first; None where no query has so many."""
     found: list[tuple[Any, ...]] = []
     for query, order, _ in walks:
         keys = query.with_only_columns(*order.columns, maintain_column_froms=True)
@@ -125,7 +124,7 @@ async def examined(
 
 
 def within(order: Order, bound: Sequence[Any] | None) -> list[ColumnElement[bool]]:
-    """No row beyond one with these values; no condition without them."""
+    """The condition that no row is beyond one with these values; none without values."""
     if bound is None:
         return []
     place, there = tuple_(*order.columns), tuple_(*_bound(order, bound))
@@ -135,7 +134,7 @@ def within(order: Order, bound: Sequence[Any] | None) -> list[ColumnElement[bool
 async def _rows(
     tx: AsyncConnection, walks: Sequence[Walk], span: Span, cursor: Cursor | None
 ) -> Sequence[RowMapping]:
-    """The part, and one row more if there is one; with what it is sorted by."""
+    """The rows of the part, and one more if there is one, each with the values that sort it."""
     offset = 0 if cursor is not None else span.offset
     most = span.limit + 1
     parts = []
@@ -170,7 +169,7 @@ def _sorted(order: Order, columns: Sequence[ColumnElement[Any]]) -> list[ColumnE
 
 
 def _after(order: Order, values: Sequence[Any]) -> ColumnElement[bool]:
-    """What comes after a row with these values."""
+    """The condition of rows that come after one with these values."""
     place, there = tuple_(*order.columns), tuple_(*_bound(order, values))
     return place < there if order.descending else place > there
 

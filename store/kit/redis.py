@@ -1,4 +1,4 @@
-"""The way to Redis, which may be lost at any moment: nothing that is true lives there only.
+"""Redis, which may be lost at any moment: no truth is kept there alone.
 
 Every call ends within about a second, and ends in `RedisUnavailable` if Redis cannot answer;
 callers go on without it.
@@ -30,8 +30,8 @@ class RedisUnavailable(Exception):
 class Redis:
     """A bounded pool of connections with short timeouts. Keys and members are text, values bytes.
 
-    After a failure it is not asked again for PAUSE_SECONDS: while it is stalled, only one request
-    a second pays for finding out. Nobody asks any more once it is closed.
+    After a failure it is not asked again for PAUSE_SECONDS: while it is stalled, only one request a
+    second pays for finding out. Once closed it is not asked any more.
     """
 
     def __init__(self, url: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
@@ -44,7 +44,7 @@ class Redis:
             socket_timeout=timeout_seconds,
             socket_connect_timeout=timeout_seconds,
             max_connections=MAX_CONNECTIONS,
-            # Once more, for a pooled connection that a restarted server has forgotten.
+            # One repeat, for a pooled connection that a restarted server has forgotten.
             retry=Retry(NoBackoff(), 1, supported_errors=(ConnectionError,)),
         )
 
@@ -79,8 +79,8 @@ class Redis:
             await client.ping()
 
     async def add(self, amounts: Mapping[str, int], *, ttl_seconds: int) -> dict[str, int]:
-        """Adds to counters, in one round trip; they vanish `ttl_seconds` after the last time.
-        Returns their new values."""
+        """Adds to counters, in one round trip; a counter expires `ttl_seconds` after the last
+        addition. Returns their new values."""
         with self._guarded() as client:
             pipeline = client.pipeline(transaction=False)
             for key, amount in amounts.items():
@@ -104,8 +104,8 @@ class Redis:
             await client.delete(*keys)
 
     async def close(self) -> None:
-        """Ends its connections, once nobody uses one: whose connection is ended under their hands
-        asks once more, over a new one, which nobody would ever end."""
+        """Ends its connections once none is in use: a caller whose connection is ended in use would
+        ask once more, over a new one, which would never be ended."""
         self._closed = True
         with suppress(TimeoutError):
             async with asyncio.timeout(MAX_CLOSING_SECONDS):

@@ -1,4 +1,4 @@
-"""The one MetaData that every capability's tables hang on, and the policies that wall tenants."""
+"""The MetaData of every capability's tables, and the policies that wall tenants."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ HOST_ROLE = "holdfast_host"
 TENANT = "nullif(current_setting('holdfast.tenant_id', true), '')::uuid"
 USER = "nullif(current_setting('holdfast.user_id', true), '')::uuid"
 PUBLIC = "current_setting('holdfast.audience', true) = 'public'"
-# The same, of tables that the public lists. The planner takes a comparison with a setting for true
-# of one row in 200, and then sorts a whole table rather than walk 10,000 rows of an index; inside
-# coalesce it takes it for an even chance.
+# The same, for tables that the public lists. The planner estimates that a comparison with a setting
+# is true of one row in 200, and then sorts a whole table rather than walk 10,000 rows of an index;
+# inside coalesce it estimates one in two.
 PUBLIC_LISTED = f"coalesce({PUBLIC}, false)"
 
-# How long DDL may wait for a lock beside traffic: all that come after it wait as long.
+# How long DDL may wait for a lock beside traffic: all sessions that come after it wait as long.
 LOCK_TIMEOUT = "100ms"
 
 metadata = MetaData(
@@ -63,8 +63,8 @@ LIVE_ID = "CASE WHEN deleted_at IS NULL THEN id END"
 
 
 def live_id() -> Column[Any]:
-    """The id while the row is not deleted: what a `used` column of another table refers to, so
-    that the database itself refuses to delete what is in use, and to use what is deleted."""
+    """The id while the row is not deleted. A `used` column of another table refers to it, so that
+    the database itself refuses to delete a row that is in use, and to use one that is deleted."""
     return Column("live_id", Uuid, Computed(LIVE_ID, persisted=True), unique=True)
 
 
@@ -83,8 +83,8 @@ def moment(name: str, *, nullable: bool = False, **rest: Any) -> Column[datetime
 
 
 def address_columns() -> list[Column[Any]]:
-    """The columns of a postal address, as every table that has one calls them. `country` is an
-    ISO 3166-1 code of two letters, or a name where it is a person's own."""
+    """The columns of a postal address, with the same names in every table. `country` is an ISO
+    3166-1 code of two letters, or a name in a person's own address."""
     return [
         Column("street", String(255)),
         Column("city", String(100)),
@@ -102,12 +102,12 @@ class Executor(Protocol):
 
 def index_concurrently(op: Any, name: str, definition: str, *, unique: bool = False) -> None:
     """Builds an index (`definition`: "ON products (tenant_id, name)") while others write, however
-    long that takes. What the migration did before is committed by then, and if it is tried again
-    it starts anew: so nothing else belongs into a migration that does this, but more indexes."""
+    long that takes. Earlier statements of the migration are committed by then, and if the migration
+    is tried again it starts anew: so it may build several indexes, and do nothing else."""
     with op.get_context().autocommit_block():
-        # It waits for transactions older than itself, and nobody waits for it.
+        # It waits for transactions older than itself, and no session waits for it.
         op.execute("SET lock_timeout = 0")
-        # An earlier try may have left it unfinished, which the database never uses.
+        # An earlier try may have left an unfinished index, which the database never uses.
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
         kind = "UNIQUE INDEX" if unique else "INDEX"
         op.execute(f"CREATE {kind} CONCURRENTLY {name} {definition}")
@@ -115,8 +115,8 @@ def index_concurrently(op: Any, name: str, definition: str, *, unique: bool = Fa
 
 
 def drop_index_concurrently(op: Any, name: str) -> None:
-    """As `index_concurrently`, the other way round: nobody waits, and nothing else belongs into
-    the migration."""
+    """Drops an index as `index_concurrently` builds one: no session waits, and the migration must
+    do nothing else."""
     with op.get_context().autocommit_block():
         op.execute("SET lock_timeout = 0")
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
@@ -129,10 +129,10 @@ class Wall:
     functions below. `app` and `host` are the rights that the two serving roles have.
 
     `rows` is the condition of those rows that the app role sees and writes, and `whose` names its
-    policy; without one the table is nobody's and has no row-level security. The host role, which
-    serves all tenants, sees all rows. `public` is a condition under which others may read a row.
-    `owner` names what functions that run as the schema's owner may do with every row (SELECT, ALL):
-    the owner stands behind the wall, too. `further` has more policies, by what their names end in.
+    policy; without one the table belongs to no tenant and has no row-level security. The host role,
+    which serves all tenants, sees all rows. `public` is a condition under which others may read a
+    row. `owner` names what functions that run as the schema's owner may do with every row (SELECT,
+    ALL): the policies bind the owner, too. `further` has more policies, by what their names end in.
     """
 
     app: str
@@ -151,7 +151,7 @@ _ALL = "SELECT, INSERT, UPDATE, DELETE"
 def of_tenant(
     *, app: str = _ALL, host: str = _ALL, key: str = "tenant_id", **rest: Any
 ) -> dict[str, Any]:
-    """The `info` of a table whose rows are a tenant's: `key` is the column that says whose, `rest`
+    """The `info` of a table whose rows are a tenant's: `key` is the column with the tenant, `rest`
     goes to Wall. An aggregate's tables, which only shard hosts write, take `app="SELECT"`."""
     return {_WALL: Wall(app, host, "tenant", f"{key} = {TENANT}", **rest)}
 
@@ -168,9 +168,9 @@ def of_person(*, app: str = _ALL) -> dict[str, Any]:
 
 
 def of_nobody(*, app: str = "", host: str = "") -> dict[str, Any]:
-    """The `info` of a table without row-level security, since what is in it belongs to no business
-    and is read before anybody knows who asks, or by the runtime alone. Without a right a role sees
-    nothing of it."""
+    """The `info` of a table without row-level security, since its rows belong to no business and
+    are read before the caller is identified, or by the runtime alone. A role without a right sees
+    none of them."""
     return {_WALL: Wall(app, host)}
 
 
@@ -188,7 +188,7 @@ def create_table(op: Any, name: str, *parts: SchemaItem, **rest: Any) -> None:
 
 
 def raise_wall(op: Executor, table: Table) -> None:
-    """Puts up what `wall_of` says: rights, forced row-level security and its policies."""
+    """Creates what `wall_of` describes: rights, forced row-level security and its policies."""
     wall, name = wall_of(table), table.name
     for role, rights in ((APP_ROLE, wall.app), (HOST_ROLE, wall.host)):
         if rights:
@@ -216,7 +216,7 @@ def policies_of(wall: Wall) -> dict[str, str]:
 
 
 def function_for(op: Executor, role: str, signature: str, definition: str) -> None:
-    """Makes a function that `role` alone may call (and its owner)."""
+    """Makes a function that only `role` and its owner may call."""
     op.execute(definition)
     op.execute(f"REVOKE ALL ON FUNCTION {signature} FROM PUBLIC")
     op.execute(f"GRANT EXECUTE ON FUNCTION {signature} TO {role}")

@@ -1,4 +1,4 @@
-"""What Holdfast needs of a Postgres, found out before it serves, and told in words."""
+"""What Holdfast needs of a Postgres, checked before it serves, and reported in words."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from store.kit.connect import FAILURES, connect
 from store.kit.schema import APP_ROLE, HOST_ROLE
 
 MIN_VERSION = 170_000
-# Of a transaction in which nothing happens.
+# The time-out of a transaction in which nothing happens.
 FORGOTTEN_SECONDS = 30
 _PROBED_TIMEOUT_MS = 61_007
 _LOCK = 0x486F6C65  # beside that of the migrations
@@ -40,12 +40,12 @@ _DIRECT = (
 
 
 class UnusableServer(RuntimeError):
-    """DATABASE_URL leads to something that Holdfast cannot keep its promises with."""
+    """With the server of DATABASE_URL Holdfast cannot keep its promises."""
 
 
 class Server(NamedTuple):
-    """What was seen of a server. `keeps_settings`: what a connection asks for at its start holds;
-    `keeps_sessions`: it stays with the backend that it began with."""
+    """What was found about a server. `keeps_settings`: settings that a connection asks for at its
+    start hold; `keeps_sessions`: a connection keeps the backend that it began with."""
 
     settings: Mapping[str, str]
     keeps_settings: bool
@@ -57,14 +57,14 @@ class Server(NamedTuple):
 
     @property
     def connections(self) -> int:
-        """What is there for roles that are no superusers."""
+        """How many connections there are for roles that are no superusers."""
         reserved = self.settings["superuser_reserved_connections"]
         return int(self.settings["max_connections"]) - int(reserved)
 
 
 async def look(url: str) -> Server:
-    """Raises UnusableServer when something in between refuses what we say at the start of a
-    connection, and what `connect` raises."""
+    """Looks at a server. Raises UnusableServer when a proxy in between refuses the settings at the
+    start of a connection, and what `connect` raises."""
     probed = {"idle_in_transaction_session_timeout": str(_PROBED_TIMEOUT_MS)}
     first = second = None
     try:
@@ -109,7 +109,7 @@ async def _connect(url: str, settings: Mapping[str, str | None]) -> asyncpg.Conn
 
 async def _stays(first: asyncpg.Connection, second: asyncpg.Connection) -> bool:
     """Whether the first connection still has its backend after the second one took a free one.
-    Under a pooler in transaction mode it has not: the free one was the first one's."""
+    Under a pooler in transaction mode it has not: the free backend was the first one's."""
     try:
         await first.execute("SET holdfast.session = 'first'")
         async with second.transaction():
@@ -119,11 +119,11 @@ async def _stays(first: asyncpg.Connection, second: asyncpg.Connection) -> bool:
             )
         return told == "first"
     except (asyncpg.PostgresError, asyncpg.InterfaceError):
-        return False  # its prepared statements went with the backend
+        return False  # its prepared statements were lost with the backend
 
 
 def why_unusable(server: Server) -> str | None:
-    """In words; None if it will do."""
+    """Why Holdfast cannot use a server, in words; None if it can."""
     if server.version_number < MIN_VERSION:
         return (
             f"The database is PostgreSQL {server.settings['server_version']}; Holdfast needs 17 or"
@@ -138,7 +138,7 @@ def why_unusable(server: Server) -> str | None:
 
 
 def what_is_short(server: Server, settings: Settings) -> str | None:
-    """In words, when the server takes fewer connections than may be wanted."""
+    """What to tell the operator when the server takes fewer connections than may be wanted."""
     limit = app_limit(server.connections, settings)
     wanted = settings.replicas * CONNECTIONS_PER_REPLICA
     if wanted <= limit:
@@ -153,9 +153,9 @@ def what_is_short(server: Server, settings: Settings) -> str | None:
 
 
 def prepare(url: str, settings: Settings) -> list[str]:
-    """Looks whether the server will do, brings its schema up to date, limits the replicas'
-    connections, so that hosts always get theirs, and how long a forgotten transaction may hold
-    its locks. Returns what the operator should know.
+    """Checks whether the server is usable, brings its schema up to date, and limits the replicas'
+    connections, so that hosts always get theirs, and the time for which a forgotten transaction may
+    hold its locks. Returns what the operator should know.
 
     Blocks, so call it outside any event loop. Raises UnusableServer, and what `migrate.upgrade`
     raises.
@@ -174,7 +174,7 @@ def prepare(url: str, settings: Settings) -> list[str]:
 
 
 async def _limit(url: str, limit: int) -> str | None:
-    """Divides the connections; what could not be done, in words."""
+    """Divides the connections. Returns in words what could not be done."""
     connection = await _connect(url, {})
     try:
         async with connection.transaction():  # one at a time: roles are no rows like others
@@ -194,8 +194,8 @@ async def _limit(url: str, limit: int) -> str | None:
 
 
 async def _let_hosts_commit(url: str) -> str | None:
-    """See `store.hosts.batches`. Not everybody may make what lives as long as a session, where an
-    administrator took that right from PUBLIC; why a host would not either, in words."""
+    """Gives hosts the right to create temporary objects, which `store.hosts.batches` needs, where
+    an administrator took it from PUBLIC. Returns in words why hosts lack it."""
     connection = await _connect(url, {})
     try:
         if (right := await hosts_lack(connection)) is not None:
@@ -211,7 +211,7 @@ async def _let_hosts_commit(url: str) -> str | None:
 
 
 async def hosts_lack(connection: asyncpg.Connection) -> str | None:
-    """The statement that gives hosts the right to make what they commit with; None if they have
+    """The statement that gives hosts the right to create what they commit with; None if they have
     it."""
     statement: str | None = await connection.fetchval(
         "SELECT format('GRANT TEMPORARY ON DATABASE %I TO %I', current_database(), $1::text)"
@@ -222,9 +222,9 @@ async def hosts_lack(connection: asyncpg.Connection) -> str | None:
 
 
 async def _end_forgotten(connection: asyncpg.Connection) -> None:
-    """Has the server end whoever leaves a transaction open, by hand for one: commits may wait for
-    what it holds. What an operator has set for the server or the database stays; `pg_dump` and
-    our own connections say themselves what they want."""
+    """Has the server end a session that leaves a transaction open, as one by hand: commits may wait
+    for what it holds. What an operator has set for the server or the database stays; `pg_dump` and
+    our own connections set their own."""
     is_so = "SELECT reset_val::int > 0 FROM pg_settings WHERE name = $1"
     name = "idle_in_transaction_session_timeout"
     if not await connection.fetchval(is_so, name):

@@ -1,5 +1,5 @@
-"""A tenant's share of a pool: rows that somebody holds keep its requests waiting, connection in
-hand, and nobody else's."""
+"""A tenant's share of a pool: while another session holds its rows, its requests wait with a
+connection in hand, and other tenants' do not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uuid import UUID
 
 
 class Shares:
-    """Of `size` connections one tenant has half at once; whatever else it asks for waits."""
+    """Of `size` connections one tenant has at most half at once; its other requests wait."""
 
     def __init__(self, size: int, timeout_seconds: float) -> None:
         self._half = max(size // 2, 1)
@@ -21,7 +21,7 @@ class Shares:
     @asynccontextmanager
     async def of(self, tenant_id: UUID | None) -> AsyncIterator[None]:
         """A place for as long as the block lasts. Raises TimeoutError when none was free in time.
-        What is done for nobody in particular has no share."""
+        Work for no tenant in particular has no share."""
         if tenant_id is None:
             yield
             return

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 class Rows(Generic[T]):
     """Such a table, whose rows read as the frozen dataclass `kind`. `unique` names the field that
-    each of its unique indexes is about. The scope's tenant is all that any of it sees."""
+    each of its unique indexes is about. Every method sees the rows of the scope's tenant only."""
 
     def __init__(
         self,
@@ -39,13 +39,13 @@ class Rows(Generic[T]):
         self._live = table.c.deleted_at.is_(None)
 
     async def get(self, tx: AsyncConnection, row_id: UUID, *, lock: bool = False) -> T | None:
-        """The thing, unless it is deleted; on request locked until `tx` ends."""
+        """The row, unless it is deleted; with `lock` it is locked until `tx` ends."""
         return await self.single(tx, self.table.c.id == row_id, lock=lock)
 
     async def single(
         self, tx: AsyncConnection, condition: ColumnElement[bool], *, lock: bool = False
     ) -> T | None:
-        """The one thing of which the condition is true, unless it is deleted or there is none."""
+        """The one row for which the condition is true; None if it is deleted or does not exist."""
         query = select(*self._columns).where(condition, self._live)
         if lock:
             query = query.with_for_update()
@@ -59,7 +59,7 @@ class Rows(Generic[T]):
     async def part(
         self, tx: AsyncConnection, span: Span, *conditions: ColumnElement[bool]
     ) -> Part[T]:
-        """What is not deleted."""
+        """A part of the rows that are not deleted."""
         query = select(*self._columns).where(self._live, *conditions)
         found = await page(tx, query, self._order, span)
         return found.map(lambda row: self._kind(**row))
@@ -82,8 +82,8 @@ class Rows(Generic[T]):
         return await self._write(tx, statement)
 
     async def remove(self, tx: AsyncConnection, row_id: UUID) -> T:
-        """Marks a row as deleted; what was unique about it is free again. Raises InUse if another
-        table refers to it while it lives."""
+        """Marks a row as deleted; its unique values are free again. Raises InUse if another table
+        refers to it while it lives."""
         try:
             return await self.change(tx, row_id, {"deleted_at": func.now()})
         except IntegrityError as error:

@@ -34,7 +34,7 @@ SELECT relname, 'right', privilege_type, CAST(CAST(grantee AS regrole) AS text),
 
 
 def wall_differences(connection: Connection, tables: Iterable[Table]) -> list[Any]:
-    """What the tables' own `info` says of rights and policies that the database has not, and the
+    """Rights and policies that the tables' own `info` describes and the database lacks, and the
     reverse: ("add" or "remove", table, kind of fact, ...). Both are put into the database's own
     words: the walls are raised once more, around empty copies in a transaction that leaves nothing.
 

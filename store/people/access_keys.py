@@ -209,8 +209,8 @@ async def end_all(tx: AsyncConnection) -> list[UUID]:
 
 async def end_of(tx: AsyncConnection, user_id: UUID) -> list[UUID]:
     """Ends a person's API keys, as far as the scope shows them: the tenant's, or in the person's
-    own scope those of all businesses. Their ids. Whoever ends sessions, too, does that first: a
-    key is made under a lock on the session that asks for it, so that none slips through."""
+    own scope those of all businesses. Their ids. A caller that ends sessions, too, does that first:
+    a key is made under a lock on the session that asks for it, so that none slips through."""
     return await _end(tx, _of(user_id))
 
 

@@ -189,7 +189,7 @@ async def set_password_hash(tx: AsyncConnection, user_id: UUID, password_hash: s
 
 
 async def address_of(tx: AsyncConnection, user_id: UUID) -> Address | None:
-    """None for who is not there, or whose account is closed."""
+    """None for an account that is not there, or is closed."""
     c = users.c
     nonce = case((c.email_nonce_expires_at > func.now(), c.email_nonce))
     query = select(c.email, c.email_verified_at.is_not(None), nonce).where(
@@ -213,7 +213,7 @@ async def ask_to_verify(
 
 
 async def mark_verified(tx: AsyncConnection, user_id: UUID) -> None:
-    """Whoever brought a link out of a mail has the address that the mail went to."""
+    """The person that brought a link out of a mail has the address that the mail went to."""
     await tx.execute(
         update(users)
         .where(users.c.id == user_id, users.c.email_verified_at.is_(None))

@@ -1,7 +1,7 @@
 """Card payments on their way, and the sandbox's own ledger.
 
 An intent is what a sale takes by card, a charge for each card. It is written before any of them is
-made, and says at any moment what is left to do. Who works on one, a request or the worker, holds it
+made, and says at any moment what is left to do. A request or the worker that works on one holds it
 until `claimed_until`, so that two rarely do the same; that they may is harmless, because every step
 is idempotent.
 """

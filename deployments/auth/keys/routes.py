@@ -72,7 +72,7 @@ async def rotate_service_key(
 async def revoke_service_key(
     principal: SignedInManager, shared: Shared, key: Key, key_id: KeyId
 ) -> Made[KeyOut]:
-    """Ends a key for good, within seconds everywhere."""
+    """Ends a key permanently, within seconds everywhere."""
     return await keys.revoke(shared, keys.business_of(principal), principal, key, key_id)
 
 
@@ -122,6 +122,6 @@ async def rotate_api_key(
 async def revoke_api_key(
     principal: SignedInMember, shared: Shared, key: Key, key_id: KeyId
 ) -> Made[KeyOut]:
-    """Ends a key for good, within seconds everywhere: your own, or of a member whom you may
+    """Ends a key permanently, within seconds everywhere: your own, or of a member whom you may
     change."""
     return await keys.revoke(shared, keys.member_of(principal), principal, key, key_id)

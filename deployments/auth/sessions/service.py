@@ -180,8 +180,8 @@ def _account(user: users.User, membership: users.Membership | None) -> Account:
 def _resumed(
     user: users.User | None, places: list[users.Membership], session: sessions.Session | None
 ) -> Account | None:
-    """Who goes on with a session, as things stand now; None if nobody may: it has ended, the
-    account is closed, or the user has left the business."""
+    """The account that goes on with a session, as things stand now; None if none may: it has ended,
+    the account is closed, or the user has left the business."""
     if session is None or user is None or user.disabled:
         return None
     if session.business_id is None:

@@ -52,8 +52,8 @@ async def category_tree(
 async def create_category(
     principal: Writer, shared: Shared, key: Key, body: NewCategory
 ) -> Made[CategoryOut]:
-    """Creates a category of your business. Whoever writes a product with a path that is not there
-    creates it, too."""
+    """Creates a category of your business. Writing a product with a path that is not there creates
+    it, too."""
     return await service.create(shared, principal, key, body)
 
 

@@ -52,7 +52,7 @@ async def get_product(
     product_id: ProductId,
     query: Annotated[CurrencyQuery, Query()],
 ) -> Envelope[ProductDetailOut]:
-    """One product with its variants, whoever sells it. Its business' management sees its cost."""
+    """One product with its variants, of any business. Its business' management sees its cost."""
     return Envelope(data=await service.get(shared, principal, product_id, query.currency))
 
 

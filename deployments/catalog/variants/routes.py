@@ -45,7 +45,7 @@ async def get_variant(
     variant_id: VariantId,
     query: Annotated[CurrencyQuery, Query()],
 ) -> Envelope[VariantOut]:
-    """One variant, whoever sells it."""
+    """One variant, of any business."""
     return Envelope(data=await service.get(shared, principal, variant_id, query.currency))
 
 

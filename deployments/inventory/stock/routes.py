@@ -138,7 +138,7 @@ async def reservation(
 async def confirm(
     shared: Shared, principal: Staff, key: Key, reservation_id: ReservationId
 ) -> Ordered[ReservationOut]:
-    """The goods leave for good. Too late, they are taken again if they are still free."""
+    """The goods leave permanently. Too late, they are taken again if they are still free."""
     return await service.change_hold(shared, principal, key, Confirm(reservation_id))
 
 

@@ -1,4 +1,4 @@
-"""Codes of gift cards: what opens one, known to who holds the card and to nobody else.
+"""Codes of gift cards: what opens one, known to the holder of the card and to nobody else.
 
 The database knows a digest. A code of 16 characters carries 80 random bits, so the digest cannot
 be turned back by trying.
@@ -36,7 +36,7 @@ def code_of(edge: Edge, command_id: UUID, tenant_id: UUID, made_id: UUID) -> str
 
 
 def _derived(key: SigningKey, command_id: UUID) -> str:
-    """The same at each repeat: an Ed25519 signature is deterministic and, for who lacks the key,
+    """The same at each repeat: an Ed25519 signature is deterministic and, without the key,
     random."""
     signature = key.private.sign(b"gift card\0" + command_id.bytes)
     text = base64.b32encode(hashlib.sha256(signature).digest()[:10]).translate(_CLEARLY).decode()

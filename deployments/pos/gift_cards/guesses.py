@@ -27,7 +27,7 @@ async def count(asked: Asked, _: Refused) -> None:
 
 
 async def count_lookup(asked: Asked, refused: Refused) -> None:
-    """The same for who asks about nothing but a card."""
+    """The same for a caller that asks about nothing but a card."""
     if isinstance(asked.command, GetCard | DisableCard):
         await count(asked, refused)
 

@@ -65,8 +65,8 @@ class NewOfflinePayment(CamelModel):
 
 class NewOfflineSale(CamelModel):
     """A sale that has happened. `clientSaleId` is the register's own name for it and its identity
-    for ever: with the same content it is answered with the sale that it made the first time, with
-    another it is refused. `total` is what was due, tips included."""
+    permanently: with the same content it is answered with the sale that it made the first time,
+    with another it is refused. `total` is what was due, tips included."""
 
     client_sale_id: UUID
     occurred_at: Annotated[Moment, Field(description="When it was sold, in the last 30 days")]

@@ -133,8 +133,8 @@ async def current_shift(
 async def close_shift(
     shared: Shared, principal: Staff, key: Key, register_id: RegisterId, body: NewClosing
 ) -> Ordered[ReportOut]:
-    """The Z report: what should be in the drawer and what was counted. Whoever opened the shift
-    may close it, and any manager, so that none is stuck."""
+    """The Z report: what should be in the drawer and what was counted. The person that opened the
+    shift may close it, and any manager, so that none is stuck."""
     return await service.close_shift(shared, principal, key, register_id, body)
 
 

@@ -29,7 +29,10 @@ def of_consumers(seen: list[health.Consumer]) -> list[Finding]:
 
 def _of_consumer(seen: health.Consumer) -> Finding:
     subject, unread = f"consumer {seen.name}", seen.unread
-    forget = f"DELETE FROM consumers WHERE name = '{seen.name}'"  # noqa: S608 - for people
+    forget = (
+        f"DELETE FROM consumers WHERE name = '{seen.name}';"  # noqa: S608 - for people
+        f" DELETE FROM consumer_backlog WHERE consumer = '{seen.name}'"
+    )
     if seen.missed_seconds is not None:
         days = seen.missed_seconds / _DAY_SECONDS
         return Finding(

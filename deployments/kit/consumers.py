@@ -3,9 +3,10 @@
 A consumer's effect is written in the transaction that also notes that the event was seen to, so
 that it happens exactly once however often processes die. Events of one tenant come in the order of
 their commits. One that fails goes into a backlog with those that follow of its subject, and is
-tried again and again, later and later; all others go on. Where a tenant's takes too long, all that
-come of this tenant within a minute go there untried, else all other tenants would wait for each.
-In the end it is set aside, for `holdfast outbox` to show, and its subject goes on without it.
+tried again and again, later and later; all others go on. Where a tenant's takes long to fail, all
+that come of this tenant within a minute go there untried, and nothing of it is tried again as long,
+else all other tenants would wait for each. In the end it is set aside, for `holdfast outbox` to
+show, and its subject goes on without it.
 
 Any number of processes may run the same consumers: the one that has the position works, batch by
 batch, and the others find it taken. When it dies its transaction ends, and the next has it.
@@ -39,8 +40,8 @@ PAUSE_SECONDS = 1.0
 FIRST_BATCH, MAX_BATCH = 100, 1_000
 BATCH_SECONDS = 0.25
 TIMEOUT_SECONDS = 10.0
-# Of a tenant for whom a handler took too long: its events wait in the backlog, behind nobody.
-SPARED_SECONDS = 60.0
+# Of a tenant for whom a handler failed after so long, events wait in the backlog, behind nobody.
+SLOW_SECONDS, SPARED_SECONDS = 1.0, 60.0
 MAX_SUBJECTS = 100
 MAX_RETRY_SECONDS = 600.0
 # Transactions of all consumers of a process at once: requests need the connections too.
@@ -60,8 +61,9 @@ class Consumer:
     nothing. What it raises counts as a failed attempt, and so does taking more than ten seconds.
 
     `handle_all` does the same for several of a tenant in their order, if that can be done faster
-    than one after another. `name` is permanent. A new consumer begins with what is emitted from
-    now on (`begins="now"`), or with the oldest event that is kept, a week ago.
+    than one after another. `name` is permanent, and further `kinds` are another consumer's: during
+    a deploy the build before passes over what it does not want. A new consumer begins with what is
+    emitted from now on (`begins="now"`), or with the oldest event that is kept, a week ago.
     """
 
     name: str
@@ -180,6 +182,7 @@ class _Reader:
         began = time.monotonic()
         try:
             async with self._transaction(Scope()) as tx:
+                began = time.monotonic()
                 taken = await stored.take(tx, self._consumer.name)
                 if taken is None:
                     return False
@@ -196,7 +199,7 @@ class _Reader:
         except Exception as error:
             if batch.last is None:
                 raise
-            await self._failed(position, batch, error, is_alone)
+            await self._failed(position, batch, error, is_alone, time.monotonic() - began)
         else:
             self.position = batch.last
         if not is_alone:
@@ -211,10 +214,12 @@ class _Reader:
         for tenant_id, some in groupby(of_tenant, key=lambda row: row.tenant_id):
             await rescope(tx, Scope(tenant_id))
             ready, waiting = list[Row](), list[Row]()
+            spared_until = self._spared.get(tenant_id)
             for row in some:
-                (waiting if row.waits or tenant_id in self._spared else ready).append(row)
+                (ready if spared_until is None and not row.waits else waiting).append(row)
             if waiting:
-                await stored.park(tx, name, waiting, problem="", due_in_seconds=0.0)
+                due_in_seconds = 0.0 if spared_until is None else spared_until - now
+                await stored.park(tx, name, waiting, problem="", due_in_seconds=due_in_seconds)
             await self._handle(tx, tenant_id, ready)
 
     async def _handle(self, tx: Transaction, tenant_id: UUID, rows: Sequence[Row]) -> None:
@@ -232,7 +237,9 @@ class _Reader:
             # Not we were cancelled, but something that it waited for: else we would end unseen.
             raise RuntimeError("what it waited for was cancelled") from error
 
-    async def _failed(self, position: int, batch: Batch, error: Exception, is_alone: bool) -> None:
+    async def _failed(
+        self, position: int, batch: Batch, error: Exception, is_alone: bool, after_seconds: float
+    ) -> None:
         """Nothing of the batch has happened. Its events are seen to one by one; one that fails
         alone is parked."""
         if not is_alone:
@@ -241,12 +248,11 @@ class _Reader:
         name = self._consumer.name
         for row in batch.rows:
             self._note(row, error, attempts=1)
-            if isinstance(error, TimeoutError):
-                self._spared[row.tenant_id] = time.monotonic() + SPARED_SECONDS
+            pause_seconds = self._consumer.pause_seconds(1)
             async with self._transaction(Scope(row.tenant_id)) as tx:
                 if await stored.take(tx, name) != position:
                     return
-                pause_seconds = self._consumer.pause_seconds(1)
+                pause_seconds += await self._spare(tx, row.tenant_id, after_seconds)
                 await stored.park(
                     tx, name, [row], problem=_words(error), due_in_seconds=pause_seconds
                 )
@@ -268,8 +274,10 @@ class _Reader:
     async def _try_first(self, about: Subject) -> bool:
         """Whether there may be more to do about the subject."""
         name, tried = self._consumer.name, None
+        began = time.monotonic()
         try:
             async with self._transaction(Scope(about.tenant_id)) as tx:
+                began = time.monotonic()
                 tried = await stored.first_due(tx, name, about)
                 if tried is None:
                     return False
@@ -278,24 +286,35 @@ class _Reader:
         except Exception as error:
             if tried is None:
                 raise
-            return await self._failed_again(tried, error)
+            return await self._failed_again(tried, error, time.monotonic() - began)
         return True
 
-    async def _failed_again(self, tried: Tried, error: Exception) -> bool:
+    async def _failed_again(self, tried: Tried, error: Exception, after_seconds: float) -> bool:
         """Whether it was for the last time, so that its subject goes on."""
         attempts = tried.attempts + 1
         is_last = attempts >= self._consumer.max_attempts
         self._note(tried.row, error, attempts)
         async with self._transaction(Scope(tried.row.tenant_id)) as tx:
+            pause_seconds = await self._spare(tx, tried.row.tenant_id, after_seconds)
+            if not is_last:
+                pause_seconds += self._consumer.pause_seconds(attempts)
             await stored.failed(
                 tx,
                 self._consumer.name,
                 tried,
                 problem=_words(error),
-                due_in_seconds=self._consumer.pause_seconds(attempts),
+                due_in_seconds=pause_seconds,
                 is_last=is_last,
             )
         return is_last
+
+    async def _spare(self, tx: Transaction, tenant_id: UUID, after_seconds: float) -> float:
+        """Of a tenant for whom it took too long nothing is tried for a while; for how long."""
+        if after_seconds < SLOW_SECONDS:
+            return 0.0
+        self._spared[tenant_id] = time.monotonic() + SPARED_SECONDS
+        await stored.spare(tx, self._consumer.name, tenant_id, SPARED_SECONDS)
+        return SPARED_SECONDS
 
     def _note(self, row: Row, error: Exception, attempts: int) -> None:
         name, is_last = self._consumer.name, attempts >= self._consumer.max_attempts

@@ -202,32 +202,54 @@ async def park(
     tx: AsyncConnection, name: str, rows: Sequence[Row], *, problem: str, due_in_seconds: float
 ) -> None:
     """Puts events of the scope's tenant into the backlog. With a problem they have failed once;
-    otherwise they follow earlier ones of their subjects."""
+    otherwise they follow earlier ones of their subjects. What is there already, of a consumer that
+    reads again what it had read, begins anew."""
     b = consumer_backlog.c
+    later = _from_now(due_in_seconds)
     for row in rows:
-        later = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, due_in_seconds)
         earlier = select(func.max(b.due_at)).where(
             b.consumer == name,
             b.tenant_id == row.tenant_id,
             b.subject == row.subject,
             b.set_aside_at.is_(None),
         )
-        due = later if problem else func.coalesce(earlier.scalar_subquery(), func.now())
-        await tx.execute(
-            insert(consumer_backlog).values(
-                consumer=name,
-                id=row.id,
-                tenant_id=row.tenant_id,
-                event_id=row.event_id,
-                type=row.type,
-                subject=row.subject,
-                time=row.time,
-                data=text("CAST(:data AS jsonb)").bindparams(data=row.data),
-                attempts=1 if problem else 0,
-                due_at=due,
-                problem=problem[:MAX_PROBLEM] or None,
-            )
+        state = {
+            "attempts": 1 if problem else 0,
+            "due_at": later if problem else func.coalesce(earlier.scalar_subquery(), later),
+            "problem": problem[:MAX_PROBLEM] or None,
+            "set_aside_at": None,
+        }
+        new = insert(consumer_backlog).values(
+            consumer=name,
+            id=row.id,
+            tenant_id=row.tenant_id,
+            event_id=row.event_id,
+            type=row.type,
+            subject=row.subject,
+            time=row.time,
+            data=text("CAST(:data AS jsonb)").bindparams(data=row.data),
+            **state,
         )
+        again = {column: new.excluded[column] for column in state}
+        await tx.execute(new.on_conflict_do_update(index_elements=[b.consumer, b.id], set_=again))
+
+
+async def spare(tx: AsyncConnection, name: str, tenant_id: UUID, seconds: float) -> None:
+    """Lets what the scope's tenant has in the backlog wait for so long at least, except for what
+    another process is trying."""
+    b, later = consumer_backlog.c, _from_now(seconds)
+    sooner = (
+        select(b.id)
+        .where(
+            b.consumer == name,
+            b.tenant_id == tenant_id,
+            b.set_aside_at.is_(None),
+            b.due_at < later,
+        )
+        .with_for_update(skip_locked=True)
+    )
+    of_those = consumer_backlog.update().where(b.consumer == name, b.id.in_(sooner))
+    await tx.execute(of_those.values(due_at=later))
 
 
 class Subject(NamedTuple):
@@ -294,8 +316,8 @@ async def failed(
     due_in_seconds: float,
     is_last: bool,
 ) -> None:
-    """Records that an event of the backlog has failed again: its subject waits for so long, or goes
-    on without it. Nothing happens if another process has handled it meanwhile."""
+    """Records that an event of the backlog has failed again: its subject waits for so long, and if
+    that `is_last` goes on without it. Nothing happens if another process has handled it."""
     b, row = consumer_backlog.c, tried.row
     values: dict[str, Any] = {"attempts": tried.attempts + 1, "problem": problem[:MAX_PROBLEM]}
     if is_last:
@@ -306,10 +328,13 @@ async def failed(
         .values(values)
     )
     if changed.rowcount:
-        seconds = 0.0 if is_last else due_in_seconds
-        later = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, seconds)
         about = Subject(row.tenant_id, row.subject)
-        await tx.execute(consumer_backlog.update().where(*_of(name, about)).values(due_at=later))
+        subjects = consumer_backlog.update().where(*_of(name, about))
+        await tx.execute(subjects.values(due_at=_from_now(due_in_seconds)))
+
+
+def _from_now(seconds: float) -> Any:
+    return func.now() + func.make_interval(0, 0, 0, 0, 0, 0, seconds)
 
 
 def _of(name: str, about: Subject) -> tuple[Any, ...]:

@@ -235,25 +235,58 @@ async def test_whatever_an_event_fails_of_it_does_not_stop_the_rest(
         await at.wait_until("count(*) = 1 FROM consumer_backlog WHERE set_aside_at IS NOT NULL")
 
 
-async def test_nobody_waits_for_each_event_of_a_tenant_whose_handler_hangs(
-    at: Ground, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_failing", [False, True], ids=["hangs", "fails late"])
+async def test_nobody_waits_for_each_event_of_a_tenant_whose_handler_is_slow(
+    at: Ground, monkeypatch: pytest.MonkeyPatch, is_failing: bool
 ) -> None:
-    """They are about as many things, so that none of them waits for an earlier one."""
+    """They are about as many things, so that none of them waits for an earlier one. What failed of
+    others is tried again in time, too."""
     monkeypatch.setattr(consumers, "TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(consumers, "SLOW_SECONDS", 0.2)
     sick, well = some_ids(2)
+    # With others, and alone: then it is in the backlog.
+    failures = [*"bbcc"]
 
     async def handle(tx: Transaction, tenant_id: UUID, delivery: Delivery) -> None:
         if tenant_id == sick:
-            await asyncio.sleep(60)
+            await asyncio.sleep(0.25 if is_failing else 60)
+            raise ValueError("late")
+        name = delivery.event.name  # type: ignore[attr-defined]
+        if name in failures:
+            failures.remove(name)
+            raise ValueError("twice")
         await note(tx, "noting", tenant_id, delivery)
 
     for subject in some_ids(25):
         await at.emit(sick, subject, "never")
     await at.emit(well, uuid7(), "a")
     began = time.monotonic()
-    async with consuming(at.urls.app, noting(handle=handle)):
+    async with consuming(at.urls.app, noting(handle=handle, retry_seconds=0.01)):
         await at.wait_for(["a"])
+        await at.wait_until("count(*) = 25 FROM consumer_backlog")
+        for name, noted in (("b", "ab"), ("c", "abc")):
+            await at.emit(well, uuid7(), name)
+            await at.wait_for([*noted])
     assert time.monotonic() - began < 12 * consumers.TIMEOUT_SECONDS
+
+
+async def test_a_consumer_that_was_forgotten_reads_anew(at: Ground) -> None:
+    """What it had given up, and what waited to be tried again, is in its backlog already."""
+    tenant, sick, well = some_ids(3)
+    await at.emit(tenant, sick, "a", "b")
+    await at.emit(tenant, well, "c")
+    async with consuming(at.urls.app, failing({"a", "c"}, retry_seconds=60)):
+        await at.wait_until("count(*) = 3 FROM consumer_backlog")
+    await at.owner.execute(
+        "DELETE FROM consumers; UPDATE consumer_backlog SET due_at = now(), set_aside_at ="
+        " CASE WHEN id = (SELECT min(id) FROM consumer_backlog) THEN now() END"
+    )
+    await at.emit(tenant, uuid7(), "d")
+    async with consuming(at.urls.app, failing({"a"}, **QUICK)):
+        await at.wait_for([*"bcd"])
+    (left,) = await at.owner.fetch("SELECT attempts, set_aside_at FROM consumer_backlog")
+    assert left["attempts"] == QUICK["max_attempts"]
+    assert left["set_aside_at"] is not None
 
 
 async def test_a_consumers_failure_is_no_other_consumers(at: Ground) -> None:
@@ -275,11 +308,13 @@ async def test_what_somebody_else_has_seen_to_meanwhile_is_not_parked(
     """Between a failure and the note of it another process may have had the event."""
     failed, noted = consumers._Reader._failed, asyncio.Event()
 
-    async def late(self: Any, position: int, batch: Any, error: Exception, is_alone: bool) -> None:
+    async def late(
+        self: Any, position: int, batch: Any, error: Exception, is_alone: bool, after: float
+    ) -> None:
         if is_alone:
             async with consuming(at.urls.app, noting()):
                 await at.passed("noting", await at.newest())
-        await failed(self, position, batch, error, is_alone)
+        await failed(self, position, batch, error, is_alone, after)
         if is_alone:
             noted.set()
 

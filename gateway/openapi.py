@@ -3,7 +3,7 @@ fail."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -25,6 +25,7 @@ from gateway.routing import HoldfastRoute
 from gateway.rules import check_names
 
 _MUTATING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_SCHEMAS = "#/components/schemas/"
 _FASTAPI_OWN = ("HTTPValidationError", "ValidationError")
 _RETRY_AFTER = {
     "Retry-After": {
@@ -57,7 +58,7 @@ def describe(routes: Sequence[BaseRoute]) -> dict[str, Any]:
     for name in _FASTAPI_OWN:
         schemas.pop(name, None)
     check_names(list(schemas))
-    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    problem = Problem.model_json_schema(ref_template=_SCHEMAS + "{model}")
     schemas.update(problem.pop("$defs"))
     schemas["Problem"] = problem
     components["securitySchemes"] = {
@@ -74,7 +75,53 @@ def describe(routes: Sequence[BaseRoute]) -> dict[str, Any]:
         if isinstance(route, HoldfastRoute) and route.include_in_schema:
             for method in route.methods or ():
                 _complete(document["paths"][route.path_format][method.lower()], route, method)
+    _suit_generators(document)
     return document
+
+
+def _suit_generators(document: dict[str, Any]) -> None:
+    """Leaves out what nothing refers to, and says the rest so that clients that were generated of
+    it read what is answered, today and when answers have more fields."""
+    schemas = document["components"]["schemas"]
+    operations = [item for path in document["paths"].values() for item in path.values()]
+    answered = _referred_to([item["responses"] for item in operations], schemas)
+    for name in schemas.keys() - answered - _referred_to(operations, schemas):
+        del schemas[name]
+    for name in answered:
+        # It would have them refuse a field that is new.
+        if schemas[name].get("additionalProperties") is False:
+            del schemas[name]["additionalProperties"]
+    for part in _parts(document):
+        if isinstance(part.get("const"), bool):
+            # Some generators take it for the text "true", and then refuse each answer.
+            del part["const"]
+        if part.get("type") == "number" and isinstance(part.get("default"), str):
+            # A Decimal, which pydantic writes as text.
+            part["default"] = float(part["default"])
+
+
+def _referred_to(part: Any, schemas: dict[str, Any]) -> set[str]:
+    """The schemas that a part of the document leads to."""
+    found: set[str] = set()
+    ahead = [part]
+    while ahead:
+        for inner in _parts(ahead.pop()):
+            name = str(inner.get("$ref", "")).removeprefix(_SCHEMAS)
+            if name in schemas and name not in found:
+                found.add(name)
+                ahead.append(schemas[name])
+    return found
+
+
+def _parts(part: Any) -> Iterator[dict[str, Any]]:
+    """Every object within, and itself."""
+    if isinstance(part, dict):
+        yield part
+        part = part.values()
+    elif not isinstance(part, list | tuple):
+        return
+    for inner in part:
+        yield from _parts(inner)
 
 
 def _complete(operation: dict[str, Any], route: HoldfastRoute, method: str) -> None:

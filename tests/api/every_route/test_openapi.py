@@ -12,6 +12,7 @@ import httpx2
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from jsonschema import Draft202012Validator
 from schemathesis import Case
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -67,9 +68,73 @@ async def test_the_served_document_is_the_codes(stack: Stack) -> None:
         assert (await http.get("/openapi.json")).json() == document()
 
 
+def _objects(part: Any) -> Iterator[dict[str, Any]]:
+    """Every JSON object within, and itself."""
+    if isinstance(part, dict):
+        yield part
+    if isinstance(part, dict | list):
+        for inner in part.values() if isinstance(part, dict) else part:
+            yield from _objects(inner)
+
+
+def _leads_to(part: Any, schemas: dict[str, Any]) -> set[str]:
+    """The schemas that a part refers to, also by others."""
+    found: set[str] = set()
+    ahead = [part]
+    while ahead:
+        for item in _objects(ahead.pop()):
+            name = str(item.get("$ref", "")).rpartition("/")[2]
+            if name and name not in found:
+                found.add(name)
+                ahead.append(schemas[name])
+    return found
+
+
+def test_the_schemas_are_sound() -> None:
+    """Generators of clients stop at a schema that is none, and at a default of another type."""
+    whole = document()
+    for name, schema in whole["components"]["schemas"].items():
+        Draft202012Validator.check_schema(schema)
+        for part in _objects(schema):
+            if "default" in part and not isinstance(part["default"], dict):
+                looked_up = {**part, "components": whole["components"]}
+                assert Draft202012Validator(looked_up).is_valid(part["default"]), (name, part)
+
+
+def test_each_schema_is_one_of_a_route() -> None:
+    """A model that never travels is nobody's business."""
+    whole = document()
+    schemas = whole["components"]["schemas"]
+    assert schemas.keys() - _leads_to(whole["paths"], schemas) == set()
+
+
+def test_answers_may_gain_fields() -> None:
+    """Clients that were generated refuse a new field where the schema takes no others."""
+    whole = document()
+    schemas = whole["components"]["schemas"]
+    operations = [operation for path in whole["paths"].values() for operation in path.values()]
+    answered = _leads_to([operation["responses"] for operation in operations], schemas)
+    closed = [n for n in sorted(answered) if schemas[n].get("additionalProperties") is False]
+    assert closed == []
+    assert schemas["NewSale"]["additionalProperties"] is False, "what is sent has no other fields"
+
+
+def test_no_truth_value_is_a_constant() -> None:
+    """Generated clients compare it with a text, and refuse each answer."""
+    assert [part for part in _objects(document()) if isinstance(part.get("const"), bool)] == []
+
+
+def _closed(whole: dict[str, Any]) -> dict[str, Any]:
+    """The document as if answers never gained a field: what they have and it lacks is a leak."""
+    for schema in whole["components"]["schemas"].values():
+        if "properties" in schema:
+            schema.setdefault("additionalProperties", False)
+    return whole
+
+
 @pytest.fixture(scope="session")
 def schema() -> schemathesis.schemas.BaseSchema:
-    return schemathesis.openapi.from_dict(document())
+    return schemathesis.openapi.from_dict(_closed(document()))
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from actors.runtime.wire import Answer, Outcome, decode_logged
 from core.clock import Clock
 from core.telemetry import get_logger
 from store.hosts.command_log import Logged
-from store.hosts.journal import OutcomeUnknown, Rejected
+from store.hosts.connections import OutcomeUnknown
+from store.hosts.journal import Rejected
 
 MAX_FETCHES = 3
 MAX_FETCH = 500

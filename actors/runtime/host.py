@@ -31,7 +31,8 @@ from actors.runtime.wire import ASK_AGAIN, BUSY, Answer, Envelope, Outcome
 from core import telemetry
 from core.clock import Clock
 from core.telemetry import get_logger
-from store.hosts.journal import Fenced, OutcomeUnknown
+from store.hosts.connections import OutcomeUnknown
+from store.hosts.journal import Fenced
 from store.hosts.leases import Shard
 
 LOOK_AROUND_SECONDS = 1.0

@@ -17,7 +17,7 @@ from actors.runtime.placement import Move, assignments, next_move, takers, unwan
 from core.clock import Clock
 from core.ids import uuid7
 from core.telemetry import get_logger
-from store.hosts.journal import OutcomeUnknown
+from store.hosts.connections import OutcomeUnknown
 from store.hosts.leases import Incarnation, Shard
 from store.hosts.trimming import Trimmed
 from store.hosts.wishes import Wishes

@@ -16,7 +16,7 @@ from actors.runtime.wire import ASK_AGAIN
 from core import telemetry
 from core.clock import Clock
 from core.telemetry import get_logger
-from store.hosts.journal import OutcomeUnknown
+from store.hosts.connections import OutcomeUnknown
 from store.hosts.leases import Shard
 
 RECOVERY_PAUSE_SECONDS = 0.2

@@ -105,7 +105,8 @@ class HostActor:
         from core.ids import uuid7
         from core.settings import get_settings
         from core.telemetry import configure_logging
-        from store.hosts.journal import HostStore, OutcomeUnknown
+        from store.hosts.connections import OutcomeUnknown
+        from store.hosts.journal import HostStore
         from store.hosts.leases import Incarnation
         from store.kit.metrics import MetricsPublisher
         from store.kit.redis import Redis

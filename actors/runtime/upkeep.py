@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from core.telemetry import get_logger
-from store.hosts.journal import OutcomeUnknown
+from store.hosts.connections import OutcomeUnknown
 from store.hosts.leases import Incarnation
 
 _ENDED_LOOKS = 50

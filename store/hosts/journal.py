@@ -1,5 +1,5 @@
-"""A shard host's way to Postgres: one connection that commits batches, one that renews the
-lease, and others for what is fetched beside them.
+"""What a shard host reads and commits in Postgres: one connection commits batches, one renews the
+lease, and others fetch beside them.
 
 Every commit proves in its first statement that the host still owns, at the same epochs, the
 shards that the batch touches; a host that lost one writes nothing.
@@ -7,17 +7,8 @@ shards that the batch touches; a host that lost one writes nothing.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Iterable,
-    Iterator,
-    Mapping,
-    Sequence,
-)
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from enum import Enum, auto
 from functools import partial
 from typing import Any, Protocol
@@ -26,21 +17,18 @@ from uuid import UUID
 import asyncpg
 
 from store.hosts import command_log, leases
-from store.hosts.batches import FENCED, KNOWN, PLANS, STALE, Procedure, Write
+from store.hosts.batches import FENCED, KNOWN, STALE, Procedure, Write
 from store.hosts.command_log import LOG, Logged
-from store.hosts.leases import Incarnation, Lease, Shard
-from store.kit.connect import (
-    CONNECT_TIMEOUT_SECONDS,
-    FAILURES,
-    check_trusted,
-    connect,
-    dropped_on_doubt,
-    dropped_when_late,
-    is_for_a_missing_day,
-    is_of_the_statement,
+from store.hosts.connections import (
+    COMMIT_TIMEOUT_SECONDS,
+    HostConnection,
+    HostConnections,
+    OutcomeUnknown,
+    connect_host,
 )
+from store.hosts.leases import Incarnation, Lease, Shard
+from store.kit.connect import dropped_when_late, is_for_a_missing_day, is_of_the_statement
 
-COMMIT_TIMEOUT_SECONDS = 10
 # Of what is fetched for commands: a command that asks for more is refused, alone.
 FETCH_TIMEOUT_SECONDS = 2
 LOAD_CONNECTIONS, QUESTION_CONNECTIONS = 3, 2
@@ -96,10 +84,6 @@ class Rejected(Exception):
         self.cause = cause
 
 
-class OutcomeUnknown(Exception):
-    """The connection was lost or the commit failed otherwise: it may or may not have happened."""
-
-
 class Loader(Protocol):
     """How a family reads its own tables, over the host's connection, and what writes them."""
 
@@ -121,82 +105,6 @@ class Loader(Protocol):
         ...
 
 
-async def _connect(
-    url: str, host: Incarnation, timeout_seconds: int, statement_timeout_seconds: int = 0
-) -> asyncpg.Connection:
-    return await connect(
-        url,
-        application_name=leases.application_name(host.id),
-        timeout_seconds=min(CONNECT_TIMEOUT_SECONDS, timeout_seconds),
-        command_timeout_seconds=timeout_seconds,
-        settings={
-            "statement_timeout": f"{statement_timeout_seconds}s",
-            # A host that is stopped in mid-transaction must not block its successor.
-            "transaction_timeout": f"{COMMIT_TIMEOUT_SECONDS}s",
-            "idle_in_transaction_session_timeout": "5s",
-            "tcp_keepalives_idle": "2",
-            "tcp_keepalives_interval": "1",
-            "tcp_keepalives_count": "3",
-            # A commit is a statement without BEGIN.
-            "default_transaction_isolation": "read committed",
-            **PLANS,
-        },
-    )
-
-
-class HostConnection:
-    """One connection to the database: opened when it is needed, used by one task at a time, and
-    given up after an error that puts it in doubt, such as an answer that does not come."""
-
-    def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
-        self._connect = connect
-        self._turn = asyncio.Lock()
-        self.connection: asyncpg.Connection | None = None
-
-    @asynccontextmanager
-    async def use(self) -> AsyncIterator[asyncpg.Connection]:
-        """The connection. Raises OutcomeUnknown when it cannot be had, or is lost."""
-        async with self._turn:
-            with unknown_when_lost():
-                if self.connection is None or self.connection.is_closed():
-                    self.connection = await self._connect()
-                connection = self.connection  # as it is now: `drop` may come in between
-                with dropped_on_doubt(connection):
-                    yield connection
-                    check_trusted(connection)
-
-    def drop(self) -> None:
-        """Ends the connection at once."""
-        if self.connection is not None:
-            self.connection.terminate()
-            self.connection = None
-
-    async def close(self) -> None:
-        """Ends the connection, with a goodbye if the server listens."""
-        if self.connection is not None:
-            with suppress(*FAILURES):
-                await self.connection.close(timeout=1)
-
-
-class HostConnections:
-    """Several for one purpose, used as one is: a task that waits gets the first that is free
-    again."""
-
-    def __init__(self, connections: Sequence[HostConnection]) -> None:
-        self.all, self._free = connections, [*connections]
-        self._turns = asyncio.Semaphore(len(connections))
-
-    @asynccontextmanager
-    async def use(self) -> AsyncIterator[asyncpg.Connection]:
-        async with self._turns:
-            free = self._free.pop()
-            try:
-                async with free.use() as connection:
-                    yield connection
-            finally:
-                self._free.append(free)
-
-
 class HostStore:
     """The connections of one incarnation. Every method raises OutcomeUnknown when the database
     cannot be reached or the connection is lost. Not safe for two commits at once: a host has one
@@ -206,7 +114,7 @@ class HostStore:
         self.host = host
 
         def new(*timeouts_seconds: int) -> HostConnection:
-            return HostConnection(partial(_connect, url, host, *timeouts_seconds))
+            return HostConnection(partial(connect_host, url, host, *timeouts_seconds))
 
         self._commits, self._errands = new(COMMIT_TIMEOUT_SECONDS), new(COMMIT_TIMEOUT_SECONDS)
         # Its own, so that a lease is renewed whatever else takes its time.
@@ -398,12 +306,3 @@ class HostStore:
 def _whose_fault(error: asyncpg.PostgresError) -> Cause:
     """DATA, if data of classes 22 or 23 may be refused although every rule is right."""
     return Cause.DATA if isinstance(error, _OF_THE_CALLER) else Cause.BROKEN
-
-
-@contextmanager
-def unknown_when_lost() -> Iterator[None]:
-    """Turns every failure of connection or server into OutcomeUnknown."""
-    try:
-        yield
-    except FAILURES as error:
-        raise OutcomeUnknown from error

@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from store.hosts import leases, wishes
-from store.hosts.journal import HostConnection
+from store.hosts.connections import HostConnection
 from store.hosts.leases import Incarnation, Shard
 from store.hosts.rotation import rotate
 from store.hosts.trimming import Trimmed, trim

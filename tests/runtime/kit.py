@@ -34,7 +34,8 @@ from actors.runtime.wire import (
 from core.clock import SystemClock
 from core.ids import uuid7
 from store.hosts import leases
-from store.hosts.journal import HostStore, OutcomeUnknown
+from store.hosts.connections import OutcomeUnknown
+from store.hosts.journal import HostStore
 from store.hosts.keeping import KeeperStore
 from store.hosts.leases import Incarnation, Shard
 from store.kit.engine import Database, Scope

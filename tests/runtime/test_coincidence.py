@@ -12,7 +12,7 @@ from contextlib import suppress
 from math import inf
 
 from actors.runtime.ports import HostLost
-from store.hosts.journal import OutcomeUnknown
+from store.hosts.connections import OutcomeUnknown
 from tests.promises import Tally
 from tests.runtime.audit import audit
 from tests.runtime.clients import Shop

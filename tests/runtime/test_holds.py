@@ -11,7 +11,7 @@ import pytest
 
 from actors.stock import model as m
 from core.ids import uuid7
-from store.hosts.journal import OutcomeUnknown
+from store.hosts.connections import OutcomeUnknown
 from tests.runtime import sabotage
 from tests.runtime.audit import audit, contradictions
 from tests.runtime.clients import Shop

@@ -28,7 +28,7 @@ from core.ids import uuid7
 from deployments.kit.resources import _keeper_is_at_work, _shards_have_owners
 from deployments.meta import Degraded
 from store.hosts import leases, wishes
-from store.hosts.journal import OutcomeUnknown
+from store.hosts.connections import OutcomeUnknown
 from store.hosts.keeping import KeeperStore
 from store.kit.engine import Database, Scope
 from tests.runtime.audit import audit

@@ -19,7 +19,7 @@ from actors.runtime.wire import Outcome, shard_of
 from actors.stock import model as m
 from core.errors import Unavailable
 from core.ids import uuid7
-from store.hosts.journal import OutcomeUnknown
+from store.hosts.connections import OutcomeUnknown
 from store.hosts.leases import Shard
 from tests.runtime import sabotage
 from tests.runtime.audit import audit

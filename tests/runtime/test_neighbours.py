@@ -20,7 +20,8 @@ from actors.stock import model as m
 from core.errors import CommandFailed
 from core.ids import uuid7
 from store.hosts.batches import Procedure
-from store.hosts.journal import Cause, HostStore, OutcomeUnknown, Rejected
+from store.hosts.connections import OutcomeUnknown
+from store.hosts.journal import Cause, HostStore, Rejected
 from tests.runtime.audit import audit
 from tests.runtime.batches import in_one_batch
 from tests.runtime.clients import Request, two_shops

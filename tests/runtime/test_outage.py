@@ -19,7 +19,8 @@ from actors.stock import model as m
 from core.errors import Unavailable
 from core.ids import uuid7
 from store.hosts.aggregates import AggregateLoader
-from store.hosts.journal import HostStore, OutcomeUnknown
+from store.hosts.connections import OutcomeUnknown
+from store.hosts.journal import HostStore
 from store.hosts.leases import LEASE_SECONDS, Incarnation
 from tests.promises import Tally
 from tests.runtime.audit import audit

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import asyncpg
 
 from actors.stock import model as m
-from store.hosts.journal import HostConnection
+from store.hosts.connections import HostConnection
 from store.hosts.leases import LEASE_SECONDS
 from tests.runtime.clients import Shop
 from tests.runtime.conftest import PATIENCE

@@ -16,7 +16,7 @@ from actors.runtime import ownership
 from actors.stock import model as m
 from core.ids import uuid7
 from store.hosts.aggregates import AggregateLoader
-from store.hosts.journal import OutcomeUnknown
+from store.hosts.connections import OutcomeUnknown
 from store.hosts.leases import LEASE_SECONDS
 from tests.runtime.clients import Shop
 from tests.runtime.kit import Cluster, SteerableClock, Urls, running

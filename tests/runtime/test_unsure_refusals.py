@@ -17,7 +17,7 @@ from actors.runtime import committing, intake
 from actors.runtime.wire import Answer, Envelope, Outcome
 from actors.stock import model as m
 from core.ids import uuid7
-from store.hosts.journal import OutcomeUnknown
+from store.hosts.connections import OutcomeUnknown
 from tests.runtime.audit import audit
 from tests.runtime.clients import Shop
 from tests.runtime.kit import Node, Urls, running

@@ -11,7 +11,8 @@ from uuid import UUID
 
 from actors.composite import Rows
 from store.hosts.command_log import Logged
-from store.hosts.journal import AlreadyDecided, Cause, Fenced, OutcomeUnknown, Rejected
+from store.hosts.connections import OutcomeUnknown
+from store.hosts.journal import AlreadyDecided, Cause, Fenced, Rejected
 from store.hosts.leases import LEASE_SECONDS, Incarnation, Lease, Shard
 from tests.sim.tables import Tables, places
 

@@ -13,7 +13,8 @@ from uuid import UUID
 
 from actors.stock import model as m
 from store.hosts.command_log import Logged
-from store.hosts.journal import AlreadyDecided, Fenced, OutcomeUnknown, Rejected
+from store.hosts.connections import OutcomeUnknown
+from store.hosts.journal import AlreadyDecided, Fenced, Rejected
 from store.hosts.leases import Incarnation, Lease, Shard
 from store.hosts.trimming import Trimmed
 from store.hosts.wishes import Wishes

@@ -24,7 +24,7 @@ from actors.stock import model as m
 from core.clock import SystemClock
 from core.errors import Unavailable
 from core.request import RequestKey
-from store.hosts.journal import OutcomeUnknown
+from store.hosts.connections import OutcomeUnknown
 from store.hosts.leases import Incarnation, Owned, Shard
 from tests.runtime.faults import Faults
 from tests.runtime.kit import LocalHosts, LocalTransport, Node

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from core.ids import uuid7
 from core.settings import Settings
-from store.hosts import journal
+from store.hosts import connections
 from store.hosts.aggregates import AggregateLoader, Tables
 from store.hosts.batches import Procedure, Write, array_of_scalars
 from store.hosts.command_log import Logged
-from store.hosts.journal import AlreadyDecided, Cause, HostStore, OutcomeUnknown, Rejected
+from store.hosts.connections import OutcomeUnknown
+from store.hosts.journal import AlreadyDecided, Cause, HostStore, Rejected
 from store.hosts.leases import Incarnation
 
 ODD_TEXT = [
@@ -219,7 +220,7 @@ async def test_what_was_planned_while_a_table_was_empty_is_right_when_it_is_full
     """As the command log of tomorrow is at midnight. In the end statistics would come to the
     rescue; until then many rows are looked at for each that is wanted."""
     if not kept:
-        monkeypatch.setattr(journal, "PLANS", {})
+        monkeypatch.setattr(connections, "PLANS", {})
     tomorrow = await connection.fetchval("SELECT (now() AT TIME ZONE 'UTC')::date + 1")
     part = f"command_log_p{tomorrow:%Y%m%d}"
     for table in ("things", part):

@@ -14,7 +14,8 @@ from core.ids import uuid7
 from core.request import RequestKey
 from core.settings import Settings
 from store.hosts.command_log import Logged
-from store.hosts.journal import HostConnection, HostStore, OutcomeUnknown
+from store.hosts.connections import HostConnection, OutcomeUnknown
+from store.hosts.journal import HostStore
 from store.hosts.keeping import KeeperStore
 from store.hosts.leases import Incarnation
 from store.kit import engine, outbox

@@ -15,7 +15,8 @@ from core.ids import uuid7
 from core.settings import Settings
 from store.doctor import drift
 from store.hosts import leases
-from store.hosts.journal import HostStore, OutcomeUnknown
+from store.hosts.connections import OutcomeUnknown
+from store.hosts.journal import HostStore
 from store.hosts.keeping import KeeperStore
 from store.hosts.leases import Incarnation
 from store.kit import migrate

@@ -6,7 +6,7 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
-from store.hosts.journal import HostConnection, HostConnections
+from store.hosts.connections import HostConnection, HostConnections
 
 
 async def _connected() -> Any:

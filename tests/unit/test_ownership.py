@@ -18,7 +18,8 @@ from actors.runtime.memory import Memory
 from actors.runtime.ownership import Ownership
 from actors.runtime.tenure import Tenure
 from core.clock import SystemClock
-from store.hosts.journal import Cause, OutcomeUnknown, Rejected
+from store.hosts.connections import OutcomeUnknown
+from store.hosts.journal import Cause, Rejected
 from store.hosts.leases import Lease, Shard
 
 KEPT, GIVEN = Shard("goods", 1), Shard("goods", 2)

@@ -1,8 +1,8 @@
 """Promise 11: a deploy is invisible. Under load the hosts of another build take over shard by
 shard, replicas make room for each other, and the hosts of the build before end.
 
-A connection that HAProxy closes between two requests is none of a failed read: whoever speaks HTTP
-opens another one. It is counted and printed.
+A connection that HAProxy closes between two requests is none of a failed read: an HTTP client opens
+another one. It is counted and printed.
 """
 
 from __future__ import annotations

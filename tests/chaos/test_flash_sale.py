@@ -107,7 +107,7 @@ async def test_ten_thousand_requests_for_a_hundred_units(
     assert {answer.code for answer in refused} == {"insufficient_stock"}
     assert not sale.differing
 
-    # Whoever was told yes can take it.
+    # A buyer whose hold was granted can take it.
     for hold in sold:
         path = CONFIRM.replace("{reservationId}", hold)
         command = Command(business, "confirm", CONFIRM, None, {}, hold)

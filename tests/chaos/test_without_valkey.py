@@ -25,7 +25,7 @@ from tests.stack import FIRST_PORT, Stack, running_stack
 FAULTS = ("flush Valkey", "stall Valkey for 5 s", "kill Valkey", "flush Valkey + kill Valkey")
 # To find out that it is away costs a request half a second, and a sign-in asks more than once.
 WAIT_SECONDS = 6.0
-# Twice as long: whoever waits for it waits longer than anybody else, however busy the machine is.
+# Twice as long: a request that waits for it waits longer than others, however busy the machine is.
 PAUSE_MS = 12_000
 MUTANT = Path(__file__).with_name("mutants") / "patient"
 

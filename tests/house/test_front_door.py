@@ -57,7 +57,8 @@ def test_no_upgrade_reaches_a_replica(
 def test_a_connection_brings_one_request_at_a_time(
     home: Settings, template: str, tmp_path: Path, behind: None
 ) -> None:
-    """HTTP/2, which a hundred share one with, is not spoken, whoever begins with it unasked."""
+    """HTTP/2, which a hundred share one with, is not spoken, not even with a client that begins
+    with it unasked."""
     preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
     with Running(home, template, tmp_path):
         for port in (PORT, PORT + 15):

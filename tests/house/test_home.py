@@ -97,7 +97,7 @@ def test_what_opens_ray_is_for_this_user_alone(home: Settings) -> None:
     assert environment["RAY_AUTH_MODE"] == "token"
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
     assert len(token.read_text()) >= 32
-    # HAProxy's admin socket is open to whoever reaches its folder.
+    # HAProxy's admin socket is open to every process that reaches its folder.
     assert stat.S_IMODE(haproxy_dir(home).stat().st_mode) == 0o700
     first = token.read_text()
     prepare(home)

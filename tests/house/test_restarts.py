@@ -1,4 +1,4 @@
-"""What dies at each start is started ever more seldom, and whoever asks hears of it."""
+"""What dies at each start is started ever more seldom, and callers hear of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands still is ended, for whoever started it to start it again."""
+"""What stands still is ended, for its parent to start it again."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_whose_end_is_everybodys_is_told_to_go_on_first(watcher: Suspended, home
         _wait_until_stopped(keystone.pid)
         for _ in range(2):
             watcher.tick()
-        keystone.send_signal(signal.SIGSTOP)  # whoever does it again means it
+        keystone.send_signal(signal.SIGSTOP)  # a second signal is intended
         for _ in range(2):
             watcher.tick()
         assert keystone.wait(10) == -signal.SIGKILL
@@ -114,7 +114,7 @@ def test_whose_end_is_everybodys_is_told_to_go_on_first(watcher: Suspended, home
 def test_a_note_that_cannot_be_written_is_no_error(home: Settings) -> None:
     logs = home.home_path / "logs"
     journal = Journal(logs)
-    (logs / "supervisor.log").symlink_to("/dev/full")  # whoever writes there hears ENOSPC
+    (logs / "supervisor.log").symlink_to("/dev/full")  # a write there fails with ENOSPC
     journal.note("lost")
     journal.say("Said all the same.", "said")
 

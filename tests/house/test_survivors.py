@@ -90,6 +90,8 @@ def test_where_there_is_no_room_all_is_begun_anew(
 ) -> None:
     monkeypatch.setattr("cli.supervisor.survivors._ROOM_BYTES", 1 << 60)
     assert not survivors.part()
-    assert all(processes[name].poll() is None for name in OTHERS), "left to whoever ends all"
+    assert all(processes[name].poll() is None for name in OTHERS), (
+        "left to the caller, which ends all"
+    )
     survivors.end()
     assert all(process.wait(5) for process in processes.values())

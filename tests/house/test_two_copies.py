@@ -94,7 +94,7 @@ def test_what_a_killed_supervisor_leaves_is_ended_by_the_next_start(
     second: tuple[Stack, set[int]],
 ) -> None:
     copy, orphans = second
-    # Until it has ended them they still answer, also to whoever asks whether it is ready.
+    # Until it has ended them they still answer, also when asked whether it is ready.
     while orphans & {process.pid for process in everything(copy.settings)}:
         time.sleep(0.1)
     copy.wait_ready()

@@ -146,8 +146,8 @@ class PostgresProxy:
         link.cut()
 
     async def _late(self) -> None:
-        """Until whoever was cut off has committed something else, however slow the machine is; not
-        for ever, since it need not."""
+        """Until the host that was cut off has committed something else, however slow the machine
+        is; within a bound, since it need not."""
         batches = self._batches
         with suppress(TimeoutError):
             async with asyncio.timeout(_LATEST_SECONDS):

@@ -85,8 +85,8 @@ async def test_what_is_stale_when_it_is_due_is_decided_before_what_comes_later(u
 
 
 async def _reserves_all_after_a_refused_batch(urls: Urls) -> object:
-    """Three holds fall due; whoever wants all of it comes after them in one batch, with a culprit.
-    The halves in which the culprit is looked for then take their time."""
+    """Three holds fall due; a command that wants all of it comes after them in one batch, with a
+    culprit. The halves in which the culprit is looked for then take their time."""
     async with running(urls, 1, clock=_clock()) as cluster:
         shop, node = Shop(cluster), cluster.nodes["h0"]
         (product,) = await shop.stock(3)

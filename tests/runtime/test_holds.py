@@ -108,7 +108,7 @@ async def test_an_extended_hold_is_swept_at_its_new_end(urls: Urls) -> None:
 
 
 async def test_a_decision_sees_nothing_that_is_due(urls: Urls) -> None:
-    """The last unit is held by nobody any more: whoever comes gets it, without a sweep."""
+    """The last unit is held by nobody any more: the next caller gets it, without a sweep."""
     async with running(urls, 1, clock=_clock()) as cluster:
         shop = Shop(cluster)
         (product,) = await shop.stock(1)

@@ -62,8 +62,8 @@ async def _until_shares_are(cluster: Cluster, expected: dict[str, int]) -> None:
 async def test_hosts_and_a_ray_that_do_not_answer_delay_no_takeover(
     urls: Urls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A host does not hand over, and Ray's GCS is dead: to ask for hosts takes for ever. The beat
-    goes on, and the shards of a host that died are taken by those that live."""
+    """A host does not hand over, and Ray's GCS is dead: to ask for hosts never ends. The beat goes
+    on, and the shards of a host that died are taken by those that live."""
     async with running(urls, 2) as cluster:
         shop = Shop(cluster)
         (product,) = await shop.stock(10)

@@ -75,7 +75,8 @@ async def test_rows_that_somebody_holds_are_their_tenants_trouble_alone(urls: Ur
 async def test_a_neighbour_may_wait_while_somebody_is_blamed(
     urls: Urls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Longer than a commit waits whose rows are held; whoever holds these will soon be done."""
+    """Longer than a commit waits whose rows are held; the transaction that holds these will soon be
+    done."""
     async with running(urls, 1) as cluster:
         held, free, node = await two_shops(cluster)
         (last,), (product,) = await held.stock(2), await free.stock(10)

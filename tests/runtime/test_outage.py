@@ -43,8 +43,8 @@ STALL_SECONDS = LEASE_SECONDS + 2
 
 @dataclass(frozen=True)
 class Race:
-    """The shop whose Postgres restarts, and one on another Postgres that has the same load, in
-    this same process. The machine gives now more, now less to whoever asks: to both alike."""
+    """The shop whose Postgres restarts, and one on another Postgres that has the same load, in this
+    same process. The machine gives now more, now less: to both alike."""
 
     struck: Shop
     steady: Shop
@@ -113,7 +113,7 @@ async def test_a_restart_of_postgres_is_a_pause(
 
 
 async def told_in_time(shop: Shop, product: UUID) -> None:
-    """Whoever asks while it is away is told so, by the one error that means it."""
+    """A caller that asks while it is away hears so, by the one error that means it."""
     while True:
         began = time.monotonic()
         try:

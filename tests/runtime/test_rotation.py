@@ -1,4 +1,4 @@
-"""The command log's days come and go beside traffic, whoever reads it, however long all rested."""
+"""The command log's days come and go beside traffic, whatever reads it, however long all rested."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing hangs for good: whatever keeps Postgres from its work, full service is back within
+"""Nothing hangs permanently: whatever keeps Postgres from its work, full service is back within
 fifteen seconds of its end, and meanwhile nobody waits without being told."""
 
 from __future__ import annotations

@@ -43,8 +43,8 @@ class Traffic:
             request.client_supplied = self.rng.random() < 0.5
             copies = 2 if self.rng.random() < 0.1 else 1
             self.repeats += copies - 1
-            # A client whose own request is given up repeats it with the same key, so it is told
-            # in the end; a hang-up leaves it unknown for good.
+            # A client whose own request is given up repeats it with the same key, so it is told in
+            # the end; a hang-up leaves it unknown permanently.
             works = [asyncio.create_task(self.shop.insist(request)) for _ in range(copies)]
             if self.rng.random() < 0.05:
                 await asyncio.sleep(self.rng.random() * 0.02)

@@ -25,7 +25,7 @@ _CONFLICT = re.compile(r"ON CONFLICT \([^)]+\) DO UPDATE SET (.+?) WHERE ")
 _UPDATE = re.compile(r"UPDATE (\w+) AS t SET (.+?) FROM ")
 _ASSIGNED = re.compile(r"(\w+) = (?:to_timestamp\()?(?:excluded|r)\.")
 
-# What holds for a row whoever writes it.
+# What holds for a row, whatever statement writes it.
 _CHECKS: Mapping[str, Callable[[Row], bool]] = {
     "stock_levels": lambda row: (
         row["reserved"] >= 0

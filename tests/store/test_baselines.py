@@ -222,8 +222,8 @@ async def test_a_sale_is_answered_and_durable(
 async def test_a_crowd_buys_what_there_is_and_receipts_have_no_gaps(
     client: httpx2.AsyncClient, settings: Settings
 ) -> None:
-    """Lines come in any order, and some ask for more than there is: nobody waits for ever, and
-    the refused leave nothing behind, no number either."""
+    """Lines come in any order, and some ask for more than there is: none waits without end, and the
+    refused leave nothing behind, no number either."""
     few = goods.product_id(goods.SOLD_OUT)
     await sale_figures(settings, f"UPDATE stock SET on_hand = 20 WHERE product_id = '{few}'")
     known = headers(settings)

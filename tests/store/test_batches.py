@@ -227,7 +227,7 @@ async def test_what_was_planned_while_a_table_was_empty_is_right_when_it_is_full
         await connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
     await connection.execute(f"VACUUM ANALYZE {part}")  # as some do each night
     ids = [uuid7() for _ in range(FEW)]
-    for _ in range(6):  # the server makes up its mind about a plan for good after five
+    for _ in range(6):  # after five executions the server decides about a plan permanently
         await host.known(ids)
         await host.commit({}, [(RENAMED, {"things": []})], [])
         with pytest.raises(Rejected):

@@ -1,4 +1,4 @@
-"""Migrations beside traffic: whoever stands in their way is waited for, and nobody else waits."""
+"""Migrations beside traffic: a session in their way is waited for, and no other one waits."""
 
 from __future__ import annotations
 

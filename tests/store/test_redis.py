@@ -1,4 +1,4 @@
-"""Redis may vanish or stall: whoever asks is told soon, and asks again in time."""
+"""Redis may vanish or stall: callers hear so soon, and it is asked again in time."""
 
 from __future__ import annotations
 

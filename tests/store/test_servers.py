@@ -152,7 +152,7 @@ async def test_hosts_are_given_the_right_to_commit(embedded: Settings) -> None:
 async def test_a_transaction_that_is_forgotten_ends_by_itself(
     small: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever opened it, and whatever it holds: nobody waits for it without end."""
+    """Whichever session opened it, and whatever it holds: none waits for it without end."""
     monkeypatch.setattr(servers, "FORGOTTEN_SECONDS", 1)
     url = small.owner_database_url
     await asyncio.to_thread(prepare, url, small)

@@ -84,7 +84,7 @@ def test_the_goals_follow_the_disk() -> None:
 
 
 def test_cpu_time_is_compared_without_the_load() -> None:
-    """Whoever spends a quarter of the other's time on a request is four times as good."""
+    """A contender that spends a quarter of the other's time on a request is four times as good."""
     found = [
         sample("holdfast", 1.0, cpu_us={"replicas": 60.0, "Postgres": 40.0, "load": 900.0}),
         sample("conditional", 1.0, cpu_us={"workers": 400.0, "load": 100.0}),

@@ -17,7 +17,7 @@ Answer = httpx2.Response | Exception
 def caller(
     *answers: Answer, patience_seconds: float = 5, token: str | None = None
 ) -> tuple[Client, list[httpx2.Request]]:
-    """A client of a server that gives these answers in turn, the last one for ever."""
+    """A client of a server that gives these answers in turn, the last one permanently."""
     seen: list[httpx2.Request] = []
 
     def serve(request: httpx2.Request) -> httpx2.Response:

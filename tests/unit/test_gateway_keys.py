@@ -1,4 +1,4 @@
-"""Signing keys: made once, whoever starts first; rotated without a token lost."""
+"""Signing keys: made once, whichever process starts first; rotated without a token lost."""
 
 from __future__ import annotations
 

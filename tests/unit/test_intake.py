@@ -1,4 +1,4 @@
-"""Whoever has sent much is taken in beside the others, and keeps nobody from the loop."""
+"""A caller that has sent much is taken in beside the others, and keeps nobody from the loop."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ async def test_a_shard_whose_timers_cannot_be_read_waits_alone(
     assert store.refusals == refusals + 1, "it is read apart from now on"
     later = clock.boot_seconds() + ownership.TIMERS_WAIT_SECONDS
     monkeypatch.setattr(clock, "boot_seconds", lambda: later)
-    assert _unread(owner) == set(), "it does not wait for ever"
+    assert _unread(owner) == set(), "it does not wait without end"
     store.locked = set()
     await owner.look_further()
     assert GIVEN in _of(owner)

@@ -1,4 +1,4 @@
-"""A mutant: a host that believes in its lease for ever, and commits without proving it. Nor does
+"""A mutant: a host that believes in its lease permanently, and commits without proving it. Nor does
 anybody end it while it is stopped: what is never let go on needs no fence."""
 
 import os

@@ -1,4 +1,4 @@
-"""Shard hosts that began before the file `hang` in the home loop for ever, as a rule with a bug
+"""Shard hosts that began before the file `hang` in the home loop without end, as a rule with a bug
 would: nothing else of their event loop runs again."""
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ class Keeper:
         """Keeps until the process ends. No failure ends it."""
         try:
             while True:
-                await self._tick_bravely()
+                await self._tick_despite_errors()
                 rested_at_seconds = self._clock.boot_seconds()
                 await asyncio.sleep(TICK_SECONDS)
                 self._notice_lag(rested_at_seconds + TICK_SECONDS)
@@ -118,7 +118,7 @@ class Keeper:
                 task.cancel()
             await asyncio.gather(*self._aside.values(), return_exceptions=True)
 
-    async def _tick_bravely(self) -> None:
+    async def _tick_despite_errors(self) -> None:
         try:
             await self.tick()
         except OutcomeUnknown as error:

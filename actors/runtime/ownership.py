@@ -185,9 +185,9 @@ class Ownership:
         async with self._reading:
             for name, family in self._families.items():
                 if mine := [shard for shard in shards if shard.family == name]:
-                    await self._read_bravely(family, mine)
+                    await self._read_despite_errors(family, mine)
 
-    async def _read_bravely(self, family: Family, shards: Sequence[Shard]) -> None:
+    async def _read_despite_errors(self, family: Family, shards: Sequence[Shard]) -> None:
         """All at once. Where that fails or takes too long they are read one by one, until one
         fails again: its next turn comes after those of the others, and of other families."""
         if together := [shard for shard in shards if shard not in self._apart]:

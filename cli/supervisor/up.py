@@ -13,10 +13,10 @@ from types import FrameType
 
 from cli.supervisor.home import HomeLock
 from cli.supervisor.journal import Journal
+from cli.supervisor.orphans import Orphans
 from cli.supervisor.port_check import check_ports
 from cli.supervisor.ray_service import Phase, RayService
 from cli.supervisor.services import EmbeddedService
-from cli.supervisor.strays import Strays
 from cli.supervisor.suspended import Suspended
 from core.ray_environment import MAX_OPEN_FILES, token_path
 from core.settings import Settings
@@ -60,7 +60,7 @@ class Supervisor:
             )
         self._ray = RayService(settings, self._journal, may_deploy=self._database_is_prepared)
         self._suspended = Suspended(settings, self._journal)
-        self._strays = Strays(settings, self._journal)
+        self._orphans = Orphans(settings, self._journal)
         self._migrated = False
         self._announced = False
         self._warned = False
@@ -72,7 +72,7 @@ class Supervisor:
         try:
             self._clear()
             while True:
-                self._tick_bravely()
+                self._tick_despite_errors()
                 is_calm = self._announced and self._ray.phase is Phase.SERVING
                 time.sleep(_CALM_TICK_SECONDS if is_calm else _TICK_SECONDS)
         except StopRequested:
@@ -90,7 +90,7 @@ class Supervisor:
             self._journal.say(f"Ended {count} processes of an earlier run.", "cleared", count=count)
         check_ports(self._settings.ports)
 
-    def _tick_bravely(self) -> None:
+    def _tick_despite_errors(self) -> None:
         """Ticks, whatever fails: no process would look after the services if an error ended this
         loop. Only before the first start is done does an error end it: then the operator is there
         to read it."""
@@ -139,7 +139,7 @@ class Supervisor:
         elapsed = time.monotonic() - self._begun
         if self._ray.phase is Phase.SERVING and self._is_ready():
             self._announced = True
-            self._strays.start()
+            self._orphans.start()
             self._journal.say(_banner(self._settings, elapsed), "ready", seconds=round(elapsed, 1))
         elif elapsed > _SLOW_START_SECONDS and not self._warned:
             self._warned = True

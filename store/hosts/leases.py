@@ -119,7 +119,7 @@ async def expire(connection: asyncpg.Connection, host_ids: Iterable[UUID]) -> No
 def expire_all(url: str) -> None:
     """Ends every lease, so that a start need not wait for them. Only for the supervising
     command, and only once every process of the earlier run is proved to be gone. Blocks and
-    raises as `strays` does."""
+    raises as `orphans` does."""
 
     async def update(connection: asyncpg.Connection) -> None:
         await connection.execute(
@@ -296,7 +296,7 @@ async def _terminate(connection: asyncpg.Connection) -> None:
 # --- on the machine of a host that was lost -------------------------------------------------
 
 
-def strays(url: str, machine: str) -> list[Incarnation]:
+def orphans(url: str, machine: str) -> list[Incarnation]:
     """Incarnations of a machine (`machine_id()`) that are lost and may still run: stopped, in an
     endless loop, cut off. None of them can ever renew or commit again.
 
@@ -319,7 +319,7 @@ def strays(url: str, machine: str) -> list[Incarnation]:
 
 
 def mark_ended(url: str, host_ids: Iterable[UUID]) -> None:
-    """Takes lost incarnations off the list of `strays`: their processes are proved to be gone.
+    """Takes lost incarnations off the list of `orphans`: their processes are proved to be gone.
     Blocks and raises as that does."""
 
     async def update(connection: asyncpg.Connection) -> None:

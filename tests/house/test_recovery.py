@@ -64,7 +64,7 @@ class Client:
 
     @contextmanager
     def buying(self) -> Iterator[None]:
-        thread = threading.Thread(target=self._buy_for_good)
+        thread = threading.Thread(target=self._buy_until_ended)
         thread.start()
         try:
             yield
@@ -81,7 +81,7 @@ class Client:
     def is_heard(self) -> bool:
         return time.monotonic() - self._heard_at < 2 * ANSWER_SECONDS
 
-    def _buy_for_good(self) -> None:
+    def _buy_until_ended(self) -> None:
         with httpx2.Client(
             base_url=self._copy.url, timeout=ANSWER_SECONDS, verify=False, trust_env=False
         ) as http:

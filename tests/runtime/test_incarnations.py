@@ -93,7 +93,7 @@ async def test_two_who_take_a_name_at_once_do_not_both_keep_it(urls: Urls) -> No
 
 async def _lost(urls: Urls, node: Node) -> list[Incarnation]:
     async with asyncio.timeout(20):
-        while not (found := await asyncio.to_thread(leases.strays, urls.host, "one machine")):
+        while not (found := await asyncio.to_thread(leases.orphans, urls.host, "one machine")):
             await asyncio.sleep(0.1)
     return found
 
@@ -102,13 +102,13 @@ async def test_a_stopped_host_is_told_of_to_whoever_can_end_it(urls: Urls) -> No
     """Even if it was the only one, and nobody can take its shards."""
     async with running(urls, 1) as cluster:
         node = cluster.nodes["h0"]
-        assert await asyncio.to_thread(leases.strays, urls.host, "one machine") == []
+        assert await asyncio.to_thread(leases.orphans, urls.host, "one machine") == []
         cluster.hosts.names = []  # nobody replaces it
         node.freeze()
         assert await _lost(urls, node) == [node.incarnation]
-        assert await asyncio.to_thread(leases.strays, urls.host, "another machine") == []
+        assert await asyncio.to_thread(leases.orphans, urls.host, "another machine") == []
         await asyncio.to_thread(leases.mark_ended, urls.host, [node.incarnation.id])
-        assert await asyncio.to_thread(leases.strays, urls.host, "one machine") == []
+        assert await asyncio.to_thread(leases.orphans, urls.host, "one machine") == []
 
 
 async def test_a_superseded_host_without_shards_is_told_of_too(urls: Urls) -> None:
@@ -117,11 +117,11 @@ async def test_a_superseded_host_without_shards_is_told_of_too(urls: Urls) -> No
     )
     await old.register()
     await young.register()
-    assert await asyncio.to_thread(leases.strays, urls.host, "here") == []
+    assert await asyncio.to_thread(leases.orphans, urls.host, "here") == []
     owner = await asyncpg.connect(urls.owner)
     await owner.execute("UPDATE shard_hosts SET expires_at = now()")
     await owner.close()
-    assert await asyncio.to_thread(leases.strays, urls.host, "here") == [old.host]
+    assert await asyncio.to_thread(leases.orphans, urls.host, "here") == [old.host]
     await old.close()
     await young.close()
 

@@ -234,7 +234,7 @@ async def test_what_was_idle_before_a_keeper_looked_away_is_not_dismissed(
         await looking._dismiss_idle(set())
         away: Any = SimpleNamespace(beat=AsyncMock(return_value=None, side_effect=trouble))
         looking._store = away
-        await looking._tick_bravely()
+        await looking._tick_despite_errors()
         clock.boot_ahead_seconds += keeper.OTHERS_WAIT_SECONDS + 1
         await looking._dismiss_idle(set())
         assert one.alive

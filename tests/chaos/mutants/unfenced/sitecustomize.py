@@ -5,7 +5,7 @@ import os
 import time
 from pathlib import Path
 
-import cli.supervisor.strays
+import cli.supervisor.orphans
 from actors.runtime.tenure import Tenure
 from cli.supervisor.suspended import Suspended
 from store.hosts import batches
@@ -23,10 +23,10 @@ async def _owned_for_ever(self):
     return self.kept
 
 
-batches.PROOF, Suspended.tick, cli.supervisor.strays.end_strays  # noqa: B018
+batches.PROOF, Suspended.tick, cli.supervisor.orphans.end_orphans  # noqa: B018
 HostStore.renew, HostStore.owned = _renew_anyhow, _owned_for_ever
 batches.PROOF = ""
 Suspended.tick = lambda self: None
-cli.supervisor.strays.end_strays = lambda *arguments: []
+cli.supervisor.orphans.end_orphans = lambda *arguments: []
 Tenure.valid = property(lambda self: True)
 Path(os.environ["HOLDFAST_HOME"], "mutated").touch()

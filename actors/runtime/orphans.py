@@ -8,14 +8,14 @@ from store.hosts import leases
 from store.hosts.leases import Incarnation
 
 
-def end_strays(url: str, machine: str) -> list[Incarnation]:
+def end_orphans(url: str, machine: str) -> list[Incarnation]:
     """Looks once, and returns the incarnations that it killed. Blocks while it asks the database,
-    and raises as `leases.strays` does.
+    and raises as `leases.orphans` does.
 
     It goes by pid and birth: a pid that was given to another process since is left alone, and so
     is one whose birth nobody knows.
     """
-    lost = leases.strays(url, machine)
+    lost = leases.orphans(url, machine)
     running = [incarnation for incarnation in lost if is_running(incarnation)]
     if gone := [incarnation.id for incarnation in lost if incarnation not in running]:
         leases.mark_ended(url, gone)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from actors.runtime.strays import end_strays
+from actors.runtime.orphans import end_orphans
 from actors.runtime.upkeep import machine_id
 from cli.supervisor.journal import Journal
 from core.settings import Settings
@@ -13,7 +13,7 @@ from core.settings import Settings
 _LOOK_EVERY_SECONDS = 3.0
 
 
-class Strays:
+class Orphans:
     """Looks for them in a thread of its own: the database may be slow to answer, or not answer."""
 
     def __init__(self, settings: Settings, journal: Journal) -> None:
@@ -21,13 +21,13 @@ class Strays:
         self._journal = journal
 
     def start(self) -> None:
-        threading.Thread(target=self._look_for_good, name="strays", daemon=True).start()
+        threading.Thread(target=self._look_until_ended, name="orphans", daemon=True).start()
 
-    def _look_for_good(self) -> None:
+    def _look_until_ended(self) -> None:
         while True:
             time.sleep(_LOOK_EVERY_SECONDS)
             try:
-                ended = end_strays(self._url, machine_id())
+                ended = end_orphans(self._url, machine_id())
             except Exception as error:
                 self._journal.note("strays_not_known", error=repr(error))
                 continue

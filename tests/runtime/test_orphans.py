@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import asyncpg
 import pytest
 
-from actors.runtime.strays import end_strays
+from actors.runtime.orphans import end_orphans
 from actors.runtime.upkeep import birth_of
 from core.ids import uuid7
 from store.hosts import leases
@@ -48,15 +48,15 @@ async def test_lost_hosts_are_ended_by_pid_and_birth(
     try:
         for host in hosts:
             await leases.register(connection, host)
-        assert await asyncio.to_thread(end_strays, urls.host, MACHINE) == []
+        assert await asyncio.to_thread(end_orphans, urls.host, MACHINE) == []
         await leases.expire(connection, [host.id for host in hosts if host.name != "alive"])
         assert len(await leases.mark_lost(connection)) == 3
     finally:
         await connection.close()
-    ended = await asyncio.to_thread(end_strays, urls.host, MACHINE)
+    ended = await asyncio.to_thread(end_orphans, urls.host, MACHINE)
     assert [host.name for host in ended] == ["lost"]
     assert sleepers[0].wait(10) == -signal.SIGKILL
     assert [process.poll() for process in sleepers[1:]] == [None, None, None]
     # Who is gone is not asked for again.
-    assert await asyncio.to_thread(end_strays, urls.host, MACHINE) == []
-    assert await asyncio.to_thread(leases.strays, urls.host, MACHINE) == []
+    assert await asyncio.to_thread(end_orphans, urls.host, MACHINE) == []
+    assert await asyncio.to_thread(leases.orphans, urls.host, MACHINE) == []

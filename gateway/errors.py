@@ -182,7 +182,7 @@ def _methods(request: Request) -> set[str]:
     for route in request.app.router.routes:
         if route.matches(request.scope)[0] is not Match.NONE:
             found |= route.methods
-    return found
+    return found | {"HEAD"} if "GET" in found else found
 
 
 def responses(*kinds: type[HoldfastError]) -> dict[int | str, dict[str, Any]]:

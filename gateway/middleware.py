@@ -101,7 +101,7 @@ class EdgeMiddleware:
                     if admit and handler is not None and is_known and is_plain_json(headers):
                         await self._try_lean(handler, scope, body, reply, context)
                     else:
-                        await self._app(scope, body.receive, reply.send)
+                        await self._app(_as_get(scope), body.receive, reply.send)
         except ClientDisconnect:
             pass  # Nobody is left to answer.
         except asyncio.CancelledError:
@@ -195,6 +195,11 @@ class _Reply:
         start: Message = {"type": "http.response.start", "status": answer.status}
         await self.send({**start, "headers": headers})
         await self._send({"type": "http.response.body", "body": answer.body})
+
+
+def _as_get(scope: Scope) -> Scope:
+    """A HEAD is answered as a GET is; the server leaves the body out."""
+    return {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
 
 
 def _relative_path(scope: Scope) -> str:

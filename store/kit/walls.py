@@ -11,6 +11,8 @@ from sqlalchemy import Connection, Table, text
 from store.kit.schema import APP_ROLE, HOST_ROLE, raise_wall
 
 _EXPECTED = "expected_walls"
+# How Postgres writes the grantee of a right that is granted to PUBLIC.
+_EVERYBODY = "-"
 # Each fact about a wall as a row whose first two columns are the table and the kind of fact.
 _FACTS = """
 SELECT tablename, 'policy', policyname, cmd,
@@ -59,5 +61,5 @@ def wall_differences(connection: Connection, tables: Iterable[Table]) -> list[An
 
 
 def _facts(connection: Connection, schema: str) -> set[tuple[Any, ...]]:
-    said = {"schema": schema, "roles": [APP_ROLE, HOST_ROLE]}
+    said = {"schema": schema, "roles": [APP_ROLE, HOST_ROLE, _EVERYBODY]}
     return {tuple(row) for row in connection.execute(text(_FACTS), said)}

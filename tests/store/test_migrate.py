@@ -118,6 +118,11 @@ async def test_who_stands_before_the_end_of_an_earlier_chain_goes_there_first(
             ("remove", "access_keys", "right", "UPDATE"),
         ),
         ("REVOKE SELECT ON outbox FROM holdfast_app", ("add", "outbox", "right", "SELECT")),
+        ("GRANT SELECT ON suppliers TO PUBLIC", ("remove", "suppliers", "right", "SELECT", "-")),
+        (
+            "GRANT SELECT (hash) ON refresh_tokens TO PUBLIC",
+            ("remove", "refresh_tokens", "right", "SELECT", "-", "hash"),
+        ),
         (
             "ALTER TABLE suppliers NO FORCE ROW LEVEL SECURITY",
             ("add", "suppliers", "row security", "on"),

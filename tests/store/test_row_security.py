@@ -331,3 +331,20 @@ async def test_the_scope_ends_with_its_transaction(
 
 async def may(connection: asyncpg.Connection, right: str, name: str) -> bool:
     return bool(await connection.fetchval("SELECT has_table_privilege($1, $2)", name, right))
+
+
+async def test_what_runs_as_the_schemas_owner_is_for_one_role(embedded: Settings) -> None:
+    """The owner sees every tenant's rows: its functions are for whom they were made, and what they
+    name nobody puts something else in the place of."""
+    owner = await asyncpg.connect(embedded.owner_database_url)
+    found = await owner.fetch(
+        "SELECT proname, proconfig, array_agg(grantee::regrole::text) AS callers"
+        " FROM pg_proc, aclexplode(coalesce(proacl, acldefault('f', proowner)))"
+        " WHERE pronamespace = 'public'::regnamespace AND prosecdef AND grantee <> proowner"
+        " GROUP BY 1, 2"
+    )
+    await owner.close()
+    assert {"read_events", "rotate_command_log"} <= {row["proname"] for row in found}
+    for name, config, callers in found:
+        assert callers in ([APP_ROLE], [HOST_ROLE]), name
+        assert config[0] == "search_path=pg_catalog, public, pg_temp", name

@@ -53,14 +53,17 @@ async def connection(
         writer.close()
 
 
-async def answer(reader: asyncio.StreamReader) -> tuple[int, dict[bytes, bytes], bytes]:
+async def answer(
+    reader: asyncio.StreamReader, *, has_body: bool = True
+) -> tuple[int, dict[bytes, bytes], bytes]:
     head = await reader.readuntil(b"\r\n\r\n")
     lines = head.split(b"\r\n")
     headers = {
         name.lower(): value.strip()
         for name, _, value in (line.partition(b":") for line in lines[1:] if line)
     }
-    body = await reader.readexactly(int(headers.get(b"content-length", b"0")))
+    length = int(headers.get(b"content-length", b"0"))
+    body = await reader.readexactly(length if has_body else 0)
     return int(lines[0].split()[1]), headers, body
 
 
@@ -75,6 +78,27 @@ async def test_one_connection_carries_refusals_and_answers(port: int) -> None:
         for body, status in ((BODY, 200), (b"{", 400), (BODY, 200), (b"[]", 400), (BODY, 200)):
             writer.write(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
             assert (await answer(reader))[0] == status
+
+
+async def test_a_head_is_answered_as_a_get_without_its_body(port: int) -> None:
+    """On one connection: a body would be read as the next answer."""
+    async with connection(port) as (reader, writer):
+        for path in (b"/health", b"/.well-known/jwks.json", b"/api/auth/me", b"/nothing"):
+            told = []
+            for method in (b"GET", b"HEAD"):
+                writer.write(method + b" " + path + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+                told.append(await answer(reader, has_body=method == b"GET"))
+            for status, headers, _ in told:
+                assert status in (200, 401, 404)
+                del headers[b"x-request-id"], headers[b"date"]
+            assert told[0][:2] == told[1][:2]
+        writer.write(b"HEAD /api/trial/basket HTTP/1.1\r\nHost: a\r\n\r\n")
+        status, headers, _ = await answer(reader, has_body=False)
+        assert (status, headers[b"allow"]) == (405, b"POST")
+        writer.write(b"DELETE /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        status, headers, _ = await answer(reader)
+        assert (status, headers[b"allow"]) == (405, b"GET, HEAD")
+    await alive(port)
 
 
 async def test_an_announced_length_is_refused_before_a_byte_of_it_came(port: int) -> None:

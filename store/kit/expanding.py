@@ -17,6 +17,7 @@ _NAME = r"(?:public\.)?\"?(\w+)\"?"
 _ALTERED = re.compile(rf"^ALTER TABLE (?:IF EXISTS )?(?:ONLY )?{_NAME}\s", re.I)
 _CREATED = re.compile(rf"^CREATE (?:UNLOGGED )?TABLE (?:IF NOT EXISTS )?{_NAME}", re.I)
 _INDEXED = re.compile(rf"^CREATE (?:UNIQUE )?INDEX (?!CONCURRENTLY).*?\bON (?:ONLY )?{_NAME}", re.I)
+_UNIQUE = re.compile(rf"^CREATE UNIQUE INDEX CONCURRENTLY .*?\bON (?:ONLY )?{_NAME}", re.I)
 _ADDED = re.compile(r"\bADD (?!(?:CONSTRAINT|PRIMARY|UNIQUE|FOREIGN|CHECK|EXCLUDE)\b)(.*)", re.I)
 _STRING = re.compile(r"\$(\w*)\$.*?\$\1\$|'(?:[^']|'')*'|(--[^\n]*|/\*.*?\*/)", re.S)
 _KIND = r"(FUNCTION|PROCEDURE|POLICY|VIEW|MATERIALIZED VIEW|TYPE|DOMAIN|SEQUENCE|TRIGGER) "
@@ -41,7 +42,10 @@ _STATEMENTS = {
     ),
     "takes a right away": r"REVOKE (?!.*\bON (FUNCTION|SCHEMA)\b)",
     "renames": r"ALTER (?!TABLE).*\bRENAME\b",
+    "hides rows from the build before": r"CREATE POLICY .*\bAS RESTRICTIVE\b",
 }
+# NOT VALID spares only the rows that are there: each that is written must obey at once.
+_NARROWS = "refuses what the build before may write"
 
 # What is wrong with a clause of ALTER TABLE, by what shows it.
 _CLAUSES = {
@@ -49,9 +53,14 @@ _CLAUSES = {
     "renames": r"\bRENAME\b",
     "changes a type, which writes the table anew": r"\bALTER (COLUMN )?\S+ (SET DATA )?TYPE\b",
     "refuses null, which the build before may write": r"\bSET NOT NULL\b",
+    "fills a column no more that the build before leaves out": (
+        r"\bALTER (COLUMN )?\S+ DROP (DEFAULT|EXPRESSION|IDENTITY)\b"
+    ),
+    "hides rows from the build before": r"(?<!\bNO )\b(ENABLE|FORCE) ROW LEVEL SECURITY\b",
     "checks all rows: add it NOT VALID, validate it in a migration of its own": (
         r"\bADD (CONSTRAINT \S+ )?(CHECK|FOREIGN KEY)\b(?!.*NOT VALID)"
     ),
+    _NARROWS: r"\bADD (CONSTRAINT \S+ )?(CHECK|FOREIGN KEY)\b.*NOT VALID",
     "builds an index while everybody waits: use index_concurrently": (
         r"\bADD (CONSTRAINT \S+ )?(UNIQUE|PRIMARY KEY|EXCLUDE)\b(?!.*USING INDEX)"
     ),
@@ -104,6 +113,8 @@ def faults(statements: list[str]) -> Iterator[str]:
             yield f"takes something away that it does not make anew {shown}"
         if (match := _INDEXED.match(statement)) and match[1] not in own:
             yield f"builds an index while everybody waits: use index_concurrently {shown}"
+        if (match := _UNIQUE.match(statement)) and match[1] not in own:
+            yield f"{_NARROWS} {shown}"
         if (match := _ALTERED.match(statement)) and match[1] not in own:
             yield from (f"{fault} {shown}" for fault in _faults_of(statement))
 

@@ -79,7 +79,7 @@ async def signed_in(served: Served, email: str, business: str | None = None) -> 
 
 async def names(served: Served, who: Session) -> dict[str, str]:
     listed = await call(served, who, "GET", "/members?limit=100")
-    return {one["email"]: one["role"] for one in listed.json()["data"]}
+    return {member["email"]: member["role"] for member in listed.json()["data"]}
 
 
 async def rows(served: Served, who: Session, query: str) -> list[Any]:

@@ -35,7 +35,9 @@ async def requested(served: Served, user_id: str) -> list[Waiting]:
     finally:
         await everyone.close()
     return [
-        one for one in found if (one.type, one.subject) == (VerificationRequested.kind, user_id)
+        waiting
+        for waiting in found
+        if (waiting.type, waiting.subject) == (VerificationRequested.kind, user_id)
     ]
 
 
@@ -90,7 +92,9 @@ async def test_a_link_that_is_no_more_proves_nothing(served: Served) -> None:
         past = "UPDATE users SET email_nonce_expires_at = now() - interval '1 s' WHERE id = :id"
         tokens.append(str(await link(served, theirs)))
         await tx.execute(text(past), {"id": UUID(other.user["id"])})
-    answers = [await call(served, None, "POST", "/email/verify", {"token": one}) for one in tokens]
+    answers = [
+        await call(served, None, "POST", "/email/verify", {"token": token}) for token in tokens
+    ]
     assert {answer.status_code for answer in answers} == {404}
     assert len({answer.json()["detail"] for answer in answers}) == 1
     assert not await verified(served, who)
@@ -118,7 +122,7 @@ async def test_mails_are_sent_again_within_bounds(embedded: Settings) -> None:
 
 
 async def test_registering_is_no_way_to_ask_who_has_an_account(embedded: Settings) -> None:
-    """Neither from one address nor from all of a network; whoever is new registers meanwhile."""
+    """Neither from one address nor from all of a network; new people register meanwhile."""
     clock, network = StandingClock(), f"198.18.{uuid4().int % 256}"
     known = new_address()
 

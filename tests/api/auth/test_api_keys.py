@@ -154,13 +154,13 @@ async def test_it_always_expires(served: Served, owner: Session) -> None:
         wanted = (now + timedelta(days=days)).isoformat()
         answer = await create(served, owner, API, expiresAt=wanted)
         assert answer.status_code == status, answer.text
-    assert [one["field"] for one in answer.json()["errors"]] == ["expiresAt"]
+    assert [error["field"] for error in answer.json()["errors"]] == ["expiresAt"]
 
 
 async def test_its_own_limit_is_at_most_a_persons(served: Served, owner: Session) -> None:
     assert (await create(served, owner, API, rateLimitPerSecond=100)).status_code == 201
     answer = await create(served, owner, API, rateLimitPerSecond=101)
-    assert [one["field"] for one in answer.json()["errors"]] == ["rateLimitPerSecond"]
+    assert [error["field"] for error in answer.json()["errors"]] == ["rateLimitPerSecond"]
 
 
 @pytest.mark.parametrize("ending", ENDINGS, ids=named)
@@ -269,7 +269,7 @@ async def test_keys_that_are_made_while_a_role_changes_end_with_it(
     lowered = asyncio.create_task(role_lowered(served, owner, manager))
     answers = await asyncio.gather(*(create(served, manager, API) for _ in range(6)))
     await lowered
-    assert {one.status_code for one in answers} <= {201, 401}
+    assert {answer.status_code for answer in answers} <= {201, 401}
     alive = "SELECT count(*) FROM access_keys WHERE user_id IS NOT NULL AND revoked_at IS NULL"
     assert await rows(served, owner, alive) == [(0,)]
 
@@ -301,7 +301,7 @@ async def test_who_may_see_and_end_whose(
     listed = await served.http.get(of(whom), headers=who.auth)
     assert listed.status_code == (200 if below else 403), listed.text
     if below:
-        assert [one["id"] for one in listed.json()["data"]] == [key_id]
+        assert [row["id"] for row in listed.json()["data"]] == [key_id]
         assert secret not in listed.text
     revoked = await served.http.delete(f"{URL}/{key_id}", headers=who.auth)
     assert revoked.status_code == (200 if below else 404), revoked.text
@@ -321,7 +321,7 @@ async def test_lists_are_paged(served: Served, owner: Session) -> None:
     made = [(await new_key(served, owner, API))[0] for _ in range(3)]
     first = (await served.http.get(of(owner, limit="2"), headers=owner.auth)).json()
     rest = (await served.http.get(of(owner, limit="2", page="2"), headers=owner.auth)).json()
-    assert [one["id"] for one in first["data"] + rest["data"]] == made[::-1]
+    assert [row["id"] for row in first["data"] + rest["data"]] == made[::-1]
     following = first["pagination"].pop("nextCursor")
     assert first["pagination"] == {"page": 1, "limit": 2, "total": 3}
     after = await served.http.get(of(owner, limit="2", cursor=following), headers=owner.auth)
@@ -334,8 +334,8 @@ async def test_one_person_has_a_bounded_number(
     monkeypatch.setattr(access_keys, "MAX_API_KEYS", 2)
     staff = await member(served, owner, "staff")
     answers = await asyncio.gather(*(create(served, staff, API) for _ in range(5)))
-    assert sorted(one.status_code for one in answers) == [201, 201, 409, 409, 409]
-    refused = next(one for one in answers if one.status_code == 409)
+    assert sorted(answer.status_code for answer in answers) == [201, 201, 409, 409, 409]
+    refused = next(answer for answer in answers if answer.status_code == 409)
     assert refused.json()["code"] == "too_many_keys"
     assert (await create(served, owner, API)).status_code == 201
     assert (await create(served, owner, SERVICE)).status_code == 201

@@ -64,7 +64,7 @@ async def test_somebody_with_an_account_joins_with_its_password(
     assert (await accept(served, made["token"], "wrong horse")).status_code == 401
     assert (await accept(served, made["token"])).status_code == 200
     where = (await call(served, other, "GET", "/memberships")).json()["data"]
-    assert [(one["businessName"], one["role"]) for one in where] == [
+    assert [(membership["businessName"], membership["role"]) for membership in where] == [
         ("Bob's", "owner"),
         ("Ada Teas", "manager"),
     ]
@@ -83,7 +83,8 @@ async def test_a_link_is_good_for_one_use(served: Served, owner: Session) -> Non
 
 
 async def test_a_link_that_is_no_more_tells_nothing(served: Served, owner: Session) -> None:
-    """Used, revoked, replaced, expired, forged, unknown: one answer, whoever has an account."""
+    """Used, revoked, replaced, expired, forged, unknown: one answer, whether there is an account or
+    not."""
     known = (await session(served.http)).user["email"]
     used = await invited(served, owner, new_address())
     await accept(served, used["token"])
@@ -96,16 +97,17 @@ async def test_a_link_that_is_no_more_tells_nothing(served: Served, owner: Sessi
     await rows(served, owner, past.format(expired["invitation"]["id"]))
     token = forged["token"]
     letter = "A" if token[60] != "A" else "B"
-    tokens = [one["token"] for one in (used, revoked, replaced, expired)]
+    tokens = [invitation["token"] for invitation in (used, revoked, replaced, expired)]
     tokens += [token[:60] + letter + token[61:], "hfi_" + "A" * 86, "x", "hfp_" + token[4:]]
-    answers = [await accept(served, one) for one in tokens]
+    answers = [await accept(served, tried) for tried in tokens]
     answers += [
-        await call(served, None, "POST", "/invitations/preview", {"token": one}) for one in tokens
+        await call(served, None, "POST", "/invitations/preview", {"token": tried})
+        for tried in tokens
     ]
     assert {answer.status_code for answer in answers} == {404}
-    assert len({(one.json()["detail"], one.json()["code"]) for one in answers}) == 1
+    assert len({(answer.json()["detail"], answer.json()["code"]) for answer in answers}) == 1
     statuses = (await call(served, owner, "GET", "/invitations")).json()["data"]
-    assert [one["status"] for one in statuses] == [
+    assert [invitation["status"] for invitation in statuses] == [
         "expired",
         "open",
         "revoked",
@@ -129,14 +131,14 @@ async def test_an_invitation_counts_while_who_made_it_might_make_it(
 async def test_inviting_tells_nothing_about_accounts(served: Served, owner: Session) -> None:
     known = (await session(served.http)).user["email"]
     made = [await invited(served, owner, email) for email in (known, new_address())]
-    for one in made:
-        one["invitation"] |= {"id": 0, "email": 0, "createdAt": 0, "expiresAt": 0}
-        one |= {"token": 0, "link": 0}
+    for answered in made:
+        answered["invitation"] |= {"id": 0, "email": 0, "createdAt": 0, "expiresAt": 0}
+        answered |= {"token": 0, "link": 0}
     assert made[0] == made[1]
 
 
 async def test_the_link_goes_to_the_invited_address_alone(served: Served, owner: Session) -> None:
-    """Whoever invites cannot make an account of somebody else's address."""
+    """A person that invites cannot make an account of somebody else's address."""
     email = new_address()
     answers = [await invite(served, owner, email, key="same") for _ in range(2)]
     assert answers[0].json() == answers[1].json()

@@ -1,4 +1,4 @@
-"""Keys, for machines and for people's scripts alike: shown once, scoped, and ended for good."""
+"""Keys, for machines and for people's scripts alike: shown once, scoped, and ended permanently."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ async def test_who_has_ended_a_session_hears_so_again(served: Served, owner: Ses
     made = await invited(served, second, staff.user["email"])
     assert (await accept(served, made["token"])).status_code == 200
     listed = (await call(served, staff, "GET", "/sessions")).json()["data"]
-    path, key = f"/sessions/{next(one['id'] for one in listed if one['isCurrent'])}", str(uuid4())
+    path, key = f"/sessions/{next(row['id'] for row in listed if row['isCurrent'])}", str(uuid4())
     first = await call(served, staff, "DELETE", path, key=key)
     assert first.status_code == 200, first.text
     elsewhere = await signed_in(served, staff.user["email"], second.user["tenantId"])
@@ -224,7 +224,7 @@ async def test_what_happens_to_people_is_in_the_audit_log_without_secrets(
     await call(served, owner, "DELETE", path)
     url = f"/api/business/audit-log?subjectId={staff.user['id']}"
     found = (await served.http.get(url, headers=owner.auth)).json()["data"]
-    assert [(one["action"], one["changes"].get("role")) for one in found] == [
+    assert [(entry["action"], entry["changes"].get("role")) for entry in found] == [
         ("member.removed", ["cashier", None]),
         ("member.role_changed", ["staff", "cashier"]),
         ("member.joined", [None, "staff"]),

@@ -82,8 +82,8 @@ async def token_for(served: Served, email: str) -> str:
 async def test_sessions_are_listed_and_ended_one_by_one(served: Served, ann: Session) -> None:
     other = await session_of(served.http, ann.user["email"])
     listed = (await call(served, ann, "GET", "/sessions")).json()["data"]
-    assert [one["isCurrent"] for one in listed] == [False, True]
-    assert all(one["userAgent"] and one["refreshedAt"] for one in listed)
+    assert [row["isCurrent"] for row in listed] == [False, True]
+    assert all(row["userAgent"] and row["refreshedAt"] for row in listed)
     path = f"/sessions/{listed[0]['id']}"
     stranger = await session(served.http)
     assert (await call(served, stranger, "DELETE", path)).status_code == 404
@@ -99,13 +99,13 @@ async def test_all_other_sessions_end_everywhere(served: Served, ann: Session) -
     others = [await session_of(served.http, ann.user["email"]) for _ in range(3)]
     stranger = await session(served.http)
     async with serving(served.resources.settings) as elsewhere:
-        for one in (ann, *others):
-            assert (await me(elsewhere.http, one.token)).status_code == 200
+        for person in (ann, *others):
+            assert (await me(elsewhere.http, person.token)).status_code == 200
         assert (await call(served, ann, "DELETE", "/sessions")).status_code == 200
-        for one in others:
-            await turned_away(elsewhere.http, one.token)
-        for one in (ann, stranger):
-            assert (await me(elsewhere.http, one.token)).status_code == 200
+        for person in others:
+            await turned_away(elsewhere.http, person.token)
+        for person in (ann, stranger):
+            assert (await me(elsewhere.http, person.token)).status_code == 200
 
 
 async def test_a_new_password_ends_the_other_sessions(served: Served, ann: Session) -> None:
@@ -133,7 +133,7 @@ async def test_guessing_at_the_present_password_is_slowed_down(embedded: Setting
 async def test_a_session_that_opens_while_the_password_changes_is_none(
     served: Served, ann: Session
 ) -> None:
-    """Sign-in and change meet: whoever comes first, no session of the old password lives on."""
+    """Sign-in and change meet: whichever comes first, no session of the old password lives on."""
     email = ann.user["email"]
     for turn in range(4):
         old, new = (PASSWORD, NEW) if turn % 2 == 0 else (NEW, PASSWORD)
@@ -188,8 +188,8 @@ async def test_of_two_who_bring_one_link_at_once_one_sets_a_password(
         await tx.execute(text(f"{hold} FOR UPDATE"), {"u": UUID(ann.user["id"])})
         pending = [asyncio.create_task(reset(served, token, f"{NEW} {n}")) for n in range(2)]
         await asyncio.sleep(1)
-        assert not any(one.done() for one in pending)
-    statuses = [(await one).status_code for one in pending]
+        assert not any(task.done() for task in pending)
+    statuses = [(await task).status_code for task in pending]
     assert sorted(statuses) == [200, 404]
 
 
@@ -233,7 +233,7 @@ async def test_asking_tells_nothing_about_accounts(
 
     known = [await asked(ann.user["email"]) for _ in range(3)]
     unknown = [await asked(new_address()) for _ in range(3)]
-    assert len({(one.status_code, one.content) for _, one in known + unknown}) == 1
+    assert len({(answer.status_code, answer.content) for _, answer in known + unknown}) == 1
     assert all(took >= passwords.ANSWER_AFTER_SECONDS for took, _ in known + unknown)
     gap = abs(min(took for took, _ in known) - min(took for took, _ in unknown))
     assert gap < 0.1

@@ -269,7 +269,7 @@ async def test_tax_classes_and_rates(served: Served, owner: Session) -> None:
     food = await made(served, owner, "/tax-classes", {"name": "Food", "isDefault": True})
     rest = await made(served, owner, "/tax-classes", {"name": "Rest", "isDefault": True})
     listed = (await call(served, owner, "GET", "/tax-classes")).json()["data"]
-    assert [(one["name"], one["isDefault"]) for one in listed] == [("Food", False), ("Rest", True)]
+    assert [(row["name"], row["isDefault"]) for row in listed] == [("Food", False), ("Rest", True)]
     body = {"taxClassId": food["id"], "name": "VAT 5%", "ratePpm": 50_000}
     rate = await made(served, owner, "/tax-rates", body)
     old = {**body, "validFrom": "2020-01-01T00:00:00Z"}
@@ -369,7 +369,7 @@ async def test_products_are_in_the_audit_log(served: Served, owner: Session) -> 
     done = await served.http.post("/api/products/import", json=rows, headers=owner.auth)
     assert done.status_code == 200, done.text
     found = (await call(served, owner, "GET", f"/audit-log?subjectId={product}")).json()["data"]
-    assert [one["action"] for one in found] == ["product.updated", "product.created"]
+    assert [entry["action"] for entry in found] == ["product.updated", "product.created"]
     assert found[0]["changes"] == {"price_minor": [425, 450]}
     path = "/audit-log?action=catalog.imported"
     (imported,) = (await call(served, owner, "GET", path)).json()["data"]
@@ -386,8 +386,8 @@ async def test_the_catalogue_and_suppliers_are_in_the_audit_log(
 
     async def lines(subject: str) -> list[tuple[str, dict[str, Any]]]:
         found = (await call(served, owner, "GET", f"/audit-log?subjectId={subject}")).json()["data"]
-        assert {one["actorId"] for one in found} == {owner.user["id"]}
-        return [(one["action"], one["changes"]) for one in reversed(found)]
+        assert {entry["actorId"] for entry in found} == {owner.user["id"]}
+        return [(entry["action"], entry["changes"]) for entry in reversed(found)]
 
     variants = [{"options": {"size": "S"}, "sku": "A-S"}]
     shirt = await done("POST", "products", {"name": "Shirt", "price": 1, "variants": variants})
@@ -456,7 +456,7 @@ async def test_a_deleted_business_is_closed_to_everyone(served: Served, owner: S
     assert (await refresh(served.http, owner.refresh_token)).status_code == 401
     assert (await served.http.get(url)).status_code == 404
     found = (await served.http.get("/api/products", params={"q": "Oolong"})).json()["data"]
-    assert url.rpartition("/")[2] not in [one["id"] for one in found]
+    assert url.rpartition("/")[2] not in [product["id"] for product in found]
     again = await login(served.http, email)
     assert again.json()["user"] == again.json()["user"] | {"role": "customer", "tenantId": None}
     stale = served.resources.edge.tokens.issue(

@@ -67,10 +67,10 @@ async def add(served: Served, who: Session, **changes: Any) -> dict[str, Any]:
 
 async def defaults(served: Served, who: Session) -> list[str]:
     listed = (await call(served, who, "GET", "/addresses")).json()["data"]
-    assert [one["isDefault"] for one in listed] == [True] * bool(listed) + [False] * (
+    assert [address["isDefault"] for address in listed] == [True] * bool(listed) + [False] * (
         len(listed) - 1
     )
-    return [one["id"] for one in listed if one["isDefault"]]
+    return [address["id"] for address in listed if address["isDefault"]]
 
 
 async def test_a_profile_is_there_from_the_start(served: Served, ann: Session) -> None:
@@ -184,12 +184,12 @@ async def test_a_repeat_adds_one_address(served: Served, ann: Session) -> None:
 async def test_admins_list_and_find_people(served: Served, admin: Session, ann: Session) -> None:
     vendor = await session(served.http, role="vendor", name="Quentin Quirk")
     found = (await call(served, admin, "GET", "?q=TIN qui")).json()
-    assert [one["id"] for one in found["data"]] == [vendor.user["id"]]
+    assert [person["id"] for person in found["data"]] == [vendor.user["id"]]
     assert found["pagination"]["total"] == 1
     by_mail = (await call(served, admin, "GET", f"?q={ann.user['email'][:20]}")).json()["data"]
-    assert [one["id"] for one in by_mail] == [ann.user["id"]]
+    assert [person["id"] for person in by_mail] == [ann.user["id"]]
     admins = (await call(served, admin, "GET", "?role=admin&limit=100")).json()["data"]
-    assert {one["role"] for one in admins} == {"admin"}
+    assert {person["role"] for person in admins} == {"admin"}
     assert (await call(served, admin, "GET", "?q=%25")).json()["data"] == []
     one = (await call(served, admin, "GET", f"/{ann.user['id']}")).json()["data"]
     assert (one["email"], one["role"], one["disabledAt"]) == (ann.user["email"], "customer", None)
@@ -221,7 +221,7 @@ async def test_admins_read_what_admins_did(served: Served, ann: Session) -> None
     async def read(who: Session, query: str = "") -> list[tuple[str, str]]:
         reply = await call(served, who, "GET", f"/audit-log{query}")
         assert reply.status_code == 200, reply.text
-        return [(one["action"], one["subjectId"]) for one in reply.json()["data"]]
+        return [(entry["action"], entry["subjectId"]) for entry in reply.json()["data"]]
 
     both = [("user.enabled", ann.user["id"]), ("user.disabled", ann.user["id"])]
     assert await read(admin) == both
@@ -247,7 +247,7 @@ async def test_a_disabled_person_is_out_everywhere_until_enabled(
     refused, unknown = await login(served.http, email), await login(served.http, new_address())
     assert (refused.status_code, refused.json()["code"]) == (401, unknown.json()["code"])
     listed = (await call(served, admin, "GET", f"?disabled=true&q={email}")).json()["data"]
-    assert [one["id"] for one in listed] == [ann.user["id"]]
+    assert [person["id"] for person in listed] == [ann.user["id"]]
     again = await call(served, admin, "POST", f"{path}/disable")
     assert again.json() == disabled.json()
     enabled = await call(served, admin, "POST", f"{path}/enable")
@@ -294,7 +294,7 @@ async def test_of_two_admins_who_demote_each_other_one_stays(
 async def test_a_token_that_says_admin_is_not_enough_to_govern(
     served: Served, ann: Session
 ) -> None:
-    """Whoever was an admin when the token was made must still be one."""
+    """A person that was an admin when the token was made must still be one."""
     token = served.resources.edge.tokens.issue(UUID(ann.user["id"]), Role.ADMIN, None, uuid7())
     victim = await session(served.http)
     stale = Session(token, "", {})

@@ -79,7 +79,7 @@ class CompositeRules:
     structs goes through ABCMeta, which is slow."""
 
     def __init__(self, modules: Sequence[Module]) -> None:
-        self._rules = _joined([_COMMON, *(module.commands for module in modules)])
+        self.rules = _joined([_COMMON, *(module.commands for module in modules)])
         self._events = _joined(module.events for module in modules)
         self._records = _joined(module.records for module in modules)
         self._states = _joined(module.states for module in modules)
@@ -89,9 +89,9 @@ class CompositeRules:
         self.restores = _joined(module.restores for module in modules)
         self.creates = frozenset[type]().union(*(module.creates for module in modules))
         self.sizes = _joined(module.sizes for module in modules)
-        said = (reply for command in self._rules for reply in replies_of(command))
+        said = (reply for command in self.rules for reply in replies_of(command))
         replies = dict.fromkeys([Refused, *said])
-        self._commands = msgspec.msgpack.Decoder(Union[tuple(self._rules)])  # noqa: UP007
+        self._commands = msgspec.msgpack.Decoder(Union[tuple(self.rules)])  # noqa: UP007
         self._replies = msgspec.msgpack.Decoder(Union[tuple(replies)])  # noqa: UP007
         self._encode = msgspec.msgpack.Encoder(uuid_format="bytes").encode
 
@@ -109,10 +109,10 @@ class CompositeRules:
         return type(command).__name__
 
     def keys(self, command: Any, context: Context, view: View) -> Iterable[Key]:
-        return self._rules[type(command)].keys(command, context, view)
+        return self.rules[type(command)].keys(command, context, view)
 
     def decide(self, view: View, command: Any, context: Context) -> Decision:
-        return self._rules[type(command)].decide(view, command, context)
+        return self.rules[type(command)].decide(view, command, context)
 
     def evolve(self, state: Any, event: Any) -> Any:
         return self._events[type(event)](state, event)

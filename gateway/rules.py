@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -74,9 +74,13 @@ def _answers_a_model(route: HoldfastRoute) -> bool:
 def models_read(route: HoldfastRoute) -> Iterator[type[BaseModel]]:
     """The models of a route's body and query, and those inside of them."""
     dependant = route.dependant
-    waiting: list[Any] = [
-        field.field_info.annotation for field in (*dependant.body_params, *dependant.query_params)
-    ]
+    fields = (*dependant.body_params, *dependant.query_params)
+    return models_in([field.field_info.annotation for field in fields])
+
+
+def models_in(annotations: Iterable[Any]) -> Iterator[type[BaseModel]]:
+    """The models of some types, and those inside of them."""
+    waiting: list[Any] = list(annotations)
     seen: set[Any] = set()
     while waiting:
         annotation = waiting.pop()

@@ -14,4 +14,10 @@ capability = Capability(
     "/api/auth",
     (routes.router, sessions.router, people.router, keys.router),
     on_close=(end_access,),
+    exempt={
+        "GET /api/auth/sessions: page": "a person's own, 200 at most (store/people/sessions.py)",
+        "GET /api/auth/memberships: page": "a person's own, 100 at most (store/people/users.py)",
+        "POST /api/auth/logout: key": "what has ended does not end again",
+        "POST /api/auth/password/change: key": "the old password is gone: a repeat is refused",
+    },
 )

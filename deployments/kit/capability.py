@@ -48,7 +48,8 @@ class Capability(Routed):
     turns; `lean` are its hottest routes. `location_uses` say what keeps a location from being
     deleted, and `on_close` ends what a business has here, when the business ends. `before` and
     `refused` are done around the decisions of owners, whichever capabilities a process serves
-    (`deployments.kit.desk.Hooks`)."""
+    (`deployments.kit.desk.Hooks`). `exempt` gives the reason for each thing that the check of the
+    pattern finds and that is right here, by the name that the check gives it."""
 
     tasks: tuple[Task, ...] = ()
     consumers: tuple[Consumer, ...] = ()
@@ -57,6 +58,7 @@ class Capability(Routed):
     on_close: tuple[OnClose, ...] = ()
     before: Mapping[type, Before] = field(default_factory=dict)
     refused: Mapping[str, AfterRefusal] = field(default_factory=dict)
+    exempt: Mapping[str, str] = field(default_factory=dict)
 
     def lean_routes(self) -> frozenset[tuple[str, str]]:
         """Method and full path of each."""

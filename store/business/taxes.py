@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.kit.paging import falling, rising
-from store.kit.schema import live_id, metadata, moment, of_tenant
+from store.kit.schema import exempt, live_id, metadata, moment, of_tenant
 from store.kit.versioned import Rows
 
 MAX_CLASSES = 100
@@ -73,7 +73,12 @@ tax_rates = Table(
     Column("id", Uuid, primary_key=True),
     Column("tenant_id", Uuid, ForeignKey("businesses.id"), nullable=False),
     Column("tax_class_id", Uuid, nullable=False),
-    Column("location_id", Uuid, comment="Null: wherever no rate of the location's own holds"),
+    Column(
+        "location_id",
+        Uuid,
+        comment="Null: wherever no rate of the location's own holds",
+        info=exempt(no_use="where a location is gone its rate is asked for by nobody"),
+    ),
     Column("name", String(100), nullable=False),
     Column("rate_ppm", Integer, nullable=False),
     moment("valid_from"),

@@ -30,7 +30,7 @@ from store.hosts.reads import (
     reading,
 )
 from store.hosts.writes import insert, update, upsert
-from store.kit.schema import PUBLIC, metadata, of_tenant, used
+from store.kit.schema import HISTORY, PUBLIC, exempt, metadata, of_tenant, used
 
 # What GET /api/inventory/{productId} tells everyone may also be listed for everyone.
 _PUBLIC_LEVELS = f"""{PUBLIC} AND NOT EXISTS (
@@ -101,7 +101,12 @@ reservations = Table(
     Column("id", Uuid, primary_key=True),
     Column("tenant_id", Uuid, nullable=False),
     Column("shard", Integer, nullable=False),
-    Column("location_id", Uuid, nullable=False),
+    Column(
+        "location_id",
+        Uuid,
+        nullable=False,
+        info=exempt(no_use="its goods are reserved at the level"),
+    ),
     Column("status", Text, nullable=False),
     Column("product_ids", ARRAY(Uuid), nullable=False),
     Column("quantities", ARRAY(BigInteger), nullable=False),
@@ -131,7 +136,7 @@ stock_movements = Table(
     "stock_movements",
     metadata,
     Column("product_id", Uuid, primary_key=True),
-    Column("location_id", Uuid, primary_key=True),
+    Column("location_id", Uuid, primary_key=True, info=HISTORY),
     Column("sequence", BigInteger, primary_key=True),
     Column("tenant_id", Uuid, nullable=False),
     Column("kind", Text, nullable=False),

@@ -40,7 +40,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.kit.engine import Database
-from store.kit.schema import metadata, moment, of_nobody, of_tenant
+from store.kit.schema import exempt, metadata, moment, of_nobody, of_tenant
 
 _WAITING = text("set_aside_at IS NULL")
 MAX_PROBLEM = 500
@@ -48,7 +48,7 @@ MAX_PROBLEM = 500
 consumers = Table(
     "consumers",
     metadata,
-    Column("name", Text, primary_key=True),
+    Column("name", Text, primary_key=True, info=exempt(no_bound="a name of ours")),
     Column("position", BigInteger, nullable=False, comment="Id of the last event seen to"),
     moment("begun_at", server_default=func.now()),
     moment("moved_at", server_default=func.now()),
@@ -60,17 +60,22 @@ consumers = Table(
 consumer_backlog = Table(
     "consumer_backlog",
     metadata,
-    Column("consumer", Text, primary_key=True),
+    Column("consumer", Text, primary_key=True, info=exempt(no_bound="a name of ours")),
     Column("id", BigInteger, primary_key=True, comment="Of the outbox's row, which may be gone"),
     Column("tenant_id", Uuid, nullable=False),
     Column("event_id", Uuid, nullable=False),
-    Column("type", Text, nullable=False),
-    Column("subject", Text, nullable=False),
+    Column("type", Text, nullable=False, info=exempt(no_bound="a kind of ours")),
+    Column("subject", Text, nullable=False, info=exempt(no_bound="an id of ours")),
     moment("time"),
     Column("data", JSONB, nullable=False),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     moment("due_at", server_default=func.now()),
-    Column("problem", Text, comment="Of the last attempt; empty: waits for an earlier event"),
+    Column(
+        "problem",
+        Text,
+        comment="Of the last attempt; empty: waits for an earlier event",
+        info=exempt(no_bound="cut where it is written"),
+    ),
     moment("set_aside_at", nullable=True, comment="When it was given up"),
     Index("ix_consumer_backlog_due", "consumer", "due_at", postgresql_where=_WAITING),
     Index(

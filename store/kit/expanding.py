@@ -4,9 +4,11 @@ read."""
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
@@ -33,6 +35,10 @@ _VOLATILE = re.compile(
     r"timeofday)\s*\(|\b(small|big)?serial\d?\b|\bAS IDENTITY\b",
     re.I,
 )
+
+# Rooms whose modules change, and what of them does not.
+_OURS = frozenset({"actors", "cli", "core", "deployments", "gateway", "store"})
+_FROZEN = re.compile(r"core\.settings\.get_settings$|store\.kit\.schema\.(?!metadata\b)\w+$").match
 
 # What is wrong with a statement as a whole.
 _STATEMENTS = {
@@ -80,6 +86,30 @@ def breaks(scripts: ScriptDirectory, naming: MetaData) -> list[str]:
             statements = statements_of(_said(script, naming))
             found += (f"{script.revision} {fault}" for fault in faults(statements))
     return found
+
+
+def imports(scripts: ScriptDirectory) -> list[str]:
+    """What migrations import that goes on changing after them: a migration stays as it was."""
+    return [
+        f"{script.revision} imports {name}, which will be another one day: copy what it needs of it"
+        " into the migration, and take from store.kit.schema no more than what creates tables"
+        for script in scripts.walk_revisions()
+        for name in foreign_imports(Path(script.path).read_text())
+    ]
+
+
+def foreign_imports(source: str) -> Iterator[str]:
+    """What of ours a migration may not import: all but the settings and what creates tables."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in found:
+            if name.partition(".")[0] in _OURS and not _FROZEN(name):
+                yield name
 
 
 def _said(script: Script, naming: MetaData) -> str:

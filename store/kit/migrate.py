@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 import store
 from store.kit.connect import connect
 from store.kit.engine import sqlstate
-from store.kit.expanding import breaks
+from store.kit.expanding import breaks, imports
 from store.kit.schema import LOCK_TIMEOUT, metadata
 from store.kit.walls import wall_differences
 
@@ -81,9 +81,10 @@ def differences(url: str) -> list[Any]:
 
 
 def rule_breaks() -> list[str]:
-    """The statements of migrations with which the build before them would fail; needs no
-    database."""
-    return breaks(ScriptDirectory.from_config(_config()), all_tables())
+    """The statements of migrations with which the build before them would fail, and imports of
+    what will not stay as it is; needs no database."""
+    scripts = ScriptDirectory.from_config(_config())
+    return imports(scripts) or breaks(scripts, all_tables())
 
 
 async def _with_connection(url: str, work: Callable[[Connection], T]) -> T:

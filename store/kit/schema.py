@@ -77,6 +77,17 @@ def used(name: str, condition: str, refers_to: str, of: str) -> tuple[Column[Any
     return column, Index(None, column, postgresql_where=text(f"{name} IS NOT NULL"))
 
 
+def exempt(**reasons: str) -> dict[str, Any]:
+    """The `info` of a column that is right although `store.kit.table_rules` would refuse it, and
+    why: `no_use`, it names a location and does not keep it from being deleted; `no_bound`, it is
+    text, and something else bounds it."""
+    return {"exempt": reasons}
+
+
+# Of a column that names the location where something happened.
+HISTORY = exempt(no_use="what happened stays true where it happened")
+
+
 def moment(name: str, *, nullable: bool = False, **rest: Any) -> Column[datetime]:
     """A column that holds a point in time; mandatory unless said otherwise."""
     return Column(name, DateTime(timezone=True), nullable=nullable, **rest)

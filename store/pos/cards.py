@@ -34,7 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store.kit.schema import metadata, of_nobody, of_tenant
+from store.kit.schema import exempt, metadata, of_nobody, of_tenant
 
 _WAITING = text("status IN ('charging', 'charged', 'refunding')")
 
@@ -49,8 +49,8 @@ card_payments = Table(
     Column("reservation_id", Uuid, nullable=False),
     Column("currency", CHAR(3), nullable=False),
     Column("sale", LargeBinary, nullable=False, comment="The command that completes the sale"),
-    Column("problem", Text, comment="Why there is no sale"),
-    Column("created_by", Text, nullable=False),
+    Column("problem", Text, comment="Why there is no sale", info=exempt(no_bound="a code of ours")),
+    Column("created_by", Text, nullable=False, info=exempt(no_bound="the id of a principal")),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("claimed_until", DateTime(timezone=True), nullable=False),
@@ -69,10 +69,15 @@ card_charges = Table(
     Column("payment_id", Uuid, ForeignKey("card_payments.id"), nullable=False),
     Column("number", Integer, nullable=False, comment="Its place among the sale's payments"),
     Column("tenant_id", Uuid, nullable=False),
-    Column("token", Text, nullable=False),
+    Column("token", Text, nullable=False, info=exempt(no_bound="bounded by its body")),
     Column("amount_minor", BigInteger, nullable=False),
     Column("status", Text, nullable=False, server_default=text("'due'")),
-    Column("charge_id", Text, comment="What the provider calls it"),
+    Column(
+        "charge_id",
+        Text,
+        comment="What the provider calls it",
+        info=exempt(no_bound="an id of the provider"),
+    ),
     UniqueConstraint("payment_id", "number"),
     CheckConstraint("status IN ('due', 'approved', 'declined', 'refunded')", name="status_known"),
     CheckConstraint("amount_minor > 0", name="amount_positive"),
@@ -83,7 +88,7 @@ card_charges = Table(
 sandbox_charges = Table(
     "sandbox_charges",
     metadata,
-    Column("key", Text, primary_key=True),
+    Column("key", Text, primary_key=True, info=exempt(no_bound="an id of ours")),
     Column("status", Text, nullable=False),
     Column("amount_minor", BigInteger, nullable=False),
     Column("currency", CHAR(3), nullable=False),
@@ -96,8 +101,8 @@ sandbox_charges = Table(
 sandbox_refunds = Table(
     "sandbox_refunds",
     metadata,
-    Column("key", Text, primary_key=True),
-    Column("charge_key", Text, nullable=False),
+    Column("key", Text, primary_key=True, info=exempt(no_bound="an id of ours")),
+    Column("charge_key", Text, nullable=False, info=exempt(no_bound="an id of ours")),
     Column("amount_minor", BigInteger, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     CheckConstraint("amount_minor > 0", name="amount_positive"),

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from store.kit.schema import metadata, of_tenant, used
+from store.kit.schema import HISTORY, exempt, metadata, of_tenant, used
 
 
 def _money(name: str, **options: Any) -> Column[int]:
@@ -73,7 +73,9 @@ pos_shifts = Table(
     Column("id", Uuid, primary_key=True),
     Column("tenant_id", Uuid, nullable=False),
     Column("register_id", Uuid, nullable=False),
-    Column("location_id", Uuid, nullable=False),
+    Column(
+        "location_id", Uuid, nullable=False, info=exempt(no_use="its register keeps the location")
+    ),
     Column("number", Integer, nullable=False),
     Column("opened_by", Text, nullable=False),
     _moment("opened_at"),
@@ -138,7 +140,7 @@ pos_sales = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("tenant_id", Uuid, nullable=False),
-    Column("location_id", Uuid, nullable=False),
+    Column("location_id", Uuid, nullable=False, info=HISTORY),
     Column("register_id", Uuid, nullable=False),
     Column("shift_id", Uuid, nullable=False),
     Column("receipt_number", BigInteger, nullable=False),
@@ -236,7 +238,7 @@ pos_returns = Table(
     Column("id", Uuid, primary_key=True),
     Column("tenant_id", Uuid, nullable=False),
     Column("sale_id", Uuid, comment="Null: without a receipt"),
-    Column("location_id", Uuid, nullable=False),
+    Column("location_id", Uuid, nullable=False, info=HISTORY),
     Column("register_id", Uuid, nullable=False),
     Column("shift_id", Uuid, nullable=False),
     Column("receipt_number", BigInteger, nullable=False),
@@ -327,10 +329,12 @@ pos_parked_sales = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("tenant_id", Uuid, nullable=False),
-    Column("location_id", Uuid, nullable=False),
-    Column("label", Text),
+    Column(
+        "location_id", Uuid, nullable=False, info=exempt(no_use="what is put aside holds no goods")
+    ),
+    Column("label", Text, info=exempt(no_bound="bounded by its body")),
     Column("basket", JSONB, nullable=False, comment="The body of a quote, as it was sent"),
-    Column("parked_by", Text, nullable=False),
+    Column("parked_by", Text, nullable=False, info=exempt(no_bound="the id of a principal")),
     _moment("parked_at", server_default=func.now()),
     Index("ix_pos_parked_sales_location", "tenant_id", "location_id", "parked_at"),
     Index("ix_pos_parked_sales_oldest", "tenant_id", "parked_at", "id"),

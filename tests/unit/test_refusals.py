@@ -12,21 +12,19 @@ import pytest
 
 import actors
 import deployments.capabilities
-from actors.messages import TURNED_DOWN, Refused, Shortage
+from actors.messages import Refused, Shortage
 from core import errors
 from core.errors import Conflict, FieldError, HoldfastError, NotFound, ValidationFailed
 from core.ids import uuid7
 from deployments.kit import refusals
 from deployments.kit.capability import Capability
 from deployments.kit.desk import hooks_of
+from deployments.pattern.pure import rule_files
+from deployments.pattern.refusals import codes_of, without_a_class
 from deployments.pos.errors import CardsOff, DrawerShort
 
 ROOT = Path(actors.__file__).parents[1]
 SOURCES = ("core", "store", "actors", "gateway", "deployments", "cli")
-# What no replica hears: a shard refuses it to its own timer.
-UNHEARD = {"not_due"}
-# What carries another error: the desk makes that one of it.
-CARRIES = {TURNED_DOWN}
 
 
 def parsed(*folders: str) -> Iterator[tuple[Path, ast.Module]]:
@@ -36,27 +34,9 @@ def parsed(*folders: str) -> Iterator[tuple[Path, ast.Module]]:
             yield path, ast.parse(path.read_text())
 
 
-def texts(node: ast.AST) -> Iterator[str]:
-    for part in ast.walk(node):
-        if isinstance(part, ast.Constant) and isinstance(part.value, str):
-            yield part.value
-
-
-def given() -> dict[str, str]:
-    """Each code that a rule gives, and where: what it hands to `refuse`, and what a function that
-    finds a reason returns."""
-    found: dict[str, str] = {}
-    for path, tree in parsed("actors"):
-        for node in ast.walk(tree):
-            where = f"{path.name}:{getattr(node, 'lineno', 0)}"
-            if isinstance(node, ast.Call) and node.args:
-                if getattr(node.func, "id", None) in ("refuse", "Refused"):
-                    found |= dict.fromkeys(texts(node.args[0]), where)
-            elif isinstance(node, ast.FunctionDef) and node.name == "why_not":
-                for part in ast.walk(node):
-                    if isinstance(part, ast.Return) and part.value is not None:
-                        found |= dict.fromkeys(texts(part.value), where)
-    return found
+def given() -> set[str]:
+    """Each code that a rule gives."""
+    return {code for path in rule_files() for code in codes_of(ast.parse(path.read_text()))}
 
 
 def said() -> set[str]:
@@ -78,9 +58,16 @@ def said() -> set[str]:
 
 def test_each_code_has_its_error() -> None:
     codes = given()
-    assert {"gift_card_expired", "insufficient_stock", "moved_meanwhile"} <= codes.keys()
-    assert {code for code in codes if errors.error_class(code) is None} == UNHEARD
-    assert all(errors.error_class(code) is None for code in CARRIES)
+    assert {"gift_card_expired", "insufficient_stock", "moved_meanwhile"} <= codes
+    assert {code for code in codes if errors.error_class(code) is None} == {"not_due"}
+    assert list(without_a_class()) == []
+
+
+def test_a_code_without_an_error_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(errors._BY_CODE, "no_open_hold")
+    [fault] = without_a_class()
+    assert fault.name.startswith("actors/stock/")
+    assert 'code, title = "no_open_hold"' in fault.text
 
 
 def test_no_error_is_for_what_nobody_says() -> None:
@@ -169,9 +156,8 @@ def test_a_rule_names_its_refusals() -> None:
             codes = {
                 code
                 for call in ast.walk(node)
-                if isinstance(call, ast.Call) and call.args
-                if getattr(call.func, "id", None) in ("refuse", "Refused")
-                for code in texts(call.args[0])
+                if isinstance(call, ast.Call)
+                for code in codes_of(call)
             }
             unnamed += [f"{path.name}: {node.name} gives {code}" for code in codes - words]
     assert not unnamed, "\n".join(sorted(unnamed))

@@ -19,6 +19,7 @@ from actors.purchasing.model import (
 )
 from core import moments
 from core.errors import (
+    ChooseVariant,
     Conflict,
     MoreThanOrdered,
     NotFound,
@@ -108,7 +109,7 @@ async def change_purchase_order(
 @router.post(
     "/purchase-orders/{purchaseOrderId}/order",
     summary="Order what a purchase order says",
-    responses=responses(NotFound, PurchaseNotDraft),
+    responses=responses(NotFound, ChooseVariant, PurchaseNotDraft),
 )
 async def place_purchase_order(
     shared: Shared,
@@ -124,7 +125,9 @@ async def place_purchase_order(
 @router.post(
     "/purchase-orders/{purchaseOrderId}/receive",
     summary="Receive goods of a purchase order",
-    responses=responses(NotFound, PurchaseNotOpen, MoreThanOrdered, StockLimitReached, Conflict),
+    responses=responses(
+        NotFound, ChooseVariant, PurchaseNotOpen, MoreThanOrdered, StockLimitReached, Conflict
+    ),
 )
 async def receive_purchase_order(
     shared: Shared,

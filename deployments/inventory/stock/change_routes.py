@@ -67,7 +67,7 @@ async def batch(
 @router.post(
     "/counts",
     summary="Record physical counts",
-    responses=responses(NotFound, BundleHasNoStock, StockLimitReached),
+    responses=responses(NotFound, ChooseVariant, BundleHasNoStock, StockLimitReached),
 )
 async def count(
     shared: Shared, principal: Manager, key: Key, body: NewStockCounts

@@ -86,7 +86,8 @@ class Expectation(CamelModel):
     """What a line changes only if it is still so."""
 
     expected_sequence: Annotated[
-        int | None, Field(ge=0, description="The level's `sequence`; 0: there is no level yet")
+        int | None,
+        Field(ge=0, le=2**63 - 1, description="The level's `sequence`; 0: there is no level yet"),
     ] = None
     expected_on_hand: Annotated[int | None, Field(ge=-MAX_ON_HAND, le=MAX_ON_HAND)] = None
 

@@ -120,7 +120,7 @@ class ReportOut(CamelModel):
     )
     counted_cash: Amount | None
     difference: Sum | None
-    denominations: list[dict[str, float]] | None = None
+    denominations: list[DrawerCount] | None = None
     note: str | None = None
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Query
 
-from core.errors import Forbidden, NotFound, StockLimitReached
+from core.errors import ChooseVariant, Forbidden, HoldfastError, NotFound, StockLimitReached
 from deployments.kit.receipts import Ordered
 from deployments.kit.resources import Shared
 from deployments.kit.router import Router
@@ -16,9 +16,11 @@ from deployments.pos.errors import (
     CurrencyMismatch,
     DrawerShort,
     GiftCardDisabled,
+    GiftCardExists,
     GiftCardNotFound,
     GiftCardUsed,
     LineNotFound,
+    ManagerNeeded,
     MoreThanPaid,
     MoreThanSold,
     NoShift,
@@ -37,7 +39,7 @@ from store.pos import reading
 
 router = Router()
 
-RETURNING = responses(
+RETURNING: tuple[type[HoldfastError], ...] = (
     NotFound,
     Forbidden,
     NoShift,
@@ -49,6 +51,8 @@ RETURNING = responses(
     GiftCardUsed,
     GiftCardNotFound,
     GiftCardDisabled,
+    GiftCardExists,
+    ChooseVariant,
     StockLimitReached,
 )
 
@@ -57,7 +61,7 @@ RETURNING = responses(
     "/sales/{saleId}/returns",
     summary="Return goods of a sale",
     status_code=201,
-    responses=RETURNING,
+    responses=responses(*RETURNING, ManagerNeeded),
 )
 async def return_goods(
     shared: Shared, principal: Staff, key: Key, sale_id: SaleId, body: NewReturn
@@ -71,7 +75,7 @@ async def return_goods(
     "/sales/{saleId}/void",
     summary="Void a sale",
     status_code=201,
-    responses=RETURNING | responses(VoidTooLate, AlreadyReturned),
+    responses=responses(*RETURNING, VoidTooLate, AlreadyReturned),
 )
 async def void(
     shared: Shared, principal: Manager, key: Key, sale_id: SaleId, body: NewVoid
@@ -85,7 +89,7 @@ async def void(
     "/returns",
     summary="Return goods without a receipt",
     status_code=201,
-    responses=RETURNING | responses(WrongLocation),
+    responses=responses(*RETURNING, WrongLocation),
 )
 async def return_without_receipt(
     shared: Shared, principal: Manager, key: Key, body: NewUnreceiptedReturn

@@ -20,6 +20,7 @@ from deployments.kit.router import Router
 from deployments.kit.routes import Key, Staff, page
 from deployments.pos.card_payments.schemas import CardPaymentOut
 from deployments.pos.errors import (
+    AmountLimit,
     CardDeclined,
     CardsOff,
     ChangeNotCash,
@@ -67,6 +68,7 @@ _PENDING: dict[int | str, dict[str, Any]] = {
 }
 SELLING = _PENDING | responses(
     CardDeclined,
+    AmountLimit,
     DiscountTooHigh,
     NotFound,
     InsufficientStock,

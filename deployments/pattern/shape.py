@@ -1,9 +1,4 @@
-"""The one pattern that every capability follows, as far as a program can look at it: `make check`
-asks `broken`, and each line of the answer says what is of another shape, and what it should be.
-
-Rules of single routes are in `gateway.rules`, those of imports in `pyproject.toml`, those of tables
-and migrations in `store.kit`.
-"""
+"""The shape of a capability's folder: what its modules hold is declared, and named as all are."""
 
 from __future__ import annotations
 
@@ -17,49 +12,28 @@ from types import ModuleType
 from typing import Any
 
 import deployments
+from core.events import KINDS
 from deployments.kit.capability import Capability, LeanRoute
 from deployments.kit.consumers import Consumer
 from deployments.kit.router import Router
+from deployments.pattern.faults import Fault
 from gateway.schemas import CamelModel, QueryModel
 
-# Folders of `deployments` that are no capability.
-_OTHERS = frozenset({"kit", "serving"})
+# Where events may be; those of tests are nobody's.
+_SOURCES = frozenset({"actors", "deployments", "store"})
 # Names that schemas do not have: they say where a model stands, not what it is.
 _ENDINGS = ("In", "Body", "View", "Request", "Response", "Schema", "Model")
 # What a capability's module may hold, by the field of `Capability` that has to name it.
 _DECLARED: dict[type, str] = {Router: "routers", Consumer: "consumers", LeanRoute: "lean"}
 
 
-def broken(capabilities: Sequence[Capability], package: ModuleType = deployments) -> list[str]:
-    """What is of another shape in the capabilities of `package`; nothing if all is as it should."""
-    folders = [
-        found.name
-        for found in pkgutil.iter_modules(package.__path__)
-        if found.ispkg and found.name not in _OTHERS
-    ]
-    declared = {capability.name: capability for capability in capabilities}
-    found: list[str] = []
-    for folder in folders:
-        capability = declared.get(folder)
-        if capability is None:
-            found.append(
-                f"{package.__name__}.{folder} is no capability: it needs a capability.py with"
-                f' `capability = Capability("{folder}", ...)`, and a line in capabilities.py'
-            )
-            continue
-        for module in _modules(f"{package.__name__}.{folder}"):
-            found.extend(_undeclared(module, capability))
-            found.extend(_misnamed(module))
-    return found + _known_to_the_kit(folders)
-
-
-def _modules(package: str) -> Iterator[ModuleType]:
+def modules(package: str) -> Iterator[ModuleType]:
     inside = importlib.import_module(package)
     for found in pkgutil.walk_packages(inside.__path__, f"{package}."):
         yield importlib.import_module(found.name)
 
 
-def _undeclared(module: ModuleType, capability: Capability) -> Iterator[str]:
+def undeclared(module: ModuleType, capability: Capability) -> Iterator[str]:
     for name, value in vars(module).items():
         for kind, field in _DECLARED.items():
             known: Sequence[Any] = getattr(capability, field)
@@ -70,7 +44,7 @@ def _undeclared(module: ModuleType, capability: Capability) -> Iterator[str]:
                 )
 
 
-def _misnamed(module: ModuleType) -> Iterator[str]:
+def misnamed(module: ModuleType) -> Iterator[str]:
     for name, value in vars(module).items():
         is_schema = inspect.isclass(value) and issubclass(value, CamelModel | QueryModel)
         if is_schema and value.__module__ == module.__name__ and name.endswith(_ENDINGS):
@@ -80,7 +54,7 @@ def _misnamed(module: ModuleType) -> Iterator[str]:
             )
 
 
-def _known_to_the_kit(folders: Sequence[str]) -> list[str]:
+def known_to_the_kit(folders: Sequence[str]) -> list[str]:
     names = tuple(f"deployments.{folder}" for folder in folders)
     return [
         f"{path.name} of the kit imports {node.module}: the kit serves every capability and knows"
@@ -89,3 +63,15 @@ def _known_to_the_kit(folders: Sequence[str]) -> list[str]:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(names)
     ]
+
+
+def unseen_events() -> Iterator[Fault]:
+    """Events that stand where the schemas of all events do not look for them."""
+    for kind, event in sorted(KINDS.items()):
+        module = event.__module__
+        if not module.endswith(".events") and module.partition(".")[0] in _SOURCES:
+            yield Fault(
+                f"{kind}: events",
+                f"stands in {module}, where `holdfast events` finds no schema of it: it belongs"
+                " into an events.py beside it",
+            )

@@ -13,7 +13,7 @@ from types import ModuleType
 
 import deployments
 from deployments.kit.capability import Capability
-from deployments.pattern import mutations, published, pure, refusals, shape, tables
+from deployments.pattern import mutations, published, pure, refusals, shape, structs, tables
 from deployments.pattern.faults import Fault, unexempted
 from gateway.app import placed_routes
 from gateway.openapi import describe
@@ -58,6 +58,7 @@ def _of_routes(capabilities: Sequence[Capability], package: str) -> Iterator[Fau
     yield from refusals.undocumented(routes, document, rooms)
     yield from published.inexact(routes)
     yield from published.unpaged(routes)
+    yield from published.misplaced(routes, document)
     yield from published.unbounded(document)
     yield from mutations.not_once(routes, rooms)
     yield from mutations.calling_routes(consumers, routes, rooms)
@@ -66,5 +67,6 @@ def _of_routes(capabilities: Sequence[Capability], package: str) -> Iterator[Fau
 def _of_everything(capabilities: Sequence[Capability]) -> Iterator[Fault]:
     yield from refusals.without_a_class()
     yield from pure.impure()
+    yield from structs.unfit()
     yield from shape.unseen_events()
     yield from tables.faults(capabilities)

@@ -23,6 +23,7 @@ from store.kit.commands import once
 
 # By these an answer is written down with what it answers.
 _ONCE = frozenset({once, desk.send, desk.decide})
+_OWNERS = frozenset({desk.send, desk.ask, desk.decide})
 _KEYS = frozenset({request_key, personal_key})
 
 
@@ -71,10 +72,16 @@ def _has_key(dependant: Dependant) -> bool:
 def calling_routes(
     consumers: Sequence[Consumer], routes: Sequence[HoldfastRoute], rooms: Collection[str]
 ) -> Iterator[Fault]:
-    """Consumers that lead to a route."""
+    """Consumers that lead to a route, or to an owner."""
     endpoints = {inspect.unwrap(route.endpoint): route for route in routes}
     for consumer in consumers:
         for found in reachable(consumer.handle, rooms):
+            if found in _OWNERS:
+                yield Fault(
+                    f"{consumer.name}: {found.__name__}",
+                    "asks an owner, which cannot be rolled back with what the consumer writes: have"
+                    " a task do it, by what the consumer wrote down",
+                )
             if isinstance(found, FunctionType) and (route := endpoints.get(inspect.unwrap(found))):
                 yield Fault(
                     f"{consumer.name}: {found.__name__}",

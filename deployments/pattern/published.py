@@ -3,8 +3,10 @@ pages."""
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
@@ -21,6 +23,9 @@ _FLOAT = (
 )
 _MINOR = "is in minor units, which are whole: write `int`; outside, amounts are an `Amount`"
 _SIZED = frozenset({"maxLength", "enum", "const"})
+_SAYS = frozenset({"type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const"})
+_NAME = re.compile(r"[a-z][A-Za-z0-9]*")
+_SEGMENT = re.compile(r"[a-z0-9.-]*|\{[A-Za-z]+\}")
 # Formats that pydantic reads into types of a size of their own.
 _FORMATS = frozenset({"uuid", "date", "date-time", "time", "email"})
 # What may repeat without an end.
@@ -35,15 +40,45 @@ def inexact(routes: Sequence[HoldfastRoute]) -> Iterator[Fault]:
             models[f"{model.__module__}.{model.__name__}"] = model
     for model in models.values():
         for name, field in model.model_fields.items():
-            if _holds_float(field.annotation):
+            if _holds(field.annotation, float):
                 yield Fault(f"{model.__name__}.{name}: float", _FLOAT)
             whole = {*get_args(field.annotation), field.annotation} - {type(None)}
             if name.endswith("_minor") and int not in whole:
                 yield Fault(f"{model.__name__}.{name}: minor", _MINOR)
 
 
-def _holds_float(annotation: Any) -> bool:
-    return annotation is float or any(_holds_float(part) for part in get_args(annotation))
+def _holds(annotation: Any, kind: type) -> bool:
+    return annotation is kind or any(_holds(part, kind) for part in get_args(annotation))
+
+
+def misplaced(routes: Sequence[HoldfastRoute], document: Schema) -> Iterator[Fault]:
+    """Handlers that are not asynchronous, names that are not written as all are, and moments
+    without an offset."""
+    for route in routes:
+        place = f"{'/'.join(sorted(route.methods or ()))} {route.template}"
+        if not inspect.iscoroutinefunction(inspect.unwrap(route.endpoint)):
+            yield Fault(f"{place}: async", "is a plain function: write `async def`")
+        if not all(_SEGMENT.fullmatch(part) for part in route.template.split("/")):
+            yield Fault(
+                f"{place}: path", "is written otherwise than all paths: /low-stock/{itemId}"
+            )
+        for model in models_read(route):
+            for name, field in model.model_fields.items():
+                if _holds(field.annotation, datetime):
+                    yield Fault(
+                        f"{model.__name__}.{name}: moment",
+                        "takes a moment without an offset, or a bare number: it is a `Moment`"
+                        " (gateway/schemas.py)",
+                    )
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            for parameter in operation.get("parameters", ()):
+                if parameter["in"] != "header" and not _NAME.fullmatch(parameter["name"]):
+                    yield Fault(
+                        f"{method.upper()} {path}: {parameter['name']}",
+                        "is no camelCase name: put the query's fields into a QueryModel, `query:"
+                        " Annotated[XQuery, Query()]`",
+                    )
 
 
 def unpaged(routes: Sequence[HoldfastRoute]) -> Iterator[Fault]:
@@ -98,6 +133,8 @@ def _endless(schema: Schema, where: str, schemas: Schema, seen: set[str]) -> Ite
 
 def _missing(schema: Schema) -> str | None:
     """Of what sort a schema takes any amount."""
+    if not _SAYS & schema.keys():
+        return "anything at all"
     match schema.get("type"):
         case "string":
             is_sized = _SIZED & schema.keys() or schema.get("format") in _FORMATS

@@ -80,7 +80,8 @@ def used(name: str, condition: str, refers_to: str, of: str) -> tuple[Column[Any
 def exempt(**reasons: str) -> dict[str, Any]:
     """The `info` of a column that is right although `store.kit.table_rules` would refuse it, and
     why: `no_use`, it names a location and does not keep it from being deleted; `no_bound`, it is
-    text, and something else bounds it."""
+    text, and something else bounds it; `no_tenant`, it refers to a row that was looked at behind
+    the wall before."""
     return {"exempt": reasons}
 
 

@@ -13,6 +13,7 @@ __all__ = ["lines"]
 HEAD = """
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -171,6 +172,22 @@ def test_a_refusal_that_is_raised_again_is_heard(lines: Lines) -> None:
             "/things: once - writes in a transaction of its own",
         ),
         (reading(returns="Envelope[list[Shown]]"), "GET /api/things/things: page - answers a list"),
+        (reading("Any"), "word: bound - takes anything at all"),
+        (reading("datetime | None"), "Asked.word: moment - takes a moment without an offset"),
+        (
+            making(does="return None").replace("async def make", "def make"),
+            "/things: async - is a plain function",
+        ),
+        (making().replace('post("/things', 'post("/all_things'), "/all_things: path - is written"),
+        (
+            "class NewOther(CamelModel):\n    words: Any\n"
+            + making().replace("NewThing", "NewOther"),
+            "NewOther.words: bound - takes anything at all",
+        ),
+        (
+            making().replace("shared: Shared", "page_size: int, shared: Shared"),
+            "POST /api/things/things: page_size - is no camelCase name",
+        ),
         (reading("str | None"), "GET /api/things/things: word: bound - takes any text"),
         (reading("Annotated[int | None, Field(ge=0)]"), "word: bound - takes any number"),
         (
@@ -201,6 +218,23 @@ def test_a_consumer_calls_no_route(lines: Lines) -> None:
         {"things/routes.py": HEAD + making(), **files, "things/capability.py": declared}
     )
     assert [line for line in complaints if "things.again: make - calls the route" in line]
+
+
+def test_a_consumer_asks_no_owner(lines: Lines) -> None:
+    declared = CAPABILITY.replace("(router,))", "(router,), consumers=(again,))")
+    declared = "from odd.things.again import again\n" + declared
+    asking = CONSUMER.replace("make(None, None, None)", "desk.send(None, None, None, None)")
+    asking = asking.replace(
+        "from odd.things.routes import make", "from deployments.kit import desk"
+    )
+    complaints = lines(
+        {
+            "things/routes.py": HEAD + making(),
+            "things/again.py": "from typing import Any\n" + asking,
+            "things/capability.py": declared,
+        }
+    )
+    assert [line for line in complaints if "things.again: send - asks an owner" in line]
 
 
 def test_a_reason_is_taken_as_long_as_it_is_needed() -> None:

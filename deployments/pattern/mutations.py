@@ -22,8 +22,8 @@ from gateway.routing import HoldfastRoute
 from store.kit.commands import once
 
 # By these an answer is written down with what it answers.
-_ONCE = frozenset({once, desk.send, desk.decide})
-_OWNERS = frozenset({desk.send, desk.ask, desk.decide})
+_ONCE: frozenset[Any] = frozenset({once, desk.send, desk.decide})
+_OWNERS: frozenset[Any] = frozenset({desk.send, desk.ask, desk.decide})
 _KEYS = frozenset({request_key, personal_key})
 
 

@@ -87,6 +87,13 @@ class TenderOut(CamelModel):
     refunded: Sum
 
 
+class CountedOut(CamelModel):
+    """So many pieces of one coin or note were counted."""
+
+    value: Amount
+    pieces: int
+
+
 class ReportOut(CamelModel):
     """X report of an open shift, Z report of a closed one, which never changes and whose number
     counts the register's shifts. Sales and returns are with tax and without tips; gift cards
@@ -120,7 +127,7 @@ class ReportOut(CamelModel):
     )
     counted_cash: Amount | None
     difference: Sum | None
-    denominations: list[DrawerCount] | None = None
+    denominations: list[CountedOut] | None = None
     note: str | None = None
 
 

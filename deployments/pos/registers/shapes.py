@@ -21,7 +21,7 @@ from core.money import from_minor
 from deployments.pos.fields import Row
 from deployments.pos.registers.schemas import (
     CashMovementOut,
-    DrawerCount,
+    CountedOut,
     RegisterOut,
     ReportOut,
     ShiftRow,
@@ -106,7 +106,7 @@ def report_out(register_id: UUID, shift: Shift, closing: Closing | None = None) 
         counted_cash=money(closing.counted_minor) if closing else None,
         difference=money(closing.counted_minor - shift.expected_minor) if closing else None,
         denominations=[
-            DrawerCount(value=money(count.value_minor), pieces=count.pieces)
+            CountedOut(value=money(count.value_minor), pieces=count.pieces)
             for count in closing.counts
         ]
         if closing

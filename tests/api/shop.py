@@ -1,4 +1,4 @@
-"""A business on a running copy, and whoever calls in its name or in nobody's."""
+"""A business on a running copy, and the callers in its name or in nobody's."""
 
 from __future__ import annotations
 

@@ -143,4 +143,4 @@ async def test_a_tax_class_goes_when_no_goods_have_it(desk: Desk) -> None:
         await desk.vary(other, **small),
     ):
         assert reply.status_code == 400, reply.text
-        assert [one["field"] for one in reply.json()["errors"]] == ["taxClassId"]
+        assert [error["field"] for error in reply.json()["errors"]] == ["taxClassId"]

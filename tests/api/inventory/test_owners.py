@@ -37,13 +37,13 @@ async def test_many_first_looks_are_few_queries(shop: Shop, queries: list[int]) 
     db = Database(shop.stack.settings.app_database_url)
     owners = ProductOwners(db, SystemClock())
     try:
-        await asyncio.gather(*(owners.check(shop.tenant, [one]) for one in products))
+        await asyncio.gather(*(owners.check(shop.tenant, [product]) for product in products))
         assert queries == [12] or (len(queries) == 2 and sum(queries) == 12)
         await owners.check(shop.tenant, products)
         assert len(queries) <= 2
         with pytest.raises(NotFound):
             await owners.check(uuid4(), products)
-        assert [await owners.of(one) for one in products] == [shop.tenant] * 12
+        assert [await owners.of(product) for product in products] == [shop.tenant] * 12
     finally:
         await db.close()
 

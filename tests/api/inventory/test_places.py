@@ -40,7 +40,7 @@ async def test_levels_are_told_per_location_and_over_all(shop: Shop) -> None:
     assert await at(shop, product, barn) == (3, 4, 1, 0)
     assert await at(shop, product, shop.tenant) == (3, 3, 0, 0)
     level = done(await shop.owner.get(f"{BASE}/{product}"))
-    assert [one["locationId"] for one in level["locations"]] == [str(shop.tenant), str(barn)]
+    assert [row["locationId"] for row in level["locations"]] == [str(shop.tenant), str(barn)]
     refused = await shop.owner.post(RESERVE, line(product, 4))
     assert problem(refused, 409, "insufficient_stock")["shortages"][0]["available"] == 3
 
@@ -73,7 +73,7 @@ async def test_holds_are_released_where_they_are(shop: Shop) -> None:
     done(await shop.owner.post(f"{BASE}/reservations/{hold['reservationId']}/confirm"))
     assert await at(shop, product, barn) == (3, 3, 0, 0)
     listed = done(await shop.owner.get(f"{BASE}/reservations?locationId={barn}"))
-    assert [one["reservationId"] for one in listed] == [hold["reservationId"]]
+    assert [row["reservationId"] for row in listed] == [hold["reservationId"]]
     assert done(await shop.owner.get(f"{BASE}/reservations?locationId={shop.tenant}")) == []
 
 
@@ -125,7 +125,7 @@ async def test_what_is_shipped_arrives_once(shop: Shop) -> None:
     assert await at(shop, product) == (5, 5, 0, 0)
     assert done(await shop.owner.get(path))["status"] == "received"
     listed = done(await shop.owner.get(f"{TRANSFERS}?locationId={barn}"))
-    assert [one["transferId"] for one in listed] == [second["transferId"], first["transferId"]]
+    assert [row["transferId"] for row in listed] == [second["transferId"], first["transferId"]]
     assert done(await shop.owner.get(f"{TRANSFERS}?status=in_transit")) == []
     other = await shop.another()
     problem(await other.owner.get(path), 404, "not_found")
@@ -151,8 +151,8 @@ async def test_a_count_keeps_what_moved_after_it(shop: Shop) -> None:
     body = {"lines": [late], "reason": "damaged"}
     assert done(await shop.owner.post(ADJUST, body))[0]["onHand"] == 6
     recorded = done(await shop.owner.get(f"{BASE}/{product}/movements"))
-    assert sum(one["onHandDelta"] for one in recorded) == 6
-    assert [one["onHandDelta"] for one in recorded[:2]] == [2, -2]
+    assert sum(movement["onHandDelta"] for movement in recorded) == 6
+    assert [movement["onHandDelta"] for movement in recorded[:2]] == [2, -2]
     assert recorded[1]["occurredAt"] < recorded[1]["recordedAt"]
     happened = done(await shop.owner.get(f"{BASE}/{product}/movements?sort=-occurredAt"))
     assert happened[0]["kind"] == "confirmed"
@@ -229,7 +229,7 @@ async def test_of_many_who_expect_the_same_level_exactly_one_wins(shop: Shop) ->
             *(shop.owner.post(ADJUST, change(expected)) for _ in range(20))
         )
         assert sorted(answer.status_code for answer in answers) == [200] + [409] * 19
-        lost = problem(next(one for one in answers if one.status_code == 409), 409)
+        lost = problem(next(answer for answer in answers if answer.status_code == 409), 409)
         assert lost["code"] == "stock_changed"
         assert lost["onHand"] in (6, 7)
     assert await at(shop, product) == (7, 7, 0, 0)
@@ -277,7 +277,7 @@ async def test_low_stock_is_per_location(shop: Shop) -> None:
     assert [row["place"] for row in told] == [str(barn)]
     path = f"{BASE}/status/low-stock"
     listed = done(await shop.owner.get(path))
-    assert [(one["productId"], one["locationId"]) for one in listed] == [(product, str(barn))]
+    assert [(level["productId"], level["locationId"]) for level in listed] == [(product, str(barn))]
     assert done(await shop.owner.get(f"{path}?locationId={shop.tenant}")) == []
 
 
@@ -306,10 +306,10 @@ async def test_a_bundle_is_held_by_its_parts(shop: Shop) -> None:
     bundle = await bundle_of(shop, (tea, 3), (cup, 1))
     assert await at(shop, bundle) == (3, 3, 0, 0)  # the barn has cups and no tea
     hold = await shop.reserve(bundle, 2)
-    assert {one["productId"]: one["quantity"] for one in hold["lines"]} == {tea: 6, cup: 2}
+    assert {part["productId"]: part["quantity"] for part in hold["lines"]} == {tea: 6, cup: 2}
     assert await at(shop, bundle) == (1, 3, 2, 0)
     refused = problem(await shop.owner.post(RESERVE, line(bundle, 2)), 409, "insufficient_stock")
-    assert {one["productId"] for one in refused["shortages"]} == {tea, cup}
+    assert {shortage["productId"] for shortage in refused["shortages"]} == {tea, cup}
     # A bundle and one of its parts in one order are judged together.
     lines = [line(bundle, 1), line(tea, 2)]
     refused = problem(await shop.owner.post(RESERVE, {"lines": lines}), 409, "insufficient_stock")
@@ -340,7 +340,9 @@ async def test_drift_is_found_and_repaired_while_the_shop_is_open(shop: Shop) ->
         tenant,
     )
     found = await look(settings, tenant)
-    assert [(one.product_id, one.location_id) for one in found.left] == [(UUID(drifted), tenant)]
+    assert [(drift.product_id, drift.location_id) for drift in found.left] == [
+        (UUID(drifted), tenant)
+    ]
 
     async def sell() -> None:
         for _ in range(20):

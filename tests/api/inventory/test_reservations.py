@@ -89,7 +89,7 @@ async def test_many_lines_are_held_together_or_not_at_all(shop: Shop) -> None:
 
 async def test_a_line_of_another_business_spoils_the_whole(shop: Shop) -> None:
     mine, theirs = await shop.product(5), await (await shop.another()).product(5)
-    body = {"lines": [{"productId": one, "quantity": 1} for one in (mine, theirs)]}
+    body = {"lines": [{"productId": product, "quantity": 1} for product in (mine, theirs)]}
     problem(await shop.owner.post(RESERVE, body), 404, "not_found")
     assert await shop.level(mine) == (5, 5, 0)
 
@@ -125,7 +125,9 @@ async def test_the_last_unit_goes_to_one(shop: Shop) -> None:
     line = {"productId": product, "quantity": 1}
     answers = await asyncio.gather(*(shop.owner.post(RESERVE, line) for _ in range(40)))
     assert sorted(answer.status_code for answer in answers) == [200] * 7 + [409] * 33
-    assert len({done(one)["reservationId"] for one in answers if one.status_code == 200}) == 7
+    assert (
+        len({done(answer)["reservationId"] for answer in answers if answer.status_code == 200}) == 7
+    )
     assert await shop.level(product) == (0, 7, 7)
 
 
@@ -216,7 +218,7 @@ async def test_a_deleted_product_takes_no_new_hold(shop: Shop) -> None:
     assert (await shop.owner.call("DELETE", f"/api/products/{product}")).status_code == 200
     refused = await shop.owner.post(RESERVE, {"productId": product, "quantity": 1})
     assert refused.status_code in (404, 409), refused.text
-    # Whoever had it already may still take it.
+    # A customer that had it already may still take it.
     assert done(await shop.owner.post(path(hold, "confirm")))["status"] == "confirmed"
 
 

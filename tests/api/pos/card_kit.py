@@ -187,7 +187,7 @@ def dying(shop: TillShop, dies_after: int) -> Iterator[None]:
 
 def is_cut(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
-        return any(is_cut(one) for one in error.exceptions)
+        return any(is_cut(part) for part in error.exceptions)
     return isinstance(error, Cut)
 
 

@@ -16,7 +16,7 @@ Make = Callable[[Shop | None], Awaitable[Call]]
 
 REASON = {"reason": "wrong tea"}
 NEVER = {"code": "0000-0000-0000-0000"}
-# A cashier, or whoever did not open the shift, may be told that it is not theirs.
+# A person that did not open the shift, such as a cashier, may hear that it is not theirs.
 OWN_SHIFT = frozenset({200, 403})
 OWN_EYES = frozenset({200, 404})
 

@@ -181,7 +181,7 @@ async def test_cut_after_each_step_of_calling_off(shop: TillShop, returns: bool)
 
 
 async def test_called_off_while_the_sale_is_being_made(shop: TillShop) -> None:
-    """Whoever comes first at the owner: there is a sale and money, or neither."""
+    """Whichever command comes first at the owner: there is a sale and money, or neither."""
     tea = await shop.product(PRICE, 50)
     for delay_ms in range(10):
         began = await pay(shop, tea, "tok_unknown", key=f"k{delay_ms}")

@@ -96,7 +96,11 @@ async def test_a_sale_by_card_is_two_trips_and_reads_nothing_again(shop: TillSho
     sale = done(first)
     assert counted.trips == ["HoldSale", "Sell"]
     assert len(counted.statements) == 8, counted.statements
-    assert not [one for one in counted.statements if one.startswith("SELECT ") and " FROM " in one]
+    assert not [
+        statement
+        for statement in counted.statements
+        if statement.startswith("SELECT ") and " FROM " in statement
+    ]
     receipts = first.headers[RECEIPT_HEADER]
     assert [part.split(";")[0] for part in receipts.split(", ")] == [sale["saleId"], shop.register]
     assert done(await shop.owner.get(f"/api/pos/sales/{sale['saleId']}")) == sale

@@ -145,7 +145,7 @@ async def test_each_code_is_sold_once(shop: TillShop) -> None:
 )
 async def test_a_line_that_is_no_card(shop: TillShop, line: dict[str, Any], field: str) -> None:
     found = problem(await sell(shop, line), 400)
-    assert [one["field"] for one in found["errors"]] == [field]
+    assert [error["field"] for error in found["errors"]] == [field]
     assert await shop.rows("SELECT id FROM gift_cards") == []
 
 
@@ -156,7 +156,7 @@ async def test_an_unused_card_comes_back_without_the_goods(shop: TillShop) -> No
     path = f"/api/pos/sales/{sale['saleId']}/returns"
     back = {"registerId": shop.register, "lines": [{"number": 2, "quantity": 1}]}
     made = done(await shop.owner.post(path, back))
-    assert [(one["method"], one["amount"]) for one in made["refunds"]] == [
+    assert [(refund["method"], refund["amount"]) for refund in made["refunds"]] == [
         ("card", 15),
         ("card", 10),
     ]
@@ -201,7 +201,8 @@ async def test_a_code_is_not_put_aside(shop: TillShop) -> None:
 async def test_nobody_finds_a_card_by_trying(
     shop: TillShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By none of the ways that tell whether there is one; whoever knows theirs is not held up."""
+    """By none of the ways that tell whether there is one; a holder that knows the code is not held
+    up."""
     served = shop.served.resources
     monkeypatch.setattr(served.edge, "throttle", Throttle(served.redis, served.clock))
     done(await sell(shop, gift(50, code=PLASTIC)))

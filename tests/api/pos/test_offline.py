@@ -108,7 +108,7 @@ async def test_lists_tell_offline_sales_from_others(shop: TillShop) -> None:
 
     async def listed(**query: Any) -> list[str]:
         found = (await shop.owner.get("/api/pos/sales", params=query)).json()
-        return [one["saleId"] for one in found["data"]]
+        return [sale["saleId"] for sale in found["data"]]
 
     assert await listed() == [online, uploaded]
     assert await listed(offline="true") == [uploaded]
@@ -128,17 +128,19 @@ async def test_the_same_batch_from_five_clients_at_once_is_recorded_once(shop: T
     orders = [batch, batch[::-1], batch[20:] + batch[:20], batch + batch[:9], batch[::2] + batch]
     online = [shop.sell(tea) for _ in range(5)]
     answers = await asyncio.gather(
-        *(upload(one, *order) for one, order in zip(clients, orders, strict=True)), *online
+        *(upload(client, *order) for client, order in zip(clients, orders, strict=True)), *online
     )
-    sold = [one for one in answers if isinstance(one, httpx2.Response) and one.is_success]
-    uploads = [one for one in answers if isinstance(one, dict)]
-    assert sum(one["recorded"] for one in uploads) == 40
-    assert sum(one["repeated"] for one in uploads) == sum(map(len, orders)) - 40
+    sold = [
+        answer for answer in answers if isinstance(answer, httpx2.Response) and answer.is_success
+    ]
+    uploads = [answer for answer in answers if isinstance(answer, dict)]
+    assert sum(answer["recorded"] for answer in uploads) == 40
+    assert sum(answer["repeated"] for answer in uploads) == sum(map(len, orders)) - 40
     # Everybody was told the same of each.
     told = {
-        (one["clientSaleId"], one["saleId"], one["receiptNumber"])
+        (sale["clientSaleId"], sale["saleId"], sale["receiptNumber"])
         for answer in uploads
-        for one in answer["sales"]
+        for sale in answer["sales"]
     }
     assert len(told) == 40
     units = sum(sale["lines"][0]["quantity"] for sale in batch)
@@ -165,7 +167,7 @@ async def test_the_database_keeps_a_sale_from_being_recorded_twice_without_the_r
     body = offline(shop, tea)
     monkeypatch.setattr(sell, "_again", lambda *_: None)
     answer = await upload(shop.owner, *[body] * 5)
-    found = Counter((one["problem"] or {"code": "none"})["code"] for one in answer["sales"])
+    found = Counter((sale["problem"] or {"code": "none"})["code"] for sale in answer["sales"])
     assert found == {"none": 1, "conflict": 4}
     assert await shop.on_hand(tea) == 9
     assert (await shop.report())["expectedCash"] == 102
@@ -177,14 +179,18 @@ async def test_another_sale_under_the_same_id_is_a_conflict_of_its_own(shop: Til
     made = (await upload(shop.owner, body))["sales"][0]
     other = body | {"note": "another"}
     answer = await upload(shop.owner, other, good)
-    assert [one["status"] for one in answer["sales"]] == ["rejected", "recorded"]
+    assert [sale["status"] for sale in answer["sales"]] == ["rejected", "recorded"]
     found = answer["sales"][0]["problem"]
     assert (found["status"], found["code"]) == (409, "client_sale_id_reused")
     assert found["saleId"] == made["saleId"]
     # In one batch the first one counts.
     twice = offline(shop, tea)
     answer = await upload(shop.owner, twice, twice, twice | {"total": 2, "note": "x"})
-    assert sorted(one["status"] for one in answer["sales"]) == ["recorded", "rejected", "repeated"]
+    assert sorted(sale["status"] for sale in answer["sales"]) == [
+        "recorded",
+        "rejected",
+        "repeated",
+    ]
     assert await shop.on_hand(tea) == 7
 
 
@@ -206,7 +212,7 @@ async def test_one_bad_sale_does_not_keep_the_others_out(shop: TillShop) -> None
     good = [offline(shop, tea), offline(shop, tea)]
     bad = offline(shop, tea, lines=[])
     answer = await upload(shop.owner, good[0], bad, "nonsense", good[1])
-    assert [one["status"] for one in answer["sales"]] == [
+    assert [sale["status"] for sale in answer["sales"]] == [
         "recorded",
         "rejected",
         "rejected",
@@ -247,7 +253,7 @@ async def test_what_cannot_have_been_is_named_and_not_written(shop: TillShop) ->
             body["lines"] = [{"productId": tea, **line} for line in wrong["lines"]]
         found = await refused(shop, body)
         assert (found["status"], found["code"]) == (400, "validation_failed"), name
-        assert [one["field"] for one in found["errors"]] == [name], found
+        assert [error["field"] for error in found["errors"]] == [name], found
     for status, code, wrong in (
         (409, "payment_short", {"payments": [{"method": "cash", "amount": 1}]}),
         (409, "change_not_cash", {"payments": [{"method": "external", "amount": 3}]}),
@@ -297,7 +303,7 @@ async def test_a_sale_belongs_to_the_open_shift_and_a_closed_one_never_changes(
     assert made["status"] == "recorded"
     now = await shop.report()
     assert made["shiftId"] == now["shiftId"] != report["shiftId"]
-    # The money is in the drawer of then: whoever counts the one of now is told.
+    # The money is in the earlier shift's drawer: the person that counts today's is told.
     assert (now["expectedCash"], now["earlierCash"]) == (52, 2)
     again = done(await shop.owner.get(f"/api/pos/shifts/{report['shiftId']}/report"))
     assert again == report

@@ -45,7 +45,7 @@ async def test_a_crowd_shares_queries_and_everybody_pays_their_own(
     shop: TillShop, queries: list[int]
 ) -> None:
     goods = [await shop.product(price, 9) for price in range(1, 13)]
-    quotes = [{"lines": [{"productId": one, "quantity": 2}]} for one in goods]
+    quotes = [{"lines": [{"productId": product, "quantity": 2}]} for product in goods]
     stranger = {"lines": [{"productId": str(uuid4())}]}
     nowhere = quotes[0] | {"locationId": str(uuid4())}
     *answers, unknown, lost = await asyncio.gather(

@@ -119,8 +119,8 @@ async def test_after_the_signing_key_was_rotated(
             done(await shop.owner.post("/api/pos/returns", without, key="k"))["storeCredit"],
             done(await shop.owner.post("/api/pos/gift-cards", card, key="k"))["giftCard"],
         ]
-        assert [one["balance"] for one in made] == [2.5, 2.5, 5]
-        return [one["code"] for one in made]
+        assert [card["balance"] for card in made] == [2.5, 2.5, 5]
+        return [card["code"] for card in made]
 
     first = await codes()
     for code in first:

@@ -49,7 +49,7 @@ async def test_what_comes_back_is_never_more_than_was_sold_or_paid(shop: TillSho
     after = done(await shop.owner.get(f"/api/pos/sales/{sale['saleId']}"))
     assert (after["status"], after["refunded"]) == ("returned", 8.99)
     listed = (await shop.owner.get(path)).json()["data"]
-    assert [one["returnId"] for one in listed] == [first["returnId"], second["returnId"]]
+    assert [row["returnId"] for row in listed] == [first["returnId"], second["returnId"]]
     events = await shop.rows("SELECT type FROM outbox WHERE type = 'pos.sale.returned.v1'")
     assert len(events) == 2
     assert (await shop.report())["expectedCash"] == 100
@@ -200,13 +200,16 @@ async def test_the_drawers_book_and_the_reports(shop: TillShop) -> None:
     assert stored == z
     assert done(await shop.owner.post(f"{register}/shifts/close", counted, "close-1")) == z
     book = (await shop.owner.get(f"/api/pos/shifts/{z['shiftId']}/cash-movements")).json()["data"]
-    assert [(one["kind"], one["amount"]) for one in book] == [
+    assert [(movement["kind"], movement["amount"]) for movement in book] == [
         ("paid_in", 20),
         ("paid_out", 5),
         ("no_sale", 0),
     ]
     shifts = (await shop.owner.get(f"{register}/shifts")).json()["data"]
-    assert [(one["number"], one["closedAt"] is None) for one in shifts] == [(2, True), (1, False)]
+    assert [(shift["number"], shift["closedAt"] is None) for shift in shifts] == [
+        (2, True),
+        (1, False),
+    ]
     problem(await shop.clerk(Role.CASHIER).get(f"/api/pos/shifts/{z['shiftId']}/report"), 404)
 
 

@@ -67,7 +67,7 @@ async def test_a_code_is_found_in_whichever_form_it_is_typed(shop: TillShop) -> 
         assert (sold["lines"][0]["productId"], sold["lines"][0]["sku"]) == (product, composed)
     for query in ({"sku": apart}, {"sku": composed}, {"barcode": apart}):
         answer = await shop.owner.call("GET", f"/api/products?{urlencode(query)}")
-        assert [one["id"] for one in answer.json()["data"]] == [product]
+        assert [item["id"] for item in answer.json()["data"]] == [product]
 
 
 async def test_tax_inclusive_and_exclusive_are_rounded_per_line(shop: TillShop) -> None:
@@ -130,7 +130,7 @@ async def test_a_crowd_sells_no_more_than_there_is_and_leaves_no_gap(shop: TillS
     answers = await asyncio.gather(*(shop.sell(tea) for _ in range(60)))
     sold = [answer.json()["data"] for answer in answers if answer.status_code == 201]
     assert len(sold) == 30
-    assert sorted(one["receiptNumber"] for one in sold) == list(range(1, 31))
+    assert sorted(sale["receiptNumber"] for sale in sold) == list(range(1, 31))
     assert await shop.on_hand(tea) == 0
     assert (await shop.report())["expectedCash"] == 130
 
@@ -154,7 +154,7 @@ async def test_cashiers_see_and_do_what_is_theirs(shop: TillShop) -> None:
     register = await shop.open_register(by=ann)
     mine = done(await shop.sell(tea, by=ann, registerId=register))
     listed = (await ann.get("/api/pos/sales")).json()
-    assert [one["saleId"] for one in listed["data"]] == [mine["saleId"]]
+    assert [sale["saleId"] for sale in listed["data"]] == [mine["saleId"]]
     path = f"/api/pos/sales/{theirs['saleId']}"
     problem(await ann.get(path), 404)
     # With the receipt in hand it may be looked up.
@@ -181,7 +181,7 @@ async def test_sales_are_listed_by_the_locations_day(shop: TillShop) -> None:
 
     async def listed(**query: Any) -> list[str]:
         found = (await shop.owner.get("/api/pos/sales", params=query)).json()
-        return [one["saleId"] for one in found["data"]]
+        return [sale["saleId"] for sale in found["data"]]
 
     assert await listed(date=local[0]["day"]) == [sale["saleId"]]
     assert await listed(date="2001-01-01") == []

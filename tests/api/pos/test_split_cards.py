@@ -88,15 +88,17 @@ async def test_four_cards_cash_and_a_gift_card(shop: TillShop) -> None:
     gift = {"method": "gift_card", "amount": 10, "code": code}
     payments = [cards[0], *cash, cards[1], gift, *cards[2:], {"method": "cash", "amount": 10}]
     sale = done(await shop.sell(tea, payments=payments))
-    paid = [(one["method"], one["amount"]) for one in sale["payments"]]
+    paid = [(payment["method"], payment["amount"]) for payment in sale["payments"]]
     assert (sale["total"], sale["change"]) == (35, 5)
     assert [amount for method, amount in paid if method == "card"] == [1, 2, 3, 4]
-    references = [one["reference"] for one in sale["payments"] if one["method"] == "card"]
+    references = [
+        payment["reference"] for payment in sale["payments"] if payment["method"] == "card"
+    ]
     assert len(set(references)) == 4
     assert all(reference.startswith("sbx_") for reference in references)
     assert await kept(shop) == 1000
     report = await shop.report()
-    tenders = {one["method"]: one for one in report["tenders"]}
+    tenders = {tender["method"]: tender for tender in report["tenders"]}
     assert (tenders["card"]["taken"], tenders["card"]["payments"]) == (10, 4)
     assert report["expectedCash"] == 100 + 10 + 15
     path = f"/api/pos/sales/{sale['saleId']}/receipt"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+from core.background import kept_running
 from core.clock import Clock
 from core.errors import Unauthenticated
 from core.principal import Principal
@@ -61,7 +62,7 @@ class Edge:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._revocations.attempt(), FIRST_POLL_SECONDS)
         self._tasks = [
-            asyncio.create_task(part.run(), name=type(part).__name__)
+            asyncio.create_task(kept_running(part.run, type(part).__name__))
             for part in (self._revocations, self.limiter, self.metrics)
         ]
 

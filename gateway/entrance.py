@@ -5,7 +5,6 @@ way, `gateway.lean_protocol` that of the hottest routes; neither decides any of 
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import lru_cache
@@ -127,13 +126,6 @@ class Entrance:
         return Answer(
             known.status, body, [header for header in headers if header[0] != b"content-length"]
         )
-
-
-def is_cancelled() -> bool:
-    """Whether the running request itself is being cancelled. Otherwise a CancelledError comes from
-    a task that it awaited together with other requests."""
-    task = asyncio.current_task()
-    return task is None or task.cancelling() > 0
 
 
 def pick(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:

@@ -21,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from core.background import is_cancelled
 from core.errors import Unavailable
 from core.telemetry import LOGGED
 from gateway.bodies import SMALL_BODY_BYTES
@@ -32,7 +33,6 @@ from gateway.entrance import (
     Entrance,
     LeanHandler,
     RawHeaders,
-    is_cancelled,
     is_plain_json,
     pick,
 )

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.background import is_cancelled
 from core.errors import FieldError, HoldfastError, PayloadTooLarge, Unavailable, ValidationFailed
 from core.telemetry import LOGGED
 from gateway.bodies import SMALL_BODY_BYTES, BoundedBody
@@ -26,7 +27,6 @@ from gateway.entrance import (
     Entrance,
     LeanHandler,
     RawHeaders,
-    is_cancelled,
     is_plain_json,
     pick,
 )

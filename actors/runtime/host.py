@@ -8,7 +8,7 @@ open at a time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from uuid import UUID
 
@@ -29,6 +29,7 @@ from actors.runtime.tenure import Tenure
 from actors.runtime.upkeep import end_processes, every
 from actors.runtime.wire import ASK_AGAIN, BUSY, Answer, Envelope, Outcome
 from core import telemetry
+from core.background import is_cancelled, kept_running
 from core.clock import Clock
 from core.telemetry import get_logger
 from store.hosts.connections import OutcomeUnknown
@@ -92,15 +93,22 @@ class Host:
         await self._store.expire([incarnation.id for incarnation in gone])
         await self._renew()
         self._tasks = [
-            asyncio.create_task(self._serve()),
-            asyncio.create_task(self._fetching.run()),
-            asyncio.create_task(self._keep_renewing()),
-            asyncio.create_task(every(LOOK_AROUND_SECONDS, self._look_around)),
-            asyncio.create_task(every(SWEEP_SECONDS, self._sweep)),
-            asyncio.create_task(
-                every(SWEEP_SECONDS, self._ownership.look_further, self._ownership.took)
-            ),
+            asyncio.create_task(kept_running(work, name))
+            for name, work in self._background().items()
         ]
+
+    def _background(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        ownership = self._ownership
+        return {
+            "serving": self._serve,
+            "fetching": self._fetching.run,
+            "renewing": self._keep_renewing,
+            "looking around": partial(every, LOOK_AROUND_SECONDS, self._look_around),
+            "sweeping": partial(every, SWEEP_SECONDS, self._sweep),
+            "looking further": partial(
+                every, SWEEP_SECONDS, ownership.look_further, ownership.took
+            ),
+        }
 
     async def stop(self) -> None:
         self._fetching.stop()
@@ -262,6 +270,11 @@ class Host:
             await self._start_over("fenced")
         except OutcomeUnknown as error:
             await self._start_over(repr(error.__cause__))
+        except asyncio.CancelledError as error:
+            if is_cancelled():
+                raise
+            # Something that it waited for was: nobody knows what came of the batch.
+            await self._start_over(repr(error))
         except Exception as error:
             # A bug of ours must not end the loop that serves everybody.
             log.exception("batch failed")

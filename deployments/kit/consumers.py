@@ -19,13 +19,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import groupby
 from typing import Literal
 from uuid import UUID
 
 import msgspec
 
+from core.background import is_cancelled, kept_running
 from core.events import KINDS, Delivery, Event
 from core.telemetry import EVENTS_FAILED, get_logger
 from store.kit import consumers as stored
@@ -97,10 +98,14 @@ async def run(
     settled, turns = Settled(), asyncio.Semaphore(MAX_AT_ONCE)
     readers = [_Reader(db, consumer, settled, turns) for consumer in consumers]
     async with asyncio.TaskGroup() as tasks:
+
+        def begin(work: Callable[[], Awaitable[None]], name: str) -> None:
+            tasks.create_task(kept_running(work, name))
+
         for reader in readers:
-            tasks.create_task(_whenever(reader.is_behind, reader.read_on))
-            tasks.create_task(_whenever(reader.is_due, reader.catch_up))
-        tasks.create_task(_watch(db, settled, readers, poll_seconds))
+            begin(partial(_whenever, reader.is_behind, reader.read_on), "reading events")
+            begin(partial(_whenever, reader.is_due, reader.catch_up), "trying events again")
+        begin(partial(_watch, db, settled, readers, poll_seconds), "looking for events")
 
 
 async def _watch(
@@ -231,8 +236,7 @@ class _Reader:
             elif deliveries:
                 await self._consumer.handle_all(tx, tenant_id, deliveries)
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            if is_cancelled():
                 raise
             # Not we were cancelled, but something that it waited for: else we would end unseen.
             raise RuntimeError("what it waited for was cancelled") from error

@@ -14,11 +14,11 @@ from fastapi import Depends, Request
 from actors.runtime.bus import CommandBus
 from actors.runtime.directory import Directory
 from actors.runtime.ports import Transport
+from core.background import kept_running
 from core.clock import Clock, SystemClock
 from core.errors import Unavailable
 from core.garbage import Tidying
 from core.settings import Settings
-from core.telemetry import get_logger
 from deployments.kit import consumers
 from deployments.kit.desk import Hooks, hooks_of
 from gateway.edge import Edge
@@ -29,9 +29,6 @@ from store.kit.redis import Redis
 
 CALIBRATE_SECONDS = 10.0
 MAX_KEEPER_SILENCE_SECONDS = 10.0
-TASK_PAUSE_SECONDS = 1.0
-
-log = get_logger("tasks")
 
 if TYPE_CHECKING:
     from deployments.kit.capability import Capability
@@ -70,7 +67,8 @@ class Resources:
     async def start(self) -> None:
         await self.edge.start()
         for task in self.tasks:
-            self.running.append(asyncio.create_task(_kept_running(task, self)))
+            work = kept_running(partial(task, self), repr(task))
+            self.running.append(asyncio.create_task(work))
 
     async def stop(self) -> None:
         for task in self.running:
@@ -84,16 +82,6 @@ class Resources:
 
 # Runs until it is cancelled; begun anew if it fails.
 Task = Callable[[Resources], Coroutine[Any, Any, None]]
-
-
-async def _kept_running(task: Task, shared: Resources) -> None:
-    while True:
-        try:
-            await task(shared)
-            return
-        except Exception as error:
-            log.error("a task failed", task=repr(task), reason=repr(error))
-        await asyncio.sleep(TASK_PAUSE_SECONDS)
 
 
 class Part(Generic[T]):

@@ -14,6 +14,7 @@ class KeeperReplica:
         from actors.runtime.keeper import Keeper
         from actors.runtime.remote import RayHosts, leave
         from actors.runtime.watchdog import Watchdog
+        from core.background import kept_running
         from core.clock import SystemClock
         from core.settings import get_settings
         from core.telemetry import configure_logging
@@ -34,6 +35,6 @@ class KeeperReplica:
         )
         Watchdog(leave).start(asyncio.get_running_loop())
         self._tasks = [
-            asyncio.get_running_loop().create_task(work)
-            for work in (self._keeper.run(), MetricsPublisher(redis, "keeper").run())
+            asyncio.get_running_loop().create_task(kept_running(part.run, type(part).__name__))
+            for part in (self._keeper, MetricsPublisher(redis, "keeper"))
         ]

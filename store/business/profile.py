@@ -144,7 +144,7 @@ async def change(tx: AsyncConnection, tenant_id: UUID, values: Mapping[str, Any]
     statement = (
         update(businesses)
         .where(businesses.c.id == tenant_id)
-        .values(**values, version=businesses.c.version + 1, updated_at=func.now())
+        .values(**values, version=businesses.c.version + 1, updated_at=func.statement_timestamp())
         .returning(*_FIELDS)
     )
     return Business(**(await tx.execute(statement)).mappings().one())

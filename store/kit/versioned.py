@@ -66,17 +66,20 @@ class Rows(Generic[T]):
 
     async def add(self, tx: AsyncConnection, values: Mapping[str, Any]) -> T:
         """Raises Conflict naming the field whose value another row has."""
-        first = {"version": 1, "created_at": func.now(), "updated_at": func.now()}
+        now = func.statement_timestamp()
+        first = {"version": 1, "created_at": now, "updated_at": now}
         statement = insert(self.table).values(**first, **values)
         return await self._write(tx, statement.returning(*self._columns))
 
     async def change(self, tx: AsyncConnection, row_id: UUID, values: Mapping[str, Any]) -> T:
-        """Writes `values` to an existing row and counts its version up. Raises Conflict as
-        `add` does."""
+        """Writes `values` to an existing row, which `tx` holds, and counts its version up. Raises
+        Conflict as `add` does."""
+        # Not the time when `tx` began: whoever waited for the row would date his change back.
+        now = func.statement_timestamp()
         statement = (
             update(self.table)
             .where(self.table.c.id == row_id, self._live)
-            .values(**values, version=self.table.c.version + 1, updated_at=func.now())
+            .values(**values, version=self.table.c.version + 1, updated_at=now)
             .returning(*self._columns)
         )
         return await self._write(tx, statement)

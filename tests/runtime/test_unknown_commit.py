@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import asyncpg
 import pytest
 
+from actors.runtime.batch import Work
+from actors.runtime.committing import Committing
 from actors.stock import model as m
 from tests.promises import Tally
 from tests.runtime import sabotage
@@ -131,3 +133,26 @@ async def test_a_late_commit_is_caught_without_new_epochs(
 ) -> None:
     sabotage.recovery_epochs_off(monkeypatch)
     assert await _told_after_a_late_commit(urls) == (0, 3)
+
+
+async def test_a_cancellation_within_a_turn_ends_no_host(
+    urls: Urls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of something that the turn waited for, after the batch was written: nobody was told, so the
+    host forgets, and the repeat hears what was decided."""
+    async with running(urls, 1) as cluster:
+        shop = Shop(cluster)
+        (product,) = await shop.stock(10)
+        run, cancelled = Committing.run, asyncio.Event()
+
+        async def cut_off(committing: Committing, works: list[Work]) -> None:
+            await run(committing, works)
+            if works and not cancelled.is_set():
+                cancelled.set()
+                raise asyncio.CancelledError
+
+        monkeypatch.setattr(Committing, "run", cut_off)
+        for _ in range(2):
+            await shop.insist(shop.reserve(product, 1))
+        assert cancelled.is_set()
+        assert (await shop.level(product)).reserved == 2

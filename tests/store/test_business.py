@@ -18,7 +18,8 @@ from core.settings import Settings
 from deployments.business.places import Places
 from store.business import profile
 from store.business.locations import locations
-from store.business.taxes import Rate, rates_at, tax_classes, tax_rates
+from store.business.locations import rows as location_rows
+from store.business.taxes import Rate, classes, rates_at, tax_classes, tax_rates
 from store.kit.engine import Database, Scope
 
 NOW = datetime.now(UTC)
@@ -130,3 +131,21 @@ async def test_places_know_a_tenants_live_locations(db: Database, tenant: UUID) 
     places.forget(tenant)
     with pytest.raises(NotFound):
         await places.check(tenant, first)
+
+
+async def test_a_later_version_is_never_dated_earlier(db: Database, tenant: UUID) -> None:
+    """Also where its transaction began first and then waited for the other: who reads what has
+    changed since would miss it."""
+    async with db.transaction(Scope(tenant_id=tenant)) as waited:
+        await waited.execute(text("SELECT 1"))
+        async with db.transaction(Scope(tenant_id=tenant)) as tx:
+            branch = await location_rows.change(tx, tenant, {"name": "Second"})
+            business = await profile.change(tx, tenant, {"name": "Second"})
+        later_branch = await location_rows.change(waited, tenant, {"name": "Third"})
+        later_business = await profile.change(waited, tenant, {"name": "Third"})
+        added = {"id": uuid7(), "tenant_id": tenant, "name": "goods", "is_default": False}
+        added_class = await classes.add(waited, added)
+    for earlier, later in [(branch, later_branch), (business, later_business)]:
+        assert later.version == earlier.version + 1
+        assert later.updated_at > earlier.updated_at
+    assert added_class.created_at == added_class.updated_at > business.updated_at

@@ -289,6 +289,34 @@ async def test_a_consumer_that_was_forgotten_reads_anew(at: Ground) -> None:
     assert left["set_aside_at"] is not None
 
 
+@pytest.mark.parametrize("what", ["look", "take", "due_subjects"])
+async def test_a_cancellation_of_something_else_ends_no_consumer(
+    at: Ground, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Of something that was waited for, such as a connection that is being made for several."""
+    monkeypatch.setattr("core.background.PAUSE_SECONDS", 0.0)
+    real, cancelled = getattr(stored, what), asyncio.Event()
+
+    async def once(*arguments: Any) -> Any:
+        if not cancelled.is_set():
+            cancelled.set()
+            raise asyncio.CancelledError
+        return await real(*arguments)
+
+    failures = ["at first", "alone"]
+
+    async def handle(tx: Transaction, tenant_id: UUID, delivery: Delivery) -> None:
+        if failures:
+            raise ValueError(failures.pop())
+        await note(tx, "noting", tenant_id, delivery)
+
+    monkeypatch.setattr(stored, what, once)
+    await at.emit(*some_ids(2), "a")
+    async with consuming(at.urls.app, noting(handle=handle, **QUICK)):
+        await at.wait_for(["a"])
+    assert cancelled.is_set()
+
+
 async def test_a_consumers_failure_is_no_other_consumers(at: Ground) -> None:
     tenant, subject = some_ids(2)
 

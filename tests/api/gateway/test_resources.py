@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 import pytest
@@ -13,7 +14,10 @@ from actors.runtime.ports import Transport
 from core.settings import Settings
 from deployments.kit.capability import Capability
 from deployments.kit.resources import Resources, make_resources
+from gateway.rate_limit import RateLimiter
+from gateway.revocations import RevocationWatcher
 from store.kit.engine import POOL_SIZE, Scope
+from store.kit.metrics import MetricsPublisher
 
 
 async def test_the_directory_is_read_while_every_request_waits_for_the_database(
@@ -37,7 +41,7 @@ async def test_the_directory_is_read_while_every_request_waits_for_the_database(
 async def test_a_task_that_fails_is_begun_anew(
     embedded: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deployments.kit.resources.TASK_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("core.background.PAUSE_SECONDS", 0.0)
     tries, done = 0, asyncio.Event()
 
     async def task(_: Resources) -> None:
@@ -52,6 +56,38 @@ async def test_a_task_that_fails_is_begun_anew(
     await shared.start()
     try:
         await asyncio.wait_for(done.wait(), 10)
+    finally:
+        await shared.stop()
+
+
+@pytest.mark.parametrize("failure", [ValueError("odd"), asyncio.CancelledError()], ids=repr)
+async def test_no_failure_ends_what_the_gateway_does_beside_requests(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch, failure: BaseException
+) -> None:
+    """What others revoked is heard of, limits are shared and figures published for as long as
+    there are requests."""
+    monkeypatch.setattr("core.background.PAUSE_SECONDS", 0.0)
+    rounds = {"publish": 0, "reconcile": 0, "poll": 0}
+    gone_on = asyncio.Event()
+
+    async def once(name: str) -> None:
+        rounds[name] += 1
+        if all(count > 1 for count in rounds.values()):
+            gone_on.set()
+        if rounds[name] == 1:
+            raise failure
+
+    for kind, name in [
+        (MetricsPublisher, "publish"),
+        (RateLimiter, "reconcile"),
+        (RevocationWatcher, "poll"),
+    ]:
+        monkeypatch.setattr(kind, name, partial(once, name))
+    monkeypatch.setattr("gateway.edge.FIRST_POLL_SECONDS", 0.0)
+    shared = make_resources(embedded, cast(Transport, None), "test", (), ())
+    await shared.start()
+    try:
+        await asyncio.wait_for(gone_on.wait(), 10)
     finally:
         await shared.stop()
 

@@ -15,8 +15,15 @@ _PACKAGES = ("core", "store", "actors", "gateway", "deployments", "cli")
 
 @lru_cache(maxsize=1)
 def build_id() -> str:
-    """HOLDFAST_BUILD, else eight characters that are the same exactly where the code is."""
-    return get_settings().build or _digest(_ROOT)
+    """HOLDFAST_BUILD, else the code's digest."""
+    return get_settings().build or code_digest()
+
+
+@lru_cache(maxsize=1)
+def code_digest() -> str:
+    """Eight characters that are the same exactly where the code is, as it lay on the disk when
+    this process asked first."""
+    return _digest(_ROOT)
 
 
 def _digest(root: Path) -> str:

@@ -24,6 +24,7 @@ from cli.supervisor.services import Backoff
 from cli.supervisor.sleepers import Sleepers
 from cli.supervisor.stopgap import Stopgap
 from cli.supervisor.survivors import Survivors
+from core.build import code_digest
 from core.settings import Settings
 from store.embedded.leftovers import tagged
 
@@ -68,6 +69,8 @@ class RayService:
         self._child: subprocess.Popen[bytes] | None = None
         self._daemons: Daemons | None = None
         self._environment: dict[str, str] = {}
+        # Of what the database was made ready for; another build may be installed meanwhile.
+        self._code = code_digest()
         self._since = 0.0
         self._failed_at = 0.0
         self._healthy_at = 0.0
@@ -160,11 +163,11 @@ class RayService:
             self._journal.note("ray_started", seconds=self._elapsed())
 
     def _give_word(self) -> None:
-        """Tells the process that starts Ray that the database is ready. When that process has
-        ended, a call closes the pipe that nobody reads."""
+        """Tells the process that starts Ray that the database is ready, and for which code. When
+        that process has ended, a call closes the pipe that nobody reads."""
         if self._child and self._child.stdin:
             with suppress(OSError):
-                self._child.stdin.write(b"go\n")
+                self._child.stdin.write(f"{self._code}\n".encode())
             self._child.stdin.close()
             self._child.stdin = None
 

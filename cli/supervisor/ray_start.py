@@ -16,6 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from core.build import code_digest
 from core.ray_environment import workers
 from core.settings import Settings, get_settings
 from deployments.serving.launch import DeploymentFailed, Launch
@@ -127,9 +128,24 @@ def main() -> None:
         node = pool.submit(start_node, settings)
         launch = Launch(settings)
         node.result()
-    # The database may still be getting ready: a line on standard input says that it is ready.
-    if sys.stdin.readline():
+    # The database may still be getting ready: a line on standard input says for which code it is.
+    if ready_for := sys.stdin.readline().strip():
+        prepare_database(settings, ready_for)
         launch.run()
+
+
+def prepare_database(settings: Settings, ready_for: str) -> None:
+    """Brings the schema up to date where it was made ready for other code than ours: a supervisor
+    is of the build that it was started with, and what it starts of the one that is installed.
+    Raises DeploymentFailed."""
+    if ready_for == code_digest():
+        return
+    from store.kit import migrate, servers  # which would keep every other start waiting
+
+    try:
+        servers.prepare(settings.owner_database_url, settings)
+    except (migrate.MigrationBlocked, migrate.UnknownMigration, servers.UnusableServer) as error:
+        raise DeploymentFailed(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ import asyncpg
 import pytest
 from sqlalchemy import Connection, MetaData, Table, text
 
+from cli.supervisor.ray_start import prepare_database
+from core.build import code_digest
 from core.settings import Settings
 from store.kit import migrate
 from store.kit.schema import index_concurrently, wall_of
@@ -255,3 +257,18 @@ def test_no_table_is_overlooked() -> None:
     )
     assert len(declared) > 40
     assert set(found.stdout.split()) == declared
+
+
+async def test_what_was_installed_since_migrates_before_it_is_served(embedded: Settings) -> None:
+    """Ray was lost before anybody deployed: its supervisor, which begins it anew, is of the build
+    before and knows of no migration."""
+    async with fresh(embedded, "migrated_by_another_build") as url:
+        await asyncio.to_thread(migrate.upgrade, url, BEFORE)
+        settings = embedded.model_copy(update={"database_url": url})
+        owner = await asyncpg.connect(url)
+        for ready_for, is_current in ((code_digest(), False), ("0ther", True), ("go", True)):
+            await asyncio.to_thread(prepare_database, settings, ready_for)
+            at = await owner.fetchval("SELECT version_num FROM alembic_version")
+            assert (at != BEFORE) is is_current, ready_for
+        await owner.close()
+        assert await asyncio.to_thread(migrate.differences, url) == []

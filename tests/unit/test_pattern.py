@@ -12,7 +12,7 @@ import pytest
 
 from deployments.capabilities import CAPABILITIES
 from deployments.kit.capability import Capability
-from deployments.pattern import broken
+from deployments.pattern import broken, shape
 
 ROUTES = """
 from deployments.kit.router import Router
@@ -81,3 +81,11 @@ def test_what_follows_it_is_not_complained_of(lines: Lines) -> None:
 def test_another_shape_is_told(lines: Lines, name: str, text: str, said: str) -> None:
     found = lines({**GOOD, name: text})
     assert any(said in line for line in found), found
+
+
+def test_an_event_that_has_no_schema_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    event = type("Lost", (), {"__module__": "actors.till.module"})
+    monkeypatch.setattr(shape, "KINDS", {"pos.sale.lost.v1": event})
+    [fault] = shape.unseen_events()
+    assert fault.name == "pos.sale.lost.v1: events"
+    assert "belongs into an events.py" in fault.text

@@ -35,6 +35,7 @@ from core.settings import Settings
 from gateway.keys import KeyRing
 from gateway.tokens import Tokens
 from store.embedded.leftovers import end, everything, inside, tagged
+from tests.records import Records
 
 Layout = Literal["single", "split"]
 
@@ -79,6 +80,15 @@ class Stack:
     async def database(self) -> asyncpg.Connection:
         """As the owner of the schema, who sees everything."""
         return await asyncpg.connect(self.settings.owner_database_url, timeout=30)
+
+    @contextmanager
+    def records(self) -> Iterator[Records]:
+        """What a test asks the database, until the block ends."""
+        records = Records(self.database)
+        try:
+            yield records
+        finally:
+            records.close()
 
     def is_ready(self) -> bool:
         """Whether all shards are served, and somebody keeps; `/ready` alone asks for less."""

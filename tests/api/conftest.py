@@ -12,9 +12,10 @@ import pytest_asyncio
 
 from core.principal import Role
 from core.settings import Settings
-from tests.api.harness import BASE, Served, serving
+from deployments.capabilities import CAPABILITIES
+from tests.api.harness import BASE, Served
+from tests.api.in_process import InProcessStack, in_process
 from tests.api.people import Session, session
-from tests.api.pos.till_kit import till_served
 from tests.api.shop import Shop, open_shop
 from tests.stack import FIRST_PORT, Layout, Stack, running_stack
 
@@ -75,9 +76,8 @@ def stack(
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def served(request: pytest.FixtureRequest, embedded: Settings) -> AsyncIterator[Served]:
     """An application in this process, without rate limits: the module's `ALL`, if it has one."""
-    settings = embedded.model_copy(update={"rate_limit": "off"})
-    async with serving(settings, getattr(request.module, "ALL", BASE)) as one:
-        yield one
+    async with in_process(embedded, getattr(request.module, "ALL", BASE)) as running:
+        yield running.served
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -100,11 +100,11 @@ def untouched_hold(stack: Stack) -> tuple[str, dict[str, Any]]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def till(embedded: Settings) -> AsyncIterator[Served]:
-    """Every capability in this process, with shard hosts: started once for a module, whose tests
-    each open a business of their own."""
-    async with till_served(embedded) as served:
-        yield served
+async def here(request: pytest.FixtureRequest, embedded: Settings) -> AsyncIterator[InProcessStack]:
+    """The module's `ALL`, or every capability, in this process, with shard hosts: started once for
+    a module, whose tests each open a business of their own."""
+    async with in_process(embedded, getattr(request.module, "ALL", CAPABILITIES)) as running:
+        yield running
 
 
 @pytest.fixture

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+import asyncpg
 import httpx2
 from fastapi import FastAPI
 
@@ -25,6 +27,7 @@ from gateway.passwords import Passwords
 from gateway.rate_limit import Limits
 from store.kit.engine import Database, open_transactions
 from store.kit.redis import Redis
+from tests.records import Records
 from tests.runtime.kit import Cluster, Urls
 
 BASE = (meta.capability, auth)
@@ -107,6 +110,7 @@ class Served:
     app: FastAPI
     resources: InProcess
     http: httpx2.AsyncClient
+    records: Records
 
 
 @asynccontextmanager
@@ -123,9 +127,11 @@ async def serving(
     resources = InProcess(settings, **rest)
     app = create_app(settings, capabilities, resources, **(create or {}))
     transport = httpx2.ASGITransport(app, client=(peer, 40_000))
+    records = Records(partial(asyncpg.connect, settings.owner_database_url, timeout=30))
     await resources.start()
     try:
         async with httpx2.AsyncClient(transport=transport, base_url="http://api.test") as http:
-            yield Served(app, resources, http)
+            yield Served(app, resources, http, records)
     finally:
+        records.close()
         await resources.stop()

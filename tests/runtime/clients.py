@@ -18,9 +18,14 @@ from actors.stock import model as m
 from core.errors import HoldfastError, Unavailable
 from core.ids import uuid7
 from core.request import RequestKey
-from tests.runtime.kit import SHARDS, Cluster, Node
+from tests.runtime.kit import SHARDS, Cluster
+from tests.runtime.node import Node
 
 DEADLINE_MS = 30_000
+
+
+def hold_of(product: Any, quantity: int = 1, ttl_ms: int = 60_000) -> m.Reserve:
+    return m.Reserve(uuid7(), (m.Line(product, quantity),), ttl_ms)
 
 
 @dataclass(eq=False)
@@ -158,7 +163,7 @@ class Shop:
         return sum(at > moment for at in self.answered_at)
 
     def reserve(self, product: UUID, quantity: int = 1, ttl_ms: int = 600_000) -> Request:
-        return Request(m.Reserve(uuid7(), (m.Line(product, quantity),), ttl_ms))
+        return Request(hold_of(product, quantity, ttl_ms))
 
 
 async def two_shops(cluster: Cluster) -> tuple[Shop, Shop, Node]:

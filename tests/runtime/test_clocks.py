@@ -14,7 +14,8 @@ from core import clock as clocks
 from core.clock import SystemClock
 from core.ids import uuid7
 from tests.runtime.clients import Shop
-from tests.runtime.kit import SHARDS, Cluster, SteerableClock, Urls, running
+from tests.runtime.kit import SHARDS, Cluster, Urls, running
+from tests.runtime.node import SteerableClock
 
 TTL_MS = 600_000
 

@@ -19,7 +19,8 @@ from core.ids import uuid7
 from store.hosts.journal import Cause, Rejected
 from tests.runtime.audit import audit
 from tests.runtime.clients import Shop
-from tests.runtime.kit import Cluster, Node, SteerableClock, Urls, running
+from tests.runtime.kit import Cluster, Urls, running
+from tests.runtime.node import Node, SteerableClock
 from tests.runtime.test_holds import EXPIRED_MS, TTL_MS, _pass, _until_free
 from tests.waiting import until
 

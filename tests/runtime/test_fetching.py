@@ -10,7 +10,7 @@ from actors.runtime.wire import Outcome
 from actors.stock import model as m
 from core.ids import uuid7
 from store.hosts.journal import Cause, Rejected
-from tests.runtime.clients import Shop
+from tests.runtime.clients import Shop, hold_of
 from tests.runtime.kit import Urls, running
 
 
@@ -34,10 +34,7 @@ async def test_no_neighbour_waits_while_a_culprit_is_looked_for(urls: Urls) -> N
 
         with patch.object(node.store, "load", late):
             slow = [big.envelope(m.AddStock(uuid7(), 1)) for _ in range(9)]
-            quick = [
-                small.envelope(m.Reserve(uuid7(), (m.Line(product, 1),), 60_000))
-                for product in products
-            ]
+            quick = [small.envelope(hold_of(product)) for product in products]
             call = node.host.take([*slow, *quick])
             told = {}
             async with asyncio.timeout(10):

@@ -15,7 +15,8 @@ from store.hosts.connections import OutcomeUnknown
 from tests.runtime import sabotage
 from tests.runtime.audit import audit, contradictions
 from tests.runtime.clients import Shop
-from tests.runtime.kit import SteerableClock, Urls, running
+from tests.runtime.kit import Urls, running
+from tests.runtime.node import SteerableClock
 from tests.waiting import until
 
 TTL_MS = 60_000

@@ -21,7 +21,8 @@ from store.hosts.leases import LEASE_SECONDS, Incarnation
 from tests.runtime.audit import audit
 from tests.runtime.clients import Shop
 from tests.runtime.conftest import PATIENCE
-from tests.runtime.kit import DEAD_PIDS, Node, Urls, running
+from tests.runtime.kit import Urls, running
+from tests.runtime.node import DEAD_PIDS, Node
 
 
 async def test_who_takes_a_name_ends_whoever_had_it(urls: Urls) -> None:

@@ -24,7 +24,6 @@ from actors.runtime.keeper import Keeper
 from actors.runtime.wire import Outcome
 from actors.stock import model as m
 from core.errors import Unavailable
-from core.ids import uuid7
 from deployments.kit.resources import _keeper_is_at_work, _shards_have_owners
 from deployments.meta import Degraded
 from store.hosts import leases, wishes
@@ -32,9 +31,10 @@ from store.hosts.connections import OutcomeUnknown
 from store.hosts.keeping import KeeperStore
 from store.kit.engine import Database, Scope
 from tests.runtime.audit import audit
-from tests.runtime.clients import Shop
+from tests.runtime.clients import Shop, hold_of
 from tests.runtime.conftest import LONG
-from tests.runtime.kit import SHARDS, Cluster, Node, SteerableClock, Urls, running
+from tests.runtime.kit import SHARDS, Cluster, Urls, running
+from tests.runtime.node import Node, SteerableClock
 from tests.runtime.traffic import Traffic
 from tests.waiting import until
 
@@ -184,7 +184,7 @@ async def test_a_command_that_an_old_host_does_not_know_waits_for_a_new_one(urls
                 raise msgspec.ValidationError("Invalid value 'Reserve'")
 
         old.host._families = {"commerce": replace(family, rules=OldRules())}
-        reserve = m.Reserve(uuid7(), (m.Line(product, 1),), 60_000)
+        reserve = hold_of(product)
         (answer,) = await old.host.submit([shop.envelope(reserve)])
         assert answer.outcome is Outcome.ASK_AGAIN
         sale = asyncio.create_task(shop.send(shop.reserve(product)))

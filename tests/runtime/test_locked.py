@@ -17,7 +17,8 @@ from core.ids import uuid7
 from tests.runtime.audit import audit
 from tests.runtime.clients import Shop, two_shops
 from tests.runtime.conftest import PATIENCE
-from tests.runtime.kit import Node, SteerableClock, Urls, running
+from tests.runtime.kit import Urls, running
+from tests.runtime.node import Node, SteerableClock
 from tests.runtime.test_holds import EXPIRED_MS, TTL_MS, _pass
 
 BACK_SECONDS = 15

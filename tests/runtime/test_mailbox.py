@@ -14,7 +14,8 @@ from core.errors import IdempotencyMismatch, Unavailable
 from core.ids import uuid7
 from tests.runtime.audit import audit
 from tests.runtime.clients import Request, Shop
-from tests.runtime.kit import Node, Urls, running
+from tests.runtime.kit import Urls, running
+from tests.runtime.node import Node
 from tests.waiting import until
 
 

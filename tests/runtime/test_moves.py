@@ -25,7 +25,8 @@ from tests.runtime import sabotage
 from tests.runtime.audit import audit
 from tests.runtime.clients import Shop
 from tests.runtime.conftest import PATIENCE
-from tests.runtime.kit import SHARDS, Cluster, Node, Urls, running
+from tests.runtime.kit import SHARDS, Cluster, Urls, running
+from tests.runtime.node import Node
 from tests.runtime.traffic import Traffic
 from tests.waiting import until
 

@@ -18,7 +18,8 @@ from actors.runtime.wire import Envelope, Outcome
 from actors.stock import model as m
 from core.ids import uuid7
 from tests.runtime.clients import Shop
-from tests.runtime.kit import Cluster, Node, SteerableClock, Urls, running
+from tests.runtime.kit import Cluster, Urls, running
+from tests.runtime.node import Node, SteerableClock
 from tests.runtime.poison import NEGATIVE, POISONED
 
 LEDGER, LINES, HOLDS = 20_000, 400, 1_500

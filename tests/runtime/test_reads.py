@@ -14,7 +14,8 @@ from actors.runtime.wire import Answer, Outcome
 from actors.stock import model as m
 from core.ids import uuid7
 from tests.runtime.clients import Shop
-from tests.runtime.kit import Node, Urls, running
+from tests.runtime.kit import Urls, running
+from tests.runtime.node import Node
 from tests.waiting import until
 
 

@@ -19,7 +19,8 @@ from store.hosts.aggregates import AggregateLoader
 from store.hosts.connections import OutcomeUnknown
 from store.hosts.leases import LEASE_SECONDS
 from tests.runtime.clients import Shop
-from tests.runtime.kit import Cluster, SteerableClock, Urls, running
+from tests.runtime.kit import Cluster, Urls, running
+from tests.runtime.node import SteerableClock
 from tests.runtime.test_holds import EXPIRED_MS, TTL_MS, _until_free
 from tests.waiting import until
 

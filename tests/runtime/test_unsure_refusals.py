@@ -20,7 +20,8 @@ from core.ids import uuid7
 from store.hosts.connections import OutcomeUnknown
 from tests.runtime.audit import audit
 from tests.runtime.clients import Shop
-from tests.runtime.kit import Node, Urls, running
+from tests.runtime.kit import Urls, running
+from tests.runtime.node import Node
 
 
 @contextmanager

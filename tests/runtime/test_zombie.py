@@ -22,7 +22,8 @@ from tests.runtime import sabotage
 from tests.runtime.audit import audit
 from tests.runtime.clients import Request, Shop
 from tests.runtime.conftest import LONG, PATIENCE
-from tests.runtime.kit import SHARDS, Cluster, Node, SteerableClock, Urls, running
+from tests.runtime.kit import SHARDS, Cluster, Urls, running
+from tests.runtime.node import Node, SteerableClock
 from tests.runtime.sabotage import Sabotage
 
 ROUNDS = 40 if LONG else 1

@@ -27,7 +27,8 @@ from core.request import RequestKey
 from store.hosts.connections import OutcomeUnknown
 from store.hosts.leases import Incarnation, Owned, Shard
 from tests.runtime.faults import Faults
-from tests.runtime.kit import LocalHosts, LocalTransport, Node
+from tests.runtime.kit import LocalHosts, LocalTransport
+from tests.runtime.node import Node
 from tests.sim.database import EPOCH_MS, SimDatabase
 from tests.sim.store import SimKeeperStore, SimStore, Weather
 

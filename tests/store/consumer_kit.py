@@ -29,6 +29,7 @@ CREATE POLICY effects_tenant ON effects TO {APP_ROLE} USING (tenant_id = {TENANT
 GRANT SELECT, INSERT ON effects TO {APP_ROLE};
 """
 FAST_SECONDS = 0.05
+QUICK = {"max_attempts": 3, "retry_seconds": 0.02}
 _WRITE = text(
     "INSERT INTO effects (consumer, tenant_id, event_id, subject, name)"
     " VALUES (:consumer, :tenant_id, :event_id, :subject, :name)"

@@ -1,98 +1,60 @@
-"""The gateway with the catalogue behind it, over a real Postgres, without Ray."""
+"""What the tests of the catalogue share: calls of its routes, and the events that they write."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
-from uuid import UUID, uuid4
 
 import httpx2
-from fastapi import FastAPI
-from sqlalchemy import text
 
-from core.ids import uuid7
-from core.principal import Role
-from core.settings import Settings
-from deployments.catalog.capability import capability
-from deployments.kit.capability import Capability
-from gateway.app import create_app
-from store.kit.engine import Scope
-from tests.api.harness import InProcess
+from tests.api.shop import Caller, Shop, done
 
-NEW_BUSINESS = text("INSERT INTO businesses (id, name, currency) VALUES (:id, 'Shop', 'GBP')")
+PRODUCTS = "/api/products"
+SMALL = {"options": {"size": "S"}}
 
 
-class Kit(InProcess):
-    """What the application needs, and what the tests look behind it with."""
-
-    def app(
-        self, capabilities: Sequence[Capability] = (capability,), *, mounted: bool = False
-    ) -> FastAPI:
-        return create_app(
-            self.settings, capabilities, self, mounted=capability if mounted else None
-        )
-
-    async def business(self) -> UUID:
-        tenant = uuid7()
-        async with self.db.transaction(Scope(tenant)) as tx:
-            await tx.execute(NEW_BUSINESS, {"id": tenant})
-        return tenant
-
-    def token(self, role: Role, tenant: UUID | None) -> str:
-        return self.edge.tokens.issue(uuid7(), role, tenant, uuid7())
-
-    async def marks(self, tenant: UUID) -> int:
-        """Products of a business that somebody is about to give variants."""
-        async with self.db.transaction(Scope(tenant)) as tx:
-            return int(await tx.scalar(text("SELECT count(*) FROM first_variants")) or 0)
-
-    async def events(self, tenant: UUID) -> list[tuple[str, str, dict[str, Any]]]:
-        """Type, subject and data of the tenant's events of the catalogue, in order."""
-        events = "SELECT type, subject, data FROM outbox WHERE type LIKE 'catalog.%' ORDER BY id"
-        async with self.db.transaction(Scope(tenant)) as tx:
-            rows = await tx.execute(text(events))
-            return [(row.type, row.subject, row.data) for row in rows]
+async def call(who: Caller, method: str, path: str = "", **options: Any) -> httpx2.Response:
+    return await who.call(method, PRODUCTS + path, **options)
 
 
-@asynccontextmanager
-async def running_kit(settings: Settings) -> AsyncIterator[Kit]:
-    kit = Kit(settings.model_copy(update={"rate_limit": "off"}))
-    await kit.start()
-    try:
-        yield kit
-    finally:
-        await kit.stop()
+async def ok(who: Caller, method: str, path: str, **options: Any) -> Any:
+    reply = await call(who, method, path, **options)
+    assert reply.is_success, reply.text
+    return reply.json().get("data")
 
 
-@dataclass
-class Shop:
-    """A business and one of its people, calling in process."""
-
-    kit: Kit
-    tenant: UUID | None
-    http: httpx2.AsyncClient
-
-    async def call(
-        self, method: str, path: str = "", *, key: str | None = None, **options: Any
-    ) -> httpx2.Response:
-        headers = {**options.pop("headers", {}), "Idempotency-Key": key or str(uuid4())}
-        if key == "":
-            del headers["Idempotency-Key"]
-        return await self.http.request(method, "/api/products" + path, headers=headers, **options)
-
-    async def create(self, **fields: Any) -> dict[str, Any]:
-        reply = await self.call("POST", json={"name": "Lamp", "price": 2.55, **fields})
-        assert reply.status_code == 201, reply.text
-        made: dict[str, Any] = reply.json()["data"]
-        return made
+async def create(who: Caller, **fields: Any) -> dict[str, Any]:
+    body = {"name": "Lamp", "price": 2.55, **fields}
+    made: dict[str, Any] = done(await call(who, "POST", json=body))
+    return made
 
 
-def caller(kit: Kit, app: FastAPI, role: Role | None, tenant: UUID | None) -> Shop:
-    headers = {"Authorization": f"Bearer {kit.token(role, tenant)}"} if role else {}
-    mounted = not any(route.path == "/openapi.json" for route in app.routes)  # type: ignore[attr-defined]
-    root_path = capability.prefix if mounted else ""
-    transport = httpx2.ASGITransport(app, raise_app_exceptions=False, root_path=root_path)
-    http = httpx2.AsyncClient(transport=transport, base_url="http://test", headers=headers)
-    return Shop(kit, tenant, http)
+def names(reply: Any, field: str) -> str:
+    """The message about one field of a problem document."""
+    assert reply.headers["content-type"] == "application/problem+json", reply.text
+    problem = reply.json()
+    assert problem["success"] is False
+    found = [e["message"] for e in problem["errors"] if e["field"] == field]
+    assert found, problem
+    return str(found[0])
+
+
+async def events(shop: Shop) -> list[tuple[str, str, dict[str, Any]]]:
+    """Type, subject and data of the business' events of the catalogue, in order."""
+    query = "SELECT type, subject, data FROM outbox WHERE type LIKE 'catalog.%' ORDER BY id"
+    return [(row["type"], row["subject"], row["data"]) for row in await shop.sees(query)]
+
+
+async def add(shop: Shop, product: str, quantity: int = 1) -> httpx2.Response:
+    return await shop.owner.post("/api/inventory/add", {"productId": product, "quantity": quantity})
+
+
+async def adjust(shop: Shop, product: str, delta: int, place: str | None = None) -> httpx2.Response:
+    line = {"productId": product, "delta": delta} | ({"locationId": place} if place else {})
+    return await shop.owner.post(
+        "/api/inventory/adjustments", {"lines": [line], "reason": "correction"}
+    )
+
+
+async def vary(shop: Shop, product: str, **fields: Any) -> httpx2.Response:
+    """Gives a product a variant."""
+    return await call(shop.owner, "POST", f"/{product}/variants", json={**SMALL, **fields})

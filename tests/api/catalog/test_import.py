@@ -24,10 +24,8 @@ from core.settings import Settings
 from deployments.auth.capability import capability as auth
 from deployments.business.capability import capability as business
 from deployments.catalog.capability import capability as catalog
-from tests.api.catalog.catalog_kit import (
-    Kit,
-    running_kit,
-)
+from tests.api.harness import Served
+from tests.api.in_process import in_process
 
 SAMPLE = Path(__file__).parents[3] / "cli" / "demo" / "sample" / "online_retail_sample.csv"
 MAPPING = "name=Description,sku=StockCode,price=UnitPrice"
@@ -64,8 +62,8 @@ class Slow:
 class Site:
     """A running site, and the command line of one of its businesses."""
 
-    def __init__(self, kit: Kit, slow: Slow, url: str, home: Path) -> None:
-        self.kit = kit
+    def __init__(self, served: Served, slow: Slow, url: str, home: Path) -> None:
+        self.served = served
         self.slow = slow
         self.url = url
         self.file = home / "shop.csv"
@@ -115,15 +113,15 @@ class Site:
 
 @pytest.fixture
 async def site(embedded: Settings, tmp_path: Path) -> AsyncIterator[Site]:
-    async with running_kit(embedded) as kit:
-        slow = Slow(kit.app([auth, catalog, business]))
+    async with in_process(embedded, (auth, catalog, business)) as here:
+        slow = Slow(here.served.app)
         listener = socket.create_server(("127.0.0.1", 0))
         config = uvicorn.Config(slow, lifespan="off", log_config=None, access_log=False)
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve([listener]))
         port = listener.getsockname()[1]
         try:
-            yield Site(kit, slow, f"http://127.0.0.1:{port}", tmp_path)
+            yield Site(here.served, slow, f"http://127.0.0.1:{port}", tmp_path)
         finally:
             server.should_exit = True
             await serving
@@ -186,8 +184,8 @@ async def test_an_import_that_is_killed_goes_on_where_it_was(site: Site) -> None
     assert await site.run() == [len(names), 0, 0, same, 0, rejected]
     assert site.slow.imports <= 3 + 5 - len(noted)
     assert len(await site.products(tenant)) == len(names)
-    events = await site.kit.events(UUID(tenant))
-    assert len(events) == len(names)
+    told = "SELECT FROM outbox WHERE tenant_id = $1 AND type LIKE 'catalog.%'"
+    assert len(await site.served.records.fetch(told, UUID(tenant))) == len(names)
 
 
 async def test_what_cannot_work_says_so(site: Site) -> None:

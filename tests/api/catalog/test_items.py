@@ -8,39 +8,23 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import text
+import pytest_asyncio
 
 from core.principal import MANAGEMENT, Role
-from core.settings import Settings
-from store.kit.engine import Scope
-from tests.api.catalog.catalog_kit import (
-    Kit,
-    Shop,
-    running_kit,
-)
-from tests.api.catalog.test_catalog import (
-    anyone,
-    as_role,
-    names,
-    new_shop,
-)
+from deployments.catalog.capability import capability as catalog
+from tests.api.catalog.catalog_kit import call, create, events, names, ok
+from tests.api.in_process import InProcessStack
+from tests.api.shop import Shop, open_shop
+
+ALL = (catalog,)
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.fixture
-async def kit(embedded: Settings) -> AsyncIterator[Kit]:
-    async with running_kit(embedded) as running:
-        yield running
-
-
-@pytest.fixture
-async def shop(kit: Kit) -> Shop:
-    return await new_shop(kit)
-
-
-async def ok(shop: Shop, method: str, path: str, **options: Any) -> Any:
-    reply = await shop.call(method, path, **options)
-    assert reply.is_success, reply.text
-    return reply.json().get("data")
+@pytest_asyncio.fixture(loop_scope="module")
+async def shop(here: InProcessStack) -> AsyncIterator[Shop]:
+    async with open_shop(here, keyed=True) as opened:
+        yield opened
 
 
 SHIRT = {
@@ -57,22 +41,22 @@ SHIRT = {
 
 
 async def test_a_product_with_variants(shop: Shop) -> None:
-    made = await shop.create(**SHIRT)
+    made = await create(shop.owner, **SHIRT)
     medium, large = made["variants"]
     assert (made["variantCount"], medium["options"], large["options"]) == (
         2, {"size": "M"}, {"size": "L"}
     )  # fmt: skip
     assert [(v["price"], v["hasOwnPrice"]) for v in made["variants"]] == [(10, False), (11, True)]
     path = f"/{made['id']}"
-    assert (await ok(shop, "GET", path)) == made
-    small = await ok(shop, "POST", f"{path}/variants", json={"options": {"size": "S"}})
+    assert (await ok(shop.owner, "GET", path)) == made
+    small = await ok(shop.owner, "POST", f"{path}/variants", json={"options": {"size": "S"}})
     assert small["sku"].startswith("P-")
-    listed = await ok(anyone(shop), "GET", f"{path}/variants")
+    listed = await ok(await shop.anyone(), "GET", f"{path}/variants")
     assert [one["id"] for one in listed] == [medium["id"], small["id"], large["id"]]
     where = f"/variants/{small['id']}"
-    changed = await ok(shop, "PUT", where, json={"barcode": "502", "version": 1})
+    changed = await ok(shop.owner, "PUT", where, json={"barcode": "502", "version": 1})
     assert (changed["barcode"], changed["version"]) == ("502", 2)
-    assert (await shop.call("PUT", where, json={"version": 1})).status_code == 409
+    assert (await call(shop.owner, "PUT", where, json={"version": 1})).status_code == 409
     for body, field, status in (
         ({"options": {"size": "S"}}, "options", 400),
         ({"options": {"colour": "red"}}, "options", 400),
@@ -87,15 +71,14 @@ async def test_a_product_with_variants(shop: Shop) -> None:
         ({"options": {"size": "XS"}, "taxClassId": str(uuid4())}, "taxClassId", 400),
         ({"options": {"size": "XS"}, "imageAlts": {"https://x": "y"}}, "imageAlts", 400),
     ):
-        reply = await shop.call("POST", f"{path}/variants", json=body)
+        reply = await call(shop.owner, "POST", f"{path}/variants", json=body)
         assert reply.status_code == status, (body, reply.text)
         assert names(reply, field)
-    assert (await shop.call("DELETE", where)).status_code == 200
-    assert (await shop.call("GET", where)).status_code == 404
-    assert (await shop.call("DELETE", path)).status_code == 200
-    assert (await shop.call("GET", f"/variants/{medium['id']}")).status_code == 404
-    assert shop.tenant is not None
-    kinds = [kind.removeprefix("catalog.") for kind, _, _ in await shop.kit.events(shop.tenant)]
+    assert (await call(shop.owner, "DELETE", where)).status_code == 200
+    assert (await call(shop.owner, "GET", where)).status_code == 404
+    assert (await call(shop.owner, "DELETE", path)).status_code == 200
+    assert (await call(shop.owner, "GET", f"/variants/{medium['id']}")).status_code == 404
+    kinds = [kind.removeprefix("catalog.") for kind, _, _ in await events(shop)]
     assert kinds == [
         "product.created.v1", "variant.created.v1", "variant.updated.v1", "variant.deleted.v1",
         "product.deleted.v1",
@@ -103,21 +86,24 @@ async def test_a_product_with_variants(shop: Shop) -> None:
 
 
 async def test_a_sku_is_one_items_under_concurrency(shop: Shop) -> None:
-    made = await shop.create(sku="P")
+    made = await create(shop.owner, sku="P")
     path = f"/{made['id']}/variants"
     for round_ in range(4):
         sku = f"RACE-{round_}"
         body = {"options": {"n": sku}, "sku": sku}
         replies = await asyncio.gather(
-            *(shop.call("POST", path, json=body | {"options": {"n": f"{sku}{i}"}}) for i in (1, 2)),
-            *(shop.call("POST", json={"name": "n", "price": 1, "sku": sku}) for _ in (1, 2)),
+            *(
+                call(shop.owner, "POST", path, json=body | {"options": {"n": f"{sku}{i}"}})
+                for i in (1, 2)
+            ),
+            *(call(shop.owner, "POST", json={"name": "n", "price": 1, "sku": sku}) for _ in (1, 2)),
         )
         assert sorted(reply.status_code for reply in replies) == [201, 409, 409, 409]
 
 
 async def test_a_cost_is_shown_to_its_management_alone(shop: Shop) -> None:
-    made = await shop.create(**SHIRT)
-    stranger = as_role(shop, Role.OWNER, await shop.kit.business())
+    made = await create(shop.owner, **SHIRT)
+    stranger = (await shop.another()).owner
     addresses = [
         f"/{made['id']}",
         f"/{made['id']}/variants",
@@ -129,23 +115,22 @@ async def test_a_cost_is_shown_to_its_management_alone(shop: Shop) -> None:
         for role in [*Role, None]:
             if role in (Role.SERVICE, Role.ANONYMOUS):
                 continue
-            person = as_role(shop, role, None if role in (None, Role.CUSTOMER) else shop.tenant)
-            reply = await person.call("GET", address)
+            person = await shop.caller(role) if role else await shop.anyone()
+            reply = await call(person, "GET", address)
             assert ('"cost"' in reply.text) is (role in MANAGEMENT), (address, role)
-        assert '"cost"' not in (await stranger.call("GET", address)).text
+        assert '"cost"' not in (await call(stranger, "GET", address)).text
     for role in (Role.STAFF, Role.CASHIER, Role.CUSTOMER, None):
-        tenant = None if role in (Role.CUSTOMER, None) else shop.tenant
-        reply = await as_role(shop, role, tenant).call("GET", "/export")
+        person = await shop.caller(role) if role else await shop.anyone()
+        reply = await call(person, "GET", "/export")
         assert reply.status_code == (403 if role else 401)
-    assert "3.21" not in (await stranger.call("GET", "/export")).text
-    assert shop.tenant is not None
-    assert "3.21" not in str(await shop.kit.events(shop.tenant))
+    assert "3.21" not in (await call(stranger, "GET", "/export")).text
+    assert "3.21" not in str(await events(shop))
 
 
 async def test_prices_in_further_currencies(shop: Shop) -> None:
-    made = await shop.create(**SHIRT)
-    plain = await shop.create(sku="PLAIN", price=20)
-    public = anyone(shop)
+    made = await create(shop.owner, **SHIRT)
+    plain = await create(shop.owner, sku="PLAIN", price=20)
+    public = await shop.anyone()
     shown = await ok(public, "GET", f"/{made['id']}?currency=EUR")
     assert (shown["price"], shown["currency"]) == (12.5, "EUR")
     # The large has a price of its own, so the shirt's in euro is not its.
@@ -158,27 +143,27 @@ async def test_prices_in_further_currencies(shop: Shop) -> None:
         assert len(listed) == expected, bounds
     assert (await ok(public, "GET", "", params=query | {"sort": "-price"}))[0]["price"] == 12.5
     path = f"/{made['id']}"
-    reply = await shop.call("PUT", path, json={"currency": "EUR", "price": 9, "cost": 1})
+    reply = await call(shop.owner, "PUT", path, json={"currency": "EUR", "price": 9, "cost": 1})
     assert names(reply, "currency")  # the large has a price in pounds
-    reply = await shop.call("PUT", f"/{plain['id']}", json={"currency": "EUR", "price": 9})
+    reply = await call(shop.owner, "PUT", f"/{plain['id']}", json={"currency": "EUR", "price": 9})
     assert reply.json()["data"]["currency"] == "EUR"
 
 
 async def test_bundles(shop: Shop) -> None:
-    shirt = await shop.create(**SHIRT)
-    pen, ink = await shop.create(sku="PEN"), await shop.create(sku="INK")
+    shirt = await create(shop.owner, **SHIRT)
+    pen, ink = await create(shop.owner, sku="PEN"), await create(shop.owner, sku="INK")
     medium = shirt["variants"][0]
     parts = [{"itemId": medium["id"], "quantity": 1}, {"itemId": pen["id"], "quantity": 2}]
-    gift = await shop.create(sku="GIFT", kind="bundle", components=parts)
+    gift = await create(shop.owner, sku="GIFT", kind="bundle", components=parts)
     assert (gift["kind"], gift["components"]) == ("bundle", parts)
-    foreign = await as_role(shop, Role.OWNER, await shop.kit.business()).create(sku="X")
+    foreign = await create((await shop.another()).owner, sku="X")
 
     def body(item: Any, quantity: int = 1) -> dict[str, Any]:
         components = [{"itemId": item, "quantity": quantity}]
         return {"name": "n", "price": 1, "kind": "bundle", "components": components}
 
     for wrong in (gift["id"], shirt["id"], foreign["id"], str(uuid4())):
-        assert names(await shop.call("POST", json=body(wrong)), "components[0].itemId")
+        assert names(await call(shop.owner, "POST", json=body(wrong)), "components[0].itemId")
     for wrong_body in (
         body(pen["id"], 0),
         body(pen["id"], 1001),
@@ -187,46 +172,54 @@ async def test_bundles(shop: Shop) -> None:
         {**body(pen["id"]), "variants": [{"options": {"a": "b"}}]},
         {**body(pen["id"]), "components": parts[:1] * 2},
     ):
-        assert (await shop.call("POST", json=wrong_body)).status_code == 400, wrong_body
+        assert (await call(shop.owner, "POST", json=wrong_body)).status_code == 400, wrong_body
     path = f"/{gift['id']}"
-    assert names(await shop.call("PUT", f"/{pen['id']}", json={"components": parts}), "components")
+    assert names(
+        await call(shop.owner, "PUT", f"/{pen['id']}", json={"components": parts}), "components"
+    )
     itself = {"components": [{"itemId": gift["id"], "quantity": 1}]}
-    assert names(await shop.call("PUT", path, json=itself), "components[0].itemId")
+    assert names(await call(shop.owner, "PUT", path, json=itself), "components[0].itemId")
     # What is part of a bundle stays, and stays an item.
     for used in (f"/{pen['id']}", f"/variants/{medium['id']}", f"/{shirt['id']}"):
-        reply = await shop.call("DELETE", used)
+        reply = await call(shop.owner, "DELETE", used)
         assert (reply.status_code, reply.json()["code"]) == (409, "used_in_bundle")
         assert reply.json()["bundleIds"] == [gift["id"]]
-    reply = await shop.call("POST", f"/{pen['id']}/variants", json={"options": {"a": "b"}})
+    reply = await call(shop.owner, "POST", f"/{pen['id']}/variants", json={"options": {"a": "b"}})
     assert reply.json()["code"] == "used_in_bundle"
-    assert (await shop.call("POST", f"{path}/variants", json={"options": {"a": "b"}})).is_error
+    assert (
+        await call(shop.owner, "POST", f"{path}/variants", json={"options": {"a": "b"}})
+    ).is_error
     only_ink = {"components": [{"itemId": ink["id"], "quantity": 3}]}
-    after = await ok(shop, "PUT", path, json=only_ink)
+    after = await ok(shop.owner, "PUT", path, json=only_ink)
     assert (after["components"], after["version"]) == (only_ink["components"], 2)
-    assert (await ok(shop, "PUT", path, json=only_ink))["version"] == 2
-    assert (await shop.call("DELETE", f"/{pen['id']}")).is_success
-    assert (await shop.call("DELETE", path)).is_success
-    assert (await shop.call("DELETE", f"/{ink['id']}")).is_success
+    assert (await ok(shop.owner, "PUT", path, json=only_ink))["version"] == 2
+    assert (await call(shop.owner, "DELETE", f"/{pen['id']}")).is_success
+    assert (await call(shop.owner, "DELETE", path)).is_success
+    assert (await call(shop.owner, "DELETE", f"/{ink['id']}")).is_success
 
 
 async def test_images_have_texts_and_an_order(shop: Shop) -> None:
     urls = ["https://x.example/b.png", "https://x.example/a.png"]
-    made = await shop.create(images=urls, imageAlts={urls[0]: "From behind"})
+    made = await create(shop.owner, images=urls, imageAlts={urls[0]: "From behind"})
     assert (made["images"], made["imageAlts"]) == (urls, {urls[0]: "From behind"})
     path = f"/{made['id']}"
-    after = await ok(shop, "PUT", path, json={"images": urls[::-1]})
+    after = await ok(shop.owner, "PUT", path, json={"images": urls[::-1]})
     assert (after["images"], after["imageAlts"]) == (urls[::-1], {urls[0]: "From behind"})
-    assert (await ok(shop, "PUT", path, json={"images": urls[1:]}))["imageAlts"] == {}
-    assert names(await shop.call("PUT", path, json={"imageAlts": {urls[0]: "Gone"}}), "imageAlts")
+    assert (await ok(shop.owner, "PUT", path, json={"images": urls[1:]}))["imageAlts"] == {}
+    assert names(
+        await call(shop.owner, "PUT", path, json={"imageAlts": {urls[0]: "Gone"}}), "imageAlts"
+    )
 
 
 async def test_the_tree_of_categories(shop: Shop) -> None:
-    await shop.create(sku="A", category="Toys >  Cars")
+    await create(shop.owner, sku="A", category="Toys >  Cars")
     toys, cars = await tree(shop)
     assert (cars["path"], cars["parentId"], cars["depth"]) == ("Toys > Cars", toys["id"], 2)
     assert (toys["products"], cars["products"], cars["slug"]) == (0, 1, "cars")
-    boats = await ok(shop, "POST", "/categories", json={"name": "Boats", "parentId": toys["id"]})
-    home = await ok(shop, "POST", "/categories", json={"name": "Cars", "position": 1})
+    boats = await ok(
+        shop.owner, "POST", "/categories", json={"name": "Boats", "parentId": toys["id"]}
+    )
+    home = await ok(shop.owner, "POST", "/categories", json={"name": "Cars", "position": 1})
     assert home["slug"] not in ("cars", boats["slug"])
     for body, field, status in (
         ({"name": "Cars"}, "name", 409),
@@ -236,59 +229,63 @@ async def test_the_tree_of_categories(shop: Shop) -> None:
         ({"name": " "}, "name", 400),
         ({"name": "X", "parentId": str(uuid4())}, "parentId", 400),
     ):
-        reply = await shop.call("POST", "/categories", json=body)
+        reply = await call(shop.owner, "POST", "/categories", json=body)
         assert reply.status_code == status, reply.text
         assert names(reply, field)
     where = f"/categories/{toys['id']}"
     for parent in (toys["id"], cars["id"]):
-        reply = await shop.call("PUT", where, json={"parentId": parent})
+        reply = await call(shop.owner, "PUT", where, json={"parentId": parent})
         assert (reply.status_code, bool(names(reply, "parentId"))) == (409, True)
-    moved = await ok(shop, "PUT", where, json={"parentId": home["id"], "name": "Small"})
+    moved = await ok(shop.owner, "PUT", where, json={"parentId": home["id"], "name": "Small"})
     assert moved["path"] == "Cars > Small"
     assert [one["path"] for one in await tree(shop)] == [
         "Cars", "Cars > Small", "Cars > Small > Boats", "Cars > Small > Cars"
     ]  # fmt: skip
-    public = anyone(shop)
+    public = await shop.anyone()
     for category, found in (("Cars", 1), ("Cars > Small > Cars", 1), ("Toys", 0), ("Small", 0)):
         query = {"vendorId": str(shop.tenant), "category": category}
         listed = await ok(public, "GET", "", params=query)
         assert len(listed) == found, category
     for category in (cars, toys, home):
-        reply = await shop.call("DELETE", f"/categories/{category['id']}")
+        reply = await call(shop.owner, "DELETE", f"/categories/{category['id']}")
         assert reply.json()["code"] == "category_in_use"
-    assert (await shop.call("DELETE", f"/categories/{boats['id']}")).is_success
-    (listed,) = await ok(shop, "GET", "", params={"vendorId": str(shop.tenant)})
-    await ok(shop, "DELETE", f"/{listed['id']}")
-    assert (await shop.call("DELETE", f"/categories/{cars['id']}")).is_success
-    assert names(await public.call("GET", "/categories/tree"), "vendorId")
+    assert (await call(shop.owner, "DELETE", f"/categories/{boats['id']}")).is_success
+    (listed,) = await ok(shop.owner, "GET", "", params={"vendorId": str(shop.tenant)})
+    await ok(shop.owner, "DELETE", f"/{listed['id']}")
+    assert (await call(shop.owner, "DELETE", f"/categories/{cars['id']}")).is_success
+    assert names(await call(public, "GET", "/categories/tree"), "vendorId")
 
 
 async def tree(shop: Shop) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = await ok(shop, "GET", "/categories/tree")
+    found: list[dict[str, Any]] = await ok(shop.owner, "GET", "/categories/tree")
     return found
 
 
 async def test_the_tree_is_bounded_in_depth(shop: Shop) -> None:
-    await shop.create(category="1 > 2 > 3 > 4 > 5")
+    await create(shop.owner, category="1 > 2 > 3 > 4 > 5")
     nodes = await tree(shop)
-    reply = await shop.call("POST", "/categories", json={"name": "6", "parentId": nodes[4]["id"]})
+    reply = await call(
+        shop.owner, "POST", "/categories", json={"name": "6", "parentId": nodes[4]["id"]}
+    )
     assert names(reply, "parentId")
-    other = await ok(shop, "POST", "/categories", json={"name": "top"})
+    other = await ok(shop.owner, "POST", "/categories", json={"name": "top"})
     move = {"parentId": other["id"]}
-    assert names(await shop.call("PUT", f"/categories/{nodes[0]['id']}", json=move), "parentId")
     assert names(
-        await shop.call("POST", json={"name": "n", "price": 1, "category": ">"}), "category"
+        await call(shop.owner, "PUT", f"/categories/{nodes[0]['id']}", json=move), "parentId"
+    )
+    assert names(
+        await call(shop.owner, "POST", json={"name": "n", "price": 1, "category": ">"}), "category"
     )
 
 
 async def test_no_cycle_comes_of_two_moves_at_once(shop: Shop) -> None:
     for round_ in range(5):
         one, two = [
-            await ok(shop, "POST", "/categories", json={"name": f"{n}{round_}"}) for n in "AB"
+            await ok(shop.owner, "POST", "/categories", json={"name": f"{n}{round_}"}) for n in "AB"
         ]
         replies = await asyncio.gather(
-            shop.call("PUT", f"/categories/{one['id']}", json={"parentId": two["id"]}),
-            shop.call("PUT", f"/categories/{two['id']}", json={"parentId": one["id"]}),
+            call(shop.owner, "PUT", f"/categories/{one['id']}", json={"parentId": two["id"]}),
+            call(shop.owner, "PUT", f"/categories/{two['id']}", json={"parentId": one["id"]}),
         )
         assert sorted(reply.status_code for reply in replies) == [200, 409]
         nodes = {node["id"]: node for node in await tree(shop)}
@@ -296,20 +293,20 @@ async def test_no_cycle_comes_of_two_moves_at_once(shop: Shop) -> None:
 
 
 async def test_categories_are_walled(shop: Shop) -> None:
-    mine = await ok(shop, "POST", "/categories", json={"name": "Mine"})
-    stranger = as_role(shop, Role.OWNER, await shop.kit.business())
+    mine = await ok(shop.owner, "POST", "/categories", json={"name": "Mine"})
+    stranger = (await shop.another()).owner
     where = f"/categories/{mine['id']}"
-    assert (await stranger.call("PUT", where, json={"name": "Taken"})).status_code == 404
-    assert (await stranger.call("DELETE", where)).status_code == 404
+    assert (await call(stranger, "PUT", where, json={"name": "Taken"})).status_code == 404
+    assert (await call(stranger, "DELETE", where)).status_code == 404
     body = {"name": "Below", "parentId": mine["id"]}
-    assert names(await stranger.call("POST", "/categories", json=body), "parentId")
+    assert names(await call(stranger, "POST", "/categories", json=body), "parentId")
     assert [node["path"] for node in await tree(shop)] == ["Mine"]
 
 
 async def test_search_by_options_and_codes_of_variants(shop: Shop) -> None:
-    await shop.create(**SHIRT, category="Clothes")
-    await shop.create(sku="LAMP", name="Lamp", price=2000)
-    public = anyone(shop)
+    await create(shop.owner, **SHIRT, category="Clothes")
+    await create(shop.owner, sku="LAMP", name="Lamp", price=2000)
+    public = await shop.anyone()
     mine = {"vendorId": str(shop.tenant)}
 
     async def listed(**query: Any) -> list[str]:
@@ -323,9 +320,9 @@ async def test_search_by_options_and_codes_of_variants(shop: Shop) -> None:
     for odd in ("size:'; DROP TABLE products; --", 'size:"}', "size:\\", "a:%", "a:$1", "a:{}"):
         assert await listed(option=odd) == [], odd
     for odd in ("M", ":M", "", "size:", "a:b&c"):
-        reply = await public.call("GET", params=mine | {"option": odd})
+        reply = await call(public, "GET", params=mine | {"option": odd})
         assert reply.status_code in (200, 400), odd
-    assert names(await public.call("GET", params=mine | {"option": ["a:b", "a:c"]}), "option")
+    assert names(await call(public, "GET", params=mine | {"option": ["a:b", "a:c"]}), "option")
     facets = await ok(public, "GET", "/facets", params=mine)
     assert facets["counted"] == 2
     assert facets["categories"] == [{"value": "Clothes", "products": 1}]
@@ -341,29 +338,27 @@ async def test_search_by_options_and_codes_of_variants(shop: Shop) -> None:
     assert one["counted"] == 1
 
 
-async def test_the_owner_of_the_stock_hears_of_limits_and_deletions(kit: Kit) -> None:
-    shop = await new_shop(kit)
-    made = await shop.create(**SHIRT, backorderLimit=5)
+async def test_the_owner_of_the_stock_hears_of_limits_and_deletions(shop: Shop) -> None:
+    made = await create(shop.owner, **SHIRT, backorderLimit=5)
     medium = made["variants"][0]["id"]
     assert await terms(shop, medium) == (False, 5)
-    small = await ok(shop, "POST", f"/{made['id']}/variants", json={"options": {"size": "S"}})
+    small = await ok(shop.owner, "POST", f"/{made['id']}/variants", json={"options": {"size": "S"}})
     assert await terms(shop, small["id"]) == (False, 5)
-    await ok(shop, "PUT", f"/{made['id']}", json={"backorderLimit": 2})
+    await ok(shop.owner, "PUT", f"/{made['id']}", json={"backorderLimit": 2})
     assert await terms(shop, medium) == (False, 2)
     rows = [
         {"sku": "SHIRT", "name": "Shirt", "price": 10, "backorderLimit": 0},
         {"sku": "NEW", "name": "n", "price": 1, "backorderLimit": 7},
     ]
-    result = await ok(shop, "POST", "/import", json={"rows": rows})
+    result = await ok(shop.owner, "POST", "/import", json={"rows": rows})
     assert await terms(shop, medium) == (False, 0)
     assert await terms(shop, result["rows"][1]["id"]) == (False, 7)
-    await ok(shop, "DELETE", f"/{made['id']}")
+    await ok(shop.owner, "DELETE", f"/{made['id']}")
     assert await terms(shop, medium) == (True, 0)
 
 
 async def terms(shop: Shop, item_id: str) -> tuple[bool, int]:
     """As the stock's owner has written them."""
-    query = text("SELECT discontinued, backorder_limit FROM stock_items WHERE product_id = :id")
-    async with shop.kit.db.transaction(Scope(shop.tenant)) as tx:
-        row = (await tx.execute(query, {"id": UUID(item_id)})).one()
-    return row.discontinued, row.backorder_limit
+    query = "SELECT discontinued, backorder_limit FROM stock_items WHERE product_id = :id"
+    (row,) = await shop.sees(query, id=UUID(item_id))
+    return row["discontinued"], row["backorder_limit"]

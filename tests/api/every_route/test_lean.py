@@ -24,8 +24,8 @@ from tests.api.case import RouteId
 from tests.api.cases import CASES
 from tests.api.every_route.test_bad_input import spoiled
 from tests.api.gateway.test_lean import comparable
-from tests.api.harness import Served, serving
-from tests.api.in_process import InProcessStack
+from tests.api.harness import Served
+from tests.api.in_process import InProcessStack, in_process
 from tests.api.shop import Shop, open_shop
 
 # What counts up, and an SKU that a product is given where nobody names one.
@@ -72,9 +72,8 @@ class Ways:
 
 @pytest.fixture
 async def served(embedded: Settings) -> AsyncIterator[Served]:
-    unlimited = embedded.model_copy(update={"rate_limit": "off"})
-    async with serving(unlimited, CAPABILITIES) as opened:
-        yield opened
+    async with in_process(embedded) as here:
+        yield here.served
 
 
 @pytest.fixture

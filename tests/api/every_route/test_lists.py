@@ -11,7 +11,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -26,158 +26,35 @@ from core.paging import MAX_COUNTED
 from core.principal import Role
 from core.settings import Settings
 from deployments.capabilities import CAPABILITIES
-from store.inventory.suppliers import MAX_SUPPLIED_ITEMS
 from store.kit import paging
 from store.kit.engine import PUBLIC
 from store.kit.servers import prepare
-from store.people.profiles import MAX_ADDRESSES
-from store.people.sessions import MAX_LISTED
-from store.people.users import MAX_MEMBERSHIPS
-from tests.api.cases import ROUTES, is_paged
+from tests.api.every_route.lists_kit import (
+    FILTERED,
+    FIRST,
+    IN_VAIN,
+    LIMIT,
+    LISTS,
+    MAX_BESIDE,
+    MAX_PER_ROW,
+    OFFLINE,
+    PAGED,
+    TENANT,
+    WHOLE,
+    List,
+)
 from tests.api.harness import Served, serving
 from tests.api.people import bearer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ROWS = 20_000
-LIMIT = 20
-# Pages of 8 kB for a row of an answer: through its index (three or four), the row itself, and
-# what is looked up with it. A walk from the first of 20,000 rows would be a hundred times that.
-MAX_PER_ROW = 12
-MAX_BESIDE = 60
-# For a row that is counted, of which there are MAX_COUNTED and one more.
-MAX_PER_COUNTED = 1.5
 
 
-class List(NamedTuple):
-    """`queries` are the filters that it is tried with; `count` is what a counted row may cost,
-    `beside` what is read whatever is asked."""
-
-    path: str
-    queries: tuple[dict[str, Any], ...] = ({},)
-    count: float = MAX_PER_COUNTED
-    beside: int = MAX_BESIDE
-
-
-TENANT = uuid7()
-# A business whose register is never online, and what its sales need.
-OFFLINE = uuid7()
 SALES = ("locations", "pos_registers", "pos_shifts", "pos_sales")
-FIRST, SECOND = str(nth(0, TENANT)), str(nth(1, TENANT))
-FILTERED = (
-    List("/api/auth/members", count=5),
-    List(
-        "/api/business/audit-log",
-        ({}, {"actorId": SECOND}, {"subjectId": SECOND}, {"action": "thing.1"}),
-    ),
-    List("/api/business/tax-rates", ({}, {"taxClassId": SECOND})),
-    List(
-        "/api/inventory/purchase-orders",
-        (
-            {},
-            {"status": "draft"},
-            {"status": "ordered"},
-            {"supplierId": SECOND},
-            {"itemId": SECOND},
-        ),
-    ),
-    List(
-        "/api/inventory/reservations",
-        (
-            {},
-            {"status": "expired"},
-            {"status": "open"},
-            {"locationId": SECOND},
-            {"productId": SECOND},
-        ),
-    ),
-    List("/api/inventory/status/low-stock", beside=MAX_COUNTED),
-    List("/api/inventory/transfers", ({}, {"status": "in_transit"}, {"locationId": SECOND})),
-    List("/api/inventory/{productId}/movements", ({}, {"sort": "-occurredAt"})),
-    List("/api/pos/card-refunds", ({}, {"status": "refunded"}, {"status": "dead"})),
-    List("/api/pos/parked-sales", ({}, {"locationId": SECOND})),
-    List("/api/pos/registers", ({}, {"locationId": SECOND})),
-    List(
-        "/api/pos/sales",
-        (
-            {},
-            {"locationId": SECOND},
-            {"registerId": SECOND},
-            {"shiftId": SECOND},
-            {"cashier": SECOND},
-            {"offline": True},
-            {"registerId": SECOND, "receiptNumber": 1},
-        ),
-    ),
-    List(
-        "/api/products",
-        (
-            {},
-            {"vendorId": str(TENANT)},
-            {"category": "C7"},
-            {"sort": "price"},
-            {"sort": "-name"},
-            {"minPrice": 100, "maxPrice": 101, "sort": "price"},
-            {"sku": "S-77"},
-            {"barcode": "000000000077"},
-            {"q": "s-777"},
-        ),
-    ),
-    # A price is asked which product it is of, each of those that are counted; and where nothing
-    # else narrows the list, it is looked up where the first MAX_COUNTED of them end.
-    List(
-        "/api/products",
-        (
-            {"currency": "EUR", "sort": "price"},
-            {"currency": "EUR", "sort": "-price", "vendorId": str(TENANT)},
-            {"currency": "EUR", "sort": "price", "minPrice": 50, "maxPrice": 51},
-            {"currency": "GBP", "sort": "price", "minPrice": 50},
-            {"currency": "GBP", "sort": "-price", "vendorId": str(TENANT)},
-        ),
-        count=8,
-        beside=300,
-    ),
-    List("/api/users", ({}, {"role": "vendor"}, {"role": "admin"}, {"disabled": True})),
-    List("/api/users/audit-log", ({"actorId": SECOND},)),
-)
-PAGED = {route.template for route in ROUTES.values() if is_paged(route)}
-LISTS = (*FILTERED, *map(List, sorted(PAGED - {listed.path for listed in FILTERED})))
-# What is not asked for page by page: with what, how many rows it answers with, and what one costs.
-WHOLE = {
-    "/api/products/categories": ({"vendorId": str(TENANT)}, 100, 2),
-    "/api/products/categories/tree": ({"vendorId": str(TENANT)}, 100, 2),
-    "/api/products/export": ({"limit": LIMIT}, LIMIT, MAX_PER_ROW),
-    "/api/products/{productId}/variants": ({}, 0, 1),
-    "/api/auth/memberships": ({}, MAX_MEMBERSHIPS, MAX_PER_ROW),
-    "/api/auth/sessions": ({}, MAX_LISTED, MAX_PER_ROW),
-    "/api/users/addresses": ({}, MAX_ADDRESSES, 2),
-    "/api/inventory/suppliers/{supplierId}/items": ({}, MAX_SUPPLIED_ITEMS, 2),
-}
 # What no index answers is asked of so many rows; this is what it costs to ask one, where every
 # tenth is of the list, and to ask one product, whose stock, variants and prices lie elsewhere.
 EXAMINED = 1_000
 MAX_PER_EXAMINED, MAX_PER_PRODUCT = 0.4, 10
-NOBODY = str(uuid7())
-# What finds nothing, or what the first rows are not.
-IN_VAIN: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("/api/products", {"inStock": False}),
-    ("/api/products", {"inStock": False, "sort": "name"}),
-    ("/api/products", {"inStock": False, "vendorId": str(TENANT)}),
-    ("/api/products", {"option": "color:none"}),
-    ("/api/products", {"currency": "JPY"}),
-    ("/api/products", {"currency": "EUR", "inStock": False}),
-    ("/api/products", {"currency": "CHF", "sort": "price"}),
-    ("/api/products", {"currency": "CHF", "sort": "-price", "inStock": True}),
-    ("/api/products", {"maxPrice": 0, "minPrice": 0, "inStock": False, "sort": "-name"}),
-    ("/api/users", {"q": "nobody is called so"}),
-    ("/api/users", {"q": "nobody is called so", "role": "vendor"}),
-    ("/api/pos/sales", {"cashier": NOBODY, "locationId": SECOND}),
-    ("/api/pos/sales", {"receiptNumber": 2_000_000}),
-    ("/api/pos/sales", {"registerId": FIRST, "offline": False, "cashier": NOBODY}),
-    ("/api/inventory/reservations", {"status": "open", "locationId": SECOND}),
-    ("/api/inventory/purchase-orders", {"status": "ordered", "supplierId": SECOND}),
-    ("/api/inventory/transfers", {"status": "in_transit", "locationId": SECOND}),
-    ("/api/business/audit-log", {"actorId": SECOND, "subjectId": FIRST}),
-)
 
 
 class Meter:

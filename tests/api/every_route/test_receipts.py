@@ -14,7 +14,6 @@ from actors.runtime.bus import Decided
 from core.ids import text_of
 from core.request import command_id
 from core.settings import Settings
-from deployments.capabilities import CAPABILITIES
 from deployments.kit.receipts import RECEIPT_HEADER, receipt_header
 from gateway import json_body
 from gateway.access import READING
@@ -22,8 +21,7 @@ from gateway.routing import HoldfastRoute
 from tests.api.case import RouteId
 from tests.api.cases import CASES, ROUTES, url
 from tests.api.every_route.test_repeats import OWN, ROLES
-from tests.api.harness import serving
-from tests.api.in_process import InProcessStack
+from tests.api.in_process import in_process
 from tests.api.shop import Shop, open_shop
 
 MUTATING = [route for route in CASES if route[0] not in READING]
@@ -61,12 +59,11 @@ async def test_what_an_owner_decides_has_receipts_and_the_document_says_so(
     FastAPI, which would leave out what the document does not have: of a model that is more than the
     declared one all would go out."""
     outcomes: dict[RouteId, Outcome] = {}
-    unlimited = embedded.model_copy(update={"rate_limit": "off"})
-    async with serving(unlimited, CAPABILITIES) as served:
-        resources: Any = served.resources
+    async with in_process(embedded) as here:
+        resources: Any = here.served.resources
         resources.bus = bus = HeardBus(resources.bus)
         for route in MUTATING:
-            async with open_shop(InProcessStack.of(served)) as shop:
+            async with open_shop(here) as shop:
                 outcomes[route] = await _tried(bus, shop, route)
     decided = {route for route, outcome in outcomes.items() if outcome.decided is not None}
     given = {route for route, outcome in outcomes.items() if outcome.header}

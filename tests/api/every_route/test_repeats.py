@@ -15,12 +15,11 @@ from core.principal import Role
 from core.settings import Settings
 from deployments.business.owners import OWNERS
 from deployments.business.places import PLACES
-from deployments.capabilities import CAPABILITIES
 from tests.api.auth.cases import ADDRESS
 from tests.api.case import Call, Case, RouteId
 from tests.api.cases import CASES, url
-from tests.api.harness import Served, serving
-from tests.api.in_process import InProcessStack
+from tests.api.harness import Served
+from tests.api.in_process import InProcessStack, in_process
 from tests.api.shop import Caller, Shop, done, everything_of, open_shop
 
 MUTATING = [route for route in CASES if route[0] != "GET"]
@@ -51,9 +50,8 @@ SECRETS = ("secret", "token", "link")
 
 @pytest.fixture
 async def served(embedded: Settings) -> AsyncIterator[Served]:
-    unlimited = embedded.model_copy(update={"rate_limit": "off"})
-    async with serving(unlimited, CAPABILITIES) as opened:
-        yield opened
+    async with in_process(embedded) as here:
+        yield here.served
 
 
 @pytest.mark.parametrize("noun", NOUNS)

@@ -7,18 +7,16 @@ import gc
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import MutableMapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from core.errors import HoldfastError, TooManyRequests, Unavailable
 from core.ids import uuid7
 from core.principal import Role
-from core.settings import Settings
 from gateway import bodies, errors
 from gateway.bodies import BoundedBody, Held
 from gateway.middleware import MAX_BODY_BYTES
@@ -29,11 +27,13 @@ from tests.api.every_route.worst_kit import (
     Maker,
 )
 from tests.api.gateway.gateway_kit import (
-    ALL,
+    ALL as ALL,
+)
+from tests.api.gateway.gateway_kit import (
     BASKET,
     bearer,
 )
-from tests.api.harness import Served, serving
+from tests.api.harness import Served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -48,13 +48,6 @@ RUNS = 2
 NOISE_SECONDS = 0.004
 MAX_ANSWER_BYTES = 64 << 10
 MAX_MEMORY_BYTES = 160 << 20
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def served(embedded: Settings) -> AsyncIterator[Served]:
-    settings = embedded.model_copy(update={"rate_limit": "off"})
-    async with serving(settings, ALL) as found:
-        yield found
 
 
 async def answered(served: Served, attack: Attack, *signed: tuple[bytes, bytes]) -> list[Any]:

@@ -20,10 +20,8 @@ from deployments.kit.capability import lean_handlers
 from gateway.app import create_app
 from gateway.doorstep import Doorstep
 from gateway.lean_protocol import LeanDoor, LeanProtocol
-from tests.api.pos.till_kit import (
-    TillShop,
-    till_shop,
-)
+from tests.api.in_process import in_process
+from tests.api.shop import Shop, open_till
 
 ORIGIN = "https://shop.example"
 
@@ -59,7 +57,7 @@ class Reply:
 
 @dataclass
 class Servers:
-    shop: TillShop
+    shop: Shop
     app: Any
     taken: Taken
     lean: uvicorn.Server
@@ -83,7 +81,7 @@ class Servers:
 
     async def reserve(self, stock: int = 5, **headers: str) -> bytes:
         """One that reserves one of a new product."""
-        product = await self.shop.product(2.5, stock)
+        product = await self.shop.goods(2.5, stock)
         return self.post("/api/inventory/reserve", reservation(product), headers)
 
 
@@ -93,8 +91,11 @@ def reservation(product: str, quantity: int = 1) -> bytes:
 
 @asynccontextmanager
 async def servers(settings: Settings, **rest: Any) -> AsyncIterator[Servers]:
-    """`rest` goes to `till_shop`."""
-    async with till_shop(settings.model_copy(update={"cors_origins": ORIGIN}), **rest) as shop:
+    """`rest` goes to `in_process`."""
+    async with (
+        in_process(settings.model_copy(update={"cors_origins": ORIGIN}), **rest) as here,
+        open_till(here) as shop,
+    ):
         resources: Any = shop.served.resources
         handlers = lean_handlers(CAPABILITIES, resources)
         app = create_app(resources.settings, CAPABILITIES, resources, lean=handlers)

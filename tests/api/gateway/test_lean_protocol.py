@@ -20,7 +20,6 @@ from core.settings import Settings
 from gateway import lean_protocol
 from gateway.rate_limit import Limits, RateLimiter
 from tests.api.gateway.lean_kit import (
-    ORIGIN,
     Reply,
     Servers,
     connection,
@@ -30,91 +29,13 @@ from tests.api.gateway.lean_kit import (
     reservation,
     servers,
 )
+from tests.api.gateway.lean_requests import PATH, SMUGGLED, generated
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-PATH = "/api/inventory/reserve"
 _VARIES = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
     r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z|epoch=\d+"
 )
-
-# Each request has some of these headers in the place of its own, or beside them.
-HEADERS: dict[str, list[str]] = {
-    "Content-Type": [
-        "application/json; charset=utf-8",
-        "application/JSON",
-        "application/problem+json",
-        "text/plain",
-        "",
-    ],
-    "Content-Encoding": ["identity", "gzip"],
-    "Authorization": [
-        "",
-        "Bearer",
-        "Bearer x.y.z",
-        "Basic eDp5",
-        "bearer  nobody",
-        "Bearer %customer",
-    ],
-    "Idempotency-Key": ["a", "x" * 255, "x" * 256, "a b", "caf\xe9", "", "\x7f"],
-    "X-Request-Id": ["abc-1", "x" * 129, "a b", "\xff", ""],
-    "Origin": [ORIGIN, "https://elsewhere.example", "null", ""],
-    "X-Forwarded-For": ["198.51.100.7", "2001:db8::1", "nonsense"],
-    "Cookie": ["a=b", "x" * 3000],
-    "Connection": ["close", "keep-alive", "Upgrade"],
-    "Accept": ["*/*", "text/html"],
-    "X-Unknown": ["\xe4\xf6", "x" * 4000],
-    "X-Session-Id": ["1"],
-    "X-Request-Timeout-Seconds": ["0.000001"],
-}
-BODIES = [
-    '{"productId":"%p","quantity":1}',
-    '{"productId":"%p","quantity":1}',
-    '{"productId":"%p","quantity":2,"ttlSeconds":60,"reference":"order 7"}',
-    '{"productId":"%p","quantity":99}',
-    '{"productId":"%p","quantity":0}',
-    '{"productId":"%p","quantity":1.5}',
-    '{"lines":[{"productId":"%p","quantity":1}]}',
-    '{"productId":"00000000-0000-7000-8000-000000000000","quantity":1}',
-    '{"productId":"%p"',
-    '{"productId":"%p","quantity":1}' + " " * 20_000,
-    "\ufeff{}",
-]
-LINES = [f"POST {PATH} HTTP/1.1"] * 12 + [
-    f"POST {PATH} HTTP/1.0",
-    f"POST {PATH}? HTTP/1.1",
-    f"POST {PATH}?x=1 HTTP/1.1",
-    f"POST {PATH}/ HTTP/1.1",
-    "POST /api/inventory/reserv%65 HTTP/1.1",
-    f"POST http://elsewhere.example{PATH} HTTP/1.1",
-    f"PUT {PATH} HTTP/1.1",
-    f"post {PATH} HTTP/1.1",
-]
-# What no two readers may understand differently. `%b` is the body, `%n` its length.
-SMUGGLED = [
-    "Content-Length: %n\r\nContent-Length: %n\r\n\r\n%b",
-    "Content-Length: %n\r\nContent-Length: 0\r\n\r\n%b",
-    "Content-Length: %n, %n\r\n\r\n%b",
-    "Content-Length: +%n\r\n\r\n%b",
-    "Content-Length: 0x1f\r\n\r\n%b",
-    "Content-Length: %n\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "Transfer-Encoding: chunked\r\nContent-Length: %n\r\n\r\n%b",
-    "Transfer-Encoding: identity\r\nContent-Length: %n\r\n\r\n%b",
-    "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
-    "Content-Length: %n\r\nX-Folded: a\r\n b\r\n\r\n%b",
-    "Content-Length: %n\r\nX-Bad\x00: a\r\n\r\n%b",
-    "Content-Length: %n\r\nX-Bad: a\x00b\r\n\r\n%b",
-    "Content-Length: %n\r\nX-Bare: a\nb: c\r\n\r\n%b",
-    "Content-Length: %n\r\nno colon\r\n\r\n%b",
-    "Content-Length : %n\r\n\r\n%b",
-    "Content-Length: %n\r\nAuthorization: Bearer other\r\n\r\n%b",
-    "Content-Length: %n\r\nIdempotency-Key: a\r\nIdempotency-Key: b\r\n\r\n%b",
-    "Content-Length: %n\r\nContent-Type: text/plain\r\n\r\n%b",
-    "Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n",
-    "Transfer-Encoding: chunked\r\n\r\n%x;a=b\r\n%b\r\n0\r\nAuthorization: no\r\n\r\n",
-    "Expect: 200-ok\r\nContent-Length: %n\r\n\r\n%b",
-    "Upgrade: h2c\r\nConnection: Upgrade\r\nContent-Length: %n\r\n\r\n%b",
-]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -137,39 +58,25 @@ async def told_apart(made: Servers, template: str) -> tuple[tuple[Any, ...], tup
     """What both servers say of the same request, each about a product of its own."""
     replies = []
     for server in made.both:
-        product = await made.shop.product(2.5, 5)
+        product = await made.shop.goods(2.5, 5)
         # A key belongs to its caller.
-        mine = re.sub("Bearer %(.*)", lambda found: _bearer(made, found[1]), template)
+        named = re.search("Bearer %(.*)", template)
+        mine = template.replace(named[0], await _bearer(made, named[1])) if named else template
         body = template.partition("\r\n\r\n")[2].replace("%p", product)
         raw = mine.replace("%p", product).replace("%n", str(len(body)))
         replies.append(await one_reply(server, raw.encode("latin-1")))
     return comparable(replies[0]), comparable(replies[1])
 
 
-def _bearer(made: Servers, role: str) -> str:
-    return made.shop.clerk(Role(role.rstrip("\r"))).auth["Authorization"] + "\r"
-
-
-def _generated(chance: random.Random) -> str:
-    headers = {
-        "Host": "a",
-        "Authorization": "Bearer %owner",
-        "Content-Type": "application/json",
-        "Content-Length": "%n",
-    }
-    for name in chance.sample(list(HEADERS), chance.choice([0, 1, 1, 2, 3])):
-        headers[name] = chance.choice(HEADERS[name])
-    lines = [chance.choice(LINES)]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    body = chance.choice(BODIES).encode().decode("latin-1")
-    return "\r\n".join(lines) + "\r\n\r\n" + body
+async def _bearer(made: Servers, role: str) -> str:
+    return (await made.shop.caller(Role(role.rstrip("\r")))).auth["Authorization"] + "\r"
 
 
 async def test_nobody_can_tell_by_which_way_a_request_was_answered(made: Servers) -> None:
     chance = random.Random(1128)
     before, statuses = made.taken.count, set()
     for _ in range(100):
-        template = _generated(chance)
+        template = generated(chance)
         lean, usual = await told_apart(made, template)
         assert lean == usual, template
         statuses.add(lean[0])
@@ -182,7 +89,7 @@ async def test_no_two_readings_of_one_request(made: Servers, rest: str) -> None:
     auth = made.shop.owner.auth["Authorization"]
     replies = []
     for server in made.both:
-        body = reservation(await made.shop.product(2.5, 5)).decode()
+        body = reservation(await made.shop.goods(2.5, 5)).decode()
         raw = f"POST {PATH} HTTP/1.1\r\nHost: a\r\nAuthorization: {auth}\r\n"
         raw += "Content-Type: application/json\r\nConnection: close\r\n" + rest
         raw = raw.replace("%n", str(len(body))).replace("%x", f"{len(body):x}")
@@ -199,7 +106,7 @@ async def test_no_two_readings_of_one_request(made: Servers, rest: str) -> None:
 async def test_requests_in_one_piece_are_answered_in_their_order(made: Servers) -> None:
     ready = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
     for server in made.both:
-        product = await made.shop.product(2.5, 5)
+        product = await made.shop.goods(2.5, 5)
         wanted = [made.post(PATH, reservation(product, quantity)) for quantity in (1, 9, 2)]
         async with connection(server) as (reader, writer):
             writer.write(wanted[0] + wanted[1] + ready + wanted[2])
@@ -258,7 +165,7 @@ class Gate:
 async def test_what_a_client_no_longer_waits_for_is_decided(
     made: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    product = await made.shop.product(2.5, 5)
+    product = await made.shop.goods(2.5, 5)
     gate = Gate(made, monkeypatch)
     async with connection(made.lean) as (_, writer):
         writer.write(made.post(PATH, reservation(product)))
@@ -362,7 +269,7 @@ async def test_a_full_server_takes_nothing_this_way(
 
 async def test_a_session_that_was_ended_is_refused(made: Servers) -> None:
     raw, tokens = await made.reserve(), made.shop.served.resources.edge.tokens
-    clerk = made.shop.clerk(Role.CASHIER)
+    clerk = await made.shop.caller(Role.CASHIER)
     text = clerk.auth["Authorization"].removeprefix("Bearer ")
     raw = await made.reserve(**clerk.auth)
     assert (await one_reply(made.lean, raw)).status == 200
@@ -380,7 +287,7 @@ async def test_limits_hold_and_count_each_request_once(
     limiter = RateLimiter(resources.redis, resources.clock, limits=Limits(user=1))
     monkeypatch.setattr(resources.edge, "limiter", limiter)
     # Taken, admitted, and left to the twin: one request all the same, of ten in ten seconds.
-    raw = made.post(PATH, b'{"quantity":1}', made.shop.clerk(Role.CASHIER).auth)
+    raw = made.post(PATH, b'{"quantity":1}', (await made.shop.caller(Role.CASHIER)).auth)
     replies = [await one_reply(made.lean, raw) for _ in range(12)]
     assert [reply.status for reply in replies] == [400] * 10 + [429] * 2
     assert replies[-1].headers["ratelimit-limit"] == "10"

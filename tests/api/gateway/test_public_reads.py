@@ -30,8 +30,8 @@ from store.kit.engine import PUBLIC, PUBLIC_POOL_SIZE, Database
 from store.kit.redis import Redis
 from tests.api.gateway.gateway_kit import problem
 from tests.api.harness import Served, serving
-from tests.api.pos.till_kit import till_shop
-from tests.api.shop import done
+from tests.api.in_process import in_process
+from tests.api.shop import done, open_till
 from tests.clock import StandingClock
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -155,8 +155,8 @@ async def test_public_reads_have_connections_of_their_own(embedded: Settings) ->
 async def test_a_sale_goes_on_beside_saturated_public_reads(embedded: Settings) -> None:
     """Public reads have every connection that they can get, and keep it."""
     person = {"name": "Ann", "email": f"{uuid7()}@shop.test", "password": "blue-kettle-7"}
-    async with till_shop(embedded) as shop:
-        product = await shop.product(stock=2)
+    async with in_process(embedded) as here, open_till(here) as shop:
+        product = await shop.goods(stock=2)
         done(await shop.sell(product))
         http = shop.served.http
         done(await http.post("/api/auth/register", json=person))

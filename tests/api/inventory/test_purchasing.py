@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
@@ -14,12 +15,8 @@ from sqlalchemy import text
 from core.principal import Role
 from core.settings import Settings
 from store.kit.engine import Scope
-from tests.api.harness import Served
-from tests.api.pos.till_kit import (
-    TillShop,
-    new_till_shop,
-)
-from tests.api.shop import done, problem
+from tests.api.in_process import InProcessStack
+from tests.api.shop import Shop, done, open_till, problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -27,17 +24,18 @@ BASE = "/api/inventory"
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def shop(till: Served) -> TillShop:
-    return await new_till_shop(till)
+async def shop(here: InProcessStack) -> AsyncIterator[Shop]:
+    async with open_till(here) as opened:
+        yield opened
 
 
-async def supplier(shop: TillShop, **fields: Any) -> dict[str, Any]:
+async def supplier(shop: Shop, **fields: Any) -> dict[str, Any]:
     body = {"name": f"Tea {uuid4()}", "leadTimeDays": 3, "currency": "EUR", **fields}
     made: dict[str, Any] = done(await shop.owner.post(f"{BASE}/suppliers", body))
     return made
 
 
-async def ordered(shop: TillShop, *lines: tuple[str, int], place: bool = True) -> str:
+async def ordered(shop: Shop, *lines: tuple[str, int], place: bool = True) -> str:
     body = {
         "supplierId": (await supplier(shop))["id"],
         "lines": [{"itemId": item, "quantity": n, "cost": 1.25} for item, n in lines],
@@ -48,11 +46,11 @@ async def ordered(shop: TillShop, *lines: tuple[str, int], place: bool = True) -
     return order
 
 
-async def act(shop: TillShop, order: str, action: str, body: Any = None, **rest: Any) -> Any:
+async def act(shop: Shop, order: str, action: str, body: Any = None, **rest: Any) -> Any:
     return await shop.owner.post(f"{BASE}/purchase-orders/{order}/{action}", body, **rest)
 
 
-async def level(shop: TillShop, item: str) -> tuple[int, int]:
+async def level(shop: Shop, item: str) -> tuple[int, int]:
     """On hand and incoming at the main location, as they were written."""
     query = text("SELECT on_hand, incoming FROM stock_levels WHERE product_id = :id")
     async with shop.served.resources.db.transaction(Scope(shop.tenant)) as tx:
@@ -60,7 +58,7 @@ async def level(shop: TillShop, item: str) -> tuple[int, int]:
     return (0, 0) if row is None else (row.on_hand, row.incoming)
 
 
-async def ledger(shop: TillShop, item: str) -> tuple[int, int]:
+async def ledger(shop: Shop, item: str) -> tuple[int, int]:
     """What the lines of the ledger add up to."""
     query = text(
         "SELECT coalesce(sum(on_hand_delta), 0), coalesce(sum(incoming_delta), 0)"
@@ -71,8 +69,8 @@ async def ledger(shop: TillShop, item: str) -> tuple[int, int]:
     return int(on_hand), int(incoming)
 
 
-async def test_an_order_from_draft_to_delivery(shop: TillShop) -> None:
-    tea, cup = await shop.product(stock=4), await shop.product(stock=0)
+async def test_an_order_from_draft_to_delivery(shop: Shop) -> None:
+    tea, cup = await shop.goods(stock=4), await shop.goods(stock=0)
     order = await ordered(shop, (tea, 10), (cup, 3), place=False)
     assert await level(shop, tea) == (4, 0)
     placed = done(await act(shop, order, "order"))
@@ -103,8 +101,8 @@ async def test_an_order_from_draft_to_delivery(shop: TillShop) -> None:
     assert listed == [rest]
 
 
-async def test_the_rest_may_be_cancelled_and_more_may_come(shop: TillShop) -> None:
-    tea, cup = await shop.product(stock=0), await shop.product(stock=0)
+async def test_the_rest_may_be_cancelled_and_more_may_come(shop: Shop) -> None:
+    tea, cup = await shop.goods(stock=0), await shop.goods(stock=0)
     order = await ordered(shop, (tea, 10), (cup, 2))
     excess = {"lines": [{"itemId": tea, "quantity": 12}], "allowExcess": True}
     after = done(await act(shop, order, "receive", excess))
@@ -121,8 +119,8 @@ async def test_the_rest_may_be_cancelled_and_more_may_come(shop: TillShop) -> No
     assert await ledger(shop, cup) == await level(shop, cup)
 
 
-async def test_lorries_at_once_never_bring_more_than_was_ordered(shop: TillShop) -> None:
-    tea = await shop.product(stock=0)
+async def test_lorries_at_once_never_bring_more_than_was_ordered(shop: Shop) -> None:
+    tea = await shop.goods(stock=0)
     order = await ordered(shop, (tea, 10))
     one = {"lines": [{"itemId": tea, "quantity": 3}]}
     answers = await asyncio.gather(*(act(shop, order, "receive", one) for _ in range(8)))
@@ -130,8 +128,8 @@ async def test_lorries_at_once_never_bring_more_than_was_ordered(shop: TillShop)
     assert await level(shop, tea) == (9, 1)
 
 
-async def test_only_a_draft_is_changed(shop: TillShop) -> None:
-    tea, cup = await shop.product(stock=0), await shop.product(stock=0)
+async def test_only_a_draft_is_changed(shop: Shop) -> None:
+    tea, cup = await shop.goods(stock=0), await shop.goods(stock=0)
     order = await ordered(shop, (tea, 10), place=False)
     path = f"{BASE}/purchase-orders/{order}"
     body = {"supplierId": (await supplier(shop))["id"], "lines": [{"itemId": cup, "quantity": 2}]}
@@ -143,14 +141,14 @@ async def test_only_a_draft_is_changed(shop: TillShop) -> None:
     problem(await shop.owner.call("PUT", f"{BASE}/purchase-orders/{uuid4()}", body), 404)
 
 
-async def test_what_cannot_be_ordered(shop: TillShop) -> None:
-    tea = await shop.product(stock=0)
+async def test_what_cannot_be_ordered(shop: Shop) -> None:
+    tea = await shop.goods(stock=0)
     variants = [{"options": {"size": "M"}}]
     parent = done(
         await shop.owner.post("/api/products", {"name": "S", "price": 1, "variants": variants})
     )
     parts = [{"itemId": tea, "quantity": 1}]
-    bundle = await shop.product(stock=0, kind="bundle", components=parts)
+    bundle = await shop.goods(stock=0, kind="bundle", components=parts)
     of = (await supplier(shop))["id"]
     for item, status in ((parent["id"], 400), (bundle, 400), (str(uuid4()), 404)):
         body = {"supplierId": of, "lines": [{"itemId": item, "quantity": 1}]}
@@ -169,8 +167,8 @@ async def test_what_cannot_be_ordered(shop: TillShop) -> None:
     assert done(await shop.owner.get(f"{BASE}/purchase-orders/{order}"))["status"] == "ordered"
 
 
-async def test_suppliers_and_what_they_sell(shop: TillShop) -> None:
-    tea = await shop.product(stock=0)
+async def test_suppliers_and_what_they_sell(shop: Shop) -> None:
+    tea = await shop.goods(stock=0)
     made = await supplier(shop, name="Ann's Teas", email="ann@tea.example.com")
     path = f"{BASE}/suppliers/{made['id']}"
     problem(await shop.owner.post(f"{BASE}/suppliers", {"name": "ANN'S TEAS"}), 409)
@@ -193,11 +191,11 @@ async def test_suppliers_and_what_they_sell(shop: TillShop) -> None:
     done(await act(shop, order["id"], "order"))
 
 
-async def test_staff_takes_goods_in_and_sees_no_costs(shop: TillShop) -> None:
-    tea = await shop.product(stock=0)
+async def test_staff_takes_goods_in_and_sees_no_costs(shop: Shop) -> None:
+    tea = await shop.goods(stock=0)
     order = await ordered(shop, (tea, 2))
     path = f"{BASE}/purchase-orders/{order}"
-    staff, cashier = shop.clerk(Role.STAFF), shop.clerk(Role.CASHIER)
+    staff, cashier = await shop.caller(Role.STAFF), await shop.caller(Role.CASHIER)
     for answer in (
         await staff.get(path),
         await staff.get(f"{BASE}/purchase-orders"),
@@ -221,7 +219,7 @@ async def test_staff_takes_goods_in_and_sees_no_costs(shop: TillShop) -> None:
 
 
 async def test_nothing_comes_into_a_business_that_is_being_deleted(
-    shop: TillShop, embedded: Settings
+    shop: Shop, embedded: Settings
 ) -> None:
     """A token that is not revoked yet is not enough: the record waits for the business's end."""
     path = f"{BASE}/suppliers/{(await supplier(shop))['id']}"
@@ -246,5 +244,5 @@ async def test_nothing_comes_into_a_business_that_is_being_deleted(
         assert "404" in document["paths"][f"{BASE}/suppliers"]["post"]["responses"]
     finally:
         await owner.close()
-    names = await shop.rows("SELECT name FROM suppliers WHERE deleted_at IS NULL")
+    names = await shop.sees("SELECT name FROM suppliers WHERE deleted_at IS NULL")
     assert {row["name"] for row in names}.isdisjoint({body["name"], "Other"})

@@ -9,17 +9,11 @@ from typing import Any
 
 import httpx2
 
-from core.settings import Settings
 from deployments.pos.card_payments.provider import CardProvider, Charge, Sandbox
 from deployments.pos.card_payments.service import CARDS, CardSales
 from deployments.pos.card_payments.worker import CardWorker
-from tests.api.harness import Served
-from tests.api.pos.till_kit import (
-    TillShop,
-    new_till_shop,
-    till_served,
-)
-from tests.api.shop import done
+from tests.api.in_process import InProcessStack
+from tests.api.shop import Shop, done, open_till
 
 PRICE = 7.0
 
@@ -36,23 +30,16 @@ class Broken(Sandbox):
 
 
 @asynccontextmanager
-async def new_card_shop(served: Served) -> AsyncIterator[TillShop]:
-    resources: Any = served.resources
-    whole, resources.parts[CARDS] = (
-        CARDS.of(resources),
-        saga(resources, Broken(resources.db, slow_seconds=0.1)),
-    )
+async def open_card_till(here: InProcessStack) -> AsyncIterator[Shop]:
+    """A shop whose cards are `Broken`'s."""
+    resources: Any = here.served.resources
+    whole = CARDS.of(resources)
+    resources.parts[CARDS] = saga(resources, Broken(resources.db, slow_seconds=0.1))
     try:
-        yield await new_till_shop(served)
+        async with open_till(here) as shop:
+            yield shop
     finally:
         resources.parts[CARDS] = whole
-
-
-@asynccontextmanager
-async def card_shop(settings: Settings, **rest: Any) -> AsyncIterator[TillShop]:
-    """In an application of its own. `rest` goes to `serving`."""
-    async with till_served(settings, **rest) as served, new_card_shop(served) as opened:
-        yield opened
 
 
 def saga(resources: Any, provider: CardProvider, timeout_seconds: float = 20.0) -> CardSales:
@@ -65,24 +52,24 @@ def saga(resources: Any, provider: CardProvider, timeout_seconds: float = 20.0) 
     )
 
 
-async def pay(shop: TillShop, product: str, *tokens: str, **rest: Any) -> httpx2.Response:
+async def pay(shop: Shop, product: str, *tokens: str, **rest: Any) -> httpx2.Response:
     """Sells one of a product that costs PRICE for each token, each card paying PRICE."""
     payments = [{"method": "card", "amount": PRICE, "token": token} for token in tokens]
     return await shop.sell(product, **({"payments": payments} | rest))
 
 
-async def settle(shop: TillShop) -> None:
+async def settle(shop: Shop) -> None:
     """Runs the worker until nothing waits."""
     resources: Any = shop.served.resources
-    await shop.rows("UPDATE card_payments SET claimed_until = now() RETURNING id")
+    await shop.sees("UPDATE card_payments SET claimed_until = now() RETURNING id")
     worker = CardWorker(resources.db, CARDS.of(resources))
     while await worker.round():
         pass
 
 
-async def kept(shop: TillShop) -> int:
+async def kept(shop: Shop) -> int:
     """What the provider has kept of this business's charges, in minor units."""
-    found = await shop.rows(
+    found = await shop.sees(
         "SELECT coalesce(sum(c.amount_minor - coalesce((SELECT sum(r.amount_minor)"
         " FROM sandbox_refunds r WHERE r.charge_key = c.key), 0)), 0)::bigint AS kept"
         " FROM sandbox_charges c JOIN card_charges p ON c.key = p.id::text"
@@ -91,16 +78,16 @@ async def kept(shop: TillShop) -> int:
     return int(found[0]["kept"])
 
 
-async def audit(shop: TillShop, product: str, stock: int, cards: int = 1) -> tuple[int, int]:
+async def audit(shop: Shop, product: str, stock: int, cards: int = 1) -> tuple[int, int]:
     """Sales, each of one unit paid with so many cards, and money agree, goods too, and nothing is
     held any more: (sales, money kept)."""
-    sales = await shop.rows("SELECT status FROM pos_sales")
+    sales = await shop.sees("SELECT status FROM pos_sales")
     money = await kept(shop)
     assert money == round(PRICE * 100) * cards * len(sales)
     assert await shop.on_hand(product) == await shop.available(product) == stock - len(sales)
-    ended = await shop.rows("SELECT DISTINCT status FROM card_payments")
+    ended = await shop.sees("SELECT DISTINCT status FROM card_payments")
     assert {row["status"] for row in ended} <= {"completed", "declined", "refunded"}
-    ended = await shop.rows(
+    ended = await shop.sees(
         "SELECT c.status FROM card_charges c JOIN card_payments p ON p.id = c.payment_id"
         " WHERE (c.status = 'approved') <> (p.status = 'completed') OR c.status = 'due'"
     )
@@ -168,7 +155,7 @@ class _Transaction:
 
 
 @contextmanager
-def dying(shop: TillShop, dies_after: int) -> Iterator[None]:
+def dying(shop: Shop, dies_after: int) -> Iterator[None]:
     """The replica's process dies after so many steps of a card payment."""
     resources: Any = shop.served.resources
     bus, cards, steps = resources.bus, CARDS.of(resources), Dying(dies_after)
@@ -191,7 +178,7 @@ def is_cut(error: BaseException) -> bool:
     return isinstance(error, Cut)
 
 
-async def cut_after_each_step(shop: TillShop, product: str, *tokens: str) -> int:
+async def cut_after_each_step(shop: Shop, product: str, *tokens: str) -> int:
     """Sells with these cards, over and over, in a process that dies one step later each time. Half
     of the clients come back with the same key, the worker ends the others. How many cuts there
     were until one sale got through."""
@@ -212,7 +199,7 @@ async def cut_after_each_step(shop: TillShop, product: str, *tokens: str) -> int
             await pay(shop, product, *tokens, key=key)
     await settle(shop)
     # What was held before an intent was written expires by itself.
-    held = await shop.rows("SELECT id FROM reservations WHERE status = 'open'")
+    held = await shop.sees("SELECT id FROM reservations WHERE status = 'open'")
     assert len(held) <= 2
     for row in held:
         done(await shop.owner.post(f"/api/inventory/reservations/{row['id']}/release"))

@@ -6,11 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from tests.api.pos.till_kit import (
-    Clerk,
-    TillShop,
-)
-from tests.api.shop import done
+from tests.api.shop import Caller, Shop, done
 
 ROUTE = "/api/pos/offline-sales"
 
@@ -19,7 +15,7 @@ def ago(**span: float) -> str:
     return (datetime.now(UTC) - timedelta(**span)).isoformat()
 
 
-def offline(shop: TillShop, product: str, quantity: int = 1, **rest: Any) -> dict[str, Any]:
+def offline(shop: Shop, product: str, quantity: int = 1, **rest: Any) -> dict[str, Any]:
     """At two a piece, paid with twenty; a minute ago."""
     total = 2 * quantity
     line = {"productId": product, "quantity": quantity, "unitPrice": 2, "total": total}
@@ -34,12 +30,12 @@ def offline(shop: TillShop, product: str, quantity: int = 1, **rest: Any) -> dic
     } | rest
 
 
-async def upload(by: Clerk, *sales: Any, key: str | None = None) -> dict[str, Any]:
+async def upload(by: Caller, *sales: Any, key: str | None = None) -> dict[str, Any]:
     found: dict[str, Any] = done(await by.post(ROUTE, {"sales": list(sales)}, key))
     return found
 
 
-async def refused(shop: TillShop, sale: Any) -> dict[str, Any]:
+async def refused(shop: Shop, sale: Any) -> dict[str, Any]:
     """The problem of a sale that must not be recorded."""
     (one,) = (await upload(shop.owner, sale))["sales"]
     assert (one["status"], one["saleId"]) == ("rejected", None)
@@ -47,7 +43,7 @@ async def refused(shop: TillShop, sale: Any) -> dict[str, Any]:
     return problem
 
 
-async def close(shop: TillShop) -> dict[str, Any]:
+async def close(shop: Shop) -> dict[str, Any]:
     path = f"/api/pos/registers/{shop.register}/shifts/close"
     found: dict[str, Any] = done(await shop.owner.post(path, {"counted": 100}))
     return found

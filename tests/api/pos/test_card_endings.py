@@ -3,53 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from core.errors import Unavailable
 from core.principal import Role
-from core.settings import Settings
 from deployments.pos.card_payments.provider import RefundRefused, Sandbox
 from deployments.pos.card_payments.service import CARDS, MAX_REFUND_ATTEMPTS
-from tests.api.harness import Served
 from tests.api.pos.card_kit import (
     PRICE,
     audit,
-    card_shop,
     dying,
     is_cut,
     kept,
-    new_card_shop,
     pay,
     saga,
     settle,
 )
-from tests.api.pos.till_kit import TillShop
-from tests.api.shop import done, problem
+from tests.api.shop import Shop, done, problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CASH = [{"method": "cash", "amount": PRICE}]
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def shop(till: Served) -> AsyncIterator[TillShop]:
-    async with new_card_shop(till) as opened:
-        yield opened
-
-
-async def close_and_open(shop: TillShop, counted: float) -> None:
+async def close_and_open(shop: Shop, counted: float) -> None:
     path = f"/api/pos/registers/{shop.register}/shifts"
     done(await shop.owner.post(f"{path}/close", {"counted": counted}))
     done(await shop.owner.post(path, {"openingFloat": 50}))
 
 
-async def test_no_sale_in_a_later_shift(shop: TillShop) -> None:
+async def test_no_sale_in_a_later_shift(shop: Shop) -> None:
     """The customer paid in cash meanwhile, and the next shift knows nothing of it."""
-    tea = await shop.product(PRICE, 3)
+    tea = await shop.goods(PRICE, 3)
     began = await pay(shop, tea, "tok_unknown", key="k")
     done(await shop.sell(tea, payments=CASH))
     await close_and_open(shop, 100 + PRICE)
@@ -59,27 +46,8 @@ async def test_no_sale_in_a_later_shift(shop: TillShop) -> None:
     assert (await kept(shop), await shop.available(tea)) == (0, 2)
 
 
-async def test_no_sale_after_its_hold(embedded: Settings) -> None:
-    async with card_shop(embedded) as shop:
-        tea = await shop.product(PRICE, 3)
-        began = await pay(shop, tea, "tok_unknown", key="k")
-        resources: Any = shop.served.resources
-        whole = CARDS.of(resources)
-        resources.parts[CARDS] = saga(resources, Sandbox(resources.db))
-        # A quarter of an hour is over, at the worker's and at the owner's.
-        cluster = await resources.bus.cluster()
-        cluster.clock.ahead_ms = 16 * 60_000
-        CARDS.of(resources)._clock = cluster.clock
-        await settle(shop)
-        resources.parts[CARDS] = whole
-        ended = done(await shop.owner.get(began.headers["location"]))
-        assert (ended["status"], ended["problem"]) == ("refunded", "sale_too_late")
-        problem(await pay(shop, tea, "tok_unknown", key="k"), 409, "sale_not_completed")
-        assert await audit(shop, tea, 3) == (0, 0)
-
-
-async def test_called_off_at_the_till(shop: TillShop) -> None:
-    tea = await shop.product(PRICE, 3)
+async def test_called_off_at_the_till(shop: Shop) -> None:
+    tea = await shop.goods(PRICE, 3)
     began = await pay(shop, tea, "tok_unknown", key="k")
     path = began.headers["location"] + "/abandon"
     ended = done(await shop.owner.post(path, key="off"))
@@ -91,12 +59,12 @@ async def test_called_off_at_the_till(shop: TillShop) -> None:
     found = problem(await pay(shop, tea, "tok_unknown", key="k"), 409, "sale_not_completed")
     assert found["reason"] == "abandoned"
     assert (await kept(shop), await shop.available(tea)) == (0, 2)
-    lines = await shop.rows("SELECT subject FROM audit_log WHERE action = 'card_payment.abandoned'")
+    lines = await shop.sees("SELECT subject FROM audit_log WHERE action = 'card_payment.abandoned'")
     assert [str(line["subject"]) for line in lines] == [ended["cardPaymentId"]]
 
 
-async def test_what_was_sold_is_not_called_off(shop: TillShop) -> None:
-    tea = await shop.product(PRICE, 3)
+async def test_what_was_sold_is_not_called_off(shop: Shop) -> None:
+    tea = await shop.goods(PRICE, 3)
     began = await pay(shop, tea, "tok_unknown", key="k")
     await settle(shop)
     refused = await shop.owner.post(began.headers["location"] + "/abandon")
@@ -105,9 +73,9 @@ async def test_what_was_sold_is_not_called_off(shop: TillShop) -> None:
     assert await audit(shop, tea, 3) == (1, 700)
 
 
-async def test_a_cashier_calls_off_their_own(shop: TillShop) -> None:
-    tea = await shop.product(PRICE, 9)
-    ann, bob = shop.clerk(Role.CASHIER), shop.clerk(Role.CASHIER)
+async def test_a_cashier_calls_off_their_own(shop: Shop) -> None:
+    tea = await shop.goods(PRICE, 9)
+    ann, bob = await shop.caller(Role.CASHIER), await shop.caller(Role.CASHIER)
     began = await pay(shop, tea, "tok_unknown", by=ann)
     path = began.headers["location"] + "/abandon"
     problem(await bob.post(path), 403, "not_your_shift")
@@ -124,8 +92,8 @@ class Silent(Sandbox):
         raise ConnectionError("no answer")
 
 
-async def test_a_provider_that_does_not_confirm_is_asked_on(shop: TillShop) -> None:
-    tea = await shop.product(PRICE, 3)
+async def test_a_provider_that_does_not_confirm_is_asked_on(shop: Shop) -> None:
+    tea = await shop.goods(PRICE, 3)
     began = await pay(shop, tea, "tok_unknown")
     resources: Any = shop.served.resources
     whole, resources.parts[CARDS] = CARDS.of(resources), saga(resources, Silent(resources.db))
@@ -138,8 +106,8 @@ async def test_a_provider_that_does_not_confirm_is_asked_on(shop: TillShop) -> N
     assert await audit(shop, tea, 3) == (0, 0)
 
 
-async def test_it_is_called_off_when_that_is_certain(shop: TillShop) -> None:
-    tea = await shop.product(PRICE, 3)
+async def test_it_is_called_off_when_that_is_certain(shop: Shop) -> None:
+    tea = await shop.goods(PRICE, 3)
     began = await pay(shop, tea, "tok_unknown", key="k")
     resources: Any = shop.served.resources
     whole, resources.parts[CARDS] = CARDS.of(resources), saga(resources, Sandbox(resources.db))
@@ -157,8 +125,8 @@ class _Away:
 
 
 @pytest.mark.parametrize("returns", [True, False], ids=["asked again", "left to the worker"])
-async def test_cut_after_each_step_of_calling_off(shop: TillShop, returns: bool) -> None:
-    tea = await shop.product(PRICE, 50)
+async def test_cut_after_each_step_of_calling_off(shop: Shop, returns: bool) -> None:
+    tea = await shop.goods(PRICE, 50)
     cuts = 0
     for dies_after in range(1, 30):
         began = await pay(shop, tea, "tok_unknown", key=f"pay {dies_after}")
@@ -180,9 +148,9 @@ async def test_cut_after_each_step_of_calling_off(shop: TillShop, returns: bool)
     assert sales <= (0 if returns else 1)
 
 
-async def test_called_off_while_the_sale_is_being_made(shop: TillShop) -> None:
+async def test_called_off_while_the_sale_is_being_made(shop: Shop) -> None:
     """Whichever command comes first at the owner: there is a sale and money, or neither."""
-    tea = await shop.product(PRICE, 50)
+    tea = await shop.goods(PRICE, 50)
     for delay_ms in range(10):
         began = await pay(shop, tea, "tok_unknown", key=f"k{delay_ms}")
         path = began.headers["location"] + "/abandon"
@@ -209,15 +177,15 @@ class Refusing(Sandbox):
         await super().refund(key, charge_id, amount_minor)
 
 
-async def refunds(shop: TillShop, status: str) -> list[dict[str, Any]]:
+async def refunds(shop: Shop, status: str) -> list[dict[str, Any]]:
     query = {"status": status}
     found: list[dict[str, Any]] = done(await shop.owner.get("/api/pos/card-refunds", params=query))
     return found
 
 
-async def returned(shop: TillShop) -> Refusing:
+async def returned(shop: Shop) -> Refusing:
     """A sale by card has come back, and the provider refuses to pay."""
-    tea = await shop.product(PRICE, 3)
+    tea = await shop.goods(PRICE, 3)
     sale = done(await pay(shop, tea, "tok_approve"))
     body = {"registerId": shop.register, "lines": [{"number": 1, "quantity": 1}]}
     done(await shop.owner.post(f"/api/pos/sales/{sale['saleId']}/returns", body))
@@ -227,13 +195,13 @@ async def returned(shop: TillShop) -> Refusing:
     return provider
 
 
-async def attempt(shop: TillShop, times: int = 1) -> None:
+async def attempt(shop: Shop, times: int = 1) -> None:
     for _ in range(times):
-        await shop.rows("UPDATE card_refunds SET claimed_until = now() RETURNING id")
+        await shop.sees("UPDATE card_refunds SET claimed_until = now() RETURNING id")
         await settle(shop)
 
 
-async def test_a_refund_that_is_refused_is_given_up_and_retried(shop: TillShop) -> None:
+async def test_a_refund_that_is_refused_is_given_up_and_retried(shop: Shop) -> None:
     provider = await returned(shop)
     await attempt(shop, MAX_REFUND_ATTEMPTS - 1)
     (owed,) = await refunds(shop, "owed")
@@ -256,12 +224,12 @@ async def test_a_refund_that_is_refused_is_given_up_and_retried(shop: TillShop) 
     assert made["problem"] is None
 
 
-async def test_a_refund_that_was_given_up_is_settled_by_hand(shop: TillShop) -> None:
+async def test_a_refund_that_was_given_up_is_settled_by_hand(shop: Shop) -> None:
     provider = await returned(shop)
     await attempt(shop, MAX_REFUND_ATTEMPTS)
     (dead,) = await refunds(shop, "dead")
     path, note = f"/api/pos/card-refunds/{dead['refundId']}/settle", {"note": "cash, 7.00"}
-    problem(await shop.clerk(Role.CASHIER).post(path, note), 403)
+    problem(await (await shop.caller(Role.CASHIER)).post(path, note), 403)
     settled = done(await shop.owner.post(path, note, key="k"))
     assert (settled["status"], settled["note"]) == ("settled", "cash, 7.00")
     assert done(await shop.owner.post(path, note, key="k")) == settled
@@ -269,11 +237,11 @@ async def test_a_refund_that_was_given_up_is_settled_by_hand(shop: TillShop) -> 
     provider.gives = True
     await attempt(shop)
     assert await kept(shop) == 700, "nobody pays it twice"
-    lines = await shop.rows("SELECT changes FROM audit_log WHERE action = 'card_refund.settled'")
+    lines = await shop.sees("SELECT changes FROM audit_log WHERE action = 'card_refund.settled'")
     assert [line["changes"] for line in lines] == [{"status": ["dead", "settled"]}]
 
 
-async def test_a_provider_that_is_silent_is_asked_on(shop: TillShop) -> None:
+async def test_a_provider_that_is_silent_is_asked_on(shop: Shop) -> None:
     """An outage says nothing of the refund."""
     await returned(shop)
     resources: Any = shop.served.resources

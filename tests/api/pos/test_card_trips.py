@@ -23,10 +23,9 @@ from deployments.kit import desk
 from deployments.kit.receipts import RECEIPT_HEADER
 from deployments.pos.card_payments.provider import Charge, Verdict
 from deployments.pos.card_payments.service import CARDS
-from tests.api.harness import Served
+from tests.api.in_process import InProcessStack
 from tests.api.pos.card_kit import PRICE, pay, saga
-from tests.api.pos.till_kit import TillShop, new_till_shop
-from tests.api.shop import done, problem
+from tests.api.shop import Shop, done, open_till, problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -41,7 +40,7 @@ class Counted:
 
 
 @contextmanager
-def counting(shop: TillShop) -> Iterator[Counted]:
+def counting(shop: Shop) -> Iterator[Counted]:
     resources: Any = shop.served.resources
     bus, counted = resources.bus, Counted()
 
@@ -73,12 +72,13 @@ class Approving:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def shop(till: Served) -> AsyncIterator[TillShop]:
-    resources: Any = till.resources
+async def shop(here: InProcessStack) -> AsyncIterator[Shop]:
+    resources: Any = here.served.resources
     whole = CARDS.of(resources)
     resources.parts[CARDS] = saga(resources, Approving())
     try:
-        yield await new_till_shop(till)
+        async with open_till(here) as opened:
+            yield opened
     finally:
         resources.parts[CARDS] = whole
 
@@ -87,10 +87,10 @@ def told(answer: httpx2.Response) -> tuple[int, bytes, str | None]:
     return answer.status_code, answer.content, answer.headers.get(RECEIPT_HEADER)
 
 
-async def test_a_sale_by_card_is_two_trips_and_reads_nothing_again(shop: TillShop) -> None:
+async def test_a_sale_by_card_is_two_trips_and_reads_nothing_again(shop: Shop) -> None:
     """Rehearsed and held in one command, then sold; one transaction each for what is meant, for
     what the provider said, and for the end."""
-    tea = await shop.product(PRICE, 9)
+    tea = await shop.goods(PRICE, 9)
     with counting(shop) as counted:
         first = await pay(shop, tea, "tok_approve", key="k")
     sale = done(first)
@@ -112,9 +112,9 @@ async def test_a_sale_by_card_is_two_trips_and_reads_nothing_again(shop: TillSho
     assert await audit_goods(shop, tea) == (8, 8)
 
 
-async def test_what_the_owner_has_forgotten_is_read(shop: TillShop, embedded: Settings) -> None:
+async def test_what_the_owner_has_forgotten_is_read(shop: Shop, embedded: Settings) -> None:
     """The log keeps a week, and the payment is known for longer."""
-    tea = await shop.product(PRICE, 9)
+    tea = await shop.goods(PRICE, 9)
     sale = done(await pay(shop, tea, "tok_approve", key="k"))
     owner = await asyncpg.connect(embedded.owner_database_url)
     await owner.execute("DELETE FROM command_log WHERE tenant_id = $1", shop.tenant)
@@ -128,17 +128,17 @@ async def test_what_the_owner_has_forgotten_is_read(shop: TillShop, embedded: Se
     assert await audit_goods(shop, tea) == (8, 8)
 
 
-async def test_what_is_discontinued_between_draft_and_hold_is_refused(shop: TillShop) -> None:
+async def test_what_is_discontinued_between_draft_and_hold_is_refused(shop: Shop) -> None:
     """The catalogue still had it, and its owner knows better."""
-    tea = await shop.product(PRICE, 9)
+    tea = await shop.goods(PRICE, 9)
     resources: Any = shop.served.resources
     gone, now_ms = SetItemTerms(UUID(tea), discontinued=True), resources.clock.now_ms()
     key = RequestKey(uuid7(), b"", False, now_ms, now_ms + 10_000)
     await desk.decide(resources.bus, "shop", shop.tenant, key, gone)
     problem(await pay(shop, tea, "tok_approve", key="k"), 409, "product_discontinued")
-    assert await shop.rows("SELECT id FROM card_payments") == []
+    assert await shop.sees("SELECT id FROM card_payments") == []
     assert await audit_goods(shop, tea) == (9, 9)
 
 
-async def audit_goods(shop: TillShop, product: str) -> tuple[int, int]:
+async def audit_goods(shop: Shop, product: str) -> tuple[int, int]:
     return await shop.on_hand(product), await shop.available(product)

@@ -3,56 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from deployments.pos.card_payments.provider import Sandbox
 from deployments.pos.card_payments.service import CARDS
-from tests.api.harness import Served
 from tests.api.pos.card_kit import (
     PRICE,
     audit,
     cut_after_each_step,
     kept,
-    new_card_shop,
     pay,
     saga,
     settle,
 )
-from tests.api.pos.till_kit import TillShop
-from tests.api.shop import done, problem
+from tests.api.shop import Shop, done, problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def shop(till: Served) -> AsyncIterator[TillShop]:
-    async with new_card_shop(till) as opened:
-        yield opened
-
-
 @pytest.mark.parametrize("token", ["tok_approve", "tok_slow"])
-async def test_approved(shop: TillShop, token: str) -> None:
-    tea = await shop.product(PRICE, 3)
+async def test_approved(shop: Shop, token: str) -> None:
+    tea = await shop.goods(PRICE, 3)
     sale = done(await pay(shop, tea, token))
     assert sale["payments"][0]["method"] == "card"
     assert sale["payments"][0]["reference"].startswith("sbx_")
     assert await audit(shop, tea, 3) == (1, 700)
 
 
-async def test_declined(shop: TillShop) -> None:
-    tea = await shop.product(PRICE, 3)
+async def test_declined(shop: Shop) -> None:
+    tea = await shop.goods(PRICE, 3)
     problem(await pay(shop, tea, "tok_decline", key="k"), 402, "card_declined")
     problem(await pay(shop, tea, "tok_decline", key="k"), 402, "card_declined")
     assert await audit(shop, tea, 3) == (0, 0)
 
 
 @pytest.mark.parametrize(("token", "sales"), [("tok_unknown", 1), ("tok_unknown_declined", 0)])
-async def test_an_unknown_outcome_is_settled_later(shop: TillShop, token: str, sales: int) -> None:
-    tea = await shop.product(PRICE, 3)
+async def test_an_unknown_outcome_is_settled_later(shop: Shop, token: str, sales: int) -> None:
+    tea = await shop.goods(PRICE, 3)
     resources: Any = shop.served.resources
     resources.parts[CARDS] = saga(resources, Sandbox(resources.db), timeout_seconds=3.0)
     began = await pay(shop, tea, token, key="k")
@@ -73,8 +62,8 @@ async def test_an_unknown_outcome_is_settled_later(shop: TillShop, token: str, s
     assert await shop.available(tea) == 2 - sales
 
 
-async def test_a_charge_that_cannot_become_a_sale_goes_back(shop: TillShop) -> None:
-    tea = await shop.product(PRICE, 3)
+async def test_a_charge_that_cannot_become_a_sale_goes_back(shop: Shop) -> None:
+    tea = await shop.goods(PRICE, 3)
     began = await pay(shop, tea, "tok_unknown", key="k")
     assert began.status_code == 202
     closing = f"/api/pos/registers/{shop.register}/shifts/close"
@@ -87,28 +76,28 @@ async def test_a_charge_that_cannot_become_a_sale_goes_back(shop: TillShop) -> N
     assert await audit(shop, tea, 3) == (0, 0)
 
 
-async def test_what_could_not_be_sold_is_not_charged(shop: TillShop) -> None:
-    tea = await shop.product(PRICE, 0)
+async def test_what_could_not_be_sold_is_not_charged(shop: Shop) -> None:
+    tea = await shop.goods(PRICE, 0)
     problem(await pay(shop, tea, "tok_approve"), 409, "insufficient_stock")
-    assert await shop.rows("SELECT id FROM card_payments") == []
+    assert await shop.sees("SELECT id FROM card_payments") == []
     problem(await pay(shop, tea, *["tok_approve"] * 5), 400)
 
 
-async def test_a_return_owes_the_card_its_money(shop: TillShop) -> None:
-    tea = await shop.product(PRICE, 3)
+async def test_a_return_owes_the_card_its_money(shop: Shop) -> None:
+    tea = await shop.goods(PRICE, 3)
     sale = done(await pay(shop, tea, "tok_approve"))
     body = {"registerId": shop.register, "lines": [{"number": 1, "quantity": 1}]}
     made = done(await shop.owner.post(f"/api/pos/sales/{sale['saleId']}/returns", body))
     assert made["refunds"] == [{"method": "card", "amount": PRICE}]
     await settle(shop)
     assert await kept(shop) == 0
-    owed = await shop.rows("SELECT return_id FROM card_refunds WHERE refunded_at IS NULL")
+    owed = await shop.sees("SELECT return_id FROM card_refunds WHERE refunded_at IS NULL")
     assert owed == []
     assert (await shop.report())["expectedCash"] == 100
 
 
-async def test_the_same_payment_driven_by_many_is_one(shop: TillShop) -> None:
-    tea = await shop.product(PRICE, 9)
+async def test_the_same_payment_driven_by_many_is_one(shop: Shop) -> None:
+    tea = await shop.goods(PRICE, 9)
     answers = await asyncio.gather(*(pay(shop, tea, "tok_approve", key="k") for _ in range(8)))
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.json()["data"]["saleId"] for answer in answers}) == 1
@@ -116,8 +105,8 @@ async def test_the_same_payment_driven_by_many_is_one(shop: TillShop) -> None:
 
 
 @pytest.mark.parametrize("token", ["tok_approve", "tok_decline"])
-async def test_cut_after_each_step_it_ends_the_same(shop: TillShop, token: str) -> None:
-    tea = await shop.product(PRICE, 200)
+async def test_cut_after_each_step_it_ends_the_same(shop: Shop, token: str) -> None:
+    tea = await shop.goods(PRICE, 200)
     assert await cut_after_each_step(shop, tea, token) >= 6
     sales, _ = await audit(shop, tea, 200)
     assert (sales > 0) is (token == "tok_approve")

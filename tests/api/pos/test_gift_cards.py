@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 import pytest
-import pytest_asyncio
 
 from core.principal import Role
 from gateway.throttle import GIFT_CARD_GUESSES, Throttle
-from tests.api.harness import Served
 from tests.api.pos.card_kit import (
     audit,
     kept,
-    new_card_shop,
     settle,
 )
-from tests.api.pos.till_kit import (
-    Clerk,
-    TillShop,
-)
-from tests.api.shop import done, problem
+from tests.api.shop import Caller, Shop, done, problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -30,13 +23,7 @@ BALANCE = "/api/pos/gift-cards/balance"
 PLASTIC = "ABCD-EFGH-JKMN-PQRS"
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def shop(till: Served) -> AsyncIterator[TillShop]:
-    async with new_card_shop(till) as opened:
-        yield opened
-
-
-def basket(shop: TillShop, *lines: dict[str, Any], **rest: Any) -> dict[str, Any]:
+def basket(shop: Shop, *lines: dict[str, Any], **rest: Any) -> dict[str, Any]:
     payments = [{"method": "cash", "amount": 100}]
     return {"registerId": shop.register, "lines": list(lines), "payments": payments} | rest
 
@@ -45,13 +32,13 @@ def gift(amount: float, **fields: Any) -> dict[str, Any]:
     return {"giftCard": {"amount": amount, **fields}}
 
 
-async def sell(shop: TillShop, *lines: dict[str, Any], key: str | None = None, **rest: Any) -> Any:
+async def sell(shop: Shop, *lines: dict[str, Any], key: str | None = None, **rest: Any) -> Any:
     return await shop.owner.post("/api/pos/sales", basket(shop, *lines, **rest), key)
 
 
-async def test_cards_and_goods_are_one_sale(shop: TillShop) -> None:
+async def test_cards_and_goods_are_one_sale(shop: Shop) -> None:
     await shop.tax(20, included=True)
-    tea = await shop.product(12, 3)
+    tea = await shop.goods(12, 3)
     lines = gift(25), {"productId": tea}, gift(10, code=PLASTIC, expiresAt="2100-01-01T00:00:00Z")
     quoted = done(await shop.owner.post("/api/pos/quotes", {"lines": list(lines)}))
     assert (quoted["total"], quoted["tax"], quoted["shortages"]) == (47, 2, [])
@@ -75,7 +62,7 @@ async def test_cards_and_goods_are_one_sale(shop: TillShop) -> None:
     assert first["code"] not in receipt.text
 
 
-async def test_a_card_that_never_ends_is_one_whose_end_can_be_told(shop: TillShop) -> None:
+async def test_a_card_that_never_ends_is_one_whose_end_can_be_told(shop: Shop) -> None:
     """What is refused took no money; what is taken is answered, each time."""
     refused = await sell(shop, gift(25, expiresAt="9999-12-31T23:59:59.9999999Z"), key="k")
     assert problem(refused, 400)["errors"][0]["field"] == "lines[0].giftCard.expiresAt"
@@ -86,20 +73,20 @@ async def test_a_card_that_never_ends_is_one_whose_end_can_be_told(shop: TillSho
     assert done(await sell(shop, lines, key="l")) == sale
 
 
-async def test_no_discount_touches_a_card(shop: TillShop) -> None:
-    tea = await shop.product(10, 3)
+async def test_no_discount_touches_a_card(shop: Shop) -> None:
+    tea = await shop.goods(10, 3)
     lines = {"productId": tea}, gift(30)
     sale = done(await sell(shop, *lines, discount={"percent": 20}))
     assert [line["discount"] for line in sale["lines"]] == [2, 0]
     assert sale["total"] == 38
     # The card does not make room for a larger discount on the goods, either.
-    cashier = shop.clerk(Role.CASHIER)
+    cashier = await shop.caller(Role.CASHIER)
     body = basket(shop, *lines, discount={"percent": 21})
     problem(await cashier.post("/api/pos/sales", body), 403, "discount_limit")
 
 
-async def test_a_card_pays_for_the_rest_of_the_basket_alone(shop: TillShop) -> None:
-    tea = await shop.product(10, 3)
+async def test_a_card_pays_for_the_rest_of_the_basket_alone(shop: Shop) -> None:
+    tea = await shop.goods(10, 3)
     code = done(await sell(shop, gift(50)))["giftCards"][0]["code"]
 
     async def pay(amount: float) -> Any:
@@ -116,8 +103,8 @@ async def test_a_card_pays_for_the_rest_of_the_basket_alone(shop: TillShop) -> N
     assert done(await shop.owner.get(BALANCE, params={"code": code}))["balance"] == 39.5
 
 
-async def test_each_code_is_sold_once(shop: TillShop) -> None:
-    tea = await shop.product(10, 3)
+async def test_each_code_is_sold_once(shop: Shop) -> None:
+    tea = await shop.goods(10, 3)
     twice = await sell(shop, gift(5, code=PLASTIC), gift(5, code=PLASTIC.lower()))
     problem(twice, 409, "gift_card_exists")
     done(await sell(shop, gift(5, code=PLASTIC)))
@@ -143,14 +130,14 @@ async def test_each_code_is_sold_once(shop: TillShop) -> None:
         (gift(5) | {"sku": "T-1"}, "lines[0]"),
     ],
 )
-async def test_a_line_that_is_no_card(shop: TillShop, line: dict[str, Any], field: str) -> None:
+async def test_a_line_that_is_no_card(shop: Shop, line: dict[str, Any], field: str) -> None:
     found = problem(await sell(shop, line), 400)
     assert [error["field"] for error in found["errors"]] == [field]
-    assert await shop.rows("SELECT id FROM gift_cards") == []
+    assert await shop.sees("SELECT id FROM gift_cards") == []
 
 
-async def test_an_unused_card_comes_back_without_the_goods(shop: TillShop) -> None:
-    tea = await shop.product(10, 3)
+async def test_an_unused_card_comes_back_without_the_goods(shop: Shop) -> None:
+    tea = await shop.goods(10, 3)
     cards = [{"method": "card", "amount": amount, "token": "tok_approve"} for amount in (15, 20)]
     sale = done(await sell(shop, {"productId": tea}, gift(25), payments=cards))
     path = f"/api/pos/sales/{sale['saleId']}/returns"
@@ -171,9 +158,9 @@ async def test_an_unused_card_comes_back_without_the_goods(shop: TillShop) -> No
     ("second", "sales"), [("tok_unknown", 1), ("tok_unknown_declined", 0), ("tok_decline", 0)]
 )
 async def test_no_card_is_worth_anything_before_it_is_paid(
-    shop: TillShop, second: str, sales: int
+    shop: Shop, second: str, sales: int
 ) -> None:
-    tea = await shop.product(4, 3)
+    tea = await shop.goods(4, 3)
     tokens = ("tok_approve", second)
     payments = [{"method": "card", "amount": 7, "token": token} for token in tokens]
     lines = {"productId": tea}, gift(10, code=PLASTIC)
@@ -191,23 +178,21 @@ async def test_no_card_is_worth_anything_before_it_is_paid(
         problem(await shop.owner.get(BALANCE, params={"code": PLASTIC}), 404)
 
 
-async def test_a_code_is_not_put_aside(shop: TillShop) -> None:
+async def test_a_code_is_not_put_aside(shop: Shop) -> None:
     parked = {"basket": {"lines": [gift(5, code=PLASTIC)]}}
     problem(await shop.owner.post("/api/pos/parked-sales", parked), 400)
     parked = {"basket": {"lines": [gift(5)]}}
     done(await shop.owner.post("/api/pos/parked-sales", parked))
 
 
-async def test_nobody_finds_a_card_by_trying(
-    shop: TillShop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_nobody_finds_a_card_by_trying(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """By none of the ways that tell whether there is one; a holder that knows the code is not held
     up."""
     served = shop.served.resources
     monkeypatch.setattr(served.edge, "throttle", Throttle(served.redis, served.clock))
     done(await sell(shop, gift(50, code=PLASTIC)))
-    thief, cashier = shop.clerk(Role.CASHIER), shop.clerk(Role.CASHIER)
-    tea = await shop.product(10, 300)
+    thief, cashier = await shop.caller(Role.CASHIER), await shop.caller(Role.CASHIER)
+    tea = await shop.goods(10, 300)
 
     def codes() -> Iterator[str]:
         for number in range(GIFT_CARD_GUESSES.attempts):
@@ -230,7 +215,7 @@ async def test_nobody_finds_a_card_by_trying(
 
 
 async def pay(
-    clerk: Clerk, shop: TillShop, product: str, code: str, by_card: float = 0
+    clerk: Caller, shop: Shop, product: str, code: str, by_card: float = 0
 ) -> httpx2.Response:
     payments = [{"method": "gift_card", "amount": 10 - by_card, "code": code}]
     if by_card:

@@ -7,10 +7,10 @@ from typing import Any
 
 import httpx2
 import pytest
+import pytest_asyncio
 
 from core.ids import uuid7
 from core.principal import Role
-from core.settings import Settings
 from deployments.capabilities import CAPABILITIES
 from deployments.kit.capability import lean_handlers
 from deployments.pos.capability import capability as pos
@@ -18,12 +18,9 @@ from gateway.app import create_app
 from gateway.context import RequestContext
 from gateway.entrance import Answer
 from tests.api.gateway.test_lean import comparable
-from tests.api.pos.till_kit import (
-    Clerk,
-    TillShop,
-    till_shop,
-)
-from tests.api.shop import done
+from tests.api.shop import Caller, Shop, done
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PATH = "/api/pos/sales"
 CASH = '"payments":[{"method":"cash","amount":20}]'
@@ -73,7 +70,7 @@ class Ways:
     """A shop, and the same application with and without lean routes. `lean` tells of each request
     whether the lean route has answered it."""
 
-    def __init__(self, shop: TillShop) -> None:
+    def __init__(self, shop: Shop) -> None:
         self.shop = shop
         self.lean: list[bool] = []
         resources: Any = shop.served.resources
@@ -91,13 +88,13 @@ class Ways:
         self.clients = (http, shop.served.http)
 
     async def send(
-        self, body: str, by: Clerk | None = None, key: str = "", query: str = ""
+        self, body: str, by: Caller | None = None, key: str = "", query: str = ""
     ) -> list[httpx2.Response]:
         """The answers of both, the lean way first."""
         answers: list[httpx2.Response] = []
         for http in self.clients:
             sku = str(uuid7())
-            product = await self.shop.product(2.5, 9, sku=sku)
+            product = await self.shop.goods(2.5, 9, sku=sku)
             register = await self.shop.open_register(by=by)
             raw = body.replace("%p", product).replace("%s", sku).replace("%r", register)
             named = {"Idempotency-Key": f"{key}{len(answers)}" if key else str(uuid7())}
@@ -106,14 +103,13 @@ class Ways:
         return answers
 
 
-@pytest.fixture
-async def ways(embedded: Settings) -> AsyncIterator[Ways]:
-    async with till_shop(embedded) as shop:
-        made = Ways(shop)
-        try:
-            yield made
-        finally:
-            await made.clients[0].aclose()
+@pytest_asyncio.fixture(loop_scope="module")
+async def ways(shop: Shop) -> AsyncIterator[Ways]:
+    made = Ways(shop)
+    try:
+        yield made
+    finally:
+        await made.clients[0].aclose()
 
 
 async def test_the_same_answers_both_ways(ways: Ways) -> None:
@@ -128,10 +124,10 @@ async def test_the_same_answers_both_ways(ways: Ways) -> None:
 
 async def test_the_same_access_both_ways(ways: Ways) -> None:
     for role in (Role.CASHIER, Role.MANAGER):
-        lean, twin = await ways.send(PLAIN[6], by=ways.shop.clerk(role))
+        lean, twin = await ways.send(PLAIN[6], by=await ways.shop.caller(role))
         assert comparable(lean) == comparable(twin)
     raw = PLAIN[0].replace("%p", str(uuid7())).replace("%r", ways.shop.register).encode()
-    for auth in ({}, ways.shop.clerk(Role.CUSTOMER).auth):
+    for auth in ({}, (await ways.shop.caller(Role.CUSTOMER)).auth):
         headers = auth | {"Content-Type": "application/json"}
         lean, twin = [await http.post(PATH, content=raw, headers=headers) for http in ways.clients]
         assert comparable(lean) == comparable(twin)
@@ -139,7 +135,7 @@ async def test_the_same_access_both_ways(ways: Ways) -> None:
 
 async def test_a_key_is_one_sale_whichever_way_it_comes(ways: Ways) -> None:
     shop = ways.shop
-    product = await shop.product(2.5, 9)
+    product = await shop.goods(2.5, 9)
     raw = PLAIN[0].replace("%p", product).replace("%r", shop.register).encode()
     headers = shop.owner.auth | {"Content-Type": "application/json", "Idempotency-Key": "one"}
     answers = [

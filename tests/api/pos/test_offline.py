@@ -10,14 +10,10 @@ from uuid import uuid4
 
 import httpx2
 import pytest
-import pytest_asyncio
 
 from actors.till import sell
 from core.principal import Role
 from deployments.kit.receipts import RECEIPT_HEADER
-from store.business.profile import open_business
-from store.kit.engine import Scope
-from tests.api.harness import Served
 from tests.api.pos.offline_kit import (
     ROUTE,
     ago,
@@ -26,25 +22,16 @@ from tests.api.pos.offline_kit import (
     refused,
     upload,
 )
-from tests.api.pos.till_kit import (
-    TillShop,
-    new_till_shop,
-)
-from tests.api.shop import done, problem
+from tests.api.shop import Shop, done, problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def shop(till: Served) -> TillShop:
-    return await new_till_shop(till)
-
-
-async def test_what_was_charged_is_recorded_as_it_was(shop: TillShop) -> None:
+async def test_what_was_charged_is_recorded_as_it_was(shop: Shop) -> None:
     """Today's price and the stock that is not there do not matter."""
     await shop.tax(19, included=True)
-    tea = await shop.product(9.99, 1, sku="TEA")
-    member = await _member(shop)
+    tea = await shop.goods(9.99, 1, sku="TEA")
+    member = str((await shop.caller(Role.CASHIER)).id)
     line = {"sku": "TEA", "quantity": 3, "unitPrice": 2.5, "discount": 0.5}
     body = offline(shop, tea) | {
         "offlineNumber": "T1-0007",
@@ -75,33 +62,15 @@ async def test_what_was_charged_is_recorded_as_it_was(shop: TillShop) -> None:
     slip = await shop.owner.get(f"/api/pos/sales/{made['saleId']}/receipt")
     assert "Receipt 1 (offline T1-0007)" in slip.text
     assert "19%" in slip.text
-    events = await shop.rows("SELECT type, data FROM outbox ORDER BY type")
+    events = await shop.sees("SELECT type, data FROM outbox ORDER BY type")
     told = {row["type"]: row["data"] for row in events}
     assert told["pos.sale.completed.v1"]["offline"] is True
     assert told["pos.sale.completed.v1"]["cashierId"] == member
     assert told["inventory.stock.oversold.v1"]["available"] == -2
 
 
-async def _member(shop: TillShop) -> str:
-    """Somebody who works for the business."""
-    user = str(uuid4())
-    await shop.rows(
-        "INSERT INTO users (id, email, name, password_hash, role) VALUES (:id, :email, 'Ann', 'x',"
-        " 'vendor') RETURNING id",
-        id=user,
-        email=f"{user}@shop.test",
-    )
-    await shop.rows(
-        "INSERT INTO memberships (tenant_id, user_id, role) VALUES (:tenant, :id, 'cashier')"
-        " RETURNING user_id",
-        tenant=shop.tenant,
-        id=user,
-    )
-    return user
-
-
-async def test_lists_tell_offline_sales_from_others(shop: TillShop) -> None:
-    tea = await shop.product(2)
+async def test_lists_tell_offline_sales_from_others(shop: Shop) -> None:
+    tea = await shop.goods(2)
     online = done(await shop.sell(tea))["saleId"]
     body = offline(shop, tea, occurredAt=ago(days=3))
     uploaded = (await upload(shop.owner, body))["sales"][0]["saleId"]
@@ -114,17 +83,17 @@ async def test_lists_tell_offline_sales_from_others(shop: TillShop) -> None:
     assert await listed(offline="true") == [uploaded]
     assert await listed(offline="false") == [online]
     # By the day on which it was sold.
-    day = await shop.rows(
+    day = await shop.sees(
         "SELECT (created_at AT TIME ZONE 'Europe/Berlin')::date::text AS day FROM pos_sales"
         " WHERE client_sale_id IS NOT NULL"
     )
     assert await listed(date=day[0]["day"]) == [uploaded]
 
 
-async def test_the_same_batch_from_five_clients_at_once_is_recorded_once(shop: TillShop) -> None:
-    tea = await shop.product(2, 10)
+async def test_the_same_batch_from_five_clients_at_once_is_recorded_once(shop: Shop) -> None:
+    tea = await shop.goods(2, 10)
     batch = [offline(shop, tea, 1 + number % 3) for number in range(40)]
-    clients = [shop.clerk(Role.CASHIER) for _ in range(5)]
+    clients = [await shop.caller(Role.CASHIER) for _ in range(5)]
     orders = [batch, batch[::-1], batch[20:] + batch[:20], batch + batch[:9], batch[::2] + batch]
     online = [shop.sell(tea) for _ in range(5)]
     answers = await asyncio.gather(
@@ -146,13 +115,13 @@ async def test_the_same_batch_from_five_clients_at_once_is_recorded_once(shop: T
     units = sum(sale["lines"][0]["quantity"] for sale in batch)
     assert await shop.on_hand(tea) == 10 - units - len(sold)
     assert (await shop.report())["expectedCash"] == 100 + 2 * units + 2 * len(sold)
-    rows = await shop.rows("SELECT number FROM pos_receipts ORDER BY number")
+    rows = await shop.sees("SELECT number FROM pos_receipts ORDER BY number")
     assert [row["number"] for row in rows] == list(range(1, 41 + len(sold)))
     await _ledger_adds_up(shop, tea)
 
 
-async def _ledger_adds_up(shop: TillShop, product: str) -> None:
-    (row,) = await shop.rows(
+async def _ledger_adds_up(shop: Shop, product: str) -> None:
+    (row,) = await shop.sees(
         "SELECT sum(on_hand_delta) AS moved FROM stock_movements WHERE product_id = :id",
         id=product,
     )
@@ -160,10 +129,10 @@ async def _ledger_adds_up(shop: TillShop, product: str) -> None:
 
 
 async def test_the_database_keeps_a_sale_from_being_recorded_twice_without_the_rule(
-    shop: TillShop, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The key of the table is the last line of defence."""
-    tea = await shop.product(2, 10)
+    tea = await shop.goods(2, 10)
     body = offline(shop, tea)
     monkeypatch.setattr(sell, "_again", lambda *_: None)
     answer = await upload(shop.owner, *[body] * 5)
@@ -173,8 +142,8 @@ async def test_the_database_keeps_a_sale_from_being_recorded_twice_without_the_r
     assert (await shop.report())["expectedCash"] == 102
 
 
-async def test_another_sale_under_the_same_id_is_a_conflict_of_its_own(shop: TillShop) -> None:
-    tea = await shop.product(2)
+async def test_another_sale_under_the_same_id_is_a_conflict_of_its_own(shop: Shop) -> None:
+    tea = await shop.goods(2)
     body, good = offline(shop, tea), offline(shop, tea)
     made = (await upload(shop.owner, body))["sales"][0]
     other = body | {"note": "another"}
@@ -194,8 +163,8 @@ async def test_another_sale_under_the_same_id_is_a_conflict_of_its_own(shop: Til
     assert await shop.on_hand(tea) == 7
 
 
-async def test_however_it_is_written_the_same_sale_is_the_same(shop: TillShop) -> None:
-    tea = await shop.product(2)
+async def test_however_it_is_written_the_same_sale_is_the_same(shop: Shop) -> None:
+    tea = await shop.goods(2)
     body = offline(shop, tea)
     moment = datetime.now(UTC) - timedelta(hours=1)
     body["occurredAt"] = moment.isoformat()
@@ -203,12 +172,12 @@ async def test_however_it_is_written_the_same_sale_is_the_same(shop: TillShop) -
     elsewhere = moment.astimezone(datetime.now().astimezone().tzinfo).isoformat()
     again = body | {"occurredAt": elsewhere, "total": 2.0, "note": None, "tips": 0}
     again["clientSaleId"] = again["clientSaleId"].upper()
-    (told,) = (await upload(shop.clerk(Role.CASHIER), again))["sales"]
+    (told,) = (await upload(await shop.caller(Role.CASHIER), again))["sales"]
     assert told == made | {"status": "repeated"}
 
 
-async def test_one_bad_sale_does_not_keep_the_others_out(shop: TillShop) -> None:
-    tea = await shop.product(2)
+async def test_one_bad_sale_does_not_keep_the_others_out(shop: Shop) -> None:
+    tea = await shop.goods(2)
     good = [offline(shop, tea), offline(shop, tea)]
     bad = offline(shop, tea, lines=[])
     answer = await upload(shop.owner, good[0], bad, "nonsense", good[1])
@@ -245,8 +214,8 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-async def test_what_cannot_have_been_is_named_and_not_written(shop: TillShop) -> None:
-    tea = await shop.product(2)
+async def test_what_cannot_have_been_is_named_and_not_written(shop: Shop) -> None:
+    tea = await shop.goods(2)
     for name, wrong in WRONG:
         body = offline(shop, tea) | wrong
         if "lines" in wrong:
@@ -263,21 +232,21 @@ async def test_what_cannot_have_been_is_named_and_not_written(shop: TillShop) ->
     ):
         found = await refused(shop, offline(shop, tea) | wrong)
         assert (found["status"], found["code"]) == (status, code)
-    assert await shop.rows("SELECT id FROM pos_sales") == []
+    assert await shop.sees("SELECT id FROM pos_sales") == []
     assert await shop.on_hand(tea) == 10
 
 
-async def test_the_batch_itself_is_bounded(shop: TillShop) -> None:
-    tea = await shop.product(2)
+async def test_the_batch_itself_is_bounded(shop: Shop) -> None:
+    tea = await shop.goods(2)
     for sales in ([], [offline(shop, tea)] * 101, "x"):
         answer = await shop.owner.post(ROUTE, {"sales": sales})
         assert problem(answer, 400)["errors"][0]["field"] == "sales"
     assert (await upload(shop.owner, *[offline(shop, tea)] * 100))["recorded"] == 1
 
 
-async def test_tax_may_be_rounded_as_the_register_does_it(shop: TillShop) -> None:
+async def test_tax_may_be_rounded_as_the_register_does_it(shop: Shop) -> None:
     """By less than a unit per line."""
-    tea = await shop.product(2)
+    tea = await shop.goods(2)
     line = {"productId": tea, "quantity": 3, "unitPrice": 1.99, "taxRate": 0.19}
     tax, exclusive = {"tax": 0.96, "total": 5.97}, {"tax": 1.14, "total": 7.11}
     answer = await upload(
@@ -290,9 +259,9 @@ async def test_tax_may_be_rounded_as_the_register_does_it(shop: TillShop) -> Non
 
 
 async def test_a_sale_belongs_to_the_open_shift_and_a_closed_one_never_changes(
-    shop: TillShop,
+    shop: Shop,
 ) -> None:
-    tea = await shop.product(2)
+    tea = await shop.goods(2)
     body = offline(shop, tea)
     report = await close(shop)
     found = await refused(shop, body)
@@ -310,9 +279,9 @@ async def test_a_sale_belongs_to_the_open_shift_and_a_closed_one_never_changes(
     assert (await close(shop))["earlierCash"] == 2
 
 
-async def test_a_repeat_is_known_for_ever(shop: TillShop) -> None:
+async def test_a_repeat_is_known_for_ever(shop: Shop) -> None:
     """Also when the sale could not be recorded any more."""
-    tea = await shop.product(2, sku="TEA")
+    tea = await shop.goods(2, sku="TEA")
     body = offline(shop, tea)
     body["lines"][0] = {"sku": "TEA", "unitPrice": 2, "total": 2}
     made = (await upload(shop.owner, body))["sales"][0]
@@ -330,8 +299,8 @@ async def test_a_repeat_is_known_for_ever(shop: TillShop) -> None:
     assert later["recorded"] == 1
 
 
-async def test_goods_come_back_against_its_receipt(shop: TillShop) -> None:
-    tea = await shop.product(2)
+async def test_goods_come_back_against_its_receipt(shop: Shop) -> None:
+    tea = await shop.goods(2)
     body = offline(shop, tea, 3)
     made = (await upload(shop.owner, body))["sales"][0]
     back = {"registerId": shop.register, "lines": [{"number": 1, "quantity": 2}]}
@@ -342,8 +311,8 @@ async def test_goods_come_back_against_its_receipt(shop: TillShop) -> None:
     assert await shop.on_hand(tea) == 9
 
 
-async def test_a_count_knows_what_was_sold_before_it(shop: TillShop) -> None:
-    tea = await shop.product(2, 10)
+async def test_a_count_knows_what_was_sold_before_it(shop: Shop) -> None:
+    tea = await shop.goods(2, 10)
     before, after = offline(shop, tea, 2, occurredAt=ago(hours=2)), offline(shop, tea, 3)
     counted = {"productId": tea, "counted": 6, "countedAt": ago(hours=1)}
     done(await shop.owner.post("/api/inventory/counts", {"lines": [counted]}))
@@ -353,8 +322,8 @@ async def test_a_count_knows_what_was_sold_before_it(shop: TillShop) -> None:
     await _ledger_adds_up(shop, tea)
 
 
-async def test_a_key_of_a_batch_is_kept(shop: TillShop) -> None:
-    tea = await shop.product(2)
+async def test_a_key_of_a_batch_is_kept(shop: Shop) -> None:
+    tea = await shop.goods(2)
     body, key = offline(shop, tea), str(uuid4())
     first = await upload(shop.owner, body, key=key)
     assert first["recorded"] == 1
@@ -363,30 +332,26 @@ async def test_a_key_of_a_batch_is_kept(shop: TillShop) -> None:
     assert await shop.on_hand(tea) == 9
 
 
-async def test_a_high_discount_needs_a_manager(shop: TillShop) -> None:
-    tea = await shop.product(2)
+async def test_a_high_discount_needs_a_manager(shop: Shop) -> None:
+    tea = await shop.goods(2)
     line = {"productId": tea, "unitPrice": 2, "discount": 1, "total": 1}
     body = offline(shop, tea, lines=[line], total=1)
-    (told,) = (await upload(shop.clerk(Role.CASHIER), body))["sales"]
+    (told,) = (await upload(await shop.caller(Role.CASHIER), body))["sales"]
     assert told["problem"]["code"] == "discount_limit"
     assert (await upload(shop.owner, body))["recorded"] == 1
 
 
-async def test_businesses_are_walls(shop: TillShop) -> None:
-    tea = await shop.product(2)
+async def test_businesses_are_walls(shop: Shop) -> None:
+    tea = await shop.goods(2)
     body = offline(shop, tea)
     mine = (await upload(shop.owner, body))["sales"][0]
-    tenant = uuid4()
-    async with shop.served.resources.db.transaction(Scope(tenant)) as tx:
-        await open_business(tx, tenant, "Other", "EUR", "Europe/Berlin")
-    other = TillShop(shop.served, tenant, shop.owner)
-    other.owner = other.clerk(Role.OWNER)
+    other = await shop.another()
     # Neither the register, nor the goods, nor the sale that has this name is there for them.
     found = await refused(other, body)
     assert (found["status"], found["code"]) == (404, "not_found")
     other.register = await other.open_register()
     assert (await refused(other, body | {"registerId": other.register}))["status"] == 404
-    pot = await other.product(2)
+    pot = await other.goods(2)
     theirs = offline(other, pot, clientSaleId=body["clientSaleId"])
     (made,) = (await upload(other.owner, theirs))["sales"]
     assert (made["status"], made["receiptNumber"]) == ("recorded", 1)
@@ -396,8 +361,8 @@ async def test_businesses_are_walls(shop: TillShop) -> None:
     assert (await shop.report())["sales"] == 1
 
 
-async def test_receipts_are_the_latest_of_each_aggregate(shop: TillShop) -> None:
-    tea = await shop.product(2)
+async def test_receipts_are_the_latest_of_each_aggregate(shop: Shop) -> None:
+    tea = await shop.goods(2)
     body = {"sales": [offline(shop, tea) for _ in range(3)]}
     first = await shop.owner.post(ROUTE, body, "k")
     again = await shop.owner.post(ROUTE, body, "k")

@@ -7,23 +7,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-import pytest_asyncio
 
 from deployments.pos.sales import price_book
 from store.pos.till_prices import TillPrices
-from tests.api.harness import Served
-from tests.api.pos.till_kit import (
-    TillShop,
-    new_till_shop,
-)
-from tests.api.shop import done, problem
+from tests.api.shop import Shop, done, problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def shop(till: Served) -> TillShop:
-    return await new_till_shop(till)
 
 
 @pytest.fixture
@@ -42,9 +31,9 @@ def queries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 async def test_a_crowd_shares_queries_and_everybody_pays_their_own(
-    shop: TillShop, queries: list[int]
+    shop: Shop, queries: list[int]
 ) -> None:
-    goods = [await shop.product(price, 9) for price in range(1, 13)]
+    goods = [await shop.goods(price, 9) for price in range(1, 13)]
     quotes = [{"lines": [{"productId": product, "quantity": 2}]} for product in goods]
     stranger = {"lines": [{"productId": str(uuid4())}]}
     nowhere = quotes[0] | {"locationId": str(uuid4())}
@@ -58,15 +47,15 @@ async def test_a_crowd_shares_queries_and_everybody_pays_their_own(
     assert sum(queries) >= len(quotes)
 
 
-async def test_a_new_price_holds_from_the_next_basket_on(shop: TillShop) -> None:
-    tea = await shop.product(1, 9)
+async def test_a_new_price_holds_from_the_next_basket_on(shop: Shop) -> None:
+    tea = await shop.goods(1, 9)
     basket = {"lines": [{"productId": tea}]}
 
     async def total() -> float:
         return float(done(await shop.owner.post("/api/pos/quotes", basket))["total"])
 
     for price in (2, 3):
-        await shop.rows(
+        await shop.sees(
             "UPDATE products SET price_minor = :minor WHERE id = :id RETURNING id",
             minor=price * 100,
             id=tea,

@@ -5,39 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
-import pytest_asyncio
 
-from core.settings import Settings
 from gateway import keys
-from tests.api.harness import Served
 from tests.api.pos.card_kit import (
     PRICE,
     audit,
-    card_shop,
     kept,
-    new_card_shop,
     pay,
 )
-from tests.api.pos.till_kit import TillShop
-from tests.api.shop import done, problem
-from tests.runtime.kit import SteerableClock
+from tests.api.shop import Shop, done, problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def shop(till: Served) -> AsyncIterator[TillShop]:
-    async with new_card_shop(till) as opened:
-        yield opened
-
-
-async def test_after_a_new_price(shop: TillShop) -> None:
-    tea = await shop.product(2.5)
+async def test_after_a_new_price(shop: Shop) -> None:
+    tea = await shop.goods(2.5)
     first = await shop.sell(tea, key="k", expectedTotal=2.5)
     done(await shop.owner.call("PUT", f"/api/products/{tea}", {"price": 3}))
     again = await shop.sell(tea, key="k", expectedTotal=2.5)
@@ -47,18 +33,18 @@ async def test_after_a_new_price(shop: TillShop) -> None:
     assert await shop.on_hand(tea) == 9
 
 
-async def test_after_the_name_went_to_something_else(shop: TillShop) -> None:
-    tea = await shop.product(2.5, sku="TEA")
+async def test_after_the_name_went_to_something_else(shop: Shop) -> None:
+    tea = await shop.goods(2.5, sku="TEA")
     body = {"lines": [{"sku": "TEA"}]}
     first = await shop.sell(tea, key="k", **body)
     done(await shop.owner.call("PUT", f"/api/products/{tea}", {"sku": "OLD"}))
     problem(await shop.sell(tea, **body), 404)
     assert (await shop.sell(tea, key="k", **body)).json() == first.json()
-    await shop.product(9, sku="TEA")
+    await shop.goods(9, sku="TEA")
     assert (await shop.sell(tea, key="k", **body)).json() == first.json()
 
 
-async def test_after_its_location_went(shop: TillShop) -> None:
+async def test_after_its_location_went(shop: Shop) -> None:
     place = done(
         await shop.owner.post(
             "/api/business/locations", {"name": "Pop-up", "timeZone": "Europe/Berlin"}
@@ -68,7 +54,7 @@ async def test_after_its_location_went(shop: TillShop) -> None:
     register = done(await shop.owner.post("/api/pos/registers", named, key="k"))
     shift = f"/api/pos/registers/{register['registerId']}/shifts"
     opened = done(await shop.owner.post(shift, {"openingFloat": 5.55}, key="k"))
-    parked = {"basket": {"locationId": place, "lines": [{"productId": await shop.product()}]}}
+    parked = {"basket": {"locationId": place, "lines": [{"productId": await shop.goods()}]}}
     aside = done(await shop.owner.post("/api/pos/parked-sales", parked, key="k"))
     done(await shop.owner.post(f"{shift}/close", {"counted": 5.55}))
     assert (await shop.owner.call("DELETE", shift.removesuffix("/shifts"))).is_success
@@ -79,33 +65,12 @@ async def test_after_its_location_went(shop: TillShop) -> None:
     assert done(await shop.owner.post("/api/pos/parked-sales", parked, key="k")) == aside
 
 
-@pytest.mark.parametrize("method", ["cash", "card"])
-async def test_after_the_card_that_was_sold_has_expired(embedded: Settings, method: str) -> None:
-    clock = SteerableClock()
-    async with card_shop(embedded, clock=clock) as shop:
-        expires = (datetime.now(UTC) + timedelta(seconds=60)).isoformat()
-        card = {"amount": 10, "expiresAt": expires}
-        payments = [{"method": method, "amount": 10}]
-        if method == "card":
-            payments[0]["token"] = "tok_approve"
-        alone = {"registerId": shop.register, "payments": payments, **card}
-        basket = {"lines": [{"giftCard": card}], "payments": payments}
-        sold = done(await shop.owner.post("/api/pos/gift-cards", alone, key="k"))
-        in_basket = done(await shop.sell("", key="k", **basket))
-        clock.ahead_ms = 100_000
-        problem(await shop.sell("", **basket), 400)
-        assert done(await shop.owner.post("/api/pos/gift-cards", alone, key="k")) == sold
-        assert done(await shop.sell("", key="k", **basket)) == in_basket
-        assert sold["giftCard"]["code"]
-        assert in_basket["giftCards"][0]["code"]
-
-
 @pytest.mark.parametrize("is_kept", [True, False], ids=["added", "replaced"])
 async def test_after_the_signing_key_was_rotated(
-    shop: TillShop, is_kept: bool, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, is_kept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The code is the one on the paper, or it is not told at all."""
-    tea = await shop.product(2.5)
+    tea = await shop.goods(2.5)
     body = {"registerId": shop.register, "refundTo": "store_credit"}
     sale = done(await shop.sell(tea, payments=[{"method": "external", "amount": 2.5}]))
     returns = f"/api/pos/sales/{sale['saleId']}/returns"
@@ -153,8 +118,8 @@ class _Trusting:
         return self._known[key_id].public
 
 
-async def test_a_key_is_one_sale_however_it_is_paid(shop: TillShop) -> None:
-    tea = await shop.product(PRICE)
+async def test_a_key_is_one_sale_however_it_is_paid(shop: Shop) -> None:
+    tea = await shop.goods(PRICE)
     for first, second in (("cash", "card"), ("card", "cash")):
         ways = {"cash": shop.sell(tea, key=first), "card": pay(shop, tea, "tok_approve", key=first)}
         done(await ways[first])
@@ -163,7 +128,7 @@ async def test_a_key_is_one_sale_however_it_is_paid(shop: TillShop) -> None:
 
 
 @asynccontextmanager
-async def held_back(shop: TillShop) -> AsyncIterator[asyncio.Event]:
+async def held_back(shop: Shop) -> AsyncIterator[asyncio.Event]:
     """The first command that a replica sends is on its way until the block ends; the event says
     that it has set out."""
     resources: Any = shop.served.resources
@@ -186,9 +151,9 @@ async def held_back(shop: TillShop) -> AsyncIterator[asyncio.Event]:
         resources.bus = bus
 
 
-async def test_a_first_try_under_way_hears_what_its_repeat_was_told(shop: TillShop) -> None:
+async def test_a_first_try_under_way_hears_what_its_repeat_was_told(shop: Shop) -> None:
     """One key has one answer, also where the world changes between two tries that overlap."""
-    tea = await shop.product(2.5)
+    tea = await shop.goods(2.5)
     async with held_back(shop) as left:
         first = asyncio.create_task(shop.sell(tea, key="k", expectedTotal=2.5))
         await left.wait()
@@ -197,11 +162,11 @@ async def test_a_first_try_under_way_hears_what_its_repeat_was_told(shop: TillSh
     refused = problem(second, 409, "total_changed")
     assert refused["total"] == 3
     assert problem(await first, 409, "total_changed")["total"] == 3
-    assert await shop.rows("SELECT id FROM pos_sales") == []
+    assert await shop.sees("SELECT id FROM pos_sales") == []
 
 
-async def test_a_refusal_is_given_again_in_its_own_words(shop: TillShop) -> None:
-    tea = await shop.product(2.5)
+async def test_a_refusal_is_given_again_in_its_own_words(shop: Shop) -> None:
+    tea = await shop.goods(2.5)
     told = []
     for price in (3, 4):
         done(await shop.owner.call("PUT", f"/api/products/{tea}", {"price": price}))
@@ -217,12 +182,12 @@ async def test_a_refusal_is_given_again_in_its_own_words(shop: TillShop) -> None
 
 @pytest.mark.parametrize("tokens", [("tok_approve",), ("tok_slow",)], ids="".join)
 async def test_the_last_unit_is_not_lost_to_its_own_hold(
-    shop: TillShop, tokens: tuple[str, ...]
+    shop: Shop, tokens: tuple[str, ...]
 ) -> None:
     """The same card sale twice, some ms apart: both hear the one sale."""
     offsets_ms = range(12)
     for offset_ms in offsets_ms:
-        tea = await shop.product(PRICE, 1)
+        tea = await shop.goods(PRICE, 1)
 
         async def late(key: str, product: str = tea, after_ms: int = offset_ms) -> Any:
             await asyncio.sleep(after_ms / 1000)
@@ -236,9 +201,9 @@ async def test_the_last_unit_is_not_lost_to_its_own_hold(
     assert await kept(shop) == round(PRICE * 100) * len(offsets_ms)
 
 
-async def test_goods_that_left_the_shelf_before_they_were_held(shop: TillShop) -> None:
+async def test_goods_that_left_the_shelf_before_they_were_held(shop: Shop) -> None:
     """The draft still saw the product, its owner does not sell it any more."""
-    tea = await shop.product(PRICE, 3)
+    tea = await shop.goods(PRICE, 3)
     async with held_back(shop) as left:
         paying = asyncio.create_task(pay(shop, tea, "tok_approve"))
         await left.wait()

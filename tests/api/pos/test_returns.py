@@ -8,15 +8,9 @@ import hashlib
 import re
 
 import pytest
-import pytest_asyncio
 
 from core.principal import Role
-from tests.api.harness import Served
-from tests.api.pos.till_kit import (
-    TillShop,
-    new_till_shop,
-)
-from tests.api.shop import done, problem
+from tests.api.shop import Shop, done, problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -25,13 +19,8 @@ WHY = {"reason": "wrong tea"}
 BALANCE, DISABLE = "/api/pos/gift-cards/balance", "/api/pos/gift-cards/disable"
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def shop(till: Served) -> TillShop:
-    return await new_till_shop(till)
-
-
-async def test_what_comes_back_is_never_more_than_was_sold_or_paid(shop: TillShop) -> None:
-    tea = await shop.product(3.33, 5)
+async def test_what_comes_back_is_never_more_than_was_sold_or_paid(shop: Shop) -> None:
+    tea = await shop.goods(3.33, 5)
     sale = done(await shop.sell(tea, 3, discount={"amount": 1}))
     path = f"/api/pos/sales/{sale['saleId']}/returns"
 
@@ -50,13 +39,13 @@ async def test_what_comes_back_is_never_more_than_was_sold_or_paid(shop: TillSho
     assert (after["status"], after["refunded"]) == ("returned", 8.99)
     listed = (await shop.owner.get(path)).json()["data"]
     assert [row["returnId"] for row in listed] == [first["returnId"], second["returnId"]]
-    events = await shop.rows("SELECT type FROM outbox WHERE type = 'pos.sale.returned.v1'")
+    events = await shop.sees("SELECT type FROM outbox WHERE type = 'pos.sale.returned.v1'")
     assert len(events) == 2
     assert (await shop.report())["expectedCash"] == 100
 
 
-async def test_parallel_returns_give_the_money_back_once(shop: TillShop) -> None:
-    tea = await shop.product(1, 9)
+async def test_parallel_returns_give_the_money_back_once(shop: Shop) -> None:
+    tea = await shop.goods(1, 9)
     sale = done(await shop.sell(tea, 4))
     body = {"registerId": shop.register, "lines": [{"number": 1, "quantity": 1}]}
     path = f"/api/pos/sales/{sale['saleId']}/returns"
@@ -65,11 +54,11 @@ async def test_parallel_returns_give_the_money_back_once(shop: TillShop) -> None
     assert await shop.on_hand(tea) == 9
 
 
-async def test_money_goes_back_where_it_came_from_unless_a_manager_says_so(shop: TillShop) -> None:
-    tea = await shop.product(10, 9)
+async def test_money_goes_back_where_it_came_from_unless_a_manager_says_so(shop: Shop) -> None:
+    tea = await shop.goods(10, 9)
     paid = [{"method": "external", "amount": 6}, {"method": "cash", "amount": 4}]
     sale = done(await shop.sell(tea, payments=paid))
-    clerk = shop.clerk(Role.CASHIER)
+    clerk = await shop.caller(Role.CASHIER)
     path = f"/api/pos/sales/{sale['saleId']}/returns"
     body = {"registerId": shop.register, "lines": [{"number": 1, "quantity": 1}]}
     problem(await clerk.post(path, body | {"refundTo": "cash"}), 403, "manager_needed")
@@ -92,11 +81,11 @@ async def test_money_goes_back_where_it_came_from_unless_a_manager_says_so(shop:
     problem(await shop.sell(tea, payments=[spent]), 409, "gift_card_short")
 
 
-async def test_a_void_takes_everything_back_in_its_own_shift(shop: TillShop) -> None:
-    tea = await shop.product(5, 9)
+async def test_a_void_takes_everything_back_in_its_own_shift(shop: Shop) -> None:
+    tea = await shop.goods(5, 9)
     sale = done(await shop.sell(tea, 2, tips=1))
     path = f"/api/pos/sales/{sale['saleId']}/void"
-    problem(await shop.clerk(Role.CASHIER).post(path, WHY), 403)
+    problem(await (await shop.caller(Role.CASHIER)).post(path, WHY), 403)
     made = done(await shop.owner.post(path, WHY))
     assert (made["void"], made["total"], made["tips"]) == (True, 11, 1)
     problem(await shop.owner.post(path, WHY), 409, "already_returned")
@@ -112,15 +101,15 @@ async def test_a_void_takes_everything_back_in_its_own_shift(shop: TillShop) -> 
     problem(await shop.owner.post(late_path, WHY), 409, "void_too_late")
 
 
-async def test_without_a_receipt_a_manager_takes_goods_back(shop: TillShop) -> None:
-    tea = await shop.product(5, 0)
+async def test_without_a_receipt_a_manager_takes_goods_back(shop: Shop) -> None:
+    tea = await shop.goods(5, 0)
     body = {
         "registerId": shop.register,
         "lines": [{"productId": tea, "quantity": 2, "restock": True}],
         "refundTo": "cash",
         "reason": "lost receipt",
     }
-    problem(await shop.clerk(Role.CASHIER).post("/api/pos/returns", body), 403)
+    problem(await (await shop.caller(Role.CASHIER)).post("/api/pos/returns", body), 403)
     made = done(await shop.owner.post("/api/pos/returns", body))
     assert (made["saleId"], made["total"]) == (None, 10)
     assert await shop.on_hand(tea) == 2
@@ -130,8 +119,8 @@ async def test_without_a_receipt_a_manager_takes_goods_back(shop: TillShop) -> N
     assert await shop.on_hand(tea) == 2
 
 
-async def test_gift_cards_are_sold_spent_and_disabled(shop: TillShop) -> None:
-    tea = await shop.product(1, 2_000)
+async def test_gift_cards_are_sold_spent_and_disabled(shop: Shop) -> None:
+    tea = await shop.goods(1, 2_000)
     body = {"registerId": shop.register, "amount": 25, "payments": [CASH | {"amount": 30}]}
     made = done(await shop.owner.post("/api/pos/gift-cards", body, "card-1"))
     code = made["giftCard"]["code"]
@@ -143,13 +132,13 @@ async def test_gift_cards_are_sold_spent_and_disabled(shop: TillShop) -> None:
     done(await shop.sell(tea, payments=[paid]))
     found = done(await shop.owner.get(BALANCE, params={"code": code}))
     assert (found["balance"], found["lastFour"]) == (24, code[-4:])
-    stored = await shop.rows("SELECT to_jsonb(c) AS card FROM gift_cards c")
+    stored = await shop.sees("SELECT to_jsonb(c) AS card FROM gift_cards c")
     assert code.replace("-", "") not in str(stored)
     # A card that was used does not come back.
     path = f"/api/pos/sales/{made['sale']['saleId']}/returns"
     back = {"registerId": shop.register, "lines": [{"number": 1, "quantity": 1}]}
     problem(await shop.owner.post(path, back), 409, "gift_card_used")
-    problem(await shop.clerk(Role.CASHIER).post(DISABLE, {"code": code}), 403)
+    problem(await (await shop.caller(Role.CASHIER)).post(DISABLE, {"code": code}), 403)
     done(await shop.owner.post(DISABLE, {"code": code}))
     problem(await shop.sell(tea, payments=[paid]), 409, "gift_card_disabled")
     unknown = paid | {"code": "0000-0000-0000-0000"}
@@ -159,7 +148,7 @@ async def test_gift_cards_are_sold_spent_and_disabled(shop: TillShop) -> None:
     problem(await shop.owner.post("/api/pos/gift-cards", again), 409, "gift_card_exists")
 
 
-async def test_an_unused_gift_card_comes_back(shop: TillShop) -> None:
+async def test_an_unused_gift_card_comes_back(shop: Shop) -> None:
     body = {"registerId": shop.register, "amount": 25, "payments": [CASH | {"amount": 25}]}
     made = done(await shop.owner.post("/api/pos/gift-cards", body))
     path = f"/api/pos/sales/{made['sale']['saleId']}/void"
@@ -168,9 +157,9 @@ async def test_an_unused_gift_card_comes_back(shop: TillShop) -> None:
     assert (card["balance"], card["status"]) == (0, "disabled")
 
 
-async def test_the_drawers_book_and_the_reports(shop: TillShop) -> None:
+async def test_the_drawers_book_and_the_reports(shop: Shop) -> None:
     await shop.tax(20, included=True)
-    tea = await shop.product(6, 9)
+    tea = await shop.goods(6, 9)
     register = f"/api/pos/registers/{shop.register}"
     moving = f"{register}/cash-movements"
     paid_in = {"kind": "paid_in", "amount": 20, "reason": "change"}
@@ -210,12 +199,13 @@ async def test_the_drawers_book_and_the_reports(shop: TillShop) -> None:
         (2, True),
         (1, False),
     ]
-    problem(await shop.clerk(Role.CASHIER).get(f"/api/pos/shifts/{z['shiftId']}/report"), 404)
+    cashier = await shop.caller(Role.CASHIER)
+    problem(await cashier.get(f"/api/pos/shifts/{z['shiftId']}/report"), 404)
 
 
-async def test_receipts_in_three_forms(shop: TillShop) -> None:
+async def test_receipts_in_three_forms(shop: Shop) -> None:
     await shop.tax(20, included=False)
-    tea = await shop.product(6, 9, name="Assam <strong> 茶")
+    tea = await shop.goods(6, 9, name="Assam <strong> 茶")
     sale = done(await shop.sell(tea, 2, tips=1))
     path = f"/api/pos/sales/{sale['saleId']}/receipt"
     plain = await shop.owner.get(path)
@@ -238,5 +228,5 @@ async def test_receipts_in_three_forms(shop: TillShop) -> None:
     made = done(await shop.owner.post(f"/api/pos/sales/{sale['saleId']}/void", WHY))
     slip = await shop.owner.get(f"/api/pos/returns/{made['returnId']}/receipt")
     assert "Void, receipt 2" in slip.text
-    problem(await shop.clerk(Role.CASHIER).get(path), 404)
+    problem(await (await shop.caller(Role.CASHIER)).get(path), 404)
     problem(await shop.owner.get(path, params={"format": "png"}), 400)

@@ -8,26 +8,15 @@ from urllib.parse import urlencode
 from uuid import uuid4
 
 import pytest
-import pytest_asyncio
 
 from core.principal import Role
-from tests.api.harness import Served
-from tests.api.pos.till_kit import (
-    TillShop,
-    new_till_shop,
-)
-from tests.api.shop import done, problem
+from tests.api.shop import Shop, done, problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def shop(till: Served) -> TillShop:
-    return await new_till_shop(till)
-
-
-async def test_a_sale_moves_stock_drawer_and_number_together(shop: TillShop) -> None:
-    tea, cup = await shop.product(2.5, 10, sku="TEA"), await shop.product(4, 5, barcode="400123")
+async def test_a_sale_moves_stock_drawer_and_number_together(shop: Shop) -> None:
+    tea, cup = await shop.goods(2.5, 10, sku="TEA"), await shop.goods(4, 5, barcode="400123")
     body = {
         "registerId": shop.register,
         "lines": [
@@ -52,16 +41,16 @@ async def test_a_sale_moves_stock_drawer_and_number_together(shop: TillShop) -> 
     report = await shop.report()
     assert (report["sales"], report["salesTotal"], report["tips"]) == (1, 10.1, 0.5)
     assert report["expectedCash"] == 105.6
-    assert await shop.rows("SELECT type FROM outbox WHERE type LIKE 'pos.%'") == [
+    assert await shop.sees("SELECT type FROM outbox WHERE type LIKE 'pos.%'") == [
         {"type": "pos.sale.completed.v1"}
     ]
     again = done(await shop.owner.get(f"/api/pos/sales/{sale['saleId']}"))
     assert again == sale
 
 
-async def test_a_code_is_found_in_whichever_form_it_is_typed(shop: TillShop) -> None:
+async def test_a_code_is_found_in_whichever_form_it_is_typed(shop: Shop) -> None:
     composed, apart = "caf\u00e9-1", "cafe\u0301-1"
-    product = await shop.product(sku=apart, barcode=composed)
+    product = await shop.goods(sku=apart, barcode=composed)
     for line in ({"sku": composed}, {"sku": apart}, {"barcode": apart}):
         sold = done(await shop.sell(product, lines=[line]))
         assert (sold["lines"][0]["productId"], sold["lines"][0]["sku"]) == (product, composed)
@@ -70,22 +59,22 @@ async def test_a_code_is_found_in_whichever_form_it_is_typed(shop: TillShop) -> 
         assert [item["id"] for item in answer.json()["data"]] == [product]
 
 
-async def test_tax_inclusive_and_exclusive_are_rounded_per_line(shop: TillShop) -> None:
+async def test_tax_inclusive_and_exclusive_are_rounded_per_line(shop: Shop) -> None:
     await shop.tax(19, included=True)
-    tea = await shop.product(1.99)
+    tea = await shop.goods(1.99)
     basket = {"lines": [{"productId": tea, "quantity": 3}, {"productId": tea}]}
     quote = done(await shop.owner.post("/api/pos/quotes", basket))
     assert [line["tax"] for line in quote["lines"]] == [0.95, 0.32]
     assert (quote["total"], quote["tax"], quote["pricesIncludeTax"]) == (7.96, 1.27, True)
     assert quote["taxes"] == [{"rate": 0.19, "net": 6.69, "tax": 1.27}]
-    await shop.rows("UPDATE businesses SET prices_include_tax = false RETURNING id")
+    await shop.sees("UPDATE businesses SET prices_include_tax = false RETURNING id")
     quote = done(await shop.owner.post("/api/pos/quotes", basket))
     assert [line["tax"] for line in quote["lines"]] == [1.13, 0.38]
     assert quote["total"] == 9.47
 
 
-async def test_payments_must_cover_and_change_comes_from_cash(shop: TillShop) -> None:
-    tea = await shop.product(10)
+async def test_payments_must_cover_and_change_comes_from_cash(shop: Shop) -> None:
+    tea = await shop.goods(10)
     cash = {"method": "cash", "amount": 4}
     other = {"method": "external", "amount": 12}
     short = await shop.sell(tea, payments=[cash])
@@ -97,8 +86,8 @@ async def test_payments_must_cover_and_change_comes_from_cash(shop: TillShop) ->
     assert await shop.on_hand(tea) == 9
 
 
-async def test_what_cannot_be_is_refused_and_writes_nothing(shop: TillShop) -> None:
-    tea = await shop.product(1, 2)
+async def test_what_cannot_be_is_refused_and_writes_nothing(shop: Shop) -> None:
+    tea = await shop.goods(1, 2)
     short = problem(await shop.sell(tea, 3), 409, "insufficient_stock")
     assert short["shortages"] == [{"productId": tea, "requested": 3, "available": 2}]
     quote = {"lines": [{"productId": tea, "quantity": 3}]}
@@ -114,19 +103,19 @@ async def test_what_cannot_be_is_refused_and_writes_nothing(shop: TillShop) -> N
     done(await shop.owner.post(f"/api/pos/registers/{shop.register}/shifts/close", counted))
     problem(await shop.sell(tea), 409, "shift_closed")
     assert await shop.on_hand(tea) == 2
-    assert await shop.rows("SELECT * FROM pos_sales") == []
+    assert await shop.sees("SELECT * FROM pos_sales") == []
 
 
-async def test_a_repeat_is_one_sale(shop: TillShop) -> None:
-    tea = await shop.product(1, 5)
+async def test_a_repeat_is_one_sale(shop: Shop) -> None:
+    tea = await shop.goods(1, 5)
     answers = await asyncio.gather(*(shop.sell(tea, key="k1") for _ in range(10)))
     assert len({answer.text for answer in answers}) == 1
     assert await shop.on_hand(tea) == 4
     problem(await shop.sell(tea, 2, key="k1"), 422)
 
 
-async def test_a_crowd_sells_no_more_than_there_is_and_leaves_no_gap(shop: TillShop) -> None:
-    tea = await shop.product(1, 30)
+async def test_a_crowd_sells_no_more_than_there_is_and_leaves_no_gap(shop: Shop) -> None:
+    tea = await shop.goods(1, 30)
     answers = await asyncio.gather(*(shop.sell(tea) for _ in range(60)))
     sold = [answer.json()["data"] for answer in answers if answer.status_code == 201]
     assert len(sold) == 30
@@ -135,8 +124,8 @@ async def test_a_crowd_sells_no_more_than_there_is_and_leaves_no_gap(shop: TillS
     assert (await shop.report())["expectedCash"] == 130
 
 
-async def test_a_hold_is_sold_and_what_is_missing_comes_from_the_shelf(shop: TillShop) -> None:
-    tea = await shop.product(1, 5)
+async def test_a_hold_is_sold_and_what_is_missing_comes_from_the_shelf(shop: Shop) -> None:
+    tea = await shop.goods(1, 5)
     held = {"productId": tea, "quantity": 4}
     hold = done(await shop.owner.post("/api/inventory/reserve", held))["reservationId"]
     problem(await shop.sell(tea, 2), 409, "insufficient_stock")
@@ -147,9 +136,9 @@ async def test_a_hold_is_sold_and_what_is_missing_comes_from_the_shelf(shop: Til
     problem(await shop.sell(tea, 5, reservationId=hold), 409, "reservation_not_open")
 
 
-async def test_cashiers_see_and_do_what_is_theirs(shop: TillShop) -> None:
-    tea = await shop.product(1, 9)
-    ann, bob = shop.clerk(Role.CASHIER), shop.clerk(Role.CASHIER)
+async def test_cashiers_see_and_do_what_is_theirs(shop: Shop) -> None:
+    tea = await shop.goods(1, 9)
+    ann, bob = await shop.caller(Role.CASHIER), await shop.caller(Role.CASHIER)
     theirs = done(await shop.sell(tea))
     register = await shop.open_register(by=ann)
     mine = done(await shop.sell(tea, by=ann, registerId=register))
@@ -172,10 +161,10 @@ async def test_cashiers_see_and_do_what_is_theirs(shop: TillShop) -> None:
     assert done(await shop.owner.post(closing, {"counted": 1}))["kind"] == "Z"
 
 
-async def test_sales_are_listed_by_the_locations_day(shop: TillShop) -> None:
-    tea = await shop.product(1, 9)
+async def test_sales_are_listed_by_the_locations_day(shop: Shop) -> None:
+    tea = await shop.goods(1, 9)
     sale = done(await shop.sell(tea))
-    local = await shop.rows(
+    local = await shop.sees(
         "SELECT (created_at AT TIME ZONE 'Europe/Berlin')::date::text AS day FROM pos_sales"
     )
 
@@ -191,13 +180,14 @@ async def test_sales_are_listed_by_the_locations_day(shop: TillShop) -> None:
         problem(await shop.owner.get("/api/pos/sales", params={"date": day}), 400)
 
 
-async def test_a_parked_sale_is_taken_up_once(shop: TillShop) -> None:
-    tea = await shop.product(1, 9)
+async def test_a_parked_sale_is_taken_up_once(shop: Shop) -> None:
+    tea = await shop.goods(1, 9)
     basket = {"lines": [{"productId": tea, "quantity": 2}], "tips": 0.25}
     parked = done(await shop.owner.post("/api/pos/parked-sales", {"basket": basket, "label": "A"}))
     assert (await shop.owner.get("/api/pos/parked-sales")).json()["data"] == [parked]
     path = f"/api/pos/parked-sales/{parked['parkedId']}/resume"
-    answers = await asyncio.gather(*(shop.clerk(Role.CASHIER).post(path) for _ in range(4)))
+    cashiers = [await shop.caller(Role.CASHIER) for _ in range(4)]
+    answers = await asyncio.gather(*(cashier.post(path) for cashier in cashiers))
     assert sorted(answer.status_code for answer in answers) == [200, 404, 404, 404]
     taken = next(answer.json()["data"] for answer in answers if answer.status_code == 200)
     body = taken["basket"] | {"registerId": shop.register}

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from deployments.pos.card_payments.provider import Charge, Sandbox
 from deployments.pos.card_payments.service import CARDS
-from tests.api.harness import Served
 from tests.api.pos.card_kit import (
     PRICE,
     Cut,
@@ -19,13 +16,11 @@ from tests.api.pos.card_kit import (
     cut_after_each_step,
     is_cut,
     kept,
-    new_card_shop,
     pay,
     saga,
     settle,
 )
-from tests.api.pos.till_kit import TillShop
-from tests.api.shop import done, problem
+from tests.api.shop import Shop, done, problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -33,22 +28,16 @@ OUTCOMES = ("tok_approve", "tok_slow", "tok_decline", "tok_unknown", "tok_unknow
 ANSWERED = ("tok_approve", "tok_slow")
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def shop(till: Served) -> AsyncIterator[TillShop]:
-    async with new_card_shop(till) as opened:
-        yield opened
-
-
-async def charges(shop: TillShop) -> list[str]:
+async def charges(shop: Shop) -> list[str]:
     """What became of the cards, in their order."""
-    rows = await shop.rows("SELECT status FROM card_charges ORDER BY payment_id, number")
+    rows = await shop.sees("SELECT status FROM card_charges ORDER BY payment_id, number")
     return [row["status"] for row in rows]
 
 
 @pytest.mark.parametrize("first", OUTCOMES)
 @pytest.mark.parametrize("second", OUTCOMES)
-async def test_every_outcome_at_every_place(shop: TillShop, first: str, second: str) -> None:
-    tea = await shop.product(2 * PRICE, 3)
+async def test_every_outcome_at_every_place(shop: Shop, first: str, second: str) -> None:
+    tea = await shop.goods(2 * PRICE, 3)
     answer = await pay(shop, tea, first, second, key="k")
     # The second card is not asked before the first has paid.
     deciding = second if first in ANSWERED else first
@@ -79,8 +68,8 @@ async def test_every_outcome_at_every_place(shop: TillShop, first: str, second: 
     assert "approved" not in await charges(shop)
 
 
-async def test_four_cards_cash_and_a_gift_card(shop: TillShop) -> None:
-    tea = await shop.product(35, 3)
+async def test_four_cards_cash_and_a_gift_card(shop: Shop) -> None:
+    tea = await shop.goods(35, 3)
     cash = [{"method": "cash", "amount": 10}]
     body = {"registerId": shop.register, "amount": 10, "payments": cash}
     code = done(await shop.owner.post("/api/pos/gift-cards", body))["giftCard"]["code"]
@@ -109,8 +98,8 @@ async def test_four_cards_cash_and_a_gift_card(shop: TillShop) -> None:
         assert (found["status"], found["saleId"]) == ("completed", sale["saleId"])
 
 
-async def test_each_card_gets_back_no_more_than_it_paid(shop: TillShop) -> None:
-    tea = await shop.product(7, 5)
+async def test_each_card_gets_back_no_more_than_it_paid(shop: Shop) -> None:
+    tea = await shop.goods(7, 5)
     cards = [{"method": "card", "amount": amount, "token": "tok_approve"} for amount in (10, 4)]
     sale = done(await shop.sell(tea, 2, payments=cards))
     one = {"registerId": shop.register, "lines": [{"number": 1, "quantity": 1}]}
@@ -121,15 +110,15 @@ async def test_each_card_gets_back_no_more_than_it_paid(shop: TillShop) -> None:
     assert second == [{"method": "card", "amount": 3}, {"method": "card", "amount": 4}]
     await settle(shop)
     assert await kept(shop) == 0
-    left = await shop.rows(
+    left = await shop.sees(
         "SELECT p.number, sum(r.amount_minor)::bigint AS back FROM card_charges p"
         " JOIN sandbox_refunds r ON r.charge_key = p.id::text GROUP BY p.number ORDER BY p.number"
     )
     assert [row["back"] for row in left] == [1000, 400]
 
 
-async def test_a_hold_that_the_caller_brought_survives_a_decline(shop: TillShop) -> None:
-    tea = await shop.product(2 * PRICE, 3)
+async def test_a_hold_that_the_caller_brought_survives_a_decline(shop: Shop) -> None:
+    tea = await shop.goods(2 * PRICE, 3)
     hold = {"lines": [{"productId": tea, "quantity": 1}], "ttlSeconds": 600}
     held = done(await shop.owner.post("/api/inventory/reserve", hold))["reservationId"]
     declined = await pay(shop, tea, "tok_approve", "tok_decline", reservationId=held)
@@ -139,8 +128,8 @@ async def test_a_hold_that_the_caller_brought_survives_a_decline(shop: TillShop)
     assert await audit(shop, tea, 3, cards=2) == (1, 1400)
 
 
-async def test_nobody_waits_for_a_card_that_is_silent(shop: TillShop) -> None:
-    tea = await shop.product(2 * PRICE, 3)
+async def test_nobody_waits_for_a_card_that_is_silent(shop: Shop) -> None:
+    tea = await shop.goods(2 * PRICE, 3)
     began = await pay(shop, tea, "tok_approve", "tok_unknown")
     assert began.status_code == 202
     async with asyncio.timeout(5):
@@ -155,8 +144,8 @@ async def test_nobody_waits_for_a_card_that_is_silent(shop: TillShop) -> None:
     assert await shop.available(tea) == 2
 
 
-async def test_two_cards_driven_by_many_are_charged_once(shop: TillShop) -> None:
-    tea = await shop.product(2 * PRICE, 9)
+async def test_two_cards_driven_by_many_are_charged_once(shop: Shop) -> None:
+    tea = await shop.goods(2 * PRICE, 9)
     tokens = ("tok_approve", "tok_slow")
     answers = await asyncio.gather(*(pay(shop, tea, *tokens, key="k") for _ in range(6)))
     assert {answer.status_code for answer in answers} == {201}
@@ -177,8 +166,8 @@ class Halfway(Sandbox):
 
 
 @pytest.mark.parametrize("client_returns", [True, False])
-async def test_killed_between_two_charges(shop: TillShop, client_returns: bool) -> None:
-    tea = await shop.product(2 * PRICE, 3)
+async def test_killed_between_two_charges(shop: Shop, client_returns: bool) -> None:
+    tea = await shop.goods(2 * PRICE, 3)
     tokens = ("tok_approve", "tok_approve")
     resources: Any = shop.served.resources
     whole, resources.parts[CARDS] = CARDS.of(resources), saga(resources, Halfway(resources.db))
@@ -211,8 +200,8 @@ class Late(Sandbox):
         return await super().charge(key, token, amount_minor, currency)
 
 
-async def test_called_off_while_the_second_charge_is_on_its_way(shop: TillShop) -> None:
-    tea = await shop.product(2 * PRICE, 3)
+async def test_called_off_while_the_second_charge_is_on_its_way(shop: Shop) -> None:
+    tea = await shop.goods(2 * PRICE, 3)
     resources: Any = shop.served.resources
     late = Late(resources.db)
     resources.parts[CARDS] = saga(resources, late, timeout_seconds=60.0)
@@ -236,9 +225,9 @@ async def test_called_off_while_the_second_charge_is_on_its_way(shop: TillShop) 
     ],
 )
 async def test_cut_after_each_step_it_ends_the_same(
-    shop: TillShop, tokens: tuple[str, str], sells: bool
+    shop: Shop, tokens: tuple[str, str], sells: bool
 ) -> None:
-    tea = await shop.product(2 * PRICE, 200)
+    tea = await shop.goods(2 * PRICE, 200)
     assert await cut_after_each_step(shop, tea, *tokens) >= 8
     sales, _ = await audit(shop, tea, 200, cards=2)
     assert (sales > 0) is sells

@@ -18,6 +18,7 @@ from sqlalchemy import MetaData
 _NAME = r"(?:public\.)?\"?(\w+)\"?"
 _ALTERED = re.compile(rf"^ALTER TABLE (?:IF EXISTS )?(?:ONLY )?{_NAME}\s", re.I)
 _CREATED = re.compile(rf"^CREATE (?:UNLOGGED )?TABLE (?:IF NOT EXISTS )?{_NAME}", re.I)
+_REWRITTEN = re.compile(rf"^(?:UPDATE|DELETE FROM) (?:ONLY )?{_NAME}", re.I)
 _INDEXED = re.compile(rf"^CREATE (?:UNIQUE )?INDEX (?!CONCURRENTLY).*?\bON (?:ONLY )?{_NAME}", re.I)
 _UNIQUE = re.compile(rf"^CREATE UNIQUE INDEX CONCURRENTLY .*?\bON (?:ONLY )?{_NAME}", re.I)
 _ADDED = re.compile(r"\bADD (?!(?:CONSTRAINT|PRIMARY|UNIQUE|FOREIGN|CHECK|EXCLUDE)\b)(.*)", re.I)
@@ -82,8 +83,9 @@ def breaks(scripts: ScriptDirectory, naming: MetaData) -> list[str]:
     for script in scripts.walk_revisions():
         if hasattr(script.module, "REPLACES"):
             break
+        statements = statements_of(_said(script, naming))
+        found += (f"{script.revision} {fault}" for fault in long_locks(statements))
         if not getattr(script.module, "CONTRACTS", ""):
-            statements = statements_of(_said(script, naming))
             found += (f"{script.revision} {fault}" for fault in faults(statements))
     return found
 
@@ -147,6 +149,26 @@ def faults(statements: list[str]) -> Iterator[str]:
             yield f"{_NARROWS} {shown}"
         if (match := _ALTERED.match(statement)) and match[1] not in own:
             yield from (f"{fault} {shown}" for fault in _faults_of(statement))
+
+
+def long_locks(statements: list[str]) -> Iterator[str]:
+    """What looks at many rows, or writes them, under locks that a migration keeps to its end; one
+    that contracts may do no more of that than others. An `autocommit_block` keeps none."""
+    own = {match[1] for statement in statements if (match := _CREATED.match(statement))}
+    altered: set[str] = set()
+    is_in_block = False
+    for statement in statements:
+        if statement in ("BEGIN", "COMMIT"):
+            # The block begins by committing what comes before it, and ends by beginning anew.
+            is_in_block, altered = statement == "COMMIT", set()
+        elif is_in_block:
+            continue
+        elif (match := _REWRITTEN.match(statement)) and match[1] not in own:
+            yield f"changes rows in one transaction: use an autocommit_block ({statement[:80]})"
+        elif (match := _ALTERED.match(statement)) and match[1] not in own:
+            if match[1] in altered and re.search(r"\bVALIDATE CONSTRAINT\b", statement, re.I):
+                yield f"checks all rows under an earlier statement's lock ({statement[:80]})"
+            altered.add(match[1])
 
 
 def _faults_of(statement: str) -> Iterator[str]:

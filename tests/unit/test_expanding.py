@@ -152,6 +152,41 @@ def test_a_migration_is_refused_whatever_it_says_it_by(
     assert written(f'create_table(op, "goods", {column}, info=of_tenant())') == []
 
 
+_ADDED = 'op.execute("ALTER TABLE sales ADD CONSTRAINT c CHECK (a > 0) NOT VALID")'
+_VALIDATED = 'op.execute("ALTER TABLE sales VALIDATE CONSTRAINT c")'
+_FILLED = 'op.execute("UPDATE sales SET a = 1 WHERE a IS NULL")'
+_GOODS = 'op.execute("CREATE TABLE goods (a int)")'
+
+
+@pytest.mark.parametrize(
+    ("does", "fault"),
+    [
+        (f"{_ADDED}; {_VALIDATED}", "checks all rows under an earlier statement's lock"),
+        (_FILLED, "changes rows in one transaction"),
+        ('op.execute("DELETE FROM sales")', "changes rows in one transaction"),
+    ],
+)
+def test_not_even_what_contracts_keeps_everybody_waiting(
+    written: Callable[..., list[str]], does: str, fault: str
+) -> None:
+    """A transaction keeps its locks to its end, so that `NOT VALID` spares nothing in it."""
+    (found,) = written(does, 'CONTRACTS = "7"')
+    assert found.startswith(f"0002_next {fault}")
+
+
+@pytest.mark.parametrize(
+    "does",
+    [
+        _VALIDATED,
+        f"{_ADDED}\n    with op.get_context().autocommit_block():\n        {_VALIDATED}",
+        f"with op.get_context().autocommit_block():\n        {_FILLED}",
+        f"{_GOODS}; op.execute('UPDATE goods SET a = 1')",
+    ],
+)
+def test_what_takes_long_holds_no_locks(written: Callable[..., list[str]], does: str) -> None:
+    assert written(does, 'CONTRACTS = "7"') == []
+
+
 @pytest.mark.parametrize(
     ("line", "found"),
     [

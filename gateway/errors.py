@@ -187,7 +187,7 @@ def _methods(request: Request) -> set[str]:
 
 def responses(*kinds: type[HoldfastError]) -> dict[int | str, dict[str, Any]]:
     """What a route's `responses=` says of the errors that are its own; those that any route may
-    answer (400, 401, 403, 413, 415, 422, 429, 503) are described without it."""
+    answer (400, 401, 403, 408, 413, 415, 422, 429, 503) are described without it."""
     found: dict[int | str, dict[str, Any]] = {}
     for status in sorted({kind.status for kind in kinds}):
         same = [kind for kind in kinds if kind.status == status]

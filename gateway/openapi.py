@@ -163,7 +163,7 @@ def _common_errors(
     if any(parameter["in"] == "path" for parameter in parameters):
         kinds.append(errors.NotFound)
     if method in _MUTATING:
-        kinds.append(errors.PayloadTooLarge)
+        kinds += [errors.BodyTooLate, errors.PayloadTooLarge]
     if "requestBody" in operation:
         kinds.append(errors.UnsupportedMediaType)
     if any(parameter["name"] == HEADER for parameter in parameters):

@@ -25,7 +25,7 @@ router = Router()
 Closer = Annotated[Principal, Depends(require(OWNERS, signed_in=True))]
 
 
-@router.get("", summary="Get the business")
+@router.get("", summary="Get the business", responses=responses(NotFound))
 async def get_business(principal: Staff, shared: Shared) -> Envelope[BusinessOut]:
     """The business that you act for."""
     return await service.profile(shared.db, principal)

@@ -92,7 +92,7 @@ class Rows(Generic[T]):
         except IntegrityError as error:
             if sqlstate(error) != "23503":
                 raise
-            raise InUse from error
+            raise InUse("Something still needs this.") from error
 
     async def _write(self, tx: AsyncConnection, statement: Any) -> T:
         try:

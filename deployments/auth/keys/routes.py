@@ -33,7 +33,7 @@ KeyId = Annotated[UUID, Path(alias="keyId")]
     "/service-keys",
     summary="Create a service key",
     status_code=201,
-    responses=responses(keys.TooManyKeys),
+    responses=responses(NotFound, keys.TooManyKeys),
 )
 async def create_service_key(
     principal: SignedInManager, shared: Shared, key: Key, body: NewServiceKey
@@ -80,7 +80,7 @@ async def revoke_service_key(
     "/api-keys",
     summary="Create an API key",
     status_code=201,
-    responses=responses(keys.TooManyKeys),
+    responses=responses(NotFound, keys.TooManyKeys),
 )
 async def create_api_key(
     principal: SignedInMember, shared: Shared, key: Key, body: NewApiKey

@@ -102,7 +102,7 @@ async def list_invitations(
     "/invitations",
     summary="Invite somebody",
     status_code=201,
-    responses=responses(invitations.AlreadyMember, invitations.TooManyInvitations),
+    responses=responses(NotFound, invitations.AlreadyMember, invitations.TooManyInvitations),
 )
 async def invite(
     principal: SignedInManager, shared: Shared, key: Key, body: NewInvitation

@@ -47,7 +47,10 @@ async def category_tree(
 
 
 @router.post(
-    "/categories", summary="Create a category", status_code=201, responses=responses(Conflict)
+    "/categories",
+    summary="Create a category",
+    status_code=201,
+    responses=responses(NotFound, Conflict),
 )
 async def create_category(
     principal: Writer, shared: Shared, key: Key, body: NewCategory

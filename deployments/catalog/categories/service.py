@@ -11,7 +11,7 @@ from uuid import UUID
 from core.errors import CategoryInUse, Conflict, FieldError, ValidationFailed
 from core.principal import Principal
 from core.request import RequestKey
-from deployments.catalog.authors import found, now
+from deployments.catalog.authors import author_of, found, now
 from deployments.catalog.categories.events import (
     CategoryCreated,
     CategoryDeleted,
@@ -71,11 +71,13 @@ async def tree(
 async def create(
     shared: Resources, principal: Principal, key: RequestKey, body: NewCategory
 ) -> Made[CategoryOut]:
-    """Raises Conflict if a sibling has the name, or another category the slug."""
+    """Raises Conflict if a sibling has the name, or another category the slug; NotFound if the
+    business is no more."""
     tenant = tenant_of(principal)
 
     async def work(tx: Transaction) -> Made[CategoryOut]:
         await lock_catalog(tx, tenant)
+        author = await author_of(shared, tx, principal, tenant)
         parent = await _parent(tx, body.parent_id)
         path = path_of(parent, body.name)
         await _check_place(tx, tenant, parent, path, None)
@@ -85,7 +87,7 @@ async def create(
             raise Conflict(f"A business has at most {MAX_CATEGORIES} categories.")
         known = {parent.path: parent} if parent else {}
         taken = await stored.taken_slugs(tx, tenant, slugs_for(path))
-        (made,) = planted([path], known, taken, tenant, now(shared))
+        (made,) = planted([path], known, taken, tenant, author.now)
         made = replace(made, position=body.position or 0, slug=body.slug or made.slug)
         await stored.add(tx, [made])
         await emit(tx, tenant, made.id, CategoryCreated.of(made))

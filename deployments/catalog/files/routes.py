@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
+from core.errors import NotFound
 from deployments.catalog.access import Writer
 from deployments.catalog.files import exports, imports
 from deployments.catalog.files.exports import NEXT_HEADER, ExportQuery
@@ -13,6 +14,7 @@ from deployments.catalog.files.import_schemas import ImportOut, ProductImport
 from deployments.kit.resources import Shared
 from deployments.kit.router import Made, Router
 from deployments.kit.routes import Key
+from gateway.errors import responses
 
 router = Router()
 
@@ -48,7 +50,7 @@ async def export_products(
     return CsvResponse(part.text.encode(), headers=headers)
 
 
-@router.post("/import", summary="Import products")
+@router.post("/import", summary="Import products", responses=responses(NotFound))
 async def import_products(
     principal: Writer, shared: Shared, key: Key, body: ProductImport
 ) -> Made[ImportOut]:

@@ -56,7 +56,9 @@ async def get_product(
     return Envelope(data=await service.get(shared, principal, product_id, query.currency))
 
 
-@router.post("", summary="Create a product", status_code=201, responses=responses(Conflict))
+@router.post(
+    "", summary="Create a product", status_code=201, responses=responses(NotFound, Conflict)
+)
 async def create_product(
     principal: Writer, shared: Shared, key: Key, body: NewProduct
 ) -> Made[ProductDetailOut]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Query
 
-from core.errors import NotFound
+from core.errors import Conflict, NotFound
 from core.ids import uuid7
 from deployments.kit.receipts import Ordered
 from deployments.kit.resources import Shared
@@ -45,7 +45,10 @@ router = Router()
 
 
 @router.post(
-    "/registers", summary="Create a register", status_code=201, responses=responses(NotFound)
+    "/registers",
+    summary="Create a register",
+    status_code=201,
+    responses=responses(NotFound, Conflict),
 )
 async def create_register(
     shared: Shared, principal: Manager, key: Key, body: NewRegister

@@ -125,8 +125,10 @@ async def test_the_database_refuses_what_was_overlooked(
     await shop.product(taxClassId=food)
     monkeypatch.setattr(locations, "uses_of", nothing)
     monkeypatch.setattr(taxes, "uses_of", nothing)
-    problem(await delete(shop, f"locations/{place}"), 409, "in_use")
-    problem(await delete(shop, f"tax-classes/{food}"), 409, "in_use")
+    for path in (f"locations/{place}", f"tax-classes/{food}"):
+        answer = problem(await delete(shop, path), 409, "in_use")
+        assert "uses" not in answer
+        assert "uses" not in answer["detail"], "it says nothing of what is not there"
 
 
 async def test_a_tax_class_goes_when_no_goods_have_it(shop: Shop) -> None:

@@ -40,6 +40,8 @@ PAUSE_SECONDS = 1.0
 # emit meanwhile counts as settled only afterwards.
 FIRST_BATCH, MAX_BATCH = 100, 1_000
 BATCH_SECONDS = 0.25
+# Of a batch that has failed, to find out which event it was.
+PARTS = 8
 TIMEOUT_SECONDS = 10.0
 # Of a tenant for whom a handler failed after so long, events wait in the backlog, behind nobody.
 SLOW_SECONDS, SPARED_SECONDS = 1.0, 60.0
@@ -140,6 +142,46 @@ async def _whenever(wanted: asyncio.Event, work: Callable[[], Awaitable[None]]) 
             await asyncio.sleep(PAUSE_SECONDS)
 
 
+class _Portion:
+    """How many rows a consumer looks at in a transaction: as many as take a moment. In a batch that
+    has failed it searches for the culprit by parts of parts, so that one event among a thousand
+    costs some twenty transactions; or one by one, where a failure takes long."""
+
+    def __init__(self) -> None:
+        self.size = min(FIRST_BATCH, MAX_BATCH)
+        # Of the batches that failed, each within the one before: the last id, and the size.
+        self._failed: list[tuple[int, int]] = []
+
+    def upto(self, position: int, settled: int) -> int:
+        """As far as may be read now."""
+        while self._failed and self._failed[-1][0] <= position:
+            self.size = self._failed.pop()[1]
+        return min(settled, self._failed[-1][0]) if self._failed else settled
+
+    def is_last(self, batch: Batch) -> bool:
+        """Whether what failed cannot be made smaller, and has been tried before where it can."""
+        return self.size == 1 or (bool(self._failed) and len(batch.rows) == 1)
+
+    def failed(self, last: int, after_seconds: float) -> None:
+        """Begins a search, or goes on in a part."""
+        self._failed.append((last, self.size))
+        self.size = 1 if after_seconds >= SLOW_SECONDS else max(1, self.size // PARTS)
+
+    def end_search(self) -> bool:
+        """Ends a search, since the rows are gone; whether there was one."""
+        was_searching = bool(self._failed)
+        if was_searching:
+            self.size = self._failed[0][1]
+            self._failed.clear()
+        return was_searching
+
+    def took(self, seconds: float) -> None:
+        """It went well."""
+        if not self._failed:
+            factor = min(BATCH_SECONDS / max(seconds, 1e-6), 2.0)
+            self.size = max(1, min(int(self.size * factor), MAX_BATCH))
+
+
 class _Reader:
     """One consumer in one process. `position` is where it was when this process looked last."""
 
@@ -151,9 +193,7 @@ class _Reader:
         self._db, self._consumer = db, consumer
         self._settled, self._turns = settled, turns
         self._kinds = [event.kind for event in consumer.kinds]
-        self._size = min(FIRST_BATCH, MAX_BATCH)
-        # After a failure events up to here are seen to one by one.
-        self._alone_upto = 0
+        self._portion = _Portion()
         # Until when what comes of a tenant goes to the backlog untried, by this process's clock.
         self._spared: dict[UUID, float] = {}
 
@@ -165,14 +205,18 @@ class _Reader:
             self.position = None
             return
         if self.position is None:
-            begins_at = settled if self._consumer.begins == "now" else 0
             async with self._db.transaction(Scope()) as tx:
-                await stored.begin(tx, self._consumer.name, begins_at)
+                await self._enter(tx, settled)
             self.position = 0
         if self.position < settled:
             self.is_behind.set()
         if seen.is_due:
             self.is_due.set()
+
+    async def _enter(self, tx: Transaction, now: int) -> None:
+        """Enters the consumer, if it is new, or was deleted although its code is there."""
+        begins_at = now if self._consumer.begins == "now" else 0
+        await stored.begin(tx, self._consumer.name, begins_at)
 
     async def read_on(self) -> None:
         """Sees to all that is settled, unless somebody else is at it."""
@@ -182,33 +226,35 @@ class _Reader:
 
     async def _batch(self) -> bool:
         """Whether there may be more to do."""
-        upto, is_alone = self._settled.id or 0, (self.position or 0) < self._alone_upto
-        position, batch = 0, Batch([], None)
+        portion, position, batch = self._portion, 0, Batch([], None)
         began = time.monotonic()
         try:
             async with self._transaction(Scope()) as tx:
                 began = time.monotonic()
                 taken = await stored.take(tx, self._consumer.name)
                 if taken is None:
+                    await self._enter(tx, self.position or self._settled.id or 0)
                     return False
                 self.position = position = taken
-                size = 1 if is_alone else self._size
+                upto = portion.upto(position, self._settled.id or 0)
                 batch = await stored.read(
-                    tx, self._consumer.name, position, upto, size, self._kinds
+                    tx, self._consumer.name, position, upto, portion.size, self._kinds
                 )
                 if batch.last is None:
                     self.position = max(position, upto)
-                    return False
+                    return portion.end_search()
                 await self._see_to(tx, batch.rows)
                 await stored.move(tx, self._consumer.name, batch.last)
         except Exception as error:
             if batch.last is None:
                 raise
-            await self._failed(position, batch, error, is_alone, time.monotonic() - began)
+            is_alone, after_seconds = portion.is_last(batch), time.monotonic() - began
+            if not is_alone:
+                portion.failed(batch.last, after_seconds)
+            await self._failed(position, batch, error, is_alone, after_seconds)
         else:
             self.position = batch.last
-        if not is_alone:
-            self._adapt(time.monotonic() - began)
+            portion.took(time.monotonic() - began)
         return True
 
     async def _see_to(self, tx: Transaction, rows: Sequence[Row]) -> None:
@@ -244,10 +290,9 @@ class _Reader:
     async def _failed(
         self, position: int, batch: Batch, error: Exception, is_alone: bool, after_seconds: float
     ) -> None:
-        """Nothing of the batch has happened. Its events are seen to one by one; one that fails
+        """Nothing of the batch has happened, and less will be tried at once. One event that fails
         alone is parked."""
         if not is_alone:
-            self._alone_upto = batch.last or 0
             return
         name = self._consumer.name
         for row in batch.rows:
@@ -262,10 +307,6 @@ class _Reader:
                 )
                 await stored.move(tx, name, row.id)
             self.position = row.id
-
-    def _adapt(self, took_seconds: float) -> None:
-        factor = min(BATCH_SECONDS / max(took_seconds, 1e-6), 2.0)
-        self._size = max(1, min(int(self._size * factor), MAX_BATCH))
 
     async def catch_up(self) -> None:
         """Tries again what is due of the backlog."""

@@ -16,6 +16,7 @@ from deployments.kit import consumers
 from deployments.kit.consumers import Consumer
 from store.kit import consumers as stored
 from store.kit.engine import Database, Scope, Transaction
+from store.kit.outbox import emit_all
 from tests.store.consumer_kit import (
     FAST_SECONDS,
     QUICK,
@@ -222,6 +223,41 @@ async def test_a_cancellation_of_something_else_ends_no_consumer(
     async with consuming(at.urls.app, noting(handle=handle, **QUICK)):
         await at.wait_for(["a"])
     assert cancelled.is_set()
+
+
+async def test_one_that_was_forgotten_although_it_runs_goes_on(at: Ground) -> None:
+    now, oldest = noting("now", begins="now"), noting("oldest")
+    async with consuming(at.urls.app, now, oldest):
+        await at.wait_until("count(*) = 2 FROM consumers")
+        await at.emit(uuid7(), uuid7(), "a")
+        for name in ("now", "oldest"):
+            await at.wait_for(["a"], name)
+        await at.owner.execute("DELETE FROM consumers")
+        await at.emit(uuid7(), uuid7(), "b")
+        await at.wait_for(["a", "b"], "now")
+        await at.wait_for(["a", "a", "b"], "oldest")
+
+
+async def test_one_that_fails_among_many_is_found_soon(
+    at: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it is, all others wait."""
+    take, batches = stored.take, 0
+
+    async def counted(*arguments: Any) -> int | None:
+        nonlocal batches
+        batches += 1
+        return await take(*arguments)
+
+    monkeypatch.setattr(stored, "take", counted)
+    names = [str(number) for number in range(2_000)]
+    things = [(uuid7(), ThingMade(name=name)) for name in names]
+    async with at.db.transaction(Scope(tenant := uuid7())) as tx:
+        await emit_all(tx, tenant, things)
+    async with consuming(at.urls.app, failing({"700", "701", "1500"}, retry_seconds=60)):
+        await at.passed("noting", await at.newest())
+    assert sorted({*names} - {*await at.names()}) == ["1500", "700", "701"]
+    assert batches < 200
 
 
 async def test_a_consumers_failure_is_no_other_consumers(at: Ground) -> None:

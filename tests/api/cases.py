@@ -42,7 +42,7 @@ def _cases() -> Iterator[tuple[RouteId, Case]]:
 
 
 ROUTES = dict(routes())
-WITH_BODY = [one for one, route in ROUTES.items() if route.body_field is not None]
+WITH_BODY = [route_id for route_id, route in ROUTES.items() if route.body_field is not None]
 CASES = dict(_cases())
 
 

@@ -84,7 +84,7 @@ async def stocked(http: httpx2.AsyncClient) -> None:
     """A catalogue with something of everything."""
     made: dict[str, Any] = {}
     ids = await tax_classes(http)
-    for body in (classed(one, ids) for one in PRODUCTS):
+    for body in (classed(product, ids) for product in PRODUCTS):
         data = (await ok(http.post("/api/products", json=body)))["data"]
         made[data["sku"]] = data["id"]
         made |= {variant["sku"]: variant["id"] for variant in data["variants"]}
@@ -115,7 +115,7 @@ def classed(body: dict[str, Any], ids: dict[str, str]) -> dict[str, Any]:
     if "taxClass" in body:
         named["taxClassId"] = ids[body["taxClass"]]
     if "variants" in body:
-        named["variants"] = [classed(one, ids) for one in body["variants"]]
+        named["variants"] = [classed(variant, ids) for variant in body["variants"]]
     return named
 
 

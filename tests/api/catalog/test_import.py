@@ -49,7 +49,7 @@ class Slow:
                 self.third.set()
 
             async def late(message: Any) -> None:
-                # After the commit: whoever is killed now does not know that it is done.
+                # After the commit: a client that is killed now does not know that it is done.
                 if message["type"] == "http.response.start":
                     await asyncio.sleep(self.delay_seconds)
                 await send(message)

@@ -83,7 +83,7 @@ async def test_repeats_in_parallel_are_one(shop: Shop, mutation: Mutation) -> No
     answers = await asyncio.gather(
         *(shop.owner.post(mutation.path, mutation.body, key=key) for _ in range(12))
     )
-    assert all(answer.is_success for answer in answers), [one.text for one in answers]
+    assert all(answer.is_success for answer in answers), [answer.text for answer in answers]
     assert len({str(said(answer)) for answer in answers}) == 1
     assert await effects(shop, mutation) == 1
 

@@ -119,7 +119,7 @@ async def test_the_same_answers_both_ways(ways: Ways, route: RouteId) -> None:
     assert second is not None
     good = json.dumps(first).encode(), json.dumps(second).encode()
     pairs = zip(spoiled(first, case.nullable), spoiled(second, case.nullable), strict=True)
-    tried = [good, *((one.text, other.text) for one, other in pairs), good]
+    tried = [good, *((body.text, other.text) for body, other in pairs), good]
     tried += list(zip(twice(first), twice(second), strict=True))
     tried += [(text, text) for text in (b"", b"{}", b"[]", b"null", b"\xff", b"\xef\xbb\xbf{}")]
     for raws in tried:

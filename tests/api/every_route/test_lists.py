@@ -158,24 +158,28 @@ async def test_every_row_is_of_a_list() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "query"),
-    [pytest.param(one, query, id=f"{one.path} {query}") for one in LISTS for query in one.queries],
+    ("listed", "query"),
+    [
+        pytest.param(listed, query, id=f"{listed.path} {query}")
+        for listed in LISTS
+        for query in listed.queries
+    ],
 )
-async def test_a_row_costs_a_few_pages(served: Served, one: List, query: dict[str, Any]) -> None:
+async def test_a_row_costs_a_few_pages(served: Served, listed: List, query: dict[str, Any]) -> None:
     last = MAX_COUNTED // LIMIT
-    await ask(served, one.path, limit=LIMIT, **query)  # What is remembered is remembered now.
+    await ask(served, listed.path, limit=LIMIT, **query)  # What is remembered is remembered now.
     with metered(served) as meter:
-        first = await ask(served, one.path, limit=LIMIT, **query)
+        first = await ask(served, listed.path, limit=LIMIT, **query)
     rows = len(first["data"])
-    assert meter.page <= MAX_PER_ROW * rows + one.beside, "\n".join(meter.plans)
-    assert meter.count <= one.count * MAX_COUNTED, "\n".join(meter.plans)
-    deep = await ask(served, one.path, limit=LIMIT, page=last, **query)
+    assert meter.page <= MAX_PER_ROW * rows + listed.beside, "\n".join(meter.plans)
+    assert meter.count <= listed.count * MAX_COUNTED, "\n".join(meter.plans)
+    deep = await ask(served, listed.path, limit=LIMIT, page=last, **query)
     if cursor := (deep if deep["data"] else first)["pagination"].get("nextCursor"):
         with metered(served) as meter:
-            beyond = await ask(served, one.path, limit=LIMIT, cursor=cursor, **query)
+            beyond = await ask(served, listed.path, limit=LIMIT, cursor=cursor, **query)
         assert beyond["data"]
         assert meter.count == 0
-        assert meter.page <= MAX_PER_ROW * LIMIT + one.beside, "\n".join(meter.plans)
+        assert meter.page <= MAX_PER_ROW * LIMIT + listed.beside, "\n".join(meter.plans)
 
 
 @pytest.mark.parametrize("path", WHOLE)
@@ -190,7 +194,7 @@ async def test_a_list_without_pages_reads_what_it_answers(served: Served, path: 
 
 
 @pytest.mark.parametrize(
-    ("path", "query"), [pytest.param(*one, id=f"{one[0]} {one[1]}") for one in IN_VAIN]
+    ("path", "query"), [pytest.param(*case, id=f"{case[0]} {case[1]}") for case in IN_VAIN]
 )
 async def test_nothing_is_sought_to_the_end(
     served: Served, path: str, query: dict[str, Any], monkeypatch: pytest.MonkeyPatch
@@ -299,9 +303,11 @@ async def test_a_cursor_leads_through_all_of_it_once(served: Served) -> None:
     where: dict[str, str] = {}
     while True:
         body = await ask(served, "/api/products", vendorId=str(TENANT), limit=100, **where)
-        seen += [one["id"] for one in body["data"]]
+        seen += [row["id"] for row in body["data"]]
         assert body["pagination"]["page"] == len(seen) // 100
         if "nextCursor" not in body["pagination"]:
             break
         where = {"cursor": body["pagination"]["nextCursor"]}
-    assert [UUID(one) for one in seen] == [nth(n, TENANT) for n in reversed(range(ROWS))]
+    assert [UUID(product_id) for product_id in seen] == [
+        nth(n, TENANT) for n in reversed(range(ROWS))
+    ]

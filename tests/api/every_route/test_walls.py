@@ -35,7 +35,7 @@ class World:
         if template.endswith("/logout") and role not in (Role.SERVICE, Role.ANONYMOUS):
             caller = await self.mine.caller(role)  # it ends the session that asks for it
         if route == CLOSES_BUSINESS and role in STAFF:
-            # Whoever may do it does it to a business that the others do not need.
+            # A caller that may do it does it to a business that the others do not need.
             shop = await self.mine.another()
             caller = await (shop.machine("*") if role is Role.SERVICE else shop.caller(role))
         return await caller.call(method, url(template, call), json=call.body, params=call.query)
@@ -128,7 +128,7 @@ async def test_lists_hold_what_is_ones_own(world: World, path: str) -> None:
                 assert done(answer)
                 ids = {value for row in done(answer) for value in strings(row) if is_uuid(value)}
                 assert ids
-                assert not {one for one in ids if one in theirs}
+                assert not {found for found in ids if found in theirs}
 
 
 async def test_a_filter_opens_no_wall(world: World) -> None:

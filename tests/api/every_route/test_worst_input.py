@@ -154,7 +154,7 @@ async def test_an_error_names_its_place_and_no_more(served: Served) -> None:
 
 
 async def test_bodies_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever has much on its way waits; what is small goes through all the same."""
+    """A caller with much on its way waits; small bodies go through all the same."""
     monkeypatch.setattr(bodies, "MAX_HELD_BYTES", 3 << 20)
     held, refusal = Held(), HoldfastError()
 

@@ -81,7 +81,8 @@ def _lacking(text: str, stack: Stack) -> list[str]:
     layout = ["api"] if stack.layout == "single" else ["api", "inventory"]
     found = {
         f"figures: {sorted(families)}": families.keys() >= METRICS,
-        f"outcomes: {told}": {(one["command"], one["outcome"]) for one in told} >= OUTCOMES,
+        f"outcomes: {told}": {(sample["command"], sample["outcome"]) for sample in told}
+        >= OUTCOMES,
         f"processes: {sorted(processes)}": len(hosts) == stack.settings.hosts
         and "keeper" in processes
         and sorted(replicas) == sorted(layout * stack.settings.replicas),

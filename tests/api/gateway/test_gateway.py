@@ -345,7 +345,7 @@ async def test_others_are_served_while_the_openapi_document_is_made(
         hangs_up.cancel()
         assert (await served.http.get("/health")).status_code == 200
         others_were_served.set()
-        assert [(await one).json() for one in both] == [{"others": True}] * 2
+        assert [(await task).json() for task in both] == [{"others": True}] * 2
     assert made == 1
 
 

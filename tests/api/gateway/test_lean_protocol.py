@@ -1,5 +1,5 @@
-"""Whoever asks cannot tell the lean way from the usual one: not by an answer, not by its headers,
-not by what becomes of the connection; and nothing is lost on it."""
+"""A client cannot tell the lean way from the usual one: not by an answer, not by its headers, not
+by what becomes of the connection; and nothing is lost on it."""
 
 from __future__ import annotations
 
@@ -241,7 +241,7 @@ async def test_a_closed_connection_needs_no_collector(made: Servers) -> None:
         for _ in range(3):
             assert (await one_reply(made.lean, raw)).status == 200
             await _until(lambda: not made.lean.server_state.connections)
-        kept = [one for one in gc.get_objects() if type(one) is lean_protocol.LeanProtocol]
+        kept = [thing for thing in gc.get_objects() if type(thing) is lean_protocol.LeanProtocol]
     finally:
         gc.enable()
     assert kept == []

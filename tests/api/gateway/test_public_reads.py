@@ -243,9 +243,9 @@ async def test_one_caller_leaves_places_to_others(monkeypatch: pytest.MonkeyPatc
     quiet = asyncio.create_task(visit("quiet"))
     await asyncio.sleep(0)
     assert not quiet.done()
-    # Nobody waits for ever.
+    # No caller waits without end.
     found = await asyncio.gather(*loud[AT_ONCE:], quiet, return_exceptions=True)
-    assert all(isinstance(one, Unavailable) for one in found)
+    assert all(isinstance(outcome, Unavailable) for outcome in found)
     inside.set()
     await asyncio.gather(*loud[:AT_ONCE])
 

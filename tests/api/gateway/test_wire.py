@@ -136,7 +136,7 @@ async def test_whoever_hangs_up_while_waiting_disturbs_nobody(port: int) -> None
 
 
 async def test_a_request_that_is_cancelled_is_told_to_come_again(port: int) -> None:
-    """As all that are under way when a server has to leave; whoever hung up hears nothing."""
+    """As all that are under way when a server has to leave; a client that hung up hears nothing."""
     async with connection(port) as (reader, writer):
         writer.write(b"GET /api/trial/cancelled HTTP/1.1\r\nHost: a\r\n\r\n")
         status, headers, _ = await answer(reader)

@@ -34,7 +34,7 @@ async def found(shop: Shop, wanted: bool | None, **params: Any) -> set[str]:
     assert reply.is_success, reply.text
     page = reply.json()
     assert page["pagination"]["total"] == len(page["data"])
-    return {one["name"] for one in page["data"]}
+    return {product["name"] for product in page["data"]}
 
 
 async def test_what_some_location_has_free_is_in_stock(shop: Shop) -> None:
@@ -60,8 +60,8 @@ async def test_what_some_location_has_free_is_in_stock(shop: Shop) -> None:
         narrowed = await found(shop, True, **mine, q=q)
         assert narrowed == ({"Here", "Away"} if q == word else {"Away"})
     (vendor,) = {
-        one["vendorId"]
-        for one in (await shop.owner.http.get("/api/products", params=mine)).json()["data"]
+        product["vendorId"]
+        for product in (await shop.owner.http.get("/api/products", params=mine)).json()["data"]
     }
     assert await found(shop, True, vendorId=vendor) == {"Here", "Away"}
     facets = (await shop.owner.http.get("/api/products/facets", params=mine)).json()["data"]

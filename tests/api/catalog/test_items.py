@@ -52,7 +52,7 @@ async def test_a_product_with_variants(shop: Shop) -> None:
     small = await ok(shop.owner, "POST", f"{path}/variants", json={"options": {"size": "S"}})
     assert small["sku"].startswith("P-")
     listed = await ok(await shop.anyone(), "GET", f"{path}/variants")
-    assert [one["id"] for one in listed] == [medium["id"], small["id"], large["id"]]
+    assert [variant["id"] for variant in listed] == [medium["id"], small["id"], large["id"]]
     where = f"/variants/{small['id']}"
     changed = await ok(shop.owner, "PUT", where, json={"barcode": "502", "version": 1})
     assert (changed["barcode"], changed["version"]) == ("502", 2)
@@ -238,7 +238,7 @@ async def test_the_tree_of_categories(shop: Shop) -> None:
         assert (reply.status_code, bool(names(reply, "parentId"))) == (409, True)
     moved = await ok(shop.owner, "PUT", where, json={"parentId": home["id"], "name": "Small"})
     assert moved["path"] == "Cars > Small"
-    assert [one["path"] for one in await tree(shop)] == [
+    assert [category["path"] for category in await tree(shop)] == [
         "Cars", "Cars > Small", "Cars > Small > Boats", "Cars > Small > Cars"
     ]  # fmt: skip
     public = await shop.anyone()

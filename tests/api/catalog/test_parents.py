@@ -35,7 +35,7 @@ async def test_stock_is_brought_to_zero_before_the_first_variant(shop: Shop) -> 
     product = await shop.product()
     assert (await add(shop, product, 3)).is_success
     found = problem(await vary(shop, product), 409, "product_has_stock")
-    assert [(one["onHand"], one["reserved"]) for one in found["levels"]] == [(3, 0)]
+    assert [(level["onHand"], level["reserved"]) for level in found["levels"]] == [(3, 0)]
     assert "zero" in found["detail"]
     hold = {"productId": product, "quantity": 3}
     held = done(await shop.owner.post("/api/inventory/reserve", hold))

@@ -73,10 +73,10 @@ def wrong_for(path: str, value: Any, nullable: frozenset[str]) -> Iterable[str]:
     if name not in NULLABLE | nullable:
         yield "null"
     if isinstance(value, bool):
-        yield from (one for one in NO_NUMBER if one != "true")
+        yield from (bad for bad in NO_NUMBER if bad != "true")
     elif isinstance(value, int | float):
         # Decimals may have a fraction; anything else is whole.
-        yield from (one for one in NO_NUMBER if name not in DECIMALS or one != "1.5")
+        yield from (bad for bad in NO_NUMBER if name not in DECIMALS or bad != "1.5")
     elif isinstance(value, list):
         yield from NO_LIST
     elif isinstance(value, dict):

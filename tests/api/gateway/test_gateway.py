@@ -247,9 +247,9 @@ async def test_what_is_not_there(served: Served) -> None:
         problem(await served.http.get(path), 404, "not_found")
     refused = await served.http.delete("/api/trial/open")
     problem(refused, 405, "method_not_allowed")
-    assert refused.headers["allow"] == "GET"
+    assert refused.headers["allow"] == "GET, HEAD"
     both = await served.http.put("/api/trial/page")
-    assert both.headers["allow"] == "DELETE, GET"
+    assert both.headers["allow"] == "DELETE, GET, HEAD"
     problem(await served.http.request("BREW", "/api/trial/open"), 405, "method_not_allowed")
 
 

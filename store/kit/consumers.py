@@ -172,9 +172,12 @@ class Batch(NamedTuple):
 
 
 async def begin(tx: AsyncConnection, name: str, position: int) -> None:
-    """Enters a consumer that is not known yet, to read what comes after `position`."""
-    row = insert(consumers).values(name=name, position=position)
-    await tx.execute(row.on_conflict_do_nothing())
+    """Enters a consumer that is not known yet, to read what comes after `position`. Looks first: an
+    INSERT would wait for a process that is moving the position of one that is."""
+    known = select(consumers.c.name).where(consumers.c.name == name)
+    if await tx.scalar(known) is None:
+        row = insert(consumers).values(name=name, position=position)
+        await tx.execute(row.on_conflict_do_nothing())
 
 
 async def take(tx: AsyncConnection, name: str) -> int | None:

@@ -261,3 +261,12 @@ async def test_who_has_nothing_to_do_asks_seldom(
         await asyncio.sleep(1)
         assert 1 <= looks <= 5
         assert batches == 0
+
+
+async def test_entering_waits_for_no_process_that_moves_the_position(at: Ground) -> None:
+    async with at.db.transaction(Scope()) as tx:
+        await stored.begin(tx, "noting", 0)
+    async with at.db.transaction(Scope()) as moving, at.db.transaction(Scope()) as entering:
+        await stored.take(moving, "noting")
+        await stored.move(moving, "noting", 5)
+        await asyncio.wait_for(stored.begin(entering, "noting", 0), 2)

@@ -11,6 +11,7 @@ import pytest
 
 from actors.runtime.batch import Work
 from actors.runtime.committing import Committing
+from actors.runtime.ownership import Ownership
 from actors.stock import model as m
 from tests.promises import Tally
 from tests.runtime import sabotage
@@ -143,7 +144,8 @@ async def test_a_cancellation_within_a_turn_ends_no_host(
     async with running(urls, 1) as cluster:
         shop = Shop(cluster)
         (product,) = await shop.stock(10)
-        run, cancelled = Committing.run, asyncio.Event()
+        run, start_over = Committing.run, Ownership.start_over
+        cancelled, reasons = asyncio.Event(), list[str]()
 
         async def cut_off(committing: Committing, works: list[Work]) -> None:
             await run(committing, works)
@@ -151,8 +153,13 @@ async def test_a_cancellation_within_a_turn_ends_no_host(
                 cancelled.set()
                 raise asyncio.CancelledError
 
+        async def noted(ownership: Ownership, reason: str) -> None:
+            reasons.append(reason)
+            await start_over(ownership, reason)
+
         monkeypatch.setattr(Committing, "run", cut_off)
+        monkeypatch.setattr(Ownership, "start_over", noted)
         for _ in range(2):
             await shop.insist(shop.reserve(product, 1))
-        assert cancelled.is_set()
+        assert reasons == ["CancelledError()"]
         assert (await shop.level(product)).reserved == 2

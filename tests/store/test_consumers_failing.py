@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 from uuid import UUID
 
@@ -154,9 +153,11 @@ async def test_nobody_waits_for_each_event_of_a_tenant_whose_handler_is_slow(
     sick, well = some_ids(2)
     # With others, and alone: then it is in the backlog.
     failures = [*"bbcc"]
+    tries: list[str] = []
 
     async def handle(tx: Transaction, tenant_id: UUID, delivery: Delivery) -> None:
         if tenant_id == sick:
+            tries.append(delivery.subject)
             await asyncio.sleep(0.25 if is_failing else 60)
             raise ValueError("late")
         name = delivery.event.name  # type: ignore[attr-defined]
@@ -168,14 +169,13 @@ async def test_nobody_waits_for_each_event_of_a_tenant_whose_handler_is_slow(
     for subject in some_ids(25):
         await at.emit(sick, subject, "never")
     await at.emit(well, uuid7(), "a")
-    began = time.monotonic()
     async with consuming(at.urls.app, noting(handle=handle, retry_seconds=0.01)):
         await at.wait_for(["a"])
         await at.wait_until("count(*) = 25 FROM consumer_backlog")
         for name, noted in (("b", "ab"), ("c", "abc")):
             await at.emit(well, uuid7(), name)
             await at.wait_for([*noted])
-    assert time.monotonic() - began < 12 * consumers.TIMEOUT_SECONDS
+    assert len(tries) <= 4, "of 25, each of which takes a while"
 
 
 async def test_a_consumer_that_was_forgotten_reads_anew(at: Ground) -> None:

@@ -306,7 +306,7 @@ async def test_the_openapi_document_is_true_to_the_routes(served: Served) -> Non
     assert "Problem" in document["components"]["schemas"]
     keyed = paths["/api/trial/keyed/{thing}"]["post"]
     assert set(keyed["responses"]) == {
-        "200", "400", "404", "413", "415", "422", "429", "503",
+        "200", "400", "404", "408", "413", "415", "422", "429", "503",
     }  # fmt: skip
     (header,) = (p for p in keyed["parameters"] if p["in"] == "header")
     assert header["name"] == "Idempotency-Key"

@@ -61,7 +61,7 @@ class ProductOwners:
     async def check(self, tenant_id: UUID, product_ids: Iterable[UUID]) -> None:
         """That all items are the tenant's own. Raises NotFound, as for what does not exist."""
         wanted = set(product_ids)
-        unknown = [business_id for business_id in wanted if business_id not in self._known]
+        unknown = [product_id for product_id in wanted if product_id not in self._known]
         if unknown:
             await self._unknown.ask(Scope(tenant_id=tenant_id), unknown)
         for product_id in wanted:

@@ -64,8 +64,9 @@ async def hold(
 
     async def draft() -> Reserve:
         lines = _wanted_lines(body)
-        await PLACES.of(shared).check(tenant_id, body.location_id)
-        if await OWNERS.of(shared).bundles(tenant_id, (line.product_id for line in lines)):
+        if body.location_id is not None:
+            await PLACES.of(shared).check(tenant_id, body.location_id)
+        if await OWNERS.of(shared).bundles(tenant_id, [line.product_id for line in lines]):
             async with shared.db.transaction(Scope(tenant_id=tenant_id)) as tx:
                 parts, _ = await expanded(tx, lines)
             lines = tuple(Line(*part) for part in parts)

@@ -76,10 +76,9 @@ def reservation_out(
     line: type[HeldLineOut] = HeldLineOut,
 ) -> ReservationOut:
     """A hold as it is answered, in the models given."""
-    free = {level.product_id: max(level.available, 0) for level in hold.levels}
     lines = [
-        line(product_id=product_id, quantity=quantity, available=free[product_id])
-        for product_id, quantity in hold.lines
+        line(product_id=product_id, quantity=quantity, available=max(level.available, 0))
+        for (product_id, quantity), level in zip(hold.lines, hold.levels, strict=True)
     ]
     made = out(
         reservation_id=hold.reservation_id,

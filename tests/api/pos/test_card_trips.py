@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -39,6 +40,10 @@ class Counted:
     statements: list[str] = field(default_factory=list)
 
 
+# Not what the application asks in the background meanwhile.
+_counts: ContextVar[bool] = ContextVar("counts", default=False)
+
+
 @contextmanager
 def counting(shop: Shop) -> Iterator[Counted]:
     resources: Any = shop.served.resources
@@ -54,14 +59,17 @@ def counting(shop: Shop) -> Iterator[Counted]:
             return await bus.read(*arguments)
 
     def executed(_: Any, __: Any, statement: str, *___: Any) -> None:
-        counted.statements.append(statement)
+        if _counts.get():
+            counted.statements.append(statement)
 
     engine = resources.db._engine.sync_engine
     event.listen(engine, "before_cursor_execute", executed)
     resources.bus = CARDS.of(resources)._bus = Bus()
+    before = _counts.set(True)
     try:
         yield counted
     finally:
+        _counts.reset(before)
         resources.bus = CARDS.of(resources)._bus = bus
         event.remove(engine, "before_cursor_execute", executed)
 

@@ -124,7 +124,7 @@ class Levels(Reply, frozen=True):
 
 
 class Hold(Reply, frozen=True):
-    """A reservation as it now stands, with the levels of its goods."""
+    """A reservation as it now stands; `levels` are those of its lines, one each, in their order."""
 
     reservation_id: UUID
     status: Status

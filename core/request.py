@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 import msgspec
 from msgspec.structs import replace
 
-from core.ids import uuid7
+from core.ids import id_of, uuid7
 
 
 class RequestKey(msgspec.Struct, frozen=True):
@@ -40,7 +40,7 @@ class RequestKey(msgspec.Struct, frozen=True):
 def command_id(tenant: str, principal: str, method: str, route: str, key: str) -> UUID:
     """The first 128 bits of a SHA-256 over who asks and for what; see docs/architecture.md."""
     packed = _packed(tenant, principal, method, route) + _packed_part(key)
-    return UUID(bytes=hashlib.sha256(packed).digest()[:16])
+    return id_of(hashlib.sha256(packed).digest()[:16])
 
 
 @lru_cache(maxsize=4096)

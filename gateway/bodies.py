@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
@@ -37,15 +36,6 @@ class Held:
         self.bytes = 0
         self.bytes_of: Counter[str] = Counter()
         self.arriving: Counter[str] = Counter()
-
-    @contextmanager
-    def whole(self, body: bytes) -> Iterator[bytes]:
-        """Counts a small body; there is always room for one more."""
-        self.bytes += len(body)
-        try:
-            yield body
-        finally:
-            self.bytes -= len(body)
 
 
 class BoundedBody:

@@ -24,6 +24,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from core.background import is_cancelled
 from core.errors import Unavailable
 from core.telemetry import LOGGED
+from core.time_limit import TimeLimit
 from gateway.bodies import SMALL_BODY_BYTES
 from gateway.context import DEADLINE_MS, RequestContext, attach
 from gateway.entrance import (
@@ -52,6 +53,7 @@ class LeanDoor:
     ) -> None:
         self.entrance = entrance
         self.under_way = under_way
+        self.limit = TimeLimit(DEADLINE_MS / 1000)
         self._is_full = is_full
         fixed = list(entrance.fixed_headers)
         if entrance.origins:
@@ -148,12 +150,17 @@ class LeanProtocol(HttpToolsProtocol):
     ) -> Answer | None:
         entrance = self._door.entrance
         try:
-            async with asyncio.timeout(DEADLINE_MS / 1000):
+            with self._door.limit.block():
                 await entrance.admit(context, headers)
                 if context.principal.is_anonymous:
                     return None  # It can be refused without its body.
-                with entrance.held.whole(await _whole_body(cycle)) as body:
+                body = await _whole_body(cycle)
+                # It is small: there is always room for one more.
+                entrance.held.bytes += len(body)
+                try:
                     return await handler(context, body)
+                finally:
+                    entrance.held.bytes -= len(body)
         except ClientDisconnect:
             raise
         except asyncio.CancelledError:

@@ -78,7 +78,7 @@ class Plain(Generic[B]):
         if b"\\" in raw or not raw.isascii():
             return None
         try:
-            body = self._decode(raw)
+            body: Any = self._decode(raw)
             given = self._settle(body)
         except (msgspec.MsgspecError, RecursionError, NotPlain):
             return None
@@ -86,8 +86,7 @@ class Plain(Generic[B]):
         # makes a body less plain.
         if given != sum([raw.count(name) for name in self._names]):
             return None
-        read = cast(B, body)
-        return None if self._holds is not None and not self._holds(read) else read
+        return None if self._holds is not None and not self._holds(body) else body
 
     def _declared(self, model: type[B], fields: dict[str, FieldInfo]) -> type[msgspec.Struct]:
         declared: list[Any] = []

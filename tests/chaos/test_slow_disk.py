@@ -53,7 +53,7 @@ class Overload:
     def over(self) -> bool:
         passed = time.monotonic() - self.began
         enough = min(len(self.accepted), len(self.refused)) >= ENOUGH
-        return passed > SECONDS and enough or passed > MAX_SECONDS
+        return (passed > SECONDS and enough) or passed > MAX_SECONDS
 
     async def ask(self, client: Client, body: dict[str, Any]) -> None:
         since = self.began + LEARNED_SECONDS
@@ -116,9 +116,8 @@ async def test_a_slow_disk_sheds_load(victim: Stack, figures: list[str], tally: 
             )
             after = _memory(victim)
         grown = max(after.get(pid, 0) - size for pid, size in before.items())
-        assert len(seen.accepted) >= ENOUGH and len(seen.refused) >= ENOUGH, (
-            f"{len(seen.accepted)} accepted, {len(seen.refused)} refused"
-        )
+        assert len(seen.accepted) >= ENOUGH
+        assert len(seen.refused) >= ENOUGH, f"{len(seen.accepted)} accepted"
         figures.append(f"slow disk: {seen}; grown by {grown >> 20} MB")
         assert not seen.other, seen.other[:3]
         assert median(seen.accepted) > COMMIT_SECONDS

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from ray.serve._private.http_util import RequestIdMiddleware
@@ -62,6 +62,12 @@ class Servers:
     taken: Taken
     lean: uvicorn.Server
     usual: uvicorn.Server
+
+    @property
+    def door(self) -> LeanDoor:
+        protocol: Any = self.lean.config.http
+        [door] = protocol.args
+        return cast(LeanDoor, door)
 
     @property
     def both(self) -> tuple[uvicorn.Server, uvicorn.Server]:

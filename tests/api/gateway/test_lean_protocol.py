@@ -17,6 +17,7 @@ import pytest_asyncio
 from core.errors import Unavailable
 from core.principal import Role
 from core.settings import Settings
+from core.time_limit import TimeLimit
 from gateway import lean_protocol
 from gateway.rate_limit import Limits, RateLimiter
 from tests.api.gateway.lean_kit import (
@@ -201,7 +202,7 @@ async def test_a_server_that_leaves_answers_what_is_under_way(
 
 async def test_a_request_has_a_deadline(made: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
     raw = await made.reserve()
-    monkeypatch.setattr(lean_protocol, "DEADLINE_MS", 100)
+    monkeypatch.setattr(made.door, "limit", TimeLimit(0.1))
     Gate(made, monkeypatch)
     reply = await one_reply(made.lean, raw)
     assert reply.status == Unavailable.status

@@ -19,7 +19,7 @@ from core.clock import Clock, SystemClock
 from core.errors import Unavailable
 from core.garbage import Tidying
 from core.settings import Settings
-from deployments.kit import consumers
+from deployments.kit import consumers, event_reader
 from deployments.kit.desk import Hooks, hooks_of
 from gateway.edge import Edge
 from store.hosts import leases
@@ -145,7 +145,7 @@ async def _tidy(_: Resources) -> None:
 
 async def _consume(served: Sequence[Capability], shared: Resources) -> None:
     """Works for the consumers of the capabilities that are served here."""
-    await consumers.run(shared.db, [consumer for each in served for consumer in each.consumers])
+    await event_reader.run(shared.db, [consumer for each in served for consumer in each.consumers])
 
 
 async def _keep_time(shared: Resources) -> None:

@@ -13,7 +13,8 @@ from sqlalchemy import text
 
 from core.events import Delivery
 from core.ids import uuid7
-from deployments.kit.consumers import Consumer, run
+from deployments.kit.consumers import Consumer
+from deployments.kit.event_reader import run
 from store.kit.engine import Database, Scope, Transaction
 from store.kit.outbox import emit
 from store.kit.schema import APP_ROLE, TENANT

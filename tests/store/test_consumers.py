@@ -13,8 +13,9 @@ from sqlalchemy import text
 
 from core.events import Delivery
 from core.ids import uuid7
-from deployments.kit import consumers
-from deployments.kit.consumers import run
+from deployments.kit import portions
+from deployments.kit.event_reader import run
+from deployments.kit.portions import FIRST_BATCH
 from store.kit import consumers as stored
 from store.kit.consumers import Look
 from store.kit.engine import Database, Scope, Transaction
@@ -194,7 +195,7 @@ async def test_what_takes_long_is_taken_in_small_batches(
         sizes.append(len(deliveries))
         await asyncio.sleep(0.005 * len(deliveries))
 
-    monkeypatch.setattr(consumers, "BATCH_SECONDS", 0.1)
+    monkeypatch.setattr(portions, "BATCH_SECONDS", 0.1)
     await at.owner.execute(
         "INSERT INTO outbox (event_id, tenant_id, type, subject, data)"
         " SELECT gen_random_uuid(), $1, $2, 's', '{\"name\": \"a\"}' FROM generate_series(1, 200)",
@@ -203,8 +204,8 @@ async def test_what_takes_long_is_taken_in_small_batches(
     )
     async with consuming(at.urls.app, noting(handle_all=handle_all)):
         await at.passed("noting", await at.newest())
-    assert sizes[0] == consumers.FIRST_BATCH, sizes
-    assert max(sizes[1:]) < consumers.FIRST_BATCH / 2
+    assert sizes[0] == FIRST_BATCH, sizes
+    assert max(sizes[1:]) < FIRST_BATCH / 2
     assert sum(sizes) == 200
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from core.events import Delivery
 from core.ids import uuid7
-from deployments.kit import consumers
+from deployments.kit import event_reader, portions
 from deployments.kit.consumers import Consumer
 from store.kit import consumers as stored
 from store.kit.engine import Database, Scope, Transaction
@@ -148,8 +148,8 @@ async def test_nobody_waits_for_each_event_of_a_tenant_whose_handler_is_slow(
 ) -> None:
     """They are about as many things, so that none of them waits for an earlier one. What failed of
     others is tried again in time, too."""
-    monkeypatch.setattr(consumers, "TIMEOUT_SECONDS", 0.3)
-    monkeypatch.setattr(consumers, "SLOW_SECONDS", 0.2)
+    monkeypatch.setattr(event_reader, "TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(portions, "SLOW_SECONDS", 0.2)
     sick, well = some_ids(2)
     # With others, and alone: then it is in the backlog.
     failures = [*"bbcc"]
@@ -277,7 +277,7 @@ async def test_what_somebody_else_has_seen_to_meanwhile_is_not_parked(
     at: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between a failure and the note of it another process may have had the event."""
-    failed, noted = consumers._Reader._failed, asyncio.Event()
+    failed, noted = event_reader._Reader._failed, asyncio.Event()
 
     async def late(
         self: Any, position: int, batch: Any, error: Exception, is_alone: bool, after: float
@@ -289,7 +289,7 @@ async def test_what_somebody_else_has_seen_to_meanwhile_is_not_parked(
         if is_alone:
             noted.set()
 
-    monkeypatch.setattr(consumers._Reader, "_failed", late)
+    monkeypatch.setattr(event_reader._Reader, "_failed", late)
     await at.emit(uuid7(), uuid7(), "a", "b")
     async with consuming(at.urls.app, failing({"a"})):
         await asyncio.wait_for(noted.wait(), 20)

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from actors.families import FAMILIES
 from core.ids import uuid7
-from deployments.kit import consumers
+from deployments.kit import portions
 from store.hosts.batches import Procedure
 from store.hosts.command_log import Logged
 from store.hosts.journal import HostStore
@@ -147,7 +147,7 @@ async def test_a_subjects_events_come_as_they_were_committed(
     at: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wherever a batch ends. The order of transactions' numbers would be another one."""
-    monkeypatch.setattr(consumers, "MAX_BATCH", 1)
+    monkeypatch.setattr(portions, "MAX_BATCH", 1)
     tenant, other, subject = some_ids(3)
     async with consuming(at.urls.app, noting()):
         async with at.db.transaction(Scope(tenant)) as tx:

@@ -15,7 +15,7 @@ async def lines(settings: Settings, limit: int) -> AsyncIterator[str]:
     from deployments.auth.people.mails import mail_for
     from gateway.keys import KeyRing
     from gateway.links import Links
-    from store.kit.consumers import set_aside
+    from store.kit.backlog import set_aside
     from store.kit.engine import Database, Scope
     from store.kit.outbox import waiting
 
@@ -41,7 +41,7 @@ async def lines(settings: Settings, limit: int) -> AsyncIterator[str]:
 
 async def retry(settings: Settings, consumer: str) -> int:
     """Has what a consumer gave up tried again; how many events that are. Raises Unavailable."""
-    from store.kit.consumers import try_again
+    from store.kit.backlog import try_again
     from store.kit.engine import Database, Scope
 
     everyone = Database(settings.host_database_url)

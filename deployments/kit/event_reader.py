@@ -29,8 +29,10 @@ from core.events import KINDS, Delivery, Event
 from core.telemetry import EVENTS_FAILED, get_logger
 from deployments.kit.consumers import Consumer, check_names
 from deployments.kit.portions import Portion, is_slow
+from store.kit import backlog
 from store.kit import consumers as stored
-from store.kit.consumers import Batch, Row, Settled, Subject, Tried
+from store.kit.backlog import Subject, Tried
+from store.kit.consumers import Batch, Row, Settled
 from store.kit.engine import Database, Scope, Transaction, rescope
 
 # How long an event waits to be seen in a quiet copy, and the time between looks in a busy one.
@@ -186,7 +188,7 @@ class _Reader:
                 (ready if spared_until is None and not row.waits else waiting).append(row)
             if waiting:
                 due_in_seconds = 0.0 if spared_until is None else spared_until - now
-                await stored.park(tx, name, waiting, problem="", due_in_seconds=due_in_seconds)
+                await backlog.park(tx, name, waiting, problem="", due_in_seconds=due_in_seconds)
             await self._handle(tx, tenant_id, ready)
 
     async def _handle(self, tx: Transaction, tenant_id: UUID, rows: Sequence[Row]) -> None:
@@ -218,7 +220,7 @@ class _Reader:
                 if await stored.take(tx, name) != position:
                     return
                 pause_seconds += await self._spare(tx, row.tenant_id, after_seconds)
-                await stored.park(
+                await backlog.park(
                     tx, name, [row], problem=_words(error), due_in_seconds=pause_seconds
                 )
                 await stored.move(tx, name, row.id)
@@ -227,7 +229,7 @@ class _Reader:
     async def catch_up(self) -> None:
         """Tries again what is due of the backlog."""
         async with self._transaction(Scope()) as tx:
-            subjects = await stored.due_subjects(tx, self._consumer.name, MAX_SUBJECTS)
+            subjects = await backlog.due_subjects(tx, self._consumer.name, MAX_SUBJECTS)
         for subject in subjects:
             while await self._try_first(subject):
                 pass
@@ -239,11 +241,11 @@ class _Reader:
         try:
             async with self._transaction(Scope(about.tenant_id)) as tx:
                 began = time.monotonic()
-                tried = await stored.first_due(tx, name, about)
+                tried = await backlog.first_due(tx, name, about)
                 if tried is None:
                     return False
                 await self._handle(tx, about.tenant_id, [tried.row])
-                await stored.done(tx, name, tried.row)
+                await backlog.done(tx, name, tried.row)
         except Exception as error:
             if tried is None:
                 raise
@@ -259,7 +261,7 @@ class _Reader:
             pause_seconds = await self._spare(tx, tried.row.tenant_id, after_seconds)
             if not is_last:
                 pause_seconds += self._consumer.pause_seconds(attempts)
-            await stored.failed(
+            await backlog.failed(
                 tx,
                 self._consumer.name,
                 tried,
@@ -274,7 +276,7 @@ class _Reader:
         if not is_slow(after_seconds):
             return 0.0
         self._spared[tenant_id] = time.monotonic() + SPARED_SECONDS
-        await stored.spare(tx, self._consumer.name, tenant_id, SPARED_SECONDS)
+        await backlog.spare(tx, self._consumer.name, tenant_id, SPARED_SECONDS)
         return SPARED_SECONDS
 
     def _note(self, row: Row, error: Exception, attempts: int) -> None:

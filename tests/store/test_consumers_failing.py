@@ -13,6 +13,7 @@ from core.events import Delivery
 from core.ids import uuid7
 from deployments.kit import event_reader, portions
 from deployments.kit.consumers import Consumer
+from store.kit import backlog
 from store.kit import consumers as stored
 from store.kit.engine import Database, Scope, Transaction
 from store.kit.outbox import emit_all
@@ -66,7 +67,7 @@ async def test_what_fails_for_good_is_set_aside_listed_and_may_be_tried_again(at
     async with consuming(at.urls.app, failing(bad, **QUICK)):
         await at.wait_for(["a", "c"])
         async with host.transaction(Scope()) as tx:
-            (listed,) = await stored.set_aside(tx, limit=10)
+            (listed,) = await backlog.set_aside(tx, limit=10)
         assert (listed.consumer, listed.type, listed.subject) == (
             "noting",
             ThingMade.kind,
@@ -78,7 +79,7 @@ async def test_what_fails_for_good_is_set_aside_listed_and_may_be_tried_again(at
         await asyncio.sleep(2 * FAST_SECONDS)
         assert await at.names() == ["a", "c"], "nobody tries it again unasked"
         async with host.transaction(Scope()) as tx:
-            assert await stored.try_again(tx, "noting") == 1
+            assert await backlog.try_again(tx, "noting") == 1
         await at.wait_for(["a", "b", "c"])
     await host.close()
 
@@ -197,13 +198,15 @@ async def test_a_consumer_that_was_forgotten_reads_anew(at: Ground) -> None:
     assert left["set_aside_at"] is not None
 
 
-@pytest.mark.parametrize("what", ["look", "take", "due_subjects"])
+@pytest.mark.parametrize(
+    ("where", "what"), [(stored, "look"), (stored, "take"), (backlog, "due_subjects")]
+)
 async def test_a_cancellation_of_something_else_ends_no_consumer(
-    at: Ground, monkeypatch: pytest.MonkeyPatch, what: str
+    at: Ground, monkeypatch: pytest.MonkeyPatch, where: Any, what: str
 ) -> None:
     """Of something that was waited for, such as a connection that is being made for several."""
     monkeypatch.setattr("core.background.PAUSE_SECONDS", 0.0)
-    real, cancelled = getattr(stored, what), asyncio.Event()
+    real, cancelled = getattr(where, what), asyncio.Event()
 
     async def once(*arguments: Any) -> Any:
         if not cancelled.is_set():
@@ -218,7 +221,7 @@ async def test_a_cancellation_of_something_else_ends_no_consumer(
             raise ValueError(failures.pop())
         await note(tx, "noting", tenant_id, delivery)
 
-    monkeypatch.setattr(stored, what, once)
+    monkeypatch.setattr(where, what, once)
     await at.emit(*some_ids(2), "a")
     async with consuming(at.urls.app, noting(handle=handle, **QUICK)):
         await at.wait_for(["a"])

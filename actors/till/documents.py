@@ -161,6 +161,7 @@ def returned(change: Change, rows: Rows) -> None:
                 tax_minor=line.tax_minor,
                 discount_minor=line.discount_minor,
                 total_minor=line.total_minor,
+                restocked_as=line.restocked_as,
             )
         )
     for number, refund in enumerate(record.refunds):

@@ -33,7 +33,7 @@ def shelved(lines: Iterable[m.ReturnedLine]) -> Lines:
         stock.Line(part.item_id, part.quantity * line.quantity)
         for line in lines
         if line.restock
-        for part in line.sold.parts
+        for part in line.parts
     )
 
 
@@ -96,7 +96,7 @@ def give_back(
     view: View, context: Context, location_id: UUID, lines: Lines, reference: str
 ) -> Events | Refused:
     """The events by which goods are on the shelf again. Those of a product that has variants by now
-    must come back as one of them, which only the caller can tell. Refused: stock_limit."""
+    must come back as one of them, which the caller names. Refused: stock_limit."""
     chosen = slots(view, context, location_id, lines)
     if refused := parent(chosen):
         return refused

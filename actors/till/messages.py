@@ -163,11 +163,13 @@ class HoldSale(Command[SaleHeld], frozen=True):
 
 
 class ReturnLine(msgspec.Struct, frozen=True, array_like=True):
-    """Units of a line that come back; `restock` puts them on the shelf again."""
+    """Units of a line that come back; `restock` puts them on the shelf again, `restock_as` onto
+    that of a variant which what was sold has by now."""
 
     number: int
     quantity: int
     restock: bool = True
+    restock_as: UUID | None = None
 
 
 class Return(Command[ReturnDone], frozen=True):

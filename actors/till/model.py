@@ -287,7 +287,8 @@ class Sold(msgspec.Struct, frozen=True):
 
 class ReturnedLine(msgspec.Struct, frozen=True, array_like=True):
     """What came back of a line of the sale; without a receipt `number` counts the return's own
-    lines. `sold` is the line that it is a part of."""
+    lines. `sold` is the line that it is a part of, `restocked_as` the variant as which it went onto
+    the shelf, if not as what was sold."""
 
     number: int
     quantity: int
@@ -296,6 +297,15 @@ class ReturnedLine(msgspec.Struct, frozen=True, array_like=True):
     tax_minor: int
     discount_minor: int
     sold: SaleLine
+    restocked_as: UUID | None = None
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What goes onto the shelf for each unit."""
+        if self.restocked_as is None:
+            return self.sold.parts
+        (part,) = self.sold.parts
+        return (Part(self.restocked_as, part.quantity),)
 
 
 class Refund(msgspec.Struct, frozen=True, array_like=True):

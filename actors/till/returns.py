@@ -9,16 +9,16 @@ from uuid import UUID
 from actors.messages import Refused
 from actors.rules import Events, refuse
 from actors.runtime.family import Context, Decision, Key, View
+from actors.stock import model as stock
+from actors.stock.levels import joined
 from actors.till import goods
 from actors.till import messages as t
 from actors.till import model as m
-from actors.till.cards import card_key, why_not
+from actors.till.cards import card_key
 from actors.till.drawer import live_register, register_key
+from actors.till.refunds import owed
+from actors.till.refunds import refunds as refunds_of
 from actors.till.sell import issue, sale_key, taxes
-
-# Money goes back first where it can be traced.
-_ORDER = (m.Method.CARD, m.Method.EXTERNAL, m.Method.GIFT_CARD, m.Method.CASH)
-_FREE = (None, m.Method.STORE_CREDIT)
 
 
 class _Till(NamedTuple):
@@ -41,7 +41,9 @@ def return_keys(command: t.Return, context: Context, view: View) -> Iterator[Key
         return
     register: m.Register | None = view.get(register_key(context, command.register_id))
     place = register.location_id if register else sale.location_id
-    yield from goods.keys(view, context, place, goods.needs(sale.lines), None)
+    shelves = (stock.Line(line.restock_as, 1) for line in command.lines if line.restock_as)
+    lines = joined((*goods.needs(sale.lines), *shelves))
+    yield from goods.keys(view, context, place, lines, None)
     for card_id in _cards_of(sale):
         yield card_key(context, card_id)
 
@@ -72,8 +74,7 @@ def return_goods(view: View, command: t.Return, context: Context) -> Decision:
     if refusal := _used_card(view, lines, context):
         return refusal
     tips_minor = sale.tips_minor if command.void else 0
-    total_minor = sum(line.total_minor for line in lines) + tips_minor
-    refunds = _refunds(view, sale, command, total_minor, context)
+    refunds = refunds_of(view, sale, command, lines, owed(lines, tips_minor), context)
     if isinstance(refunds, Decision):
         return refunds
     record = _record(till, command, command.sale_id, sale.currency, lines, refunds, tips_minor)
@@ -127,7 +128,8 @@ def _not_voidable(sale: m.Sale, till: _Till, command: t.Return) -> Decision | No
 
 def _lines(sale: m.Sale, command: t.Return) -> tuple[m.ReturnedLine, ...] | Decision:
     """What comes back of each line, with its part of the money. Two entries may name the same line:
-    some of it goes back on the shelf, some does not. Refused: line_not_found, more_than_sold."""
+    some of it goes back on the shelf, some does not. Refused: line_not_found, more_than_sold,
+    restock_unclear."""
     wanted = command.lines
     if command.void:
         wanted = tuple(t.ReturnLine(n, line.quantity) for n, line in enumerate(sale.lines))
@@ -137,6 +139,8 @@ def _lines(sale: m.Sale, command: t.Return) -> tuple[m.ReturnedLine, ...] | Deci
         if back.number >= len(sale.lines):
             return refuse("line_not_found", line=back.number)
         line = sale.lines[back.number]
+        if back.restock_as is not None and len(line.parts) != 1:
+            return refuse("restock_unclear", line=back.number)
         before = returned.get(back.number, line.returned)
         after = returned[back.number] = before + back.quantity
         if after > line.quantity:
@@ -147,7 +151,16 @@ def _lines(sale: m.Sale, command: t.Return) -> tuple[m.ReturnedLine, ...] | Deci
             for amount in (line.total_minor, line.tax_minor, line.discount_minor)
         )
         found.append(
-            m.ReturnedLine(back.number, back.quantity, back.restock, total, tax, discount, line)
+            m.ReturnedLine(
+                back.number,
+                back.quantity,
+                back.restock,
+                total,
+                tax,
+                discount,
+                line,
+                back.restock_as,
+            )
         )
     return tuple(found)
 
@@ -162,43 +175,6 @@ def _used_card(view: View, lines: Iterable[m.ReturnedLine], context: Context) ->
         if card is None or card.disabled or card.balance_minor != card.initial_minor:
             return refuse("gift_card_used", line=line.number)
     return None
-
-
-def _refunds(
-    view: View, sale: m.Sale, command: t.Return, total_minor: int, context: Context
-) -> tuple[m.Refund, ...] | Decision:
-    """Where the money goes. It is always held against the sale's own payments, so that over all
-    returns no payment is refunded twice, whatever it is paid out in. Refused: manager_needed,
-    more_than_paid."""
-    left, refunds = total_minor, []
-    numbers = sorted(
-        range(len(sale.payments)), key=lambda number: _ORDER.index(sale.payments[number].method)
-    )
-    for number in numbers:
-        payment = sale.payments[number]
-        amount = min(left, payment.left_minor)
-        if amount <= 0:
-            continue
-        left -= amount
-        method = command.refund_to or payment.method
-        if method is not payment.method and method not in _FREE and not command.by_manager:
-            return refuse("manager_needed", tender=payment.method)
-        card_id = command.card_id
-        if method is m.Method.STORE_CREDIT:
-            card_id = command.new_card.card_id if command.new_card else None
-        elif method is m.Method.GIFT_CARD and card_id is None:
-            card_id = payment.card_id
-        if method is m.Method.GIFT_CARD:
-            card = view.get(card_key(context, card_id)) if card_id else None
-            # Money goes back onto an expired card too: it is the customer's.
-            code = why_not(card, sale.currency, context)
-            if code is not None and code != "gift_card_expired":
-                return refuse(code)
-        reference = payment.reference if method is payment.method else None
-        refunds.append(m.Refund(method, amount, number, card_id, reference))
-    if left:
-        return refuse("more_than_paid", left=total_minor - left)
-    return tuple(refunds)
 
 
 def _record(

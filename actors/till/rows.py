@@ -215,6 +215,7 @@ class ReturnLineRow(NamedTuple):
     tax_minor: int
     discount_minor: int
     total_minor: int
+    restocked_as: UUID | None = None
 
 
 class RefundRow(NamedTuple):

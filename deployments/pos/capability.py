@@ -31,8 +31,6 @@ _EXEMPT = {
     "POST /api/pos/registers/{registerId}/no-sale: amount_limit": "puts nothing in",
     "POST /api/pos/sales/{saleId}/returns: already_returned": "only a void asks for it",
     "POST /api/pos/sales/{saleId}/returns: void_too_late": "only a void asks for it",
-    "POST /api/pos/sales/{saleId}/returns: gift_card_expired": "an expired card takes money back",
-    "POST /api/pos/sales/{saleId}/void: gift_card_expired": "an expired card takes money back",
     "POST /api/pos/sales/{saleId}/void: manager_needed": "managers alone may use it",
     "POST /api/pos/returns: manager_needed": "managers alone may use it",
     "POST /api/pos/quotes: key": "changes nothing",

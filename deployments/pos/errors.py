@@ -95,6 +95,23 @@ class GiftCardExpired(Conflict):
     default_detail = "The gift card has expired."
 
 
+class GiftCardExpiresSoon(Conflict):
+    code, title = "gift_card_expires_soon", "Gift card expires soon"
+    default_detail = (
+        "The gift card expires within a day; refund as store_credit, or a manager in cash."
+    )
+
+
+class RefundToReturnedCard(Conflict):
+    code, title = "refund_to_returned_card", "Refund to a returned card"
+    default_detail = "What the return takes back cannot receive its refund."
+
+
+class RestockUnclear(Conflict):
+    code, title = "restock_unclear", "Several goods in one line"
+    default_detail = "restockAs is for a line of one product; a bundle has several."
+
+
 class GiftCardShort(Conflict):
     code, title = "gift_card_short", "Not enough on the gift card"
     default_detail = "There is less on the gift card than it should pay."

@@ -271,6 +271,7 @@ pos_return_lines = Table(
     _money("tax_minor"),
     _money("discount_minor"),
     _money("total_minor"),
+    Column("restocked_as", Uuid, comment="The variant that it went onto the shelf as"),
     CheckConstraint("quantity > 0", name="quantity_positive"),
     info=of_tenant(app="SELECT"),
 )

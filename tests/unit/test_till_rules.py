@@ -144,16 +144,14 @@ def test_a_register_moves_and_goes_only_when_its_shift_is_closed(bench: TillBenc
     assert bench.run(t.OpenShift(REGISTER, uuid7(), 0, CURRENCY)).code == "not_found"
 
 
-def test_an_expired_card_pays_nothing_but_takes_its_money_back(bench: TillBench) -> None:
+def test_an_expired_card_pays_nothing(bench: TillBench) -> None:
     card = uuid7()
     sold = m.SaleLine(card, card, "Gift card", "", 1, 500, 0, 0, 0, 500, (), card)
     bench.sell(sold, new_cards=(t.NewCard(card, "WXYZ", bench.now_ms + 1_000),))
     tender = (t.Tender(m.Method.GIFT_CARD, 100, card_id=card),)
-    sale = bench.sell(line(TEA), tenders=tender)
+    assert isinstance(bench.sell(line(TEA), tenders=tender), t.SaleMade)
     bench.now_ms += 2_000
     assert bench.sell(line(TEA), tenders=tender).code == "gift_card_expired"
-    bench.run(t.Return(uuid7(), sale.sale_id, REGISTER, (t.ReturnLine(0, 1),)))
-    assert bench.card(card).balance_minor == 500
 
 
 def test_a_discount_beyond_the_limit_needs_a_manager(bench: TillBench) -> None:

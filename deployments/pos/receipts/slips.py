@@ -59,6 +59,9 @@ def sale_slip(sale: SaleOut, terms: TillTerms) -> Slip:
         if len(cards) > 1 and paid.number in cards:
             name += f" {cards.index(paid.number) + 1}"
         rows.append((name, money(handed)))
+    if change:
+        # All the cash that was handed over went back.
+        rows.append((_METHODS["cash"], money(change)))
     if sale.change:
         rows.append(("Change given", money(sale.change)))
     if sale.refunded:

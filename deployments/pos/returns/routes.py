@@ -17,6 +17,8 @@ from deployments.pos.errors import (
     DrawerShort,
     GiftCardDisabled,
     GiftCardExists,
+    GiftCardExpired,
+    GiftCardExpiresSoon,
     GiftCardNotFound,
     GiftCardUsed,
     LineNotFound,
@@ -24,6 +26,8 @@ from deployments.pos.errors import (
     MoreThanPaid,
     MoreThanSold,
     NoShift,
+    RefundToReturnedCard,
+    RestockUnclear,
     VoidTooLate,
     WrongLocation,
 )
@@ -51,7 +55,11 @@ RETURNING: tuple[type[HoldfastError], ...] = (
     GiftCardUsed,
     GiftCardNotFound,
     GiftCardDisabled,
+    GiftCardExpired,
+    GiftCardExpiresSoon,
     GiftCardExists,
+    RefundToReturnedCard,
+    RestockUnclear,
     ChooseVariant,
     StockLimitReached,
 )
@@ -67,7 +75,10 @@ async def return_goods(
     shared: Shared, principal: Staff, key: Key, sale_id: SaleId, body: NewReturn
 ) -> Ordered[ReturnOut]:
     """Some or all units of a sale come back, at any register: never more than were sold, never
-    more money than was paid. Anyone at a till may do it with the receipt in hand."""
+    more money than was paid. Anyone at a till may do it with the receipt in hand.
+
+    Each line goes back the way that it was paid. Nothing goes onto a gift card that has expired, or
+    does so within a day: choose `store_credit`, or a manager `cash`."""
     return await service.return_goods(shared, principal, key, sale_id, body)
 
 

@@ -23,6 +23,16 @@ class NewReturnLine(CamelModel):
     number: Annotated[int, Field(ge=1, le=MAX_SALE_LINES, description="As the sale counts lines")]
     quantity: Annotated[int, Field(ge=1, le=MAX_LINE_QUANTITY)]
     restock: bool = True
+    restock_as: Annotated[
+        UUID | None,
+        Field(description="Which variant it is, of a product that got variants after the sale"),
+    ] = None
+
+    @model_validator(mode="after")
+    def _shelved(self) -> NewReturnLine:
+        if self.restock_as is not None and not self.restock:
+            raise ValueError("restockAs belongs to what is restocked")
+        return self
 
 
 class RefundTo(StrEnum):
@@ -82,6 +92,7 @@ class ReturnedLineOut(CamelModel):
     sku: str
     quantity: int
     restock: bool
+    restocked_as: UUID | None
     tax: Amount
     total: Amount
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from actors.till.messages import NewCard, Return, ReturnDone, ReturnLine, ReturnUnreceipted
 from actors.till.model import Method, ReturnMade
-from core.errors import NotFound
+from core.errors import FieldError, NotFound, ValidationFailed
 from core.ids import uuid7
 from core.moments import of_ms
 from core.money import from_minor
@@ -22,6 +23,7 @@ from deployments.pos.gift_cards.schemas import CreditOut
 from deployments.pos.parameters import cashier_filter
 from deployments.pos.returns.schemas import (
     NewReturn,
+    NewReturnLine,
     NewUnreceiptedReturn,
     NewVoid,
     RefundTo,
@@ -30,6 +32,8 @@ from deployments.pos.returns.schemas import (
 from deployments.pos.returns.shapes import return_of, return_out
 from deployments.pos.sales.tickets import ticket
 from gateway.access import tenant_of
+from store.catalog import bundles
+from store.catalog.bundles import SaleItem
 from store.kit.engine import Scope
 from store.pos import reading
 
@@ -45,14 +49,51 @@ async def return_goods(
         uuid7(),
         sale_id,
         body.register_id,
-        tuple(ReturnLine(line.number - 1, line.quantity, line.restock) for line in body.lines),
+        tuple(
+            ReturnLine(line.number - 1, line.quantity, line.restock, line.restock_as)
+            for line in body.lines
+        ),
         body.refund_to.method,
         card_id,
         _credit(shared, principal, key, body.refund_to),
         body.reason,
         by_manager=principal.role in MANAGEMENT,
     )
-    return await _returned(shared, principal, key, wanted)
+
+    async def draft() -> Return:
+        await _check_variants(shared, principal, sale_id, body.lines)
+        return wanted
+
+    return await _returned(shared, principal, key, draft)
+
+
+async def _check_variants(
+    shared: Resources, principal: Principal, sale_id: UUID, lines: Sequence[NewReturnLine]
+) -> None:
+    """Raises ValidationFailed where a line would be restocked as what is no variant of it. The
+    owner of the sale says what is wrong with the line itself."""
+    named = {line.restock_as for line in lines if line.restock_as is not None}
+    if not named:
+        return
+    scope = Scope(tenant_of(principal))
+    async with shared.db.transaction(scope) as tx:
+        found = await reading.sale(tx, sale_id)
+    async with shared.db.lookup(scope) as lookup:
+        items = {item.item_id: item for item in await bundles.sale_items(lookup, list(named))}
+    sold = {line["number"] + 1: line["item_id"] for line in found[1]} if found else {}
+    faults = [
+        FieldError(f"lines[{place}].restockAs", "is no variant of what was sold")
+        for place, line in enumerate(lines)
+        if line.restock_as is not None
+        and line.number in sold
+        and not _is_variant(items.get(line.restock_as), sold[line.number])
+    ]
+    if faults:
+        raise ValidationFailed(faults)
+
+
+def _is_variant(item: SaleItem | None, of_id: UUID) -> bool:
+    return item is not None and item.variant_id is not None and item.product_id == of_id
 
 
 async def void(

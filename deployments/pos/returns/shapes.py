@@ -36,6 +36,7 @@ def return_out(
                 sku=line.sold.sku,
                 quantity=line.quantity,
                 restock=line.restock,
+                restocked_as=line.restocked_as,
                 tax=from_minor(line.tax_minor, currency),
                 total=from_minor(line.total_minor, currency),
             )
@@ -74,6 +75,7 @@ def return_of(row: Row, lines: Sequence[Row], refunds: Sequence[Row]) -> ReturnO
                 sku=line["sku"],
                 quantity=line["quantity"],
                 restock=line["restock"],
+                restocked_as=line["restocked_as"],
                 tax=from_minor(line["tax_minor"], currency),
                 total=from_minor(line["total_minor"], currency),
             )

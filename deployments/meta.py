@@ -142,7 +142,8 @@ async def health(_: Anyone) -> Envelope[Alive]:
 async def ready(
     _: Anyone, resources: Shared, checker: Annotated[_Checker, Depends(_checker)]
 ) -> Envelope[Readiness]:
-    """Whether requests can be served: Postgres answers, and shards have owners. Without Redis
+    """Whether requests can be served: Postgres answers, with a schema as young as this build, and
+    shards have owners. Without Redis
     it is degraded (limits and events wait, nothing is lost); so it is without a keeper (who is
     served stays so), and while some shards wait for an owner. Otherwise 503, with `checks`."""
     states = await checker.states(resources.checks)

@@ -126,6 +126,7 @@ class HostActor:
         )
         publisher = MetricsPublisher(Redis(settings.effective_redis_url), self._name)
         self._publishing = asyncio.create_task(publisher.run())
+        reason = ""
         while self._host is None:
             try:
                 await host.start()
@@ -134,7 +135,8 @@ class HostActor:
                 collect_seldom()
                 Watchdog(leave, lambda: host.holds_lease).start(asyncio.get_running_loop())
             except OutcomeUnknown as error:
-                log.warning("host cannot start yet", reason=repr(error.__cause__))
+                if reason != (reason := repr(error.__cause__)):
+                    log.warning("host cannot start yet", reason=reason)
                 await asyncio.sleep(0.5)
 
     async def _listen(self, settings: Settings, incarnation: UUID) -> None:

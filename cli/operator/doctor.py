@@ -15,7 +15,7 @@ from core.errors import Unavailable
 from core.settings import Settings
 from store.doctor import books, drift, health
 from store.doctor.health import Connection, asked
-from store.kit import servers
+from store.kit import reached, servers
 from store.kit.budget import CONNECTIONS_PER_REPLICA, connections_needed
 from store.kit.redis import Redis, RedisUnavailable
 
@@ -117,6 +117,9 @@ def _settings(settings: Mapping[str, str]) -> Iterable[Finding]:
 
 
 def _of_server(settings: Settings) -> list[Check]:
+    async def schema(connection: Connection) -> list[Finding]:
+        return [_of_schema(await reached.current(connection))]
+
     async def durability(connection: Connection) -> list[Finding]:
         return [
             Finding(
@@ -146,12 +149,24 @@ def _of_server(settings: Settings) -> list[Check]:
         return _of_forgotten(await health.forgotten(connection))
 
     return [
+        ("schema", schema),
         ("synchronous_commit", durability),
         ("standbys", standbys),
         ("connections", sessions),
         ("hosts' rights", rights),
         ("open transactions", transactions),
     ]
+
+
+def _of_schema(found: str | None) -> Finding:
+    if not reached.is_below(found):
+        return Finding("schema", "well", f"It is at migration {found}.")
+    return Finding(
+        "schema",
+        "wrong",
+        reached.older_than(reached.HEAD, found),
+        "`holdfast deploy` where it runs; else `holdfast up` or `holdfast migrate`.",
+    )
 
 
 async def _most(connection: Connection) -> int:

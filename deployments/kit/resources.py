@@ -19,6 +19,7 @@ from core.clock import Clock, SystemClock
 from core.errors import Unavailable
 from core.garbage import Tidying
 from core.settings import Settings
+from core.telemetry import get_logger
 from deployments.kit import consumers, event_reader
 from deployments.kit.desk import Hooks, hooks_of
 from gateway.edge import Edge
@@ -29,6 +30,9 @@ from store.kit.redis import Redis
 
 CALIBRATE_SECONDS = 10.0
 MAX_KEEPER_SILENCE_SECONDS = 10.0
+LOOK_FOR_MIGRATIONS_SECONDS = 0.5
+
+_log = get_logger(__name__)
 
 if TYPE_CHECKING:
     from deployments.kit.capability import Capability
@@ -65,6 +69,9 @@ class Resources:
     running: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def start(self) -> None:
+        """Waits as long as the schema is older than this build: whoever has not started gets no
+        requests. It does not wait for a database that cannot be reached."""
+        await _schema_is_current(self.watch)
         await self.edge.start()
         for task in self.tasks:
             work = kept_running(partial(task, self), repr(task))
@@ -125,6 +132,7 @@ def make_resources(
         hooks=hooks_of(capabilities),
         checks={
             "postgres": partial(_postgres_is_well, watch),
+            "schema": partial(_schema_is_well, watch),
             "redis": redis.ping,
             "keeper": partial(_keeper_is_at_work, watch),
             "hosts": partial(_shards_have_owners, watch),
@@ -166,6 +174,22 @@ async def _read_directory(db: Database) -> tuple[int, dict[Shard, leases.Owned]]
 
 async def _postgres_is_well(db: Database) -> None:
     await db.now_ms()
+
+
+async def _schema_is_well(db: Database) -> None:
+    if why := await db.lacks_migrations():
+        raise Unavailable(why)
+
+
+async def _schema_is_current(db: Database) -> None:
+    waited = False
+    while why := await db.lacks_migrations():
+        if not waited:
+            _log.warning("waiting for migrations", reason=why)
+        waited = True
+        await asyncio.sleep(LOOK_FOR_MIGRATIONS_SECONDS)
+    if waited:
+        _log.info("migrations are done")
 
 
 async def _keeper_is_at_work(db: Database) -> None:

@@ -17,6 +17,7 @@ from store.kit.connect import (
     connect,
     dropped_on_doubt,
 )
+from store.kit.reached import HEAD
 
 COMMIT_TIMEOUT_SECONDS = 10
 
@@ -56,6 +57,7 @@ async def connect_host(
             "default_transaction_isolation": "read committed",
             **PLANS,
         },
+        schema=HEAD,
     )
 
 

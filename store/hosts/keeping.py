@@ -16,6 +16,7 @@ from store.hosts.rotation import rotate
 from store.hosts.trimming import Trimmed, trim
 from store.hosts.wishes import Wishes
 from store.kit.connect import connect
+from store.kit.reached import HEAD
 from store.kit.schema import LOCK_TIMEOUT
 
 # How long a keeper must have been silent before another one takes its place.
@@ -98,4 +99,5 @@ async def _connect(url: str, **settings: str) -> asyncpg.Connection:
         application_name="hf-keeper",
         command_timeout_seconds=_TIMEOUT_SECONDS,
         settings=settings,
+        schema=HEAD,
     )

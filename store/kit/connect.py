@@ -10,6 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
+from store.kit.reached import check_reached
+
 CONNECT_TIMEOUT_SECONDS = 5
 
 # The prefix of functions that are called outside of a transaction, and commit by themselves.
@@ -42,15 +44,16 @@ async def connect(
     command_timeout_seconds: float | None = None,
     settings: Mapping[str, str | None] | None = None,
     commits: bool = True,
+    schema: str | None = None,
     **options: Any,
 ) -> asyncpg.Connection:
     """A connection whose commits are as durable as the server can make them, whatever its
     configuration says. `settings` are the session's, by name (None: as the server has it);
     `options` go to the driver. With `commits` the caller commits, and calls `check_trusted` after
-    each COMMIT.
+    each COMMIT. `schema` is the migration that the database must have reached.
 
     Of several servers in `url` it is the one that takes writes, unless `url` says otherwise. Raises
-    one of FAILURES.
+    one of FAILURES, which SchemaIsOlder is too.
     """
     if _names_several(url):
         options["target_session_attrs"] = "read-write"
@@ -70,6 +73,12 @@ async def connect(
         )
     except asyncpg.TargetServerAttributeNotMatched as error:
         raise ConnectionError("none of the servers takes writes") from error
+    if schema is not None:
+        try:
+            await check_reached(connection, schema)
+        except BaseException:
+            connection.terminate()
+            raise
     if commits:
         connection.add_log_listener(_end_if_not_replicated)
     return connection

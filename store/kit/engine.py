@@ -21,6 +21,7 @@ from core.errors import Unavailable
 from store.kit import connect
 from store.kit.circuit import Circuit
 from store.kit.lookups import LookupPool
+from store.kit.reached import HEAD, SchemaIsOlder
 from store.kit.shares import Shares
 
 # The rooms above pass it between the store's functions, without knowing what it is.
@@ -86,8 +87,10 @@ class Database:
     """Bounded pools of connections under row-level security. A caller is answered in bounded time:
     while the server is silent, at once."""
 
-    def __init__(self, url: str, *, pool_size: int = POOL_SIZE) -> None:
+    def __init__(self, url: str, *, pool_size: int = POOL_SIZE, schema: str | None = HEAD) -> None:
+        """`schema`: the migration that the database must have reached; None: whatever it is."""
         self._url = url
+        self._schema = schema
         self._circuit = Circuit(self._probe)
         self._lookups = LookupPool(partial(self._connect, commits=False))
         self._engine = self._pool(pool_size, _POOL_TIMEOUT_SECONDS, STATEMENT_TIMEOUT_MS)
@@ -122,6 +125,7 @@ class Database:
                 "lock_timeout": str(LOCK_TIMEOUT_MS),
                 "idle_in_transaction_session_timeout": "10000",
             },
+            schema=self._schema,
             **options,
         )
 
@@ -138,9 +142,9 @@ class Database:
         Transactions of the public audience have connections of their own.
 
         Raises Unavailable when the database cannot be reached, takes no writes or gave way to a
-        rival, when a migration has changed what a statement gives, when the tenant has too many
-        open already, and when the connection is lost, also around COMMIT: the outcome is then
-        unknown, and a repeat with the same key settles it.
+        rival, when its schema is older than this build or a migration has changed what a statement
+        gives, when the tenant has too many open already, and when the connection is lost, also
+        around COMMIT: the outcome is then unknown, and a repeat with the same key settles it.
         """
         engine = self._public if scope.audience == "public" else self._engine
         with _counted(), _unavailable_if(_passes_when_it_writes):
@@ -188,6 +192,15 @@ class Database:
             )
         return int(answer)
 
+    async def lacks_migrations(self) -> str | None:
+        """What to tell people where the schema is older than this build; None where it is not, and
+        while the database cannot be reached."""
+        try:
+            async with self.transaction(Scope()):
+                return None
+        except Unavailable as error:
+            return str(error.__cause__) if isinstance(error.__cause__, SchemaIsOlder) else None
+
     async def close(self) -> None:
         await self._circuit.close()
         await self._engine.dispose()
@@ -230,6 +243,8 @@ def _unavailable_if(passes: Callable[[BaseException], bool]) -> Iterator[None]:
     server itself reports, those that `passes` accepts."""
     try:
         yield
+    except SchemaIsOlder as error:
+        raise Unavailable(str(error)) from error
     except (PoolTimeout, InterfaceError, *connect.OF_THE_CONNECTION) as error:
         raise Unavailable from error
     except asyncpg.PostgresError as error:

@@ -232,7 +232,7 @@ async def refused(db: Database, *, looking_up: bool = False) -> float:
 async def test_a_silent_server_costs_its_first_callers_seconds_and_the_others_nothing(
     own: Settings,
 ) -> None:
-    db = Database(own.owner_database_url, pool_size=2)
+    db = Database(own.owner_database_url, pool_size=2, schema=None)
     try:
         await asyncio.gather(pid(db), pid(db))
         with stopped(own.home_path):
@@ -256,7 +256,7 @@ async def test_a_silent_server_costs_its_first_callers_seconds_and_the_others_no
 
 async def test_slow_work_is_no_silence(own: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_COMMIT_TIMEOUT_SECONDS", 1)
-    db = Database(own.owner_database_url, pool_size=1)
+    db = Database(own.owner_database_url, pool_size=1, schema=None)
     try:
         await asyncio.gather(run(db, "SELECT pg_sleep(2.5)"), run(db, "SELECT 1"))
     finally:
@@ -265,7 +265,7 @@ async def test_slow_work_is_no_silence(own: Settings, monkeypatch: pytest.Monkey
 
 async def test_nobody_notices_that_it_was_started_again(tmp_path: Path) -> None:
     own = fresh_settings(tmp_path / "home")
-    db = Database(own.owner_database_url)
+    db = Database(own.owner_database_url, schema=None)
     before: set[int] = set()
     try:
         for _ in range(2):

@@ -45,7 +45,7 @@ async def test_it_is_alive_and_ready(stack: Stack) -> None:
         assert alive == {"status": "ok", "version": version("holdfast")}
         ready = done(await http.get("/ready"))
         assert ready["status"] == "ready"
-        checks = ("postgres", "redis", "keeper", "hosts", "disk")
+        checks = ("postgres", "schema", "redis", "keeper", "hosts", "disk")
         assert ready["checks"] == dict.fromkeys(checks, "ok")
 
 

@@ -143,9 +143,9 @@ async def ready(
     _: Anyone, resources: Shared, checker: Annotated[_Checker, Depends(_checker)]
 ) -> Envelope[Readiness]:
     """Whether requests can be served: Postgres answers, with a schema as young as this build, and
-    shards have owners. Without Redis
-    it is degraded (limits and events wait, nothing is lost); so it is without a keeper (who is
-    served stays so), and while some shards wait for an owner. Otherwise 503, with `checks`."""
+    shards have owners. Without Redis it is degraded (limits and events wait, nothing is lost); so
+    it is without a keeper (who is served stays so), and while some shards wait for an owner.
+    Otherwise 503, with `checks`."""
     states = await checker.states(resources.checks)
     failed = [name for name, state in states.items() if state == "failed"]
     if set(failed) - MISSABLE:

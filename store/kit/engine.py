@@ -243,8 +243,6 @@ def _unavailable_if(passes: Callable[[BaseException], bool]) -> Iterator[None]:
     server itself reports, those that `passes` accepts."""
     try:
         yield
-    except SchemaIsOlder as error:
-        raise Unavailable(str(error)) from error
     except (PoolTimeout, InterfaceError, *connect.OF_THE_CONNECTION) as error:
         raise Unavailable from error
     except asyncpg.PostgresError as error:

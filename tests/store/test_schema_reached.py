@@ -53,7 +53,7 @@ async def test_nobody_serves_on_an_older_schema(embedded: Settings) -> None:
         db, keeper = Database(urls.app), KeeperStore(urls.host)
         host = HostStore(urls.host, Incarnation(uuid7(), "h0", "here", 2**23))
         try:
-            with pytest.raises(Unavailable, match="holdfast migrate"):
+            with pytest.raises(Unavailable):
                 async with db.lookup(Scope(uuid4())) as lookup:
                     await lookup.fetchval("SELECT 1")
             with pytest.raises(OutcomeUnknown):

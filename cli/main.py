@@ -235,12 +235,16 @@ def doctor(
 @app.command()
 def outbox(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many events")] = 100,
+    kind: Annotated[
+        str | None, typer.Option("--type", help="Only of this type, or beginning so: auth.")
+    ] = None,
+    subject: Annotated[str | None, typer.Option(help="Only about this id")] = None,
     again: Annotated[
         str | None, typer.Option("--retry", help="Have what this consumer gave up tried again")
     ] = None,
 ) -> None:
-    """Show the events that wait to go out, with the links of the mails that they ask for, and
-    those that consumers gave up.
+    """Show the events that wait to go out, the newest first, with the links of the mails that they
+    ask for, and those that consumers gave up.
 
     For the operator alone: a link lets its holder set a password or join a business.
     """
@@ -253,7 +257,7 @@ def outbox(
         if again is not None:
             typer.echo(f"{await retry(get_settings(), again)} events are tried again.")
             return
-        async for line in lines(get_settings(), limit):
+        async for line in lines(get_settings(), limit, kind, subject):
             typer.echo(line)
 
     try:

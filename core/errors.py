@@ -200,6 +200,15 @@ class TransferClosed(Conflict):
     default_detail = "The transfer has been received or cancelled before."
 
 
+class MoreThanShipped(Conflict):
+    code, title = "more_than_shipped", "More than was shipped"
+    default_detail = "More came than is on its way; count what is too much at the destination."
+
+
+class NotInTransfer(Conflict, refusal="not_in_transfer"):
+    """What came was not sent; told as any conflict."""
+
+
 class CommandFailed(HoldfastError):
     """A rule of ours broke; nothing was written."""
 

@@ -1,33 +1,45 @@
 """Money is exact: decimals outside, integer minor units inside, never a float between.
 
-Exponents (digits after the point) are those of ISO 4217.
+Exponents (digits after the point) are those of ISO 4217 (`core.currencies`).
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
-from functools import lru_cache
 
 from iso4217 import Currency
 
+from core.currencies import DIGITS
 from core.errors import FieldError, ValidationFailed
 
 MAX_AMOUNT_MINOR = 10**13 - 1
 
 
-@lru_cache(maxsize=512)
 def exponent(currency: str) -> int:
-    """Digits that `currency` (ISO 4217 code, upper case) has after the point.
+    """Digits that `currency` (ISO 4217 code, upper case) has after the point, whether it is still
+    in use or not.
 
-    Raises ValidationFailed on `currency` for a code that is not money in use.
+    Raises ValidationFailed on `currency` for a code that never was money.
     """
-    try:
-        digits = Currency(currency).exponent
-    except ValueError:
-        digits = None
+    digits = DIGITS.get(currency)
     if digits is None:
-        raise ValidationFailed([FieldError("currency", "is not an ISO 4217 currency code")])
+        raise _no_currency("currency")
     return digits
+
+
+def check_in_use(currency: str, field: str = "currency") -> None:
+    """Raises ValidationFailed on `field` for a code that is not money in use. For what somebody
+    chooses anew; what is stored stays as it is."""
+    try:
+        in_use = Currency(currency).exponent is not None
+    except ValueError:
+        in_use = False
+    if not in_use or currency not in DIGITS:
+        raise _no_currency(field)
+
+
+def _no_currency(field: str) -> ValidationFailed:
+    return ValidationFailed([FieldError(field, "is not an ISO 4217 currency code")])
 
 
 def to_minor(amount: Decimal, currency: str, field: str = "price") -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -105,6 +105,24 @@ class Settings(BaseSettings):
         if value is not None and not value.startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("it must begin with redis://, rediss:// (TLS) or unix://")
         return value
+
+    # What a node of a cluster may have for itself; all else must be the same on each.
+    OF_A_NODE: ClassVar[frozenset[str]] = frozenset({"home", "host", "log_level", "ray_dashboard"})
+    # What a single machine makes for itself, so that without it each node would have its own.
+    NEEDED_IN_A_CLUSTER: ClassVar[tuple[str, ...]] = ("database_url", "redis_url", "signing_key")
+
+    @classmethod
+    def variable(cls, name: str) -> str:
+        """What the environment calls a setting."""
+        alias = cls.model_fields[name].validation_alias
+        if isinstance(alias, AliasChoices):
+            return str(alias.choices[0])
+        return f"HOLDFAST_{name.upper()}"
+
+    def of_all_nodes(self) -> dict[str, object]:
+        """The settings that must be the same on every node of a cluster."""
+        names = type(self).model_fields.keys() - self.OF_A_NODE
+        return {name: getattr(self, name) for name in sorted(names)}
 
     @property
     def ports(self) -> Ports:

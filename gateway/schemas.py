@@ -225,3 +225,11 @@ Amount = Annotated[
     PlainSerializer(float, return_type=float, when_used="json"),
     WithJsonSchema({"type": "number", "minimum": 0, "maximum": MAX_AMOUNT_MINOR}),
 ]
+
+# An amount in an answer. It is not held to the bounds of what callers may send: a sum of amounts
+# that were each within them may not be, and what is stored must stay readable.
+Sum = Annotated[
+    Decimal,
+    PlainSerializer(float, return_type=float, when_used="json"),
+    WithJsonSchema({"type": "number"}),
+]

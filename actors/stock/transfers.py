@@ -40,7 +40,8 @@ class TransferStatus(StrEnum):
 
 
 class Transfer(msgspec.Struct, frozen=True):
-    """A transfer as it stands: one item at most once."""
+    """A transfer as it stands: one item at most once. `received` is how much of each line has come;
+    empty where it came as a whole, or not at all."""
 
     lines: tuple[m.Line, ...]
     from_location_id: UUID
@@ -51,6 +52,26 @@ class Transfer(msgspec.Struct, frozen=True):
     closed_at_ms: int | None = None
     reference: str | None = None
     sequence: int = 1
+    received: tuple[int, ...] = ()
+
+    @property
+    def outstanding(self) -> tuple[m.Line, ...]:
+        """What of each line is still on its way, without those that have come."""
+        if self.status is not TransferStatus.IN_TRANSIT:
+            return ()
+        return tuple(
+            m.Line(product_id, quantity - came)
+            for (product_id, quantity), came in zip(self.lines, self.came, strict=True)
+            if quantity > came
+        )
+
+    @property
+    def came(self) -> tuple[int, ...]:
+        """How much of each line has come."""
+        if self.received:
+            return self.received
+        is_here = self.status is TransferStatus.RECEIVED
+        return tuple(quantity if is_here else 0 for _, quantity in self.lines)
 
 
 class TransferReply(Reply, frozen=True):
@@ -73,13 +94,21 @@ class StartTransfer(Command[TransferReply], frozen=True):
 
 
 class ReceiveTransfer(Command[TransferReply], frozen=True):
-    """The goods have arrived."""
+    """All that was on its way has arrived."""
 
     transfer_id: UUID
 
 
+class ReceiveTransferLines(Command[TransferReply], frozen=True):
+    """A part has arrived: all lines, or none. A command of its own, since a host of a build before
+    would pass over lines and receive everything."""
+
+    transfer_id: UUID
+    lines: tuple[m.Line, ...]
+
+
 class CancelTransfer(Command[TransferReply], frozen=True):
-    """The goods are back where they came from."""
+    """What has not arrived is back where it came from."""
 
     transfer_id: UUID
 
@@ -90,6 +119,13 @@ class GetTransfer(Command[TransferReply], frozen=True):
 
 class Started(msgspec.Struct, frozen=True):
     transfer: Transfer
+
+
+class Arrived(msgspec.Struct, frozen=True):
+    """Of each line of the transfer, how much came now."""
+
+    quantities: tuple[int, ...]
+    at_ms: int
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -136,17 +172,38 @@ def _receive(known: Transfer, command: ReceiveTransfer, at: At) -> Events | Deci
     """Refused: transfer_closed."""
     if known.status is not TransferStatus.IN_TRANSIT:
         return [] if known.status is TransferStatus.RECEIVED else refuse("transfer_closed")
-    target = slots(at.view, at.context, known.to_location_id, known.lines)
+    return _arrive(known, known.outstanding, at)
+
+
+def _receive_lines(known: Transfer, command: ReceiveTransferLines, at: At) -> Events | Decision:
+    """Refused: transfer_closed, not_in_transfer, more_than_shipped."""
+    if known.status is not TransferStatus.IN_TRANSIT:
+        return refuse("transfer_closed")
+    sent = {product_id for product_id, _ in known.lines}
+    outstanding = dict(known.outstanding)
+    lines = joined(command.lines)
+    for product_id, quantity in lines:
+        if product_id not in sent:
+            return refuse("not_in_transfer", productId=str(product_id))
+        if quantity > (left := outstanding.get(product_id, 0)):
+            return refuse("more_than_shipped", productId=str(product_id), outstanding=left)
+    return _arrive(known, lines, at)
+
+
+def _arrive(known: Transfer, lines: tuple[m.Line, ...], at: At) -> Events:
+    came = dict(lines)
+    target = slots(at.view, at.context, known.to_location_id, lines)
     arrived = moves(target, "transferred_in", 1, 0, -1, reference=_reference(known, at))
-    return [(at.key, Ended(TransferStatus.RECEIVED, at.context.now_ms)), *arrived]
+    quantities = tuple(came.get(product_id, 0) for product_id, _ in known.lines)
+    return [(at.key, Arrived(quantities, at.context.now_ms)), *arrived]
 
 
 def _cancel(known: Transfer, command: CancelTransfer, at: At) -> Events | Decision:
     """Refused: transfer_closed."""
     if known.status is not TransferStatus.IN_TRANSIT:
         return [] if known.status is TransferStatus.CANCELLED else refuse("transfer_closed")
-    source = slots(at.view, at.context, known.from_location_id, known.lines)
-    target = slots(at.view, at.context, known.to_location_id, known.lines)
+    source = slots(at.view, at.context, known.from_location_id, known.outstanding)
+    target = slots(at.view, at.context, known.to_location_id, known.outstanding)
     reference = _reference(known, at)
     back = moves(source, "transfer_cancelled", 1, reference=reference)
     gone = moves(target, "transfer_cancelled", 0, 0, -1, reference=reference)
@@ -179,12 +236,23 @@ def _rule(decide: Callable[[Any, Any, At], Events | Decision], **more: Any) -> R
 COMMANDS: dict[type, Rule] = {
     StartTransfer: _rule(_start, also=_goods, may_be_new=True),
     ReceiveTransfer: _rule(_receive, then=_goods),
+    ReceiveTransferLines: _rule(_receive_lines, then=_goods),
     CancelTransfer: _rule(_cancel, then=_goods),
     GetTransfer: _rule(unchanged, then=_goods),
 }
 
+
+def _arrived(known: Transfer, event: Arrived) -> Transfer:
+    received = tuple(map(int.__add__, known.came, event.quantities))
+    after = replace(known, received=received, sequence=known.sequence + 1)
+    if after.outstanding:
+        return after
+    return replace(after, status=TransferStatus.RECEIVED, closed_at_ms=event.at_ms)
+
+
 EVENTS: dict[type, Callable[[Any, Any], Transfer]] = {
     Started: lambda _, event: event.transfer,
+    Arrived: _arrived,
     Ended: lambda known, event: replace(
         known,
         status=event.status,
@@ -206,6 +274,7 @@ def restore(row: TransferRow) -> Transfer:
         closed_at_ms=row.closed_at,
         reference=row.reference,
         sequence=row.sequence,
+        received=tuple(row.received or ()),
     )
 
 
@@ -226,5 +295,6 @@ def project(change: Change, rows: Rows) -> None:
             created_at=transfer.created_at_ms,
             closed_at=transfer.closed_at_ms,
             sequence=transfer.sequence,
+            received=list(transfer.received),
         )
     )

@@ -1,8 +1,12 @@
 """A CSV file of products, read row by row: each row comes out as one to send or as a reject with
 its line and the reason. Nothing is ever guessed about a row that does not fit.
 
-One SKU on several lines: the first line that can be taken wins. Later ones that say the same
-are passed over; those that say something else are rejects, "same SKU as line N".
+One SKU on several lines: the first line wins. Later ones that say the same are passed over; those
+that say something else are rejects, "same SKU as line N", and so are all after a reject: nobody
+knows which of them is meant.
+
+Every line is in exactly one row. A quote that is never closed spoils its own line alone: reading
+goes on with the next.
 """
 
 from __future__ import annotations
@@ -10,14 +14,16 @@ from __future__ import annotations
 import codecs
 import csv
 import hashlib
+import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, TextIO
 
 from actors.stock.model import MAX_QUANTITY
-from deployments.catalog.files.csv_format import COLUMNS, import_row
+from deployments.catalog.files.csv_format import COLUMNS, import_row, read_decimal
 
 REQUIRED = ("sku", "name", "price")
 FIELDS = (*REQUIRED, "description", "category", "barcode", "images", "stock")
@@ -33,6 +39,8 @@ _BOMS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _DELIMITERS = ",;\t|"
+# What spreadsheets read, and some write, in front of the header.
+_SEPARATOR = re.compile(r"sep=(.)\r?\n?")
 _CHUNK_BYTES = 1 << 20
 
 
@@ -73,7 +81,8 @@ Row = ProductRow | Reject | Repeat
 @dataclass(frozen=True, slots=True)
 class ProductFile:
     """A file whose columns are mapped to product fields. `mapping` is field to column index; if
-    it `is_exported`, it is one of ours, and the columns are those of an export. `sha256` is of its
+    it `is_exported`, it is one of ours, and the columns are those of an export; if it
+    `has_separator`, its first line says what separates cells, before the header. `sha256` is of its
     bytes, hexadecimal; `lines` is how many it has, header included."""
 
     path: Path
@@ -85,29 +94,31 @@ class ProductFile:
     mapping: Mapping[str, int]
     currency: str | None = None
     is_exported: bool = False
+    has_separator: bool = False
 
     def rows(self) -> Iterator[Row]:
         """Every row after the header, in order; blank lines are skipped."""
-        first: dict[str, tuple[int, int]] = {}
+        first: dict[str, tuple[int, int | None]] = {}
         with _open(self.path, self.encoding) as file:
-            reader = csv.reader(file, delimiter=self.delimiter, strict=True)
-            next(reader)
-            while True:
-                line = reader.line_num + 1
-                try:
-                    cells = tuple(next(reader))
-                except StopIteration:
-                    return
-                except csv.Error as error:
-                    yield Reject(line, f"not readable as CSV: {error}")
-                    continue
-                if any(cell.strip() for cell in cells):
+            records = _Records(file, self.delimiter, len(self.header))
+            if self.has_separator:
+                records.skip()
+            next(records)
+            for line, cells, problem in records:
+                if problem is not None:
+                    yield Reject(line, problem, cells)
+                elif any(cell.strip() for cell in cells):
                     yield self._row(line, cells, first)
 
-    def _row(self, line: int, cells: tuple[str, ...], first: dict[str, tuple[int, int]]) -> Row:
+    def _row(
+        self, line: int, cells: tuple[str, ...], first: dict[str, tuple[int, int | None]]
+    ) -> Row:
+        """`first` is by SKU the line that had it first, and a hash of what that said; None if it
+        was rejected."""
         try:
             row = self._parsed(line, cells)
         except ValueError as error:
+            first.setdefault(cells[self.mapping["sku"]].strip(), (line, None))
             return Reject(line, str(error), cells)
         fields = repr(row.fields) if self.is_exported else tuple(row.fields.items())
         said = hash((fields, row.stock))
@@ -116,11 +127,10 @@ class ProductFile:
             return row
         if earlier_said == said:
             return Repeat(line)
-        return Reject(line, f"same SKU as line {earlier}, with other values", cells)
+        why = "with other values" if earlier_said is not None else "which was rejected"
+        return Reject(line, f"same SKU as line {earlier}, {why}", cells)
 
     def _parsed(self, line: int, cells: tuple[str, ...]) -> ProductRow:
-        if len(cells) != len(self.header):
-            raise ValueError(f"has {len(cells)} cells; the header has {len(self.header)}")
         most = (MAX_EXPORTED_BYTES if self.is_exported else MAX_ROW_BYTES) // 4
         if sum(len(cell) for cell in cells) > most:
             raise ValueError(f"is larger than {most} characters")
@@ -133,12 +143,56 @@ class ProductFile:
                 raise ValueError(f"{field} is empty")
         stock = _units(values.pop("stock", ""))
         fields: dict[str, Any] = {name: value for name, value in values.items() if value}
-        fields["price"] = _decimal(values["price"])
+        fields["price"] = _price(values["price"])
         if "images" in fields:
             fields["images"] = tuple(fields["images"].replace("|", " ").split())
         if self.currency:
             fields["currency"] = self.currency
         return ProductRow(line, fields, stock, cells)
+
+
+class _Records:
+    """Records of a CSV: where each begins, its cells, and what is wrong with it. What does not end,
+    or spans lines and has not the header's number of cells, is its first line's mistake alone: the
+    lines after it are read anew."""
+
+    def __init__(self, file: TextIO, delimiter: str, width: int) -> None:
+        self._file, self._delimiter, self._width = file, delimiter, width
+        self._ahead = deque[str]()
+        self._line = 1
+
+    def skip(self) -> None:
+        """Passes over a line."""
+        next(self._file)
+        self._line += 1
+
+    def __iter__(self) -> Iterator[tuple[int, tuple[str, ...], str | None]]:
+        return self
+
+    def __next__(self) -> tuple[int, tuple[str, ...], str | None]:
+        taken: list[str] = []
+        cells: tuple[str, ...] = ()
+        problem = None
+        reader = csv.reader(self._more(taken), delimiter=self._delimiter, strict=True)
+        try:
+            cells = tuple(next(reader))
+        except csv.Error as error:
+            problem = f"not readable as CSV: {error}"
+        else:
+            if len(cells) != self._width and any(cell.strip() for cell in cells):
+                problem = f"has {len(cells)} cells; the header has {self._width}"
+        line = self._line
+        if problem is not None and len(taken) > 1:
+            self._ahead.extendleft(reversed(taken[1:]))
+            cells = ()
+            del taken[1:]
+        self._line += len(taken)
+        return line, cells, problem
+
+    def _more(self, taken: list[str]) -> Iterator[str]:
+        while self._ahead or (text := self._file.readline()):
+            taken.append(self._ahead.popleft() if self._ahead else text)
+            yield taken[-1]
 
 
 def open_products(
@@ -159,8 +213,12 @@ def open_products(
         sha256, lines = _measure(path)
         with _open(path, encoding) as file:
             top = file.readline(_CHUNK_BYTES)
-            delimiter = delimiter or max(_DELIMITERS, key=top.count)
-            file.seek(0)
+            said = _SEPARATOR.fullmatch(top)
+            if said is None:
+                file.seek(0)
+                delimiter = delimiter or max(_DELIMITERS, key=top.count)
+            else:
+                delimiter = delimiter or said[1]
             header = tuple(c.strip() for c in next(csv.reader(file, delimiter=delimiter), []))
     except (OSError, UnicodeError, LookupError, csv.Error, TypeError) as error:
         raise FileUnreadable(f"{path}: {error}") from error
@@ -171,7 +229,16 @@ def open_products(
         raise FileUnreadable(f"{path} is not what `holdfast export` writes: say --map")
     columns = _columns(header, mapping or {column: column for column in COLUMNS})
     return ProductFile(
-        path, sha256, lines, encoding, delimiter, header, columns, currency, is_exported
+        path,
+        sha256,
+        lines,
+        encoding,
+        delimiter,
+        header,
+        columns,
+        currency,
+        is_exported,
+        said is not None,
     )
 
 
@@ -230,13 +297,8 @@ def _measure(path: Path) -> tuple[str, int]:
     return digest.hexdigest(), lines + (last != b"\n")
 
 
-def _decimal(text: str) -> Decimal:
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        value = Decimal("nan")
-    if not value.is_finite() or abs(value.adjusted()) > 30:
-        raise ValueError(f"price is not a number: {text[:40]!r}")
+def _price(text: str) -> Decimal:
+    value = read_decimal(text, "price")
     if value < 0:
         raise ValueError(f"price is negative: {text[:40]}")
     return value

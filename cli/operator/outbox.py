@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator
 from core.settings import Settings
 
 
-async def lines(settings: Settings, limit: int) -> AsyncIterator[str]:
-    """One line per unpublished event, oldest first, and one below it for the mail that it asks
-    for; then those that consumers gave up. Needs the database to run, and the keys of this copy.
-    Raises Unavailable."""
+async def lines(
+    settings: Settings, limit: int, kind: str | None = None, subject: str | None = None
+) -> AsyncIterator[str]:
+    """One line per unpublished event, the newest first, and one below it for the mail that it asks
+    for; only those whose type begins with `kind`, or about a `subject`. Then those that consumers
+    gave up. Needs the database to run, and the keys of this copy. Raises Unavailable."""
     from deployments.auth.people.mails import mail_for
     from gateway.keys import KeyRing
     from gateway.links import Links
@@ -23,7 +25,7 @@ async def lines(settings: Settings, limit: int) -> AsyncIterator[str]:
     links = Links(settings, KeyRing(settings))
     try:
         async with everyone.transaction(Scope()) as tx:
-            events = await waiting(tx, limit=limit)
+            events = await waiting(tx, limit=limit, kind=kind, subject=subject)
             given_up = await set_aside(tx, limit=limit)
         for event in events:
             yield f"{event.time:%Y-%m-%d %H:%M:%S}  {event.type}  {event.subject}"

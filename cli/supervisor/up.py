@@ -68,8 +68,10 @@ class Supervisor:
         self._logs_bounded_at = 0.0
 
     def run(self) -> None:
-        """Raises PortsBusy, or what the migration raises, before anything serves."""
+        """Raises PortsBusy, UnusableServer, or what the migration raises, before it serves."""
         try:
+            if told := servers.what_serves(self._settings):
+                self._journal.say(told, "database", told=told)
             self._clear()
             while True:
                 self._tick_despite_errors()

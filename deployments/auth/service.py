@@ -6,7 +6,7 @@ from uuid import UUID
 
 from core.errors import Conflict, FieldError, Unauthenticated
 from core.ids import uuid7
-from core.money import exponent
+from core.money import check_in_use
 from core.principal import Principal, Role
 from deployments.auth.keys.service import key_of_caller
 from deployments.auth.people import addresses
@@ -41,7 +41,7 @@ async def register(shared: Resources, address: str, body: NewAccount) -> Registe
     address. That one is taken has to be said, but not to a caller who asks again and again. Raises
     EmailTaken, ValidationFailed for a currency that is none, TooManyRequests or Unavailable."""
     if body.currency is not None:
-        exponent(body.currency)
+        check_in_use(body.currency)
     edge, network = shared.edge, network_of(address)
     await edge.throttle.attempt(REGISTER_PER_ADDRESS, address)
     await edge.throttle.attempt(REGISTER_PER_NETWORK, network)

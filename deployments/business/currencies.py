@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from core.errors import Conflict, FieldError
-from core.money import exponent
+from core.money import check_in_use
 from store.business import profile
 from store.kit.engine import Transaction
 
@@ -20,6 +20,6 @@ class CurrencyFixed(Conflict):
 
 async def check_currency(tx: Transaction, tenant_id: UUID, currency: str) -> None:
     """Raises ValidationFailed for what is no currency, and CurrencyFixed."""
-    exponent(currency)
+    check_in_use(currency)
     if await profile.has_goods(tx, tenant_id):
         raise CurrencyFixed

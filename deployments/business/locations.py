@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from core.errors import Conflict, InUse
-from core.money import exponent
+from core.money import check_in_use
 from core.principal import MANAGEMENT, STAFF
 from deployments.business.address import ADDRESS_COLUMNS, Address, as_columns
 from deployments.business.currencies import check_currency
@@ -94,7 +94,7 @@ async def _check(writing: Writing[Location]) -> None:
     if before is None and currency is None:
         values["currency"] = await business_currency(tx, writing.tenant_id)
     elif before is None:
-        exponent(values["currency"])
+        check_in_use(values["currency"])
     elif currency not in (None, before.currency):
         await check_currency(tx, writing.tenant_id, values["currency"])
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from core import moments
-from core.errors import InUse, NotFound
+from core.errors import Conflict, FieldError, InUse, NotFound
 from core.principal import MANAGEMENT, STAFF
 from deployments.business.events import TAX_CLASS, TAX_RATE
 from deployments.kit.record_routes import About, record_routes
@@ -47,9 +47,19 @@ class TaxClassOut(CamelModel):
     updated_at: datetime
 
 
+class DefaultStays(Conflict):
+    code, title = "default_stays", "A default class is needed"
+    default_detail = (
+        "Goods that name no tax class are taxed as this one. Make another class the default first."
+    )
+
+
 async def _check_class(writing: Writing[TaxClass]) -> None:
-    """A new default class takes the place of the one before, which changes with it."""
+    """A new default class takes the place of the one before, which changes with it. Without one
+    goods would be sold untaxed, and nobody told."""
     before, tx = writing.before, writing.tx
+    if before and before.is_default and writing.values.get("is_default") is False:
+        raise DefaultStays(errors=[FieldError("isDefault", "stays true until another is it")])
     if writing.values.get("is_default") and not (before and before.is_default):
         present = await taxes.classes.single(tx, taxes.IS_DEFAULT, lock=True)
         if present is not None:
@@ -57,6 +67,8 @@ async def _check_class(writing: Writing[TaxClass]) -> None:
 
 
 async def _check_class_unused(removing: Removing[TaxClass]) -> None:
+    if removing.record.is_default:
+        raise DefaultStays
     if uses := await taxes.uses_of(removing.tx, removing.record.id):
         raise InUse(extra={"uses": uses})
 
@@ -71,7 +83,8 @@ CLASSES = Kind(
     audited=("name", "is_default"),
     check=_check_class,
     check_removal=_check_class_unused,
-    removal_refusals=(InUse,),
+    refusals=(DefaultStays,),
+    removal_refusals=(DefaultStays, InUse),
 )
 classes = record_routes(
     CLASSES,
@@ -83,8 +96,8 @@ classes = record_routes(
     about=About(
         list="Kinds of goods that are taxed alike.",
         create="A new default class takes the place of the one before.",
-        delete="Only when no product or variant has it. What was sold with it keeps what it was"
-        " taxed.",
+        delete="Only when no product or variant has it, and another is the default. What was"
+        " sold with it keeps what it was taxed.",
     ),
 )
 

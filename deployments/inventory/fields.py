@@ -20,3 +20,8 @@ Reference = Annotated[
 class StockLine(CamelModel):
     product_id: UUID
     quantity: Quantity
+
+
+class StockLineOut(CamelModel):
+    product_id: UUID
+    quantity: int

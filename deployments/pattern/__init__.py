@@ -60,6 +60,7 @@ def _of_routes(capabilities: Sequence[Capability], package: str) -> Iterator[Fau
     yield from published.unpaged(routes)
     yield from published.misplaced(routes, document)
     yield from published.unbounded(document)
+    yield from published.bounded(routes)
     yield from mutations.not_once(routes, rooms)
     yield from mutations.calling_routes(consumers, routes, rooms)
 

@@ -22,6 +22,7 @@ _FLOAT = (
     " in minor units inside; a rate in millionths (`_ppm`) or a Decimal"
 )
 _MINOR = "is in minor units, which are whole: write `int`; outside, amounts are an `Amount`"
+_BOUNDS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
 _SIZED = frozenset({"maxLength", "enum", "const"})
 _SAYS = frozenset({"type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const"})
 _NAME = re.compile(r"[a-z][A-Za-z0-9]*")
@@ -94,6 +95,35 @@ def unpaged(routes: Sequence[HoldfastRoute]) -> Iterator[Fault]:
                 "answers a list as a whole, however long it grows: return `Page[X]` of"
                 " `page(...)` (deployments/kit/routes.py), and take a `PageQuery`",
             )
+
+
+def bounded(routes: Sequence[HoldfastRoute]) -> Iterator[Fault]:
+    """Numbers of answers that are held to a bound, as those of requests must be."""
+    models: dict[str, type[BaseModel]] = {}
+    for model in models_in([route.response_model for route in routes]):
+        models[f"{model.__module__}.{model.__name__}"] = model
+    for model in models.values():
+        properties = model.model_json_schema(mode="serialization").get("properties", {})
+        for name, schema in properties.items():
+            if any(_BOUNDS & part.keys() for part in _inside(schema)):
+                yield Fault(
+                    f"{model.__name__}.{name}: answered",
+                    "is held to a bound in an answer, where sums grow beyond it and what is stored"
+                    " must stay readable: an amount is a `Sum` (gateway/schemas.py), a number has"
+                    " no bound",
+                )
+
+
+def _inside(schema: Any) -> Iterator[Mapping[str, Any]]:
+    """A schema and those within, of numbers alone."""
+    if isinstance(schema, Mapping):
+        if schema.get("type") in ("integer", "number"):
+            yield schema
+        for part in schema.values():
+            yield from _inside(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from _inside(part)
 
 
 def unbounded(document: Schema) -> Iterator[Fault]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, Field
 
 from deployments.pos.gift_cards.codes import MAX_LENGTH, MIN_LENGTH, MIN_NEW_CHARACTERS, weakness
-from gateway.schemas import CamelModel
+from gateway.schemas import CamelModel, Sum
 
 # A row by the names of its columns; the store's own type stays in its room.
 Row = Any
@@ -42,13 +41,6 @@ NewCode = Annotated[
         description=f"Of a new gift card: at least {MIN_NEW_CHARACTERS} letters and digits",
     ),
     AfterValidator(_strong),
-]
-
-# Differences and net sums may be below zero.
-Sum = Annotated[
-    Decimal,
-    PlainSerializer(float, return_type=float, when_used="json"),
-    WithJsonSchema({"type": "number"}),
 ]
 
 

@@ -20,6 +20,7 @@ from store.kit.connect import (
 from store.kit.reached import HEAD
 
 COMMIT_TIMEOUT_SECONDS = 10
+_ENDS_TRANSACTIONS = 17
 
 
 class OutcomeUnknown(Exception):
@@ -40,15 +41,13 @@ async def connect_host(
 ) -> asyncpg.Connection:
     """A connection of one incarnation. `timeout_seconds` bounds the wait for each answer,
     `statement_timeout_seconds` is the server's own bound; 0: none."""
-    return await connect(
+    connection = await connect(
         url,
         application_name=application_name(host.id),
         timeout_seconds=min(CONNECT_TIMEOUT_SECONDS, timeout_seconds),
         command_timeout_seconds=timeout_seconds,
         settings={
             "statement_timeout": f"{statement_timeout_seconds}s",
-            # A host that is stopped in mid-transaction must not block its successor.
-            "transaction_timeout": f"{COMMIT_TIMEOUT_SECONDS}s",
             "idle_in_transaction_session_timeout": "5s",
             "tcp_keepalives_idle": "2",
             "tcp_keepalives_interval": "1",
@@ -59,6 +58,25 @@ async def connect_host(
         },
         schema=HEAD,
     )
+    try:
+        await _end_transactions(connection, statement_timeout_seconds)
+    except FAILURES:
+        connection.terminate()
+        raise
+    return connection
+
+
+async def _end_transactions(connection: asyncpg.Connection, statement_timeout_seconds: int) -> None:
+    """A host that is stopped in mid-transaction must not block its successor. Before PostgreSQL 17
+    nothing bounds a transaction as a whole: there each of its statements ends, and the pause after
+    each."""
+    if connection.get_server_version().major >= _ENDS_TRANSACTIONS:
+        bound = "transaction_timeout"
+    elif 0 < statement_timeout_seconds <= COMMIT_TIMEOUT_SECONDS:
+        return
+    else:
+        bound = "statement_timeout"
+    await connection.execute(f"SET {bound} = '{COMMIT_TIMEOUT_SECONDS}s'")
 
 
 class HostConnection:

@@ -14,9 +14,11 @@ from sqlalchemy import (
     Text,
     Uuid,
     func,
+    literal,
+    not_,
     select,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, JSONPATH
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.paging import MAX_COUNTED, Part, Span
@@ -58,6 +60,11 @@ purchase_orders = Table(
 )
 
 
+_RECEIVED, _CLOSED = "received", "closed"
+_STORED_AS = {_CLOSED: _RECEIVED}
+_IS_CUT = purchase_orders.c.lines.path_exists(literal("strict $[*] ? (@[4] > 0)", JSONPATH))
+
+
 async def list_purchase_orders(
     tx: AsyncConnection,
     status: str | None,
@@ -65,10 +72,13 @@ async def list_purchase_orders(
     item_id: UUID | None,
     span: Span,
 ) -> Part[Row]:
-    """Purchase orders, latest first; with `item_id` the latest MAX_COUNTED and one more."""
+    """Purchase orders, latest first; with `item_id` the latest MAX_COUNTED and one more. Of those
+    that are `received`, those are `closed` of which a part was cancelled."""
     c = purchase_orders.c
-    compared = ((c.supplier_id, supplier_id), (c.status, status))
+    compared = ((c.supplier_id, supplier_id), (c.status, _STORED_AS.get(status or "", status)))
     conditions = [column == value for column, value in compared if value is not None]
+    if status in (_RECEIVED, _CLOSED):
+        conditions.append(_IS_CUT if status == _CLOSED else not_(_IS_CUT))
     query = select(purchase_orders)
     if item_id is not None:
         # Behind a policy no index of arrays would be used; the function looks for the tenant's.

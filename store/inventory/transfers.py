@@ -40,6 +40,7 @@ stock_transfers = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("closed_at", DateTime(timezone=True), comment="Received or cancelled"),
     Column("sequence", BigInteger, nullable=False),
+    Column("received", ARRAY(BigInteger), comment="Of each line; null: all, or nothing yet"),
     # Where cancelling brings the goods back to.
     *used(
         "used_location_id",

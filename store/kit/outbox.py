@@ -65,14 +65,20 @@ class Waiting(NamedTuple):
     time: datetime
 
 
-async def waiting(tx: AsyncConnection, *, limit: int) -> list[Waiting]:
-    """The events that would go out next, of all tenants, oldest first. For the host role, which
-    sees all."""
+async def waiting(
+    tx: AsyncConnection, *, limit: int, kind: str | None = None, subject: str | None = None
+) -> list[Waiting]:
+    """The events that have not gone out, of all tenants, the newest first; only those whose type
+    begins with `kind`, or about a `subject`. For the host role, which sees all."""
     c = outbox.c
     query = (
         select(c.event_id, c.tenant_id, c.type, c.subject, c.time)
         .where(c.published_at.is_(None))
-        .order_by(c.id)
+        .order_by(c.id.desc())
         .limit(limit)
     )
+    if kind is not None:
+        query = query.where(c.type.startswith(kind, autoescape=True))
+    if subject is not None:
+        query = query.where(c.subject == subject)
     return [Waiting(*row) for row in await tx.execute(query)]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import asyncpg
 
+from core.database_url import without_secrets
 from core.errors import Unavailable
 from core.settings import Settings
 from store.kit import migrate
@@ -20,7 +21,10 @@ from store.kit.budget import (
 from store.kit.connect import FAILURES, connect
 from store.kit.schema import APP_ROLE, HOST_ROLE
 
-MIN_VERSION = 170_000
+MIN_VERSION = 150_000
+VERSIONS = "PostgreSQL 15 or later"
+# From here on connections can be kept for some roles (`reserved_connections`).
+_RESERVES = 160_000
 # The time-out of a transaction in which nothing happens.
 FORGOTTEN_SECONDS = 30
 _PROBED_TIMEOUT_MS = 61_007
@@ -126,15 +130,29 @@ def why_unusable(server: Server) -> str | None:
     """Why Holdfast cannot use a server, in words; None if it can."""
     if server.version_number < MIN_VERSION:
         return (
-            f"The database is PostgreSQL {server.settings['server_version']}; Holdfast needs 17 or"
-            " later, for transaction_timeout: without it a host that stopped in mid-transaction"
-            " would block its successor."
+            f"The database is PostgreSQL {server.settings['server_version']}; Holdfast runs on"
+            f" {VERSIONS}."
         )
     if not server.keeps_sessions:
         return f"A pooler in transaction or statement mode stands before the database. {_DIRECT}."
     if not server.keeps_settings:
         return f"A pooler stands before the database and drops our time limits. {_DIRECT}."
     return None
+
+
+def what_serves(settings: Settings) -> str | None:
+    """What to tell the operator, before anything is started, of a server of their own; None where
+    ours will be. Blocks. Raises UnusableServer."""
+    if settings.database_url is None:
+        return None
+    where = without_secrets(settings.database_url)
+    try:
+        server = asyncio.run(look(settings.owner_database_url))
+    except FAILURES as error:
+        return f"{where} does not answer yet: {str(error) or type(error).__name__}"
+    if fault := why_unusable(server):
+        raise UnusableServer(fault)
+    return f"PostgreSQL {server.settings['server_version']} at {where}; {VERSIONS} serves."
 
 
 def what_is_short(server: Server, settings: Settings) -> str | None:
@@ -179,7 +197,8 @@ async def _limit(url: str, limit: int) -> str | None:
     try:
         async with connection.transaction():  # one at a time: roles are no rows like others
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-            await _try(connection, f"GRANT pg_use_reserved_connections TO {HOST_ROLE}")
+            if connection.get_server_version().major * 10_000 >= _RESERVES:
+                await _try(connection, f"GRANT pg_use_reserved_connections TO {HOST_ROLE}")
             await _end_forgotten(connection)
             is_so = "SELECT rolconnlimit = $2 FROM pg_roles WHERE rolname = $1"
             change = f"ALTER ROLE {APP_ROLE} CONNECTION LIMIT {limit}"

@@ -34,6 +34,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from store.kit.schema import metadata, moment, of_nobody
 
 MAX_LISTED = 200
+# Two tabs refresh at once; an answer is lost on its way, and its request repeated.
+REPEATED_SECONDS = 10
+_REPEATED = text(f"interval '{REPEATED_SECONDS} seconds'")
 _SWEPT_AT_ONCE = 1_000
 _ENDED_AT_ONCE = 5_000
 
@@ -71,6 +74,7 @@ refresh_tokens = Table(
     moment("issued_at", server_default=func.now()),
     moment("expires_at"),
     moment("used_at", nullable=True),
+    Column("successor", LargeBinary, comment="The next token, sealed with this one"),
     CheckConstraint("octet_length(hash) = 32", name="hash"),
     info=of_nobody(app="SELECT, INSERT, UPDATE, DELETE"),
 )
@@ -108,9 +112,11 @@ class Live:
 @dataclass(frozen=True, slots=True)
 class Used:
     """What a refresh token led to. No `session`: there is no such token, or it is too late.
-    `revoked`: it had been used before, so somebody else has it too, and that session has ended."""
+    `successor`: it was used a moment ago, and this is what it led to. `revoked`: it had been used
+    before, so somebody else has it too, and that session has ended."""
 
     session: Session | None = None
+    successor: bytes | None = None
     revoked: UUID | None = None
 
 
@@ -156,13 +162,17 @@ async def owner_of(tx: AsyncConnection, token_hash: bytes) -> UUID | None:
     return (await tx.execute(query)).scalar_one_or_none()
 
 
-async def use_refresh_token(tx: AsyncConnection, token_hash: bytes) -> Used:
-    """Uses a token up. Of two that try at once one wins: the row's lock decides. A second use
-    revokes the session, so the caller must commit, whatever it answers."""
+async def use_refresh_token(tx: AsyncConnection, token_hash: bytes, successor: bytes) -> Used:
+    """Uses a token up; `successor` is the next one, sealed. Of two that try at once the row's lock
+    says which is first, and the other is told the first one's successor, as is a repeat within
+    REPEATED_SECONDS. A later use revokes the session, so the caller must commit, whatever it
+    answers."""
     row = (
         await tx.execute(
             select(
                 refresh_tokens.c.used_at,
+                refresh_tokens.c.successor,
+                (refresh_tokens.c.used_at > func.now() - _REPEATED).label("just_used"),
                 (refresh_tokens.c.expires_at > func.now()).label("fresh"),
                 sessions.c.id,
                 sessions.c.user_id,
@@ -176,13 +186,17 @@ async def use_refresh_token(tx: AsyncConnection, token_hash: bytes) -> Used:
     ).first()
     if row is None or not row.fresh:
         return Used()
+    if row.just_used and row.successor is not None and row.revoked_at is None:
+        return Used(Session(row.id, row.user_id, row.business_id), row.successor)
     if row.used_at is not None:
         await revoke_sessions(tx, [row.id])
         return Used(revoked=row.id)
     if row.revoked_at is not None:
         return Used()
     await tx.execute(
-        update(refresh_tokens).where(refresh_tokens.c.hash == token_hash).values(used_at=func.now())
+        update(refresh_tokens)
+        .where(refresh_tokens.c.hash == token_hash)
+        .values(used_at=func.clock_timestamp(), successor=successor)
     )
     return Used(Session(row.id, row.user_id, row.business_id))
 

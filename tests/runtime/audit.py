@@ -30,8 +30,8 @@ _CONTRADICTIONS = {
               - (line->>3)::int - (line->>4)::int, 0) AS coming
             FROM purchase_orders, jsonb_array_elements(lines) AS line
             WHERE status IN ('ordered', 'partly_received')
-            UNION ALL SELECT p, to_location_id, q
-            FROM stock_transfers, unnest(product_ids, quantities) AS u(p, q)
+            UNION ALL SELECT p, to_location_id, q - coalesce(came, 0)
+            FROM stock_transfers, unnest(product_ids, quantities, received) AS u(p, q, came)
             WHERE status = 'in_transit') AS ways GROUP BY item, location_id) AS o
           ON o.item = l.product_id AND o.location_id = l.location_id
         WHERE incoming <> coalesce(coming, 0)""",

@@ -118,13 +118,19 @@ async def test_a_refresh_token_is_used_once_however_many_try(db: Database) -> No
     token = uuid7().bytes * 2
     session_id = await new_session(db, token)
 
-    async def attempt() -> sessions.Used:
+    async def attempt(successor: int) -> sessions.Used:
         async with db.transaction(Scope()) as tx:
-            return await sessions.use_refresh_token(tx, token)
+            return await sessions.use_refresh_token(tx, token, bytes([successor]))
 
-    used = await asyncio.gather(*(attempt() for _ in range(8)))
-    assert sum(use.session is not None for use in used) == 1
-    assert sum(use.revoked == session_id for use in used) == 7
+    used = await asyncio.gather(*map(attempt, range(8)))
+    assert sum(use.successor is None for use in used) == 1
+    assert len({use.successor for use in used}) == 2, "all others are told the first one's"
+    assert {use.session and use.session.id for use in used} == {session_id}
+    async with db.transaction(Scope()) as tx:
+        past = "UPDATE refresh_tokens SET used_at = used_at - interval '11 seconds'"
+        await tx.execute(text(past))
+    late = await asyncio.gather(*map(attempt, range(8)))
+    assert {(use.session, use.revoked) for use in late} == {(None, session_id)}
     async with db.transaction(Scope()) as tx:
         recent = datetime.now(UTC) - timedelta(minutes=1)
         found = await sessions.revoked_since(tx, recent, limit=10_000)
@@ -138,7 +144,7 @@ async def test_a_revoked_session_is_not_refreshed(db: Database) -> None:
         await sessions.revoke_sessions(tx, [session_id])
         await sessions.revoke_sessions(tx, [session_id])
     async with db.transaction(Scope()) as tx:
-        assert await sessions.use_refresh_token(tx, token) == sessions.Used()
+        assert await sessions.use_refresh_token(tx, token, b"x") == sessions.Used()
 
 
 async def test_the_sweep_takes_what_is_over_and_leaves_the_rest(db: Database) -> None:

@@ -38,6 +38,7 @@ COMMON = {
     "user_profiles": "a person's: walled by the user",
     "addresses": "a person's: walled by the user",
     "installation": "facts about this copy",
+    "cluster_settings": "facts about this copy",
     "shard_hosts": "the runtime's",
     "keeper_beat": "the runtime's",
     "shard_leases": "the runtime's",
@@ -237,7 +238,7 @@ async def test_the_serving_roles_are_ordinary(owner: asyncpg.Connection) -> None
         # Some connections are kept for hosts and the keeper.
         " EXISTS (SELECT FROM pg_auth_members WHERE member = r.oid"
         f"   AND NOT (rolname = '{HOST_ROLE}'"
-        "     AND roleid = 'pg_use_reserved_connections'::regrole)) AS is_member,"
+        "     AND roleid = to_regrole('pg_use_reserved_connections'))) AS is_member,"
         " has_schema_privilege(oid, 'public', 'CREATE') AS creates"
         " FROM pg_roles r WHERE rolname = ANY($1)",
         [APP_ROLE, HOST_ROLE],

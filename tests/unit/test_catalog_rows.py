@@ -56,6 +56,8 @@ def test_rows_keep_their_lines_and_exact_prices(tmp_path: Path) -> None:
         ('A,"never closed,1', "not readable as CSV"),
         (f"A,{'n' * 20_000},1", "is larger than"),
         (f"A,{'n' * 200_000},1", "not readable as CSV"),
+        ('A,n,"1,234"', "price may be one or a thousand"),
+        ('A,n,"1,2,3"', "price is not a number"),
     ],
 )
 def test_a_row_that_cannot_be_taken_is_rejected_with_its_line(
@@ -74,12 +76,45 @@ def test_rows_after_a_bad_one_are_taken(tmp_path: Path) -> None:
     assert rows[-1].fields["sku"] == "B"
 
 
-def test_the_first_line_of_a_sku_that_can_be_taken_counts(tmp_path: Path) -> None:
-    lines = "A,,1", "A,n,1", "A,n,1.0", "A,other,1", "B,n,1", "A,n,2"
+def test_the_first_line_of_a_sku_counts(tmp_path: Path) -> None:
+    lines = "A,n,1", "A,n,1.0", "A,other,1", "B,n,1", "A,n,2"
     rows = list(opened(tmp_path, "Code,Name,Price\n" + "\n".join(lines)).rows())
-    assert [type(r) for r in rows] == [Reject, ProductRow, Repeat, Reject, ProductRow, Reject]
+    assert [type(r) for r in rows] == [ProductRow, Repeat, Reject, ProductRow, Reject]
     reasons = [r.reason for r in rows if isinstance(r, Reject)]
-    assert reasons[1:] == ["same SKU as line 3, with other values"] * 2
+    assert reasons == ["same SKU as line 2, with other values"] * 2
+
+
+def test_a_bad_first_line_of_a_sku_and_its_duplicate_are_both_reported(tmp_path: Path) -> None:
+    bad, again, _ = opened(tmp_path, "Code,Name,Price\nA,,1\nA,n,1\nB,n,1\n").rows()
+    assert isinstance(bad, Reject)
+    assert isinstance(again, Reject)
+    assert (bad.reason, again.reason) == ("name is empty", "same SKU as line 2, which was rejected")
+
+
+@pytest.mark.parametrize("spoilt", ['X,"never closed,1', 'X,"half" closed,1', 'X,"a",1,"b'])
+def test_every_line_is_in_exactly_one_row(tmp_path: Path, spoilt: str) -> None:
+    good = [f'G{n},"n ""{n}""",1' for n in range(59)]
+    text = "\n".join(["Code,Name,Price", *good[:20], spoilt, *good[20:]])
+    rows = list(opened(tmp_path, text).rows())
+    assert [row.line for row in rows] == list(range(2, 62))
+    assert [row.line for row in rows if isinstance(row, Reject)] == [22]
+
+
+def test_a_cell_of_several_lines_is_one_row(tmp_path: Path) -> None:
+    two = 'Code,Name,Price\nA,"x\ny",1\nB,"x\ny"\nC,n,1\n'
+    first, *bad, last = opened(tmp_path, two).rows()
+    assert [row.line for row in (first, *bad, last)] == [2, 4, 5, 6]
+    assert all(isinstance(row, Reject) for row in bad)
+
+
+@pytest.mark.parametrize(
+    ("said", "price"),
+    [("4,25", "4.25"), ("1.234,50", "1234.50"), ("1,234.50", "1234.50"), ("4.25", "4.25")],
+)
+def test_a_fraction_after_a_comma(tmp_path: Path, said: str, price: str) -> None:
+    (row,) = opened(tmp_path, f"sep=;\r\nCode;Name;Price\r\nA;b, c;{said}\r\n").rows()
+    assert isinstance(row, ProductRow)
+    assert (row.line, row.fields["price"], row.fields["name"]) == (3, Decimal(price), "b, c")
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,9 @@ def placed(
     shelf = Shelf({p.sku: p for p in products or []}, barcodes=dict(barcodes))
     author = Author(AUTHOR.tenant_id, AUTHOR.user_id, LATER, "GBP")
     return [
-        row if isinstance(row, Outcome) else shelf.place(number, row, author)
+        shelf.pass_over(number, row)
+        if isinstance(row, Outcome)
+        else shelf.place(number, row, author)
         for number, row in enumerate(read_rows(rows, TaxClasses({})))
     ]
 
@@ -166,6 +168,20 @@ def test_an_import_refuses_what_is_taken() -> None:
         "created", "rejected", "rejected", "rejected", "unchanged"
     ]  # fmt: skip
     assert [o.errors[0].field for o in outcomes[1:4]] == ["sku", "barcode", "barcode"]
+
+
+def test_a_bad_first_row_of_a_sku_and_its_duplicate_are_both_refused() -> None:
+    outcomes = placed(row("A", price=-1), row("A"), row("B", price=Decimal("1.001")), row("B"))
+    assert [o.status for o in outcomes] == ["rejected"] * 4
+    assert [o.errors[0].field for o in outcomes] == ["price", "sku", "price", "sku"]
+
+
+@pytest.mark.parametrize("name", ["sku", "barcode"])
+@pytest.mark.parametrize("code", ["8.90123E+12", "8,90123e+12", "9E+12"])
+def test_a_code_that_a_spreadsheet_rounded_is_refused(name: str, code: str) -> None:
+    [outcome] = placed(row("A") | {name: code})
+    assert (outcome.status, outcome.errors[0].field) == ("rejected", name)
+    assert placed(row("A") | {name: "1E5-BLUE"})[0].status == "created"
 
 
 def test_import_rows_take_exactly_what_they_declare() -> None:

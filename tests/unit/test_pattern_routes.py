@@ -31,7 +31,7 @@ from deployments.kit.router import Made, Router
 from deployments.kit.routes import Key, Staff, change
 from gateway.errors import responses
 from gateway.fields import ShortName
-from gateway.schemas import Amount, CamelModel, Envelope, Page, QueryModel
+from gateway.schemas import Amount, CamelModel, Envelope, Page, QueryModel, Sum
 from store.kit.engine import Scope, Transaction
 
 router = Router()
@@ -132,7 +132,7 @@ def found(lines: Lines, text: str, **more: str) -> list[str]:
         making("", "Envelope[ThingOut]", "return {}").replace("post", "get"),
         reading(),
         reading(returns="Page[Shown]"),
-        reading(shown="price: Amount"),
+        reading(shown="price: Sum"),
         reading(shown="price_minor: int | None"),
         reading("Annotated[int | None, Field(ge=0, le=9)]"),
     ],
@@ -195,9 +195,14 @@ def test_a_refusal_that_is_raised_again_is_heard(lines: Lines) -> None:
             "word: bound - takes any text",
         ),
         (reading(f"list[{BOUND}] | None"), "word: bound - takes any number of items"),
+        (reading(shown="price: Amount"), "Shown.price: answered - is held to a bound"),
+        (
+            reading(shown="left: list[Annotated[int, Field(le=9)]]"),
+            "Shown.left: answered - is held to a bound",
+        ),
         (reading(shown="price: float"), "Shown.price: float - is a float"),
         (reading(shown="prices: dict[str, float] | None"), "Shown.prices: float - is a float"),
-        (reading(shown="price_minor: Amount"), "Shown.price_minor: minor - is in minor units"),
+        (reading(shown="price_minor: Sum"), "Shown.price_minor: minor - is in minor units"),
         (
             "class NewOther(CamelModel):\n    words: dict[str, str]\n"
             + making().replace("NewThing", "NewOther"),

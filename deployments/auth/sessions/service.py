@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -24,6 +26,7 @@ from store.kit.engine import Scope, Transaction
 from store.people import sessions, users
 
 REFRESH_PREFIX = "hfr_"
+_TOKEN_BYTES = 32
 
 
 class Account(NamedTuple):
@@ -79,8 +82,9 @@ async def login(
 
 
 async def refresh(shared: Resources, address: str, refresh_token: str) -> TokensOut:
-    """New tokens for a session; the old refresh token is used up. One that was used before was
-    stolen, then or now: its session ends. Raises Unauthenticated; TooManyRequests."""
+    """New tokens for a session; the old refresh token is used up. Two tabs that use it at once, and
+    whoever asks again because no answer came, get the same new one. One that was used before that
+    was stolen, then or now: its session ends. Raises Unauthenticated; TooManyRequests."""
     edge = shared.edge
     await edge.throttle.attempt(REFRESH_PER_ADDRESS, address)
     if not refresh_token.startswith(REFRESH_PREFIX):
@@ -93,11 +97,14 @@ async def refresh(shared: Resources, address: str, refresh_token: str) -> Tokens
     if user_id is None:
         raise Unauthenticated("The refresh token is not valid.")
     async with shared.db.transaction(Scope(user_id=user_id)) as tx:
-        used = await sessions.use_refresh_token(tx, token_hash)
+        sealed = _sealed(refresh_token, replacement)
+        used = await sessions.use_refresh_token(tx, token_hash, sealed)
         user = await users.user_by_id(tx, user_id)
         places = await users.memberships_of(tx, user_id)
         account = _resumed(user, places, used.session)
-        if used.session is not None and account is not None:
+        if used.successor is not None:
+            replacement = _unsealed(refresh_token, used.successor)
+        elif used.session is not None and account is not None:
             await sessions.add_refresh_token(tx, _hash(replacement), used.session.id, expires_at)
     # Raised only now: that the token was used, or its session revoked, is committed.
     if used.revoked is not None:
@@ -199,7 +206,23 @@ def _issue(edge: Edge, account: Account, session_id: UUID, refresh_token: str) -
 
 
 def _new_refresh_token() -> str:
-    return REFRESH_PREFIX + secrets.token_urlsafe(32)
+    return REFRESH_PREFIX + secrets.token_urlsafe(_TOKEN_BYTES)
+
+
+def _sealed(refresh_token: str, successor: str) -> bytes:
+    """The next token, as only whoever has this one reads it: both are random and of one length, and
+    each seals one other, so that a one-time pad will do."""
+    said = urlsafe_b64decode(successor.removeprefix(REFRESH_PREFIX) + "=")
+    return bytes(a ^ b for a, b in zip(said, _pad(refresh_token), strict=True))
+
+
+def _unsealed(refresh_token: str, sealed: bytes) -> str:
+    said = bytes(a ^ b for a, b in zip(sealed, _pad(refresh_token), strict=True))
+    return REFRESH_PREFIX + urlsafe_b64encode(said).decode().rstrip("=")
+
+
+def _pad(refresh_token: str) -> bytes:
+    return hmac.digest(refresh_token.encode(), b"successor", "sha256")
 
 
 def _hash(refresh_token: str) -> bytes:

@@ -50,6 +50,9 @@ COLUMNS = (
 _STARTS = "[=+\\-@\t\r\n＝＋－＠]"  # noqa: RUF001 - these are the ones that are meant
 _FORMULA = re.compile(f"'*{_STARTS}")
 _MARKED = re.compile(f"'+{_STARTS}")
+_AMBIGUOUS = re.compile(r"-?[1-9]\d{0,2},\d{3}")
+_WITH_COMMA = re.compile(r"-?(\d+|\d{1,3}(\.\d{3})+),\d+")
+_WITH_POINT = re.compile(r"-?\d{1,3}(,\d{3})+\.\d+")
 _to_json = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
 
 
@@ -174,14 +177,25 @@ def _parsed(text: Mapping[str, str], name: str, kind: type) -> Any:
 
 
 def _decimal(text: Mapping[str, str], name: str) -> Decimal | None:
-    if not text[name]:
-        return None
+    return read_decimal(text[name], name) if text[name] else None
+
+
+def read_decimal(text: str, name: str) -> Decimal:
+    """A number with a point or a comma before its fraction, and the other one between groups of
+    three. Raises ValueError for what is none, and for `1,234`, which may be either."""
+    if _AMBIGUOUS.fullmatch(text):
+        raise ValueError(f"{name} may be one or a thousand, write it without a comma: {text!r}")
+    plain = text
+    if _WITH_COMMA.fullmatch(text):
+        plain = text.replace(".", "").replace(",", ".")
+    elif _WITH_POINT.fullmatch(text):
+        plain = text.replace(",", "")
     try:
-        value = Decimal(text[name])
+        value = Decimal(plain)
     except InvalidOperation:
         value = Decimal("nan")
     if not value.is_finite() or abs(value.adjusted()) > 30:
-        raise ValueError(f"{name} is not a number: {text[name][:40]!r}")
+        raise ValueError(f"{name} is not a number: {text[:40]!r}")
     return value
 
 

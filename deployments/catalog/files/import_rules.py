@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -27,6 +28,8 @@ from store.catalog.products import Product
 from store.catalog.variants import Variant
 
 Row = ProductRow | VariantRow
+# A number of a dozen digits as a spreadsheet shows it: the rest of them is lost.
+_ROUNDED = re.compile(r"\d+([.,]\d+)?[Ee]\+\d+")
 _TAKEN = "is used by another product or variant"
 
 
@@ -76,8 +79,15 @@ class Shelf:
             if product.kind == "simple" and not self.siblings.get(product.id)
         ]
 
+    def pass_over(self, number: int, refused: Outcome) -> Outcome:
+        """A row that is none, whose SKU is taken by it all the same."""
+        if refused.sku is not None:
+            self.seen.setdefault(refused.sku, number)
+        return refused
+
     def place(self, number: int, row: Row, author: Author) -> Outcome:
-        """Decides on one row, `number` places after the first."""
+        """Decides on one row, `number` places after the first. One that came after another of its
+        SKU is refused, whatever became of that: nobody knows which is meant."""
         try:
             earlier = self.seen.setdefault(row.sku, number)
             if earlier != number:
@@ -191,6 +201,9 @@ class TaxClasses:
         row = kind.model_validate(raw)
         if row.tax_class_id is not None and row.tax_class_id not in self._live:
             raise _wrong("taxClassId", "is no tax class of yours")
+        for name, code in (("sku", row.sku), ("barcode", row.barcode)):
+            if code is not None and _ROUNDED.fullmatch(code):
+                raise _wrong(name, "was rounded by a spreadsheet: format its column as text")
         return row
 
     def _resolved(self, raw: dict[str, Any]) -> dict[str, Any]:

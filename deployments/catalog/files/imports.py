@@ -107,7 +107,9 @@ async def _placed(
     if parents := shelf.new_parents(rows):
         shelf.stocked.update(await announcement.check(tx, parents))
     outcomes = [
-        row if isinstance(row, Outcome) else shelf.place(number, row, author)
+        shelf.pass_over(number, row)
+        if isinstance(row, Outcome)
+        else shelf.place(number, row, author)
         for number, row in enumerate(rows)
     ]
     products = [outcome.item for outcome in outcomes if isinstance(outcome.item, Product)]

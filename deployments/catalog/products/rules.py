@@ -3,7 +3,7 @@ variant."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -12,7 +12,7 @@ from uuid import UUID
 
 from core.errors import FieldError, ValidationFailed
 from core.ids import uuid7
-from core.money import to_minor
+from core.money import check_in_use, to_minor
 from deployments.catalog.files.import_schemas import ProductRow, VariantRow
 from deployments.catalog.products.schemas import (
     NewProduct,
@@ -52,6 +52,8 @@ class Author:
 def created(body: NewProduct | ProductRow, author: Author) -> Product:
     """A new product. Raises ValidationFailed on what is wrong about its money or images."""
     currency = body.currency or author.currency
+    if currency != author.currency:
+        check_in_use(currency)
     product_id = uuid7()
     product = Product(
         id=product_id,
@@ -84,6 +86,8 @@ def changed(product: Product, body: ProductChanges | ProductRow, now: datetime) 
     given = body.model_fields_set
     values: dict[str, Any] = {name: getattr(body, name) for name in given & _PLAIN}
     currency = body.currency or product.currency
+    if currency != product.currency:
+        check_in_use(currency)
     if "price" in given:
         values["price_minor"] = to_minor(body.price, currency)
     elif currency != product.currency:
@@ -157,9 +161,11 @@ def check_currency_kept(before: Product, after: Product, variants: Sequence[Vari
         raise ValidationFailed([FieldError("currency", message)])
 
 
-def minor_prices(prices: Mapping[str, Decimal], currency: str) -> dict[str, int]:
-    """Prices in further currencies in minor units, for an item whose own currency is `currency`.
-    Raises ValidationFailed on `prices.<code>`."""
+def minor_prices(
+    prices: Mapping[str, Decimal], currency: str, before: Container[str] = ()
+) -> dict[str, int]:
+    """Prices in further currencies in minor units, for an item whose own currency is `currency`;
+    those `before` need not be in use any more. Raises ValidationFailed on `prices.<code>`."""
     if currency in prices:
         raise ValidationFailed(
             [FieldError(f"prices.{currency}", "is the product's own currency: give `price`")]
@@ -167,6 +173,8 @@ def minor_prices(prices: Mapping[str, Decimal], currency: str) -> dict[str, int]
     found = {}
     for code, amount in prices.items():
         try:
+            if code not in before:
+                check_in_use(code)
             found[code] = to_minor(amount, code, f"prices.{code}")
         except ValidationFailed as error:
             raise ValidationFailed(
@@ -188,7 +196,7 @@ def _money_and_alts(
     given = body.model_fields_set
     values: dict[str, Any] = {}
     if "prices" in given:
-        values["prices"] = minor_prices(body.prices, currency)
+        values["prices"] = minor_prices(body.prices, currency, item.prices)
     elif currency in item.prices:
         values["prices"] = {code: minor for code, minor in item.prices.items() if code != currency}
     if "image_alts" in given:

@@ -26,7 +26,7 @@ from deployments.catalog.products.fields import (
     TaxClassId,
 )
 from gateway.fields import Currency, Name, Version, absent
-from gateway.schemas import Amount, CamelModel, ItemCode, PageQuery, QueryModel
+from gateway.schemas import Amount, CamelModel, ItemCode, PageQuery, QueryModel, Sum
 from store.catalog.bundles import MAX_COMPONENTS, Component
 from store.catalog.products import Product
 from store.catalog.search import MAX_OPTION_FILTERS
@@ -69,6 +69,11 @@ class NewComponent(CamelModel):
 
     item_id: UUID
     quantity: PartQuantity
+
+
+class ComponentOut(CamelModel):
+    item_id: UUID
+    quantity: int
 
 
 Components = Annotated[
@@ -135,10 +140,10 @@ class ProductChanges(ProductFields):
 
 class _ItemOut(CamelModel):
     id: UUID
-    price: Amount
+    price: Sum
     currency: str = Field(description="What `price` is in")
-    prices: dict[str, Amount] = Field(description="Prices in further currencies")
-    cost: Amount | None = Field(default=None, exclude_if=lambda value: value is None)
+    prices: dict[str, Sum] = Field(description="Prices in further currencies")
+    cost: Sum | None = Field(default=None, exclude_if=lambda value: value is None)
     tax_class_id: UUID | None
     images: list[str]
     image_alts: dict[str, str]
@@ -194,7 +199,7 @@ class ProductDetailOut(ProductOut):
     """A product with its variants and, of a bundle, its parts."""
 
     variants: list[VariantOut]
-    components: list[NewComponent]
+    components: list[ComponentOut]
 
     @classmethod
     def whole(
@@ -206,7 +211,7 @@ class ProductDetailOut(ProductOut):
     ) -> ProductDetailOut:
         return cls(
             variants=[VariantOut.of(variant, product, currency) for variant in variants],
-            components=[NewComponent.shown(component) for component in components],
+            components=[ComponentOut.shown(component) for component in components],
             **_shown(product, len(variants), currency),
         )
 

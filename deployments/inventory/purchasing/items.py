@@ -19,7 +19,7 @@ from deployments.kit.router import Made, Router
 from deployments.kit.routes import Key, change
 from gateway.access import tenant_of
 from gateway.errors import responses
-from gateway.schemas import Amount, CamelModel, Envelope
+from gateway.schemas import Amount, CamelModel, Envelope, Sum
 from store.catalog import bundles
 from store.inventory import suppliers
 from store.inventory.suppliers import MAX_SUPPLIED_ITEMS, SuppliedItem, Supplier
@@ -34,13 +34,22 @@ SupplierId = Annotated[UUID, Path(alias="supplierId")]
 router = Router()
 
 
-class SuppliedItemOut(CamelModel):
+class NewSuppliedItem(CamelModel):
     """What a supplier calls an item, and takes for one, in its currency."""
 
     item_id: UUID
     supplier_sku: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
     cost: Amount | None = None
     lead_time_days: LeadTime | None = Field(default=None, description="If not the supplier's own")
+
+
+class SuppliedItemOut(CamelModel):
+    """What a supplier calls an item, and takes for one, in its currency."""
+
+    item_id: UUID
+    supplier_sku: str | None
+    cost: Sum | None
+    lead_time_days: int | None = Field(description="If not the supplier's own")
 
     @classmethod
     def of(cls, item: SuppliedItem, currency: str) -> SuppliedItemOut:
@@ -56,11 +65,11 @@ class SuppliedItemOut(CamelModel):
 class SuppliedItems(CamelModel):
     """All that the supplier sells, in place of what was there."""
 
-    items: list[SuppliedItemOut] = Field(max_length=MAX_SUPPLIED_ITEMS)
+    items: list[NewSuppliedItem] = Field(max_length=MAX_SUPPLIED_ITEMS)
 
     @field_validator("items")
     @classmethod
-    def _each_once(cls, value: list[SuppliedItemOut]) -> list[SuppliedItemOut]:
+    def _each_once(cls, value: list[NewSuppliedItem]) -> list[NewSuppliedItem]:
         if len({item.item_id for item in value}) < len(value):
             raise ValueError("must name each item once")
         return value
@@ -154,7 +163,7 @@ def _differences(
     }
 
 
-def _supplied(index: int, item: SuppliedItemOut, supplier: Supplier) -> SuppliedItem:
+def _supplied(index: int, item: NewSuppliedItem, supplier: Supplier) -> SuppliedItem:
     cost = item.cost
     field = f"items[{index}].cost"
     minor = None if cost is None else to_minor(cost, supplier.currency, field)

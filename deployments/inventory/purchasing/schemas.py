@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 from pydantic import Field, field_validator
@@ -11,7 +12,7 @@ from actors.purchasing.model import MAX_LINES, PurchaseReply, PurchaseStatus
 from core import moments
 from core.money import from_minor
 from deployments.inventory.fields import Quantity, Reference
-from gateway.schemas import Amount, CamelModel, Moment, PageQuery
+from gateway.schemas import Amount, CamelModel, Moment, PageQuery, Sum
 
 
 class NewPurchaseLine(CamelModel):
@@ -60,8 +61,27 @@ class Delivery(CamelModel):
         return value
 
 
+class OrderStatus(StrEnum):
+    """`closed`: a part of it came, and the rest was cancelled."""
+
+    DRAFT = "draft"
+    ORDERED = "ordered"
+    PARTLY_RECEIVED = "partly_received"
+    RECEIVED = "received"
+    CLOSED = "closed"
+    CANCELLED = "cancelled"
+
+    @classmethod
+    def of(cls, order: PurchaseReply) -> OrderStatus:
+        """Inside an order that is over is `received` if any of it came."""
+        is_cut = any(line.cancelled for line in order.lines)
+        if order.status is PurchaseStatus.RECEIVED and is_cut:
+            return cls.CLOSED
+        return cls(order.status.value)
+
+
 class PurchaseQuery(PageQuery):
-    status: PurchaseStatus | None = None
+    status: OrderStatus | None = None
     supplier_id: UUID | None = None
     item_id: UUID | None = None
 
@@ -74,19 +94,19 @@ class PurchaseLineOut(CamelModel):
     received: int
     cancelled: int
     outstanding: int
-    cost: Amount | None = Field(default=None, exclude_if=lambda value: value is None)
+    cost: Sum | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class PurchaseOut(CamelModel):
     id: UUID
     supplier_id: UUID
     location_id: UUID
-    status: PurchaseStatus
+    status: OrderStatus
     currency: str
     reference: str | None
     expected_at: datetime | None
     lines: list[PurchaseLineOut]
-    total: Amount | None = Field(
+    total: Sum | None = Field(
         default=None,
         exclude_if=lambda value: value is None,
         description="What was ordered costs; management's alone",
@@ -103,7 +123,7 @@ class PurchaseOut(CamelModel):
             id=order.purchase_id,
             supplier_id=terms.supplier_id,
             location_id=terms.location_id,
-            status=order.status,
+            status=OrderStatus.of(order),
             currency=currency,
             reference=terms.reference,
             expected_at=_moment(terms.expected_at_ms),

@@ -16,8 +16,9 @@ from actors.purchasing.model import (
     WantedLine,
 )
 from core import moments
+from core.errors import FieldError, ValidationFailed
 from core.ids import uuid7
-from core.money import to_minor
+from core.money import MAX_AMOUNT_MINOR, to_minor
 from core.principal import Principal
 from core.request import RequestKey
 from deployments.business.places import PLACES
@@ -110,8 +111,12 @@ def _wanted(
     supplier: Supplier,
     costs: dict[UUID, int | None],
 ) -> WantedLine:
+    field = f"lines[{index}].cost"
     if line.cost is None:
         minor = costs.get(line.item_id) or 0
     else:
-        minor = to_minor(line.cost, supplier.currency, f"lines[{index}].cost")
+        minor = to_minor(line.cost, supplier.currency, field)
+    if minor * line.quantity > MAX_AMOUNT_MINOR:
+        message = f"is too large for {line.quantity} of it"
+        raise ValidationFailed([FieldError(field, message)])
     return WantedLine(line.item_id, line.quantity, minor)

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import EmailStr, Field, StringConstraints
 
 from core.errors import FieldError, ValidationFailed
-from core.money import exponent
+from core.money import check_in_use
 from deployments.inventory.access import BUYERS
 from deployments.inventory.events import SUPPLIER
 from deployments.kit.record_routes import About, record_routes
@@ -60,9 +60,9 @@ async def _check(writing: Writing[Supplier]) -> None:
         values.setdefault("lead_time_days", 0)
         if "currency" not in values:
             values["currency"] = writing.business.currency
-        exponent(values["currency"])
+        check_in_use(values["currency"])
     elif values.get("currency", before.currency) != before.currency:
-        exponent(values["currency"])
+        check_in_use(values["currency"])
         if await stored.has_costs(tx, before.id):
             message = "cannot change while it has costs in the old one"
             raise ValidationFailed([FieldError("currency", message)])

@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from actors.stock.model import MAX_LINES, MAX_ON_HAND, MAX_QUANTITY, Status
-from deployments.inventory.fields import Quantity, Reference, StockLine
+from deployments.inventory.fields import Quantity, Reference, StockLine, StockLineOut
 from gateway.fields import LocationId
 from gateway.schemas import CamelModel, Moment, PageQuery, QueryModel
 
@@ -219,7 +219,8 @@ class PlaceLevelOut(CamelModel):
 
 class LevelOut(CamelModel):
     """An item's level over all locations, and at each. `quantity` is the sum of what is available
-    at each; `isLowStock` when it is low at any. `backorderLimit` units may be promised at each
+    at each, `lowStockThreshold` of the thresholds, and `isLowStock` compares the two; whether it is
+    low at one location, that one says. `backorderLimit` units may be promised at each
     beyond what is there."""
 
     product_id: UUID
@@ -282,7 +283,7 @@ class ReservationRow(CamelModel):
     created_at: datetime
     created_by: str
     reference: str | None
-    lines: list[StockLine]
+    lines: list[StockLineOut]
 
 
 class ReleasedOut(CamelModel):

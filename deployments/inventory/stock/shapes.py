@@ -8,7 +8,7 @@ from uuid import UUID
 
 from actors.stock.model import Hold, Level, Status
 from core.moments import of_ms
-from deployments.inventory.fields import StockLine
+from deployments.inventory.fields import StockLineOut
 from deployments.inventory.stock.bundles import available
 from deployments.inventory.stock.schemas import (
     HeldLineOut,
@@ -26,14 +26,16 @@ from store.kit.paging import Row
 def level_out(tenant_id: UUID, levels: Sequence[Level]) -> LevelOut:
     """Levels of one item at some locations, and their sums."""
     places = [place_level(tenant_id, level) for level in levels]
+    quantity = sum(place.quantity for place in places)
+    threshold = sum(place.low_stock_threshold for place in places)
     return LevelOut(
         product_id=levels[0].product_id,
-        quantity=sum(place.quantity for place in places),
+        quantity=quantity,
         on_hand=sum(place.on_hand for place in places),
         reserved=sum(place.reserved for place in places),
         incoming=sum(place.incoming for place in places),
-        low_stock_threshold=sum(place.low_stock_threshold for place in places),
-        is_low_stock=any(place.is_low_stock for place in places),
+        low_stock_threshold=threshold,
+        is_low_stock=quantity < threshold,
         backorder_limit=levels[0].backorder_limit,
         locations=places,
     )
@@ -109,10 +111,10 @@ def reservation_row(row: Row) -> ReservationRow:
     )
 
 
-def lines_of(row: Row) -> list[StockLine]:
+def lines_of(row: Row) -> list[StockLineOut]:
     """Of a row that has its items in one array and their quantities in another."""
     return [
-        StockLine(product_id=product_id, quantity=quantity)
+        StockLineOut(product_id=product_id, quantity=quantity)
         for product_id, quantity in zip(row["product_ids"], row["quantities"], strict=True)
     ]
 

@@ -7,18 +7,20 @@ from uuid import UUID
 
 from fastapi import Path, Query
 
-from actors.stock.transfers import CancelTransfer, ReceiveTransfer
+from actors.stock.transfers import CancelTransfer
 from core.errors import (
     BundleHasNoStock,
     ChooseVariant,
+    Conflict,
     InsufficientStock,
+    MoreThanShipped,
     NotFound,
     StockLimitReached,
     TransferClosed,
 )
 from deployments.inventory.access import Handler
 from deployments.inventory.transfers import service
-from deployments.inventory.transfers.schemas import NewTransfer, TransferOut, TransferQuery
+from deployments.inventory.transfers.schemas import Arrival, NewTransfer, TransferOut, TransferQuery
 from deployments.kit.receipts import Ordered
 from deployments.kit.resources import Shared
 from deployments.kit.router import Router
@@ -71,13 +73,18 @@ async def transfer(
 @router.post(
     "/transfers/{transferId}/receive",
     summary="Receive a transfer",
-    responses=responses(NotFound, TransferClosed, StockLimitReached),
+    responses=responses(NotFound, TransferClosed, MoreThanShipped, Conflict, StockLimitReached),
 )
 async def receive(
-    shared: Shared, principal: Handler, key: Key, transfer_id: TransferId
+    shared: Shared,
+    principal: Handler,
+    key: Key,
+    transfer_id: TransferId,
+    body: Arrival | None = None,
 ) -> Ordered[TransferOut]:
-    """The goods have arrived."""
-    return await service.decided(shared, principal, key, ReceiveTransfer(transfer_id))
+    """The goods have arrived: those that `lines` name, or all that were on their way. The transfer
+    is received once nothing is outstanding."""
+    return await service.receive(shared, principal, key, transfer_id, body or Arrival())
 
 
 @router.post(
@@ -88,5 +95,5 @@ async def receive(
 async def cancel(
     shared: Shared, principal: Handler, key: Key, transfer_id: TransferId
 ) -> Ordered[TransferOut]:
-    """The goods are back where they came from."""
+    """What has not arrived is back where it came from."""
     return await service.decided(shared, principal, key, CancelTransfer(transfer_id))

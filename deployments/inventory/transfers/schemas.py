@@ -10,7 +10,7 @@ from pydantic import Field
 
 from actors.stock.model import MAX_LINES
 from actors.stock.transfers import TransferStatus
-from deployments.inventory.fields import Reference, StockLine
+from deployments.inventory.fields import Reference, StockLine, StockLineOut
 from gateway.fields import LocationId
 from gateway.schemas import CamelModel, PageQuery
 
@@ -27,6 +27,19 @@ class NewTransfer(CamelModel):
     reference: Reference = None
 
 
+class Arrival(CamelModel):
+    """What came. Without `lines`, all that was on its way."""
+
+    lines: list[StockLine] | None = Field(default=None, min_length=1, max_length=MAX_LINES)
+
+
+class TransferLineOut(StockLineOut):
+    """`outstanding` is what is still on its way."""
+
+    received: int
+    outstanding: int
+
+
 class TransferQuery(PageQuery):
     location_id: UUID | None = None
     status: TransferStatus | None = None
@@ -37,7 +50,7 @@ class TransferOut(CamelModel):
     status: TransferStatus
     from_location_id: UUID
     to_location_id: UUID
-    lines: list[StockLine]
+    lines: list[TransferLineOut]
     reference: str | None
     created_by: str
     created_at: datetime

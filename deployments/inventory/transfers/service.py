@@ -6,16 +6,28 @@ from uuid import UUID
 
 from actors.messages import Command
 from actors.stock.model import Line
-from actors.stock.transfers import GetTransfer, StartTransfer, TransferReply, TransferStatus
+from actors.stock.rows import TransferRow
+from actors.stock.transfers import (
+    GetTransfer,
+    ReceiveTransfer,
+    ReceiveTransferLines,
+    StartTransfer,
+    Transfer,
+    TransferReply,
+    restore,
+)
 from core.errors import FieldError, ValidationFailed
 from core.ids import uuid7
-from core.moments import of_ms
+from core.moments import of_ms, to_ms
 from core.principal import Principal
 from core.request import RequestKey
-from deployments.inventory.fields import StockLine
 from deployments.inventory.stock.service import check
-from deployments.inventory.stock.shapes import lines_of
-from deployments.inventory.transfers.schemas import NewTransfer, TransferOut
+from deployments.inventory.transfers.schemas import (
+    Arrival,
+    NewTransfer,
+    TransferLineOut,
+    TransferOut,
+)
 from deployments.kit import desk
 from deployments.kit.desk import Draft
 from deployments.kit.receipts import Ordered
@@ -47,6 +59,17 @@ async def start(
     return await decided(shared, principal, key, draft)
 
 
+async def receive(
+    shared: Resources, principal: Principal, key: RequestKey, transfer_id: UUID, body: Arrival
+) -> Ordered[TransferOut]:
+    """What is named has come, or all of it. Raises NotFound, and what stands for a refusal."""
+    wanted: Command[TransferReply] = ReceiveTransfer(transfer_id)
+    if body.lines is not None:
+        lines = tuple(Line(line.product_id, line.quantity) for line in body.lines)
+        wanted = ReceiveTransferLines(transfer_id, lines)
+    return await decided(shared, principal, key, wanted)
+
+
 async def decided(
     shared: Resources,
     principal: Principal,
@@ -64,29 +87,31 @@ async def transfer(shared: Resources, principal: Principal, transfer_id: UUID) -
 
 def transfer_of(row: Row) -> TransferOut:
     """As a list has it."""
-    return TransferOut(
-        transfer_id=row["id"],
-        status=TransferStatus(row["status"]),
-        from_location_id=row["from_location_id"],
-        to_location_id=row["to_location_id"],
-        lines=lines_of(row),
-        reference=row["reference"],
-        created_by=row["created_by"],
-        created_at=row["created_at"],
-        closed_at=row["closed_at"],
-    )
+    columns = {name: row[name] for name in TransferRow._fields}
+    for name in ("created_at", "closed_at"):
+        columns[name] = None if columns[name] is None else to_ms(columns[name])
+    return _shown(row["id"], restore(TransferRow(**columns)))
 
 
 def _transfer_out(reply: TransferReply) -> TransferOut:
-    known = reply.transfer
+    return _shown(reply.transfer_id, reply.transfer)
+
+
+def _shown(transfer_id: UUID, known: Transfer) -> TransferOut:
+    outstanding = dict(known.outstanding)
     return TransferOut(
-        transfer_id=reply.transfer_id,
+        transfer_id=transfer_id,
         status=known.status,
         from_location_id=known.from_location_id,
         to_location_id=known.to_location_id,
         lines=[
-            StockLine(product_id=product_id, quantity=quantity)
-            for product_id, quantity in known.lines
+            TransferLineOut(
+                product_id=product_id,
+                quantity=quantity,
+                received=came,
+                outstanding=outstanding.get(product_id, 0),
+            )
+            for (product_id, quantity), came in zip(known.lines, known.came, strict=True)
         ],
         reference=known.reference,
         created_by=known.created_by,

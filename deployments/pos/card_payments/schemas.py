@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from gateway.schemas import Amount, CamelModel, PageQuery
+from gateway.schemas import CamelModel, PageQuery, Sum
 
 
 class CardRefundQuery(PageQuery):
@@ -26,7 +26,7 @@ class CardChargeOut(CamelModel):
     called off or given back."""
 
     payment: int
-    amount: Amount
+    amount: Sum
     status: str
 
 
@@ -49,7 +49,7 @@ class CardRefundOut(CamelModel):
     refund_id: UUID
     return_id: UUID
     status: Literal["owed", "dead", "settled", "refunded"]
-    amount: Amount
+    amount: Sum
     currency: str
     reference: str = Field(description="What the provider calls the charge")
     attempts: int

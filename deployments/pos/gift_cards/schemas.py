@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from deployments.pos.fields import Code, NewCode
 from deployments.pos.payments import Payments
 from gateway.fields import LocationId
-from gateway.schemas import Amount, CamelModel, Moment, QueryModel
+from gateway.schemas import Amount, CamelModel, Moment, QueryModel, Sum
 
 
 class NewGiftCard(CamelModel):
@@ -50,7 +50,7 @@ class CreditOut(CamelModel):
 
     code: str | None
     last_four: str
-    balance: Amount
+    balance: Sum
 
 
 class SoldGiftCardOut(CreditOut):
@@ -63,7 +63,7 @@ class SoldGiftCardOut(CreditOut):
 class GiftCardOut(CamelModel):
     last_four: str
     currency: str
-    initial: Amount
-    balance: Amount
+    initial: Sum
+    balance: Sum
     expires_at: datetime | None
     status: str

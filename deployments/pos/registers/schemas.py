@@ -10,9 +10,9 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from actors.till.model import CashMove
-from deployments.pos.fields import Sum, TaxOut
+from deployments.pos.fields import TaxOut
 from gateway.fields import LocationId, ShortName
-from gateway.schemas import Amount, CamelModel, PageQuery
+from gateway.schemas import Amount, CamelModel, PageQuery, Sum
 
 DEFAULT_DISCOUNT_LIMIT_PERCENT = 20
 
@@ -90,7 +90,7 @@ class TenderOut(CamelModel):
 class CountedOut(CamelModel):
     """So many pieces of one coin or note were counted."""
 
-    value: Amount
+    value: Sum
     pieces: int
 
 
@@ -117,15 +117,15 @@ class ReportOut(CamelModel):
     gift_cards_sold: Sum
     tenders: list[TenderOut]
     taxes: list[TaxOut]
-    opening_float: Amount
-    paid_in: Amount
-    paid_out: Amount
+    opening_float: Sum
+    paid_in: Sum
+    paid_out: Sum
     no_sales: int
-    expected_cash: Amount
-    earlier_cash: Amount = Field(
+    expected_cash: Sum
+    earlier_cash: Sum = Field(
         description="Of it, what offline sales took before the shift was opened"
     )
-    counted_cash: Amount | None
+    counted_cash: Sum | None
     difference: Sum | None
     denominations: list[CountedOut] | None = None
     note: str | None = None
@@ -139,18 +139,18 @@ class ShiftRow(CamelModel):
     opened_at: datetime
     closed_at: datetime | None
     currency: str
-    expected_cash: Amount
-    counted_cash: Amount | None
+    expected_cash: Sum
+    counted_cash: Sum | None
 
 
 class CashOut(CamelModel):
     shift_id: UUID
-    expected_cash: Amount
+    expected_cash: Sum
 
 
 class CashMovementOut(CamelModel):
     kind: CashMove
-    amount: Amount
+    amount: Sum
     reason: str | None
     created_by: str
     occurred_at: datetime

@@ -14,7 +14,7 @@ from deployments.pos.fields import Code, Reason
 from deployments.pos.gift_cards.schemas import CreditOut
 from deployments.pos.sales.schemas import MAX_LINE_QUANTITY, NewLine
 from gateway.fields import LocationId
-from gateway.schemas import Amount, CamelModel
+from gateway.schemas import CamelModel, Sum
 
 
 class NewReturnLine(CamelModel):
@@ -93,13 +93,13 @@ class ReturnedLineOut(CamelModel):
     quantity: int
     restock: bool
     restocked_as: UUID | None
-    tax: Amount
-    total: Amount
+    tax: Sum
+    total: Sum
 
 
 class RefundOut(CamelModel):
     method: Method
-    amount: Amount
+    amount: Sum
 
 
 class ReturnOut(CamelModel):
@@ -111,9 +111,9 @@ class ReturnOut(CamelModel):
     shift_id: UUID
     currency: str
     lines: list[ReturnedLineOut]
-    tax: Amount
-    tips: Amount
-    total: Amount
+    tax: Sum
+    tips: Sum
+    total: Sum
     refunds: list[RefundOut]
     reason: str | None
     void: bool

@@ -14,7 +14,7 @@ from deployments.pos.fields import TaxOut
 from deployments.pos.gift_cards.schemas import CreditOut, NewGiftCard, SoldGiftCardOut
 from deployments.pos.payments import Payments
 from gateway.fields import LocationId
-from gateway.schemas import Amount, CamelModel, ItemCode, PageQuery, QueryModel
+from gateway.schemas import Amount, CamelModel, ItemCode, PageQuery, QueryModel, Sum
 
 MAX_LINE_QUANTITY = 100_000
 ROUNDING = "per line, half away from zero"
@@ -144,11 +144,11 @@ class SaleLineOut(CamelModel):
     name: str
     sku: str
     quantity: int
-    unit_price: Amount
-    discount: Amount
+    unit_price: Sum
+    discount: Sum
     tax_rate: float
-    tax: Amount
-    total: Amount = Field(description="What is paid for all units: discounts off, tax included")
+    tax: Sum
+    total: Sum = Field(description="What is paid for all units: discounts off, tax included")
     returned: int
 
 
@@ -163,11 +163,11 @@ class QuoteOut(CamelModel):
 
     currency: str
     lines: list[SaleLineOut]
-    discount: Amount
+    discount: Sum
     taxes: list[TaxOut]
-    tax: Amount
-    tips: Amount
-    total: Amount = Field(description="What would be due, tips included")
+    tax: Sum
+    tips: Sum
+    total: Sum = Field(description="What would be due, tips included")
     prices_include_tax: bool
     rounding: str = ROUNDING
     shortages: list[ShortageOut]
@@ -178,9 +178,9 @@ class PaymentOut(CamelModel):
 
     number: int
     method: Method
-    amount: Amount
+    amount: Sum
     reference: str | None
-    refunded: Amount
+    refunded: Sum
 
 
 class OfflineOriginOut(CamelModel):
@@ -201,15 +201,15 @@ class SaleOut(CamelModel):
     shift_id: UUID
     currency: str
     lines: list[SaleLineOut]
-    discount: Amount
+    discount: Sum
     taxes: list[TaxOut]
-    tax: Amount
-    tips: Amount
-    total: Amount = Field(description="What was due, tips included")
-    tendered: Amount
-    change: Amount
+    tax: Sum
+    tips: Sum
+    total: Sum = Field(description="What was due, tips included")
+    tendered: Sum
+    change: Sum
     payments: list[PaymentOut]
-    refunded: Amount
+    refunded: Sum
     prices_include_tax: bool
     rounding: str = ROUNDING
     customer_id: UUID | None
@@ -230,9 +230,9 @@ class SaleRow(CamelModel):
     register_id: UUID
     shift_id: UUID
     currency: str
-    total: Amount
-    tips: Amount
-    refunded: Amount
+    total: Sum
+    tips: Sum
+    refunded: Sum
     customer_id: UUID | None
     cashier: str
     created_at: datetime.datetime

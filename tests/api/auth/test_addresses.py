@@ -36,7 +36,7 @@ async def requested(served: Served, user_id: str) -> list[Waiting]:
         await everyone.close()
     return [
         waiting
-        for waiting in found
+        for waiting in reversed(found)
         if (waiting.type, waiting.subject) == (VerificationRequested.kind, user_id)
     ]
 

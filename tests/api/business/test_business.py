@@ -251,7 +251,13 @@ async def test_tax_classes_and_rates(served: Served, owner: Session) -> None:
     fixed = await call(served, owner, "PUT", path, {"ratePpm": 55_000, "version": 1})
     assert fixed.json()["data"]["ratePpm"] == 55_000
     assert (await call(served, owner, "DELETE", path)).status_code == 200
-    assert (await call(served, owner, "DELETE", f"/tax-classes/{rest['id']}")).status_code == 200
+    default = f"/tax-classes/{rest['id']}"
+    for method, change in (("DELETE", None), ("PUT", {"isDefault": False})):
+        refused = await call(served, owner, method, default, change)
+        assert (refused.status_code, refused.json()["code"]) == (409, "default_stays")
+    instead = await call(served, owner, "PUT", f"/tax-classes/{food['id']}", {"isDefault": True})
+    assert instead.status_code == 200
+    assert (await call(served, owner, "DELETE", default)).status_code == 200
     gone = {**body, "taxClassId": rest["id"]}
     assert (await call(served, owner, "POST", "/tax-rates", gone)).status_code == 404
 

@@ -132,6 +132,43 @@ async def test_what_is_shipped_arrives_once(shop: Shop) -> None:
     problem(await (await shop.caller(Role.CASHIER)).get(path), 403, "forbidden")
 
 
+async def test_a_transfer_comes_in_parts(shop: Shop) -> None:
+    one, two, barn = await shop.product(10), await shop.product(4), await shop.location()
+    body = {"toLocationId": str(barn), "lines": [line(one, 10), line(two, 4)], "ship": True}
+    sent = done(await shop.owner.post(TRANSFERS, body))
+    path = f"{TRANSFERS}/{sent['transferId']}"
+    part = {"lines": [line(one, 3)]}
+    came = done(await shop.owner.post(f"{path}/receive", part, key="part-1"))
+    assert done(await shop.owner.post(f"{path}/receive", part, key="part-1")) == came
+    assert [(x["received"], x["outstanding"]) for x in came["lines"]] == [(3, 7), (0, 4)]
+    assert (came["status"], came["closedAt"]) == ("in_transit", None)
+    assert await at(shop, one, barn) == (3, 3, 0, 7)
+    more = await shop.owner.post(f"{path}/receive", {"lines": [line(two, 1), line(one, 8)]})
+    refused = problem(more, 409, "more_than_shipped")
+    assert (refused["productId"], refused["outstanding"]) == (one, 7)
+    stranger = {"lines": [line(await shop.product(), 1)]}
+    problem(await shop.owner.post(f"{path}/receive", stranger), 409, "conflict")
+    assert done(await shop.owner.get(path)) == came
+    assert done(await shop.owner.get(TRANSFERS)) == [came]
+    back = done(await shop.owner.post(f"{path}/cancel"))
+    assert [(x["received"], x["outstanding"]) for x in back["lines"]] == [(3, 0), (0, 0)]
+    assert (await at(shop, one, barn))[:2] == (3, 3)
+    assert await at(shop, one) == (10, 10, 0, 0)
+    assert await at(shop, two) == (4, 4, 0, 0)
+    problem(await shop.owner.post(f"{path}/receive", part), 409, "transfer_closed")
+
+
+async def test_the_last_part_of_a_transfer_closes_it(shop: Shop) -> None:
+    product, barn = await shop.product(5), await shop.location()
+    body = {"toLocationId": str(barn), "lines": [line(product, 5)], "ship": True}
+    path = f"{TRANSFERS}/{done(await shop.owner.post(TRANSFERS, body))['transferId']}/receive"
+    done(await shop.owner.post(path, {"lines": [line(product, 2)]}))
+    last = done(await shop.owner.post(path))
+    assert (last["status"], last["lines"][0]["received"]) == ("received", 5)
+    assert last["closedAt"] is not None
+    assert await at(shop, product, barn) == (5, 5, 0, 0)
+
+
 # --- counts ----------------------------------------------------------------------------------
 
 

@@ -109,7 +109,10 @@ async def test_the_rest_may_be_cancelled_and_more_may_come(shop: Shop) -> None:
     assert [line["outstanding"] for line in after["lines"]] == [0, 2]
     assert (await level(shop, tea), await level(shop, cup)) == ((12, 0), (0, 2))
     ended = done(await act(shop, order, "cancel"))
-    assert (ended["status"], ended["lines"][1]["cancelled"]) == ("received", 2)
+    assert (ended["status"], ended["lines"][1]["cancelled"]) == ("closed", 2)
+    for status, found in (("closed", [ended]), ("received", [])):
+        path = f"{BASE}/purchase-orders?itemId={cup}&status={status}"
+        assert done(await shop.owner.get(path)) == found
     assert await level(shop, cup) == (0, 0)
     whole = await ordered(shop, (cup, 5))
     assert done(await act(shop, whole, "cancel"))["status"] == "cancelled"
@@ -165,6 +168,21 @@ async def test_what_cannot_be_ordered(shop: Shop) -> None:
     order = await ordered(shop, (medium, 4))
     assert await level(shop, medium) == (0, 4)
     assert done(await shop.owner.get(f"{BASE}/purchase-orders/{order}"))["status"] == "ordered"
+
+
+async def test_a_barcode_in_place_of_a_cost_is_refused_and_no_list_suffers(shop: Shop) -> None:
+    tea, cup = await shop.goods(stock=0), await shop.goods(stock=0)
+    of = (await supplier(shop, currency="JPY"))["id"]
+    good = {"itemId": tea, "quantity": 3, "cost": 3_333_333_333_333}
+    scanned = {"itemId": cup, "quantity": 3, "cost": 4_006_381_333_931}
+    body = {"supplierId": of, "lines": [good, scanned]}
+    refused = problem(await shop.owner.post(f"{BASE}/purchase-orders", body), 400)
+    assert [error["field"] for error in refused["errors"]] == ["lines[1].cost"]
+    assert done(await shop.owner.get(f"{BASE}/purchase-orders?supplierId={of}")) == []
+    body["lines"] = [good, good | {"itemId": cup}]
+    made = done(await shop.owner.post(f"{BASE}/purchase-orders", body))
+    assert made["total"] == 2 * 3 * 3_333_333_333_333, "a sum has no bound"
+    assert done(await shop.owner.get(f"{BASE}/purchase-orders?supplierId={of}")) == [made]
 
 
 async def test_suppliers_and_what_they_sell(shop: Shop) -> None:

@@ -86,6 +86,11 @@ _ROWS = {
     " sequence: 1",
     "suppliers": f"{_ROW}, name: 'S' || n, lead_time_days: 1, {_MONEY}, version: 1,"
     " created_at: now(), updated_at: now()",
+    "customer_groups": f"{_ROW}, name: 'G' || n, version: 1, created_at: {_AT}, updated_at: {_AT}",
+    "customers": f"{_ROW}, name: 'C' || n, sort_name: 'c' || n, tax_exempt: false,"
+    f" group_id: {_WHO}, tags: '{{}}', metadata: '{{}}', version: 1, created_at: {_AT},"
+    f" updated_at: {_AT}",
+    "customer_terms": "tenant_id: $1, term: 'c' || n, customer_id: pg_temp.nth(n, $1)",
     "supplier_items": "supplier_id: pg_temp.nth(n / 1000, $1), item_id: pg_temp.nth(n, $1),"
     " tenant_id: $1, cost_minor: 1",
     "purchase_orders": f"{_ROW}, supplier_id: {_WHO}, location_id: $1, {_MONEY},"

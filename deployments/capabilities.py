@@ -6,6 +6,7 @@ from deployments import meta
 from deployments.auth.capability import capability as auth
 from deployments.business.capability import capability as business
 from deployments.catalog.capability import capability as catalog
+from deployments.crm.capability import capability as crm
 from deployments.inventory.capability import capability as inventory
 from deployments.kit.capability import Capability
 from deployments.pos.capability import capability as pos
@@ -19,4 +20,5 @@ CAPABILITIES: tuple[Capability, ...] = (
     catalog,
     inventory,
     pos,
+    crm,
 )

@@ -3,7 +3,7 @@
 # No `from __future__ import annotations`: FastAPI reads the types of the handlers below, which are
 # made anew for each kind.
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,7 +11,8 @@ from uuid import UUID
 from fastapi import Depends, Path, Query
 from pydantic import BaseModel
 
-from core.errors import Conflict, NotFound
+from core.errors import Conflict, HoldfastError, NotFound
+from core.paging import Part
 from core.principal import Principal
 from deployments.kit.records import Kind, Records, TooMany
 from deployments.kit.resources import Shared
@@ -21,6 +22,10 @@ from gateway.access import Access
 from gateway.errors import responses
 from gateway.fields import Changes, NewRecord
 from gateway.schemas import Envelope, Message, Page, PageQuery
+from store.kit.engine import Transaction
+
+# A part of a list, as a caller asks for it by a query.
+Listed = Callable[[Transaction, Principal, Any], Awaitable[Part[Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +53,21 @@ def record_routes(
     out: type[BaseModel],
     query: type[PageQuery] = PageQuery,
     narrowed: Callable[[Any], tuple[Any, ...]] = _everything,
+    listed: Listed | None = None,
+    create: Access | None = None,
     about: About | None = None,
 ) -> Router:
-    """A router with the routes of `kind`. `read` and `write` may use them, `new` and `changes` are
-    the bodies, `out` the answer. `narrowed` makes conditions of a `query`."""
+    """A router with the routes of `kind`. `read` and `write` may use them, and `create` make what
+    is new if others than `write` may; `new` and `changes` are the bodies, `out` the answer.
+    `narrowed` makes conditions of a `query`; `listed` reads the list in another way."""
     router, about = Router(), about or About()
-    _reading(router, kind, read, out, query, narrowed, about)
-    _writing(router, kind, write, new, changes, out, about)
+
+    async def part(tx: Transaction, principal: Principal, query: Any) -> Part[Any]:
+        return await kind.rows.part(tx, query.span, *narrowed(query))
+
+    _reading(router, kind, read, out, query, listed or part, about)
+    _creating(router, kind, create or write, new, out, about)
+    _writing(router, kind, write, changes, out, about)
     return router
 
 
@@ -64,7 +77,7 @@ def _reading(
     read: Access,
     out: type[BaseModel],
     query: type[PageQuery],
-    narrowed: Callable[[Any], tuple[Any, ...]],
+    listed: Listed,
     about: About,
 ) -> None:
     many = kind.path.strip("/").replace("-", "_")
@@ -79,7 +92,7 @@ def _reading(
         description=about.list,
     )
     async def list_(shared: Shared, principal: reader, query: filters) -> Page[out]:  # type: ignore[valid-type]
-        return await Records(shared, principal, kind).page(query.span, *narrowed(query))  # type: ignore[attr-defined]
+        return await Records(shared, principal, kind).page(lambda tx: listed(tx, principal, query))
 
     @router.get(
         _place(kind),
@@ -92,18 +105,15 @@ def _reading(
         return Envelope(data=await Records(shared, principal, kind).get(row_id))
 
 
-def _writing(
+def _creating(
     router: Router,
     kind: Kind[Any],
     write: Access,
     new: type[NewRecord],
-    changes: type[Changes],
     out: type[BaseModel],
     about: About,
 ) -> None:
-    row_id = Annotated[UUID, Path(alias=_identifier(kind))]
     writer = Annotated[Principal, Depends(write)]
-    others = tuple(refusal for refusal in kind.refusals if refusal is not NotFound)
     too_many = () if kind.most is None else (TooMany,)
 
     @router.post(
@@ -112,17 +122,29 @@ def _writing(
         summary=f"Create {_one(kind)}",
         description=about.create,
         status_code=201,
-        responses=responses(NotFound, Conflict, *too_many, *others),
+        responses=responses(NotFound, Conflict, *too_many, *_others(kind)),
     )
     async def create(shared: Shared, principal: writer, key: Key, body: new) -> Made[out]:  # type: ignore[valid-type]
         return await Records(shared, principal, kind).create(key, body.values())  # type: ignore[attr-defined]
+
+
+def _writing(
+    router: Router,
+    kind: Kind[Any],
+    write: Access,
+    changes: type[Changes],
+    out: type[BaseModel],
+    about: About,
+) -> None:
+    row_id = Annotated[UUID, Path(alias=_identifier(kind))]
+    writer = Annotated[Principal, Depends(write)]
 
     @router.put(
         _place(kind),
         name=f"change_{kind.noun}",
         summary=f"Change {_one(kind)}",
         description=about.change,
-        responses=responses(NotFound, Conflict, *others),
+        responses=responses(NotFound, Conflict, *_others(kind)),
     )
     async def change(
         shared: Shared,
@@ -143,6 +165,10 @@ def _writing(
     )
     async def delete(shared: Shared, principal: writer, key: Key, row_id: row_id) -> Made[Message]:
         return await Records(shared, principal, kind).remove(key, row_id)
+
+
+def _others(kind: Kind[Any]) -> tuple[type[HoldfastError], ...]:
+    return tuple(refusal for refusal in kind.refusals if refusal is not NotFound)
 
 
 def _identifier(kind: Kind[Any]) -> str:

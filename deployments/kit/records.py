@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from core.errors import Conflict, FieldError, HoldfastError, NotFound
 from core.ids import uuid7
-from core.paging import Span
+from core.paging import Part
 from core.principal import Principal
 from core.request import RequestKey
 from deployments.kit.events import RecordEvents
@@ -122,12 +122,9 @@ class Records(Generic[T]):
         self._kind = kind
         self._tenant = tenant_of(principal)
 
-    async def page(self, span: Span, *conditions: Any) -> Page[Any]:
-        """Part of the list."""
-        rows = self._kind.rows
-        return await page(
-            self._shared, self._principal, lambda tx: rows.part(tx, span, *conditions), self._out
-        )
+    async def page(self, read: Callable[[Transaction], Awaitable[Part[T]]]) -> Page[Any]:
+        """Part of the list, as `read` finds it."""
+        return await page(self._shared, self._principal, read, self._out)
 
     async def get(self, row_id: UUID) -> Any:
         """Raises NotFound for what is deleted, and for another business's."""

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, Table, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -34,7 +34,7 @@ class Rows(Generic[T]):
         self.table = table
         self._kind = kind
         self._columns = [table.c[field.name] for field in fields(kind)]  # type: ignore[arg-type]
-        self._order = order
+        self.order = order
         self._unique = unique
         self._live = table.c.deleted_at.is_(None)
 
@@ -60,9 +60,16 @@ class Rows(Generic[T]):
         self, tx: AsyncConnection, span: Span, *conditions: ColumnElement[bool]
     ) -> Part[T]:
         """A part of the rows that are not deleted."""
-        query = select(*self._columns).where(self._live, *conditions)
-        found = await page(tx, query, self._order, span)
-        return found.map(lambda row: self._kind(**row))
+        found = await page(tx, self.query.where(*conditions), self.order, span)
+        return found.map(self.shaped)
+
+    @property
+    def query(self) -> Select[Any]:
+        """Asks for the rows that are not deleted."""
+        return select(*self._columns).where(self._live)
+
+    def shaped(self, row: Mapping[str, Any]) -> T:
+        return self._kind(**row)
 
     async def add(self, tx: AsyncConnection, values: Mapping[str, Any]) -> T:
         """Raises Conflict naming the field whose value another row has."""

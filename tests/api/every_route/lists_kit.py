@@ -64,6 +64,7 @@ FILTERED = (
             {"productId": SECOND},
         ),
     ),
+    List("/api/crm/customers", ({}, {"q": "c777"}, {"q": "c"}, {"groupId": SECOND})),
     List("/api/inventory/status/low-stock", beside=MAX_COUNTED),
     List("/api/inventory/transfers", ({}, {"status": "in_transit"}, {"locationId": SECOND})),
     List("/api/inventory/{productId}/movements", ({}, {"sort": "-occurredAt"})),

@@ -81,7 +81,7 @@ def wrong_for(path: str, value: Any, nullable: frozenset[str]) -> Iterable[str]:
         yield from NO_LIST
     elif isinstance(value, dict):
         yield from ("[]", '"x"', "1")
-    elif name.endswith("Id"):
+    elif name.endswith("Id") and name != "externalId":
         yield from NO_UUID
     else:
         yield from NO_TEXT

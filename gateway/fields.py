@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import unicodedata
+from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import available_timezones
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
-from gateway.schemas import CamelModel
+from core import percents
+from gateway.schemas import CamelModel, exact_number
 
 MAX_EMAIL_LENGTH = 254
+MAX_TAX_PERCENT = 1000
 _NO_ZONES = frozenset({"Factory", "localtime", "posixrules"})
 
 
@@ -76,6 +79,20 @@ Email = Annotated[
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9][0-9 ()./-]{2,30}$", max_length=32)]
 Url = Annotated[str, StringConstraints(max_length=2048, pattern=r"^https?://[^\s/?#]+([/?#]\S*)?$")]
+# As exact as the parts per million that it is inside (see `core.percents`).
+TaxPercent = Annotated[
+    Decimal,
+    BeforeValidator(exact_number),
+    Field(ge=0, le=MAX_TAX_PERCENT, decimal_places=percents.MAX_DECIMALS),
+    WithJsonSchema(
+        {
+            "type": "number",
+            "minimum": 0,
+            "maximum": MAX_TAX_PERCENT,
+            "description": f"19 is 19 %; at most {percents.MAX_DECIMALS} decimals",
+        }
+    ),
+]
 TimeZone = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_zone)]
 Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
 LocationId = Annotated[

@@ -20,14 +20,20 @@ _PLAIN = re.compile(rf"[\x20-\x7e]{{1,{MAX_LENGTH}}}")
 # since: a key names the same command in every build.
 _FIRST_NAMES = {
     "addressId": "address_id",
+    "cardPaymentId": "paymentId",
+    "cardRefundId": "refundId",
     "invitationId": "invitation_id",
     "keyId": "key_id",
     "locationId": "location_id",
+    "parkedSaleId": "parkedId",
     "sessionId": "session_id",
     "taxClassId": "tax_class_id",
     "taxRateId": "tax_rate_id",
     "tenantId": "tenant_id",
     "userId": "user_id",
+}
+_FIRST_ROUTES = {
+    "/api/products/variants/{productId}": "/api/products/variants/{variantId}",
 }
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
@@ -66,6 +72,7 @@ def is_plain(idempotency_key: str | None) -> bool:
 @lru_cache(maxsize=1024)
 def command_route(template: str) -> str:
     """The route as keys name it: its path with the names that its parameters had at first."""
+    template = _FIRST_ROUTES.get(template, template)
     return _PARAMETER.sub(lambda found: f"{{{_FIRST_NAMES.get(found[1], found[1])}}}", template)
 
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from core import percents
+
 PPM = 1_000_000
 Json = Mapping[str, Any]
 Taxes = dict[int, tuple[int, int]]
@@ -130,7 +132,7 @@ def major(amount_minor: int) -> Decimal:
 
 def sale_of(data: Json) -> Sale:
     return Sale(
-        data["saleId"],
+        data["id"],
         data["registerId"],
         data["receiptNumber"],
         tuple(_sold(line) for line in data["lines"]),
@@ -147,11 +149,11 @@ def sale_of(data: Json) -> Sale:
 
 def _sold(line: Json) -> SoldLine:
     return SoldLine(
-        line["itemId"],
+        line["productId"],
         line["quantity"],
         minor(line["unitPrice"]),
         minor(line["discount"]),
-        _ppm(line["taxRate"]),
+        _ppm(line["taxPercent"]),
         minor(line["tax"]),
         minor(line["total"]),
     )
@@ -159,7 +161,7 @@ def _sold(line: Json) -> SoldLine:
 
 def return_of(data: Json) -> Return:
     return Return(
-        data["returnId"],
+        data["id"],
         data["saleId"],
         data["registerId"],
         data["receiptNumber"],
@@ -174,16 +176,14 @@ def return_of(data: Json) -> Return:
 
 
 def row_of(data: Json) -> SaleRow:
-    return SaleRow(
-        data["saleId"], data["receiptNumber"], minor(data["total"]), minor(data["refunded"])
-    )
+    return SaleRow(data["id"], data["receiptNumber"], minor(data["total"]), minor(data["refunded"]))
 
 
 def report_of(data: Json) -> Report:
     counted, difference = data["countedCash"], data["difference"]
     return Report(
         data["kind"],
-        data["shiftId"],
+        data["id"],
         data["sales"],
         minor(data["salesTotal"]),
         data["returns"],
@@ -192,7 +192,7 @@ def report_of(data: Json) -> Report:
         minor(data["giftCardsSold"]),
         {tender["method"]: minor(tender["taken"]) for tender in data["tenders"]},
         {tender["method"]: minor(tender["refunded"]) for tender in data["tenders"]},
-        {_ppm(tax["rate"]): (minor(tax["net"]), minor(tax["tax"])) for tax in data["taxes"]},
+        {_ppm(tax["taxPercent"]): (minor(tax["net"]), minor(tax["tax"])) for tax in data["taxes"]},
         minor(data["openingFloat"]),
         minor(data["paidIn"]),
         minor(data["paidOut"]),
@@ -203,5 +203,5 @@ def report_of(data: Json) -> Report:
     )
 
 
-def _ppm(rate: Decimal | int) -> int:
-    return int(Decimal(rate) * PPM)
+def _ppm(percent: Decimal | int) -> int:
+    return percents.to_ppm(Decimal(percent))

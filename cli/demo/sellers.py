@@ -69,7 +69,7 @@ class Till:
         reply = await self.sender.send("/api/pos/sales", body, step, meter, manner)
         if reply.status == 202:
             meter.settled_later += 1
-            return await self._settled(reply.body["data"]["cardPaymentId"])
+            return await self._settled(reply.body["data"]["id"])
         if refused := Refused.of(reply):
             meter.refused += 1
             return refused
@@ -175,11 +175,11 @@ class Page:
         held = checked(reply)
         if {line["productId"]: line["quantity"] for line in held["lines"]} != units:
             self._books.faults.append(f"{reference} asked for {units}, got {held['lines']}")
-        path = f"/api/inventory/reservations/{held['reservationId']}/confirm"
+        path = f"/api/inventory/reservations/{held['id']}/confirm"
         reply = await self.sender.send(path, None, f"{reference}-confirm", meter, manner)
         if not reply.ok:
             raise ApiError(reply)
         meter.timed(began)
         meter.sold(sum(units.values()))
-        self._books.confirmed(held["reservationId"], units)
+        self._books.confirmed(held["id"], units)
         return None

@@ -16,7 +16,7 @@ from cli.demo.mailbox import Mailbox, open_mailbox
 from cli.demo.meter import Meter, Phase
 from cli.demo.sellers import Page, Till
 from cli.demo.sending import Answers, Sender
-from cli.demo.tenders import VAT_PPM
+from cli.demo.tenders import VAT_PERCENT
 from core.settings import Settings
 
 FLOAT_MINOR = 20_000
@@ -150,7 +150,7 @@ async def _tax(shop: Shop) -> None:
         raise ApiError(changed)
     standard = {"name": "Standard", "isDefault": True}
     made = await owner.post("/api/business/tax-classes", standard, key=f"{run}-tax-class")
-    rate = {"taxClassId": made["data"]["id"], "name": "VAT 20%", "ratePpm": VAT_PPM}
+    rate = {"taxClassId": made["data"]["id"], "name": "VAT 20%", "taxPercent": VAT_PERCENT}
     await owner.post("/api/business/tax-rates", rate, key=f"{run}-tax-rate")
 
 
@@ -172,7 +172,7 @@ async def _till(shop: Shop, number: int, cashier: Client, mailbox: Mailbox) -> T
     made = await shop.owner.post(
         "/api/pos/registers", {"name": name}, key=f"{shop.run}-register-{number}"
     )
-    register_id: str = made["data"]["registerId"]
+    register_id: str = made["data"]["id"]
     shop.books.tills[register_id] = TillBook(name, register_id)
     await _hire(shop, f"cashier-{number}-{shop.run}@holdfast.test", cashier, mailbox)
     sender = Sender(cashier, shop.books, shop.run, f"till-{number}")
@@ -188,9 +188,7 @@ async def _hire(shop: Shop, email: str, cashier: Client, mailbox: Mailbox) -> No
         "/api/auth/invitations", {"email": email, "role": "cashier"}, key=f"{shop.run}-{email}"
     )
     me = await shop.owner.get("/api/auth/me")
-    token = await mailbox.invitation(
-        UUID(me["data"]["tenantId"]), UUID(invited["data"]["invitation"]["id"])
-    )
+    token = await mailbox.invitation(UUID(me["data"]["tenantId"]), UUID(invited["data"]["id"]))
     if token is not None:
         body = {"token": token, "password": password, "name": "Cashier"}
         reply = await cashier.request("POST", "/api/auth/invitations/accept", body=body)

@@ -14,6 +14,7 @@ from typing import Any
 
 from cli.demo.documents import PPM, Sale, SoldLine, major
 
+VAT_PERCENT = 20
 VAT_PPM = 200_000
 _NOTE_MINOR = 500
 _DENOMINATIONS = (5000, 2000, 1000, 500, 200, 100, 50, 20, 10, 5, 2, 1)

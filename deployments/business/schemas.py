@@ -83,7 +83,7 @@ class AuditOut(CamelModel):
     used, if one was used."""
 
     id: UUID
-    at: datetime
+    created_at: datetime
     actor_id: UUID
     actor_role: str
     key_id: UUID | None
@@ -93,4 +93,4 @@ class AuditOut(CamelModel):
 
     @classmethod
     def of(cls, entry: Entry) -> AuditOut:
-        return cls.shown(entry, subject_id=entry.subject)
+        return cls.shown(entry, created_at=entry.at, subject_id=entry.subject)

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Any
 from uuid import UUID
 
 from pydantic import Field
 
-from core import moments
+from core import moments, percents
 from core.errors import Conflict, FieldError, InUse, NotFound
 from core.principal import MANAGEMENT, STAFF
 from deployments.business.events import TAX_CLASS, TAX_RATE
 from deployments.kit.record_routes import About, record_routes
 from deployments.kit.records import Kind, Removing, Writing, rewrite
 from gateway.access import require
-from gateway.fields import Changes, NewRecord, ShortName, absent
+from gateway.fields import Changes, NewRecord, ShortName, TaxPercent, absent
 from gateway.schemas import CamelModel, Moment, PageQuery
 from store.business import locations, taxes
 from store.business.taxes import MAX_CLASSES, MAX_RATES, TaxClass, TaxRate, of_class
-
-MAX_RATE_PPM = 10_000_000
-
-RatePpm = Annotated[
-    int,
-    Field(ge=0, le=MAX_RATE_PPM, description="Parts per million: 20 % is 200000"),
-]
 
 
 class NewTaxClass(NewRecord):
@@ -102,6 +95,11 @@ classes = record_routes(
 )
 
 
+def _as_columns(given: dict[str, Any]) -> dict[str, Any]:
+    percent = given.pop("tax_percent", None)
+    return given if percent is None else given | {"rate_ppm": percents.to_ppm(percent)}
+
+
 class NewTaxRate(NewRecord):
     """What goods of a class are taxed with from a moment on, until a later rate holds."""
 
@@ -110,16 +108,22 @@ class NewTaxRate(NewRecord):
         default=None, description="Only there; a location's own rate beats one for everywhere"
     )
     name: ShortName = Field(description="As receipts show it, such as `VAT 20%`")
-    rate_ppm: RatePpm
+    tax_percent: TaxPercent
     valid_from: Moment | None = Field(default=None, description="Now, by default")
+
+    def values(self) -> dict[str, Any]:
+        return _as_columns(super().values())
 
 
 class TaxRateChanges(Changes):
     """A mistake put right. For what changes by law add a rate, so that the past stays."""
 
     name: ShortName = absent()
-    rate_ppm: RatePpm = absent()
+    tax_percent: TaxPercent = absent()
     valid_from: Moment = absent()
+
+    def values(self) -> dict[str, Any]:
+        return _as_columns(super().values())
 
 
 class TaxRateOut(CamelModel):
@@ -127,11 +131,15 @@ class TaxRateOut(CamelModel):
     tax_class_id: UUID
     location_id: UUID | None
     name: str
-    rate_ppm: int
+    tax_percent: float
     valid_from: datetime
     version: int
     created_at: datetime
     updated_at: datetime
+
+    @classmethod
+    def of(cls, rate: TaxRate, _: UUID) -> TaxRateOut:
+        return cls.shown(rate, tax_percent=percents.from_ppm(rate.rate_ppm))
 
 
 class TaxRateQuery(PageQuery):
@@ -156,7 +164,7 @@ rates = record_routes(
         path="/tax-rates",
         events=TAX_RATE,
         rows=taxes.rates,
-        out=lambda rate, _: TaxRateOut.shown(rate),
+        out=TaxRateOut.of,
         most=MAX_RATES,
         audited=("tax_class_id", "location_id", "name", "rate_ppm", "valid_from"),
         check=_check_rate,

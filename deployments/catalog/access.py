@@ -13,7 +13,7 @@ from deployments.kit.resources import Resources
 from gateway.access import require
 
 ProductId = Annotated[UUID, Path(alias="productId")]
-VariantId = Annotated[UUID, Path(alias="variantId")]
+VariantId = Annotated[UUID, Path(alias="productId")]
 
 # A service key needs the scope catalog:write: its business' other systems keep the catalogue.
 WRITERS = MANAGEMENT | {Role.SERVICE}

@@ -19,6 +19,7 @@ capability = Capability(
     refused={"choose_variant": parents.settle},
     exempt={
         "GET /api/products/categories: page": "5,000 at most, and read as a whole",
+        "GET /api/products/categories: id": "counts names, of any business",
         "GET /api/products/categories/tree: page": "as a tree has no pages",
         "GET /api/products/{productId}/variants: page": "a product has only so many",
         "ProductImport.rows: bound": "rows are judged one by one, the body bounds their names",

@@ -13,7 +13,16 @@ from types import ModuleType
 
 import deployments
 from deployments.kit.capability import Capability
-from deployments.pattern import mutations, published, pure, refusals, shape, structs, tables
+from deployments.pattern import (
+    mutations,
+    published,
+    pure,
+    refusals,
+    shape,
+    structs,
+    tables,
+    words,
+)
 from deployments.pattern.faults import Fault, unexempted
 from gateway.app import placed_routes
 from gateway.openapi import describe
@@ -61,6 +70,8 @@ def _of_routes(capabilities: Sequence[Capability], package: str) -> Iterator[Fau
     yield from published.misplaced(routes, document)
     yield from published.unbounded(document)
     yield from published.bounded(routes)
+    yield from words.banned(document)
+    yield from words.nameless(routes)
     yield from mutations.not_once(routes, rooms)
     yield from mutations.calling_routes(consumers, routes, rooms)
 

@@ -61,7 +61,7 @@ def misplaced(routes: Sequence[HoldfastRoute], document: Schema) -> Iterator[Fau
             yield Fault(f"{place}: async", "is a plain function: write `async def`")
         if not all(_SEGMENT.fullmatch(part) for part in route.template.split("/")):
             yield Fault(
-                f"{place}: path", "is written otherwise than all paths: /low-stock/{itemId}"
+                f"{place}: path", "is written otherwise than all paths: /low-stock/{productId}"
             )
         for model in models_read(route):
             for name, field in model.model_fields.items():

@@ -34,8 +34,8 @@ _EXEMPT = {
     "POST /api/pos/sales/{saleId}/void: manager_needed": "managers alone may use it",
     "POST /api/pos/returns: manager_needed": "managers alone may use it",
     "POST /api/pos/quotes: key": "changes nothing",
-    "TaxOut.rate: float": "a rate, not money; it is computed with in millionths",
-    "SaleLineOut.tax_rate: float": "a rate, not money; it is computed with in millionths",
+    "TaxOut.tax_percent: float": "not money; it is computed with in millionths",
+    "SaleLineOut.tax_percent: float": "not money; it is computed with in millionths",
 }
 
 capability = Capability(

@@ -45,8 +45,8 @@ NewCode = Annotated[
 
 
 class TaxOut(CamelModel):
-    """`rate` 0.2 is 20 %; `net` is what is taxed, without the tax."""
+    """`net` is what is taxed, without the tax."""
 
-    rate: float
+    tax_percent: float
     net: Sum
     tax: Sum

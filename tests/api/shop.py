@@ -121,7 +121,7 @@ class Shop:
         """A service key of this business."""
         body = {"name": "machine", "scopes": list(scopes)}
         made = done(await self.owner.post("/api/auth/service-keys", body))
-        key = UUID(made["key"]["id"])
+        key = UUID(made["id"])
         return await self._calling(key, Role.SERVICE, self.tenant, made["secret"])
 
     async def script(self, person: Caller, *scopes: str) -> Caller:
@@ -172,7 +172,7 @@ class Shop:
     async def open_register(self, by: Caller | None = None, opening_float: float = 100) -> str:
         """A new register with an open shift."""
         made = done(await self.owner.post("/api/pos/registers", {"name": "Till 1"}))
-        register: str = made["registerId"]
+        register: str = made["id"]
         opened = {"openingFloat": opening_float}
         done(await (by or self.owner).post(f"/api/pos/registers/{register}/shifts", opened))
         return register

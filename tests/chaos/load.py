@@ -152,7 +152,7 @@ class Load:
         if answer.is_done:
             self.counts["done"] += 1
             if command.kind == "reserve":
-                command.reservation = answer.data["reservationId"]
+                command.reservation = answer.data["id"]
                 if command.body["ttlSeconds"] > SHORT_TTL_SECONDS:  # the others nobody touches
                     business.holds.append(command.reservation)
             return
@@ -204,7 +204,7 @@ def said(answer: Answer) -> tuple[Any, ...]:
         return answer.status, answer.code
     receipt = answer.headers.get("x-holdfast-receipt", "")
     if "status" in answer.data and "," not in receipt:
-        return answer.status, answer.data["reservationId"], answer.data["status"]
+        return answer.status, answer.data["id"], answer.data["status"]
     return answer.status, answer.body, receipt
 
 

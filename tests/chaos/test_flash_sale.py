@@ -95,7 +95,7 @@ async def test_ten_thousand_requests_for_a_hundred_units(
 
     level = await client.get(f"/api/inventory/{product}")
     told = [command.answer for command in sale.log if command.answer and command.answer.is_done]
-    sold = {answer.data["reservationId"] for answer in told}
+    sold = {answer.data["id"] for answer in told}
     figures.append(
         f"flash sale: {REQUESTS} requests in {elapsed:.1f} s ({REQUESTS / elapsed:.0f}/s) for"
         f" {UNITS} units: {level['reserved']} sold, {len(sold)} buyers told so; {sale.counts}"

@@ -117,11 +117,11 @@ class Trader:
     async def _buy(self, client: Client) -> None:
         good, quantity = self.rng.choice(self.goods), self.rng.randint(2, 5)
         base = "/api/inventory/purchase-orders"
-        lines = [{"itemId": good, "quantity": quantity, "cost": 1}]
+        lines = [{"productId": good, "quantity": quantity, "cost": 1}]
         order = await self._insist(client, base, {"supplierId": self.supplier, "lines": lines})
         self.told["orders"].add(order["id"])
         await self._insist(client, f"{base}/{order['id']}/order")
-        came = [{"itemId": good, "quantity": quantity - 1}]
+        came = [{"productId": good, "quantity": quantity - 1}]
         if await self._insist(client, f"{base}/{order['id']}/receive", {"lines": came}):
             self.units[good] += quantity - 1
         if self.rng.random() < 0.5:
@@ -132,10 +132,10 @@ class Trader:
         body = {"toLocationId": self.elsewhere, "lines": lines, "ship": True}
         sent = await self._insist(client, "/api/inventory/transfers", body)
         if sent is not None:
-            self.told["transfers"].add(sent["transferId"])
+            self.told["transfers"].add(sent["id"])
             end = self.rng.choice(("receive", "cancel", None))
             if end is not None:
-                await self._insist(client, f"/api/inventory/transfers/{sent['transferId']}/{end}")
+                await self._insist(client, f"/api/inventory/transfers/{sent['id']}/{end}")
 
     async def _sell(self, client: Client) -> None:
         good, quantity = self.rng.choice(self.goods), self.rng.randint(1, 3)
@@ -148,13 +148,13 @@ class Trader:
         sale = await self._insist(client, "/api/pos/sales", body)
         if sale is None:
             return
-        self.told["sales"].add(sale["saleId"])
+        self.told["sales"].add(sale["id"])
         self._moved(good, -quantity, due_minor, by_card)
         if self.rng.random() < 0.4:
             back = {"registerId": self.register, "lines": [{"number": 1, "quantity": 1}]}
-            made = await self._insist(client, f"/api/pos/sales/{sale['saleId']}/returns", back)
+            made = await self._insist(client, f"/api/pos/sales/{sale['id']}/returns", back)
             if made is not None:
-                self.told["returns"].add(made["returnId"])
+                self.told["returns"].add(made["id"])
                 self._moved(good, 1, -PRICE_MINOR, by_card)
 
     def _moved(self, good: str, units: int, money_minor: int, by_card: bool) -> None:
@@ -210,7 +210,7 @@ async def make_trader(stack: Stack, seed: int) -> Trader:
     """A business with a register, an open shift, goods and a gift card."""
     async with open_shop(stack) as shop:
         post = shop.owner.post
-        register = done(await post("/api/pos/registers", {"name": "Till"}))["registerId"]
+        register = done(await post("/api/pos/registers", {"name": "Till"}))["id"]
         shift = {"openingFloat": FLOAT_MINOR / 100}
         done(await post(f"/api/pos/registers/{register}/shifts", shift))
         cash = [{"method": "cash", "amount": CARD_MINOR / 100}]
@@ -232,7 +232,7 @@ async def make_trader(stack: Stack, seed: int) -> Trader:
             str(await shop.location()),
             goods,
             {
-                "sales": {sold["sale"]["saleId"]},
+                "sales": {sold["sale"]["id"]},
                 "returns": set(),
                 "orders": set(),
                 "transfers": set(),

@@ -39,8 +39,8 @@ class Register:
         tenders = sorted({*self.taken, *self.refunded})
         return {
             "kind": "X" if counted is None else "Z",
+            "id": f"shift of {self.name}",
             "registerId": self.name,
-            "shiftId": f"shift of {self.name}",
             "sales": sums["sales"],
             "salesTotal": pounds(sums["sales_minor"]),
             "returns": sums["returns"],
@@ -55,7 +55,7 @@ class Register:
                 }
                 for method in tenders
             ],
-            "taxes": [{"rate": 0.2, "net": pounds(net), "tax": pounds(sums["tax"])}]
+            "taxes": [{"taxPercent": 20.0, "net": pounds(net), "tax": pounds(sums["tax"])}]
             if sums["sales_minor"]
             else [],
             "openingFloat": pounds(sums["float"]),

@@ -152,14 +152,14 @@ class ShopInMemory:
         self.holds[number] = units
         for product, quantity in units.items():
             self.move(product, "reserved", 0, quantity, reservationId=number)
-        return 200, {"data": {"reservationId": number, "lines": body["lines"]}}
+        return 200, {"data": {"id": number, "lines": body["lines"]}}
 
     def confirm(self, number: str, _: Body) -> Answer:
         for product, units in self.holds.pop(number, {}).items():
             lost = self.weak == "loses" and self.random.random() < 0.2
             kind = "released" if lost else "confirmed"
             self.move(product, kind, 0 if lost else -units, -units, reservationId=number)
-        return 200, {"data": {"reservationId": number}}
+        return 200, {"data": {"id": number}}
 
     def adjustments(self, _: str, body: Body) -> Answer:
         for line in body["lines"]:
@@ -212,12 +212,12 @@ class ShopInMemory:
             for product, quantity in units.items():
                 self.move(product, "reserved", 0, quantity)
             payment["end"] = lambda end: self.end(end, token, body, units)
-            return 202, {"data": {"cardPaymentId": payment_id}}
+            return 202, {"data": {"id": payment_id}}
         if token == "tok_decline":
             payment["status"] = "declined"
             return 402, {"code": "card_declined", "cardPaymentId": payment_id}
         sale = self.sold(body, units, payment_id)
-        payment |= {"status": "completed", "saleId": sale["saleId"]}
+        payment |= {"status": "completed", "saleId": sale["id"]}
         return 201, {"data": sale}
 
     def end(self, payment_id: str, token: str, body: Body, units: dict[str, int]) -> Body:
@@ -226,7 +226,7 @@ class ShopInMemory:
         if token == "tok_unknown_declined":
             return {"status": "declined"}
         sale = self.sold(body, units, payment_id)
-        return {"status": "completed", "saleId": sale["saleId"]}
+        return {"status": "completed", "saleId": sale["id"]}
 
     def sold(self, body: Body, units: dict[str, int], payment_id: str) -> Body:
         sale_id = f"s{self.random.getrandbits(60)}"
@@ -247,11 +247,11 @@ class ShopInMemory:
         total = price * quantity - discount
         tax = (total * 2 + 6) // 12 + (self.weak == "overtaxes")
         return {
-            "itemId": wanted["productId"],
+            "productId": wanted["productId"],
             "quantity": quantity,
             "unitPrice": pounds(price),
             "discount": pounds(discount),
-            "taxRate": 0.2,
+            "taxPercent": 20.0,
             "tax": pounds(tax),
             "total": pounds(total),
         }
@@ -273,7 +273,7 @@ class ShopInMemory:
             number = register.receipt()
         register.sums["sales"] += 1
         self.sales[sale_id] = {
-            "saleId": sale_id,
+            "id": sale_id,
             "registerId": register.name,
             "receiptNumber": number,
             "lines": lines,
@@ -289,11 +289,11 @@ class ShopInMemory:
     def issue(self, body: Body) -> Answer:
         code = f"g{self.random.getrandbits(60)}"
         line = {
-            "itemId": code,
+            "productId": code,
             "quantity": 1,
             "unitPrice": body["amount"],
             "discount": 0,
-            "taxRate": 0,
+            "taxPercent": 0,
             "tax": 0,
             "total": body["amount"],
         }
@@ -328,7 +328,7 @@ class ShopInMemory:
         register.sums["returns_minor"] += total
         sale["refunded"] = pounds(cents(sale["refunded"]) + total)
         made = {
-            "returnId": f"b{self.random.getrandbits(60)}",
+            "id": f"b{self.random.getrandbits(60)}",
             "saleId": sale_id,
             "registerId": register.name,
             "receiptNumber": register.receipt(),
@@ -338,8 +338,8 @@ class ShopInMemory:
             "total": pounds(total),
         }
         for line in lines:
-            product = sale["lines"][line["number"] - 1]["itemId"]
-            reference = f"return {made['returnId']}"
+            product = sale["lines"][line["number"] - 1]["productId"]
+            reference = f"return {made['id']}"
             if self.weak != "forgets returns":
                 self.move(product, "returned", line["quantity"], 0, reference=reference)
         self.returns.setdefault(sale_id, []).append(made)

@@ -77,7 +77,7 @@ names = st.sampled_from(
 )
 members = st.one_of(
     st.tuples(
-        st.sampled_from(["productId", "variantId", "sku", "barcode", "product_id", "more"]), names
+        st.sampled_from(["productId", "parentId", "sku", "barcode", "product_id", "more"]), names
     ),
     st.tuples(st.just("productId"), st.just(f'"{ID}"')),
     st.tuples(st.just("quantity"), numbers),

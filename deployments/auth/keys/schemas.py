@@ -64,8 +64,9 @@ class KeyOut(CamelModel):
     rate_limit_per_second: int | None
 
 
-class IssuedKeyOut(CamelModel):
-    key: KeyOut
+class IssuedKeyOut(KeyOut):
+    """A key that was just made, with its secret."""
+
     secret: str | None = Field(
         description="The key itself. Shown this once; a repeat of the request answers null here"
     )

@@ -278,7 +278,7 @@ def _now(shared: Resources) -> datetime:
 
 
 def _shown(key: AccessKey, secret: str | None) -> Made[IssuedKeyOut]:
-    return Made.of(IssuedKeyOut(key=KeyOut.shown(key), secret=secret), 201)
+    return Made.of(IssuedKeyOut.shown(key, secret=secret), 201)
 
 
 async def _note(

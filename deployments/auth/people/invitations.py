@@ -29,7 +29,6 @@ from deployments.auth.people.schemas import (
     MembershipOut,
     NewInvitation,
     PreviewOut,
-    SentInvitationOut,
 )
 from deployments.auth.schemas import password_problem
 from deployments.kit.resources import Resources
@@ -67,7 +66,7 @@ class BusinessFull(Conflict):
 
 async def invite(
     shared: Resources, principal: Principal, key: RequestKey, body: NewInvitation
-) -> Made[SentInvitationOut]:
+) -> Made[InvitationOut]:
     """A link, mailed to that address and shown to nobody else, that lets its owner join the
     caller's business in that role. Raises Forbidden for a role above the caller's; AlreadyMember;
     TooManyInvitations; IdempotencyMismatch."""
@@ -75,7 +74,7 @@ async def invite(
     expires_at = moments.of_ms(shared.clock.now_ms()) + TTL
     email, role = body.email, body.role
 
-    async def work(tx: Transaction) -> Made[SentInvitationOut]:
+    async def work(tx: Transaction) -> Made[InvitationOut]:
         check_grant(await actor_role(tx, principal), role)
         if await members.by_email(tx, email) is not None:
             raise AlreadyMember(errors=[FieldError("email", "is a member already")])
@@ -95,7 +94,7 @@ async def invite(
         await emit(tx, tenant, made.id, event)
         changes = {"role": (None, role)}
         await audit.record(tx, tenant, principal, "invitation.created", made.id, changes)
-        return Made.of(SentInvitationOut(invitation=InvitationOut.of(made)), 201)
+        return Made.of(InvitationOut.of(made), 201)
 
     return await change(shared, principal, key, work)
 

@@ -20,7 +20,6 @@ from deployments.auth.people.schemas import (
     MembershipOut,
     NewInvitation,
     PreviewOut,
-    SentInvitationOut,
 )
 from deployments.kit.resources import Shared
 from deployments.kit.router import Made, Router
@@ -106,7 +105,7 @@ async def list_invitations(
 )
 async def invite(
     principal: SignedInManager, shared: Shared, key: Key, body: NewInvitation
-) -> Made[SentInvitationOut]:
+) -> Made[InvitationOut]:
     """Mails a link, good for one use within seven days, that makes who has that e-mail address a
     member. Nobody else gets to see it; an earlier one to the same address ends."""
     return await invitations.invite(shared, principal, key, body)

@@ -45,12 +45,6 @@ class InvitationOut(CamelModel):
         return cls.shown(invitation, status=status, invited_by=invitation.created_by)
 
 
-class SentInvitationOut(CamelModel):
-    """The link goes to the invited address alone."""
-
-    invitation: InvitationOut
-
-
 class InvitationToken(CamelModel):
     token: Token
 
@@ -78,11 +72,11 @@ class MemberOut(CamelModel):
     name: str
     email: str
     role: MemberRole
-    member_since: datetime
+    created_at: datetime
 
     @classmethod
     def of(cls, member: Member) -> MemberOut:
-        return cls.shown(member, member_since=member.created_at)
+        return cls.shown(member)
 
 
 class MemberChanges(CamelModel):

@@ -17,7 +17,7 @@ from store.people.sessions import Live
 class Credentials(CamelModel):
     email: Email
     password: GivenPassword
-    business_id: UUID | None = Field(
+    tenant_id: UUID | None = Field(
         default=None, description="Where you work; by default the business you joined first"
     )
 

@@ -66,7 +66,7 @@ async def login(
         if better_hash is not None:
             await users.set_password_hash(tx, user.id, better_hash)
         places = await users.memberships_of(tx, user.id)
-        account = _account(user, _chosen(places, credentials.business_id))
+        account = _account(user, _chosen(places, credentials.tenant_id))
         await sessions.open_session(
             tx,
             session_id=session_id,

@@ -65,14 +65,14 @@ class VariantFields(_ItemFields):
 
 
 class NewComponent(CamelModel):
-    """So many of an item (a product without variants, or a variant) in each bundle."""
+    """So many of a product in each bundle."""
 
-    item_id: UUID
+    product_id: UUID
     quantity: PartQuantity
 
 
 class ComponentOut(CamelModel):
-    item_id: UUID
+    product_id: UUID
     quantity: int
 
 
@@ -156,9 +156,9 @@ class _ItemOut(CamelModel):
 
 class VariantOut(_ItemOut):
     """A variant as everyone may see it; `cost` is there for its business' management alone.
-    `taxClassId` is null where the product's counts."""
+    `taxClassId` is null where that of its parent counts."""
 
-    product_id: UUID
+    parent_id: UUID
     options: dict[str, str]
     has_own_price: bool
     position: int
@@ -171,6 +171,7 @@ class VariantOut(_ItemOut):
             currency=shown,
             prices=_amounts(variant.prices),
             cost=_cost(variant.cost_minor, product.currency),
+            parent_id=variant.product_id,
             has_own_price=variant.price_minor is not None,
             **{name: getattr(variant, name) for name in _SHOWN_OF_VARIANT},
         )
@@ -211,12 +212,23 @@ class ProductDetailOut(ProductOut):
     ) -> ProductDetailOut:
         return cls(
             variants=[VariantOut.of(variant, product, currency) for variant in variants],
-            components=[ComponentOut.shown(component) for component in components],
+            components=[
+                ComponentOut(product_id=part.item_id, quantity=part.quantity) for part in components
+            ],
             **_shown(product, len(variants), currency),
         )
 
 
-_MADE = {"vendor_id", "price", "currency", "prices", "cost", "variant_count", "has_own_price"}
+_MADE = {
+    "vendor_id",
+    "price",
+    "currency",
+    "prices",
+    "cost",
+    "variant_count",
+    "has_own_price",
+    "parent_id",
+}
 _SHOWN = tuple(set(ProductOut.model_fields) - _MADE)
 _SHOWN_OF_VARIANT = tuple(set(VariantOut.model_fields) - _MADE)
 

@@ -287,13 +287,15 @@ def _new_variants(bodies: Sequence[NewVariant], product: Product, author: Author
 async def _parts(
     tx: Transaction, tenant_id: UUID, bodies: Sequence[NewComponent]
 ) -> tuple[Component, ...]:
-    """The parts of a bundle. Raises ValidationFailed on `components[n].itemId`."""
-    facts = await catalog_bundles.facts_of(tx, [body.item_id for body in bodies]) if bodies else {}
+    """The parts of a bundle. Raises ValidationFailed on `components[n].productId`."""
+    facts = (
+        await catalog_bundles.facts_of(tx, [body.product_id for body in bodies]) if bodies else {}
+    )
     seen: set[UUID] = set()
     for index, body in enumerate(bodies):
-        fact = facts.get(body.item_id)
+        fact = facts.get(body.product_id)
         message = None
-        if body.item_id in seen:
+        if body.product_id in seen:
             message = "is in the bundle already"
         elif fact is None or fact.tenant_id != tenant_id:
             message = "is no product or variant of yours"
@@ -302,9 +304,9 @@ async def _parts(
         elif fact.kind == "parent":
             message = "has variants: name one of them"
         if message is not None:
-            raise ValidationFailed([FieldError(f"components[{index}].itemId", message)])
-        seen.add(body.item_id)
-    return tuple(Component(body.item_id, body.quantity) for body in bodies)
+            raise ValidationFailed([FieldError(f"components[{index}].productId", message)])
+        seen.add(body.product_id)
+    return tuple(Component(body.product_id, body.quantity) for body in bodies)
 
 
 def _filters(query: ProductFilters) -> Filters:

@@ -38,7 +38,7 @@ async def list_variants(
     return Envelope(data=await service.of_product(shared, principal, product_id, query.currency))
 
 
-@router.get("/variants/{variantId}", summary="Get a variant", responses=responses(NotFound))
+@router.get("/variants/{productId}", summary="Get a variant", responses=responses(NotFound))
 async def get_variant(
     principal: Anyone,
     shared: Shared,
@@ -64,7 +64,7 @@ async def create_variant(
 
 
 @router.put(
-    "/variants/{variantId}", summary="Change a variant", responses=responses(NotFound, Conflict)
+    "/variants/{productId}", summary="Change a variant", responses=responses(NotFound, Conflict)
 )
 async def change_variant(
     principal: WriterOrAdmin, shared: Shared, key: Key, variant_id: VariantId, body: VariantChanges
@@ -75,7 +75,7 @@ async def change_variant(
 
 
 @router.delete(
-    "/variants/{variantId}", summary="Delete a variant", responses=responses(NotFound, UsedInBundle)
+    "/variants/{productId}", summary="Delete a variant", responses=responses(NotFound, UsedInBundle)
 )
 async def delete_variant(
     principal: WriterOrAdmin, shared: Shared, key: Key, variant_id: VariantId

@@ -35,18 +35,18 @@ router = Router()
 
 
 class NewSuppliedItem(CamelModel):
-    """What a supplier calls an item, and takes for one, in its currency."""
+    """What a supplier calls a product, and takes for one, in its currency."""
 
-    item_id: UUID
+    product_id: UUID
     supplier_sku: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
     cost: Amount | None = None
     lead_time_days: LeadTime | None = Field(default=None, description="If not the supplier's own")
 
 
 class SuppliedItemOut(CamelModel):
-    """What a supplier calls an item, and takes for one, in its currency."""
+    """What a supplier calls a product, and takes for one, in its currency."""
 
-    item_id: UUID
+    product_id: UUID
     supplier_sku: str | None
     cost: Sum | None
     lead_time_days: int | None = Field(description="If not the supplier's own")
@@ -55,7 +55,7 @@ class SuppliedItemOut(CamelModel):
     def of(cls, item: SuppliedItem, currency: str) -> SuppliedItemOut:
         cost = None if item.cost_minor is None else from_minor(item.cost_minor, currency)
         return cls(
-            item_id=item.item_id,
+            product_id=item.item_id,
             supplier_sku=item.supplier_sku,
             cost=cost,
             lead_time_days=item.lead_time_days,
@@ -70,8 +70,8 @@ class SuppliedItems(CamelModel):
     @field_validator("items")
     @classmethod
     def _each_once(cls, value: list[NewSuppliedItem]) -> list[NewSuppliedItem]:
-        if len({item.item_id for item in value}) < len(value):
-            raise ValueError("must name each item once")
+        if len({item.product_id for item in value}) < len(value):
+            raise ValueError("must name each product once")
         return value
 
 
@@ -102,7 +102,7 @@ async def put_supplied_items(
     async def work(tx: Transaction) -> Made[list[SuppliedItemOut]]:
         await locked_business(tx, tenant_id, shared=True)
         supplier = await found_supplier(tx, supplier_id, lock=True)
-        await check_items(tx, "items", [item.item_id for item in body.items])
+        await check_items(tx, "items", [item.product_id for item in body.items])
         items = [_supplied(index, item, supplier) for index, item in enumerate(body.items)]
         changes = _differences(await suppliers.supplied_items(tx, supplier_id), items)
         await suppliers.put_supplied_items(tx, supplier, tenant_id, items)
@@ -124,7 +124,7 @@ async def found_supplier(tx: Transaction, supplier_id: UUID, *, lock: bool = Fal
 
 async def check_items(tx: Transaction, field: str, item_ids: Sequence[UUID]) -> None:
     """That each is an item which has stock of its own. Raises NotFound, and ValidationFailed on
-    `field[n].itemId`."""
+    `field[n].productId`."""
     facts = await bundles.facts_of(tx, item_ids)
     for index, item_id in enumerate(item_ids):
         fact = facts.get(item_id)
@@ -134,7 +134,7 @@ async def check_items(tx: Transaction, field: str, item_ids: Sequence[UUID]) -> 
             message = f"is a {fact.kind}: name what is in it"
             if fact.kind == "parent":
                 message = "has variants: name one of them"
-            raise ValidationFailed([FieldError(f"{field}[{index}].itemId", message)])
+            raise ValidationFailed([FieldError(f"{field}[{index}].productId", message)])
 
 
 async def _shown(tx: Transaction, supplier: Supplier) -> list[SuppliedItemOut]:
@@ -167,4 +167,4 @@ def _supplied(index: int, item: NewSuppliedItem, supplier: Supplier) -> Supplied
     cost = item.cost
     field = f"items[{index}].cost"
     minor = None if cost is None else to_minor(cost, supplier.currency, field)
-    return SuppliedItem(item.item_id, item.supplier_sku, minor, item.lead_time_days)
+    return SuppliedItem(item.product_id, item.supplier_sku, minor, item.lead_time_days)

@@ -58,7 +58,7 @@ async def list_purchase_orders(
     """Your purchase orders, latest first."""
     async with shared.db.transaction(Scope(tenant_id=tenant_of(principal))) as tx:
         found = await stored.list_purchase_orders(
-            tx, query.status, query.supplier_id, query.item_id, query.span
+            tx, query.status, query.supplier_id, query.product_id, query.span
         )
     return page_of(found.map(lambda row: _shown(principal, _reply_of({**row}))))
 

@@ -16,7 +16,7 @@ from gateway.schemas import Amount, CamelModel, Moment, PageQuery, Sum
 
 
 class NewPurchaseLine(CamelModel):
-    item_id: UUID
+    product_id: UUID
     quantity: Quantity
     cost: Amount | None = Field(
         default=None, description="Of one; by default what the supplier takes, or else 0"
@@ -37,13 +37,13 @@ class NewPurchase(CamelModel):
     @field_validator("lines")
     @classmethod
     def _each_once(cls, value: list[NewPurchaseLine]) -> list[NewPurchaseLine]:
-        if len({line.item_id for line in value}) < len(value):
-            raise ValueError("must name each item once")
+        if len({line.product_id for line in value}) < len(value):
+            raise ValueError("must name each product once")
         return value
 
 
 class DeliveredLine(CamelModel):
-    item_id: UUID
+    product_id: UUID
     quantity: Quantity
 
 
@@ -56,8 +56,8 @@ class Delivery(CamelModel):
     @field_validator("lines")
     @classmethod
     def _each_once(cls, value: list[DeliveredLine] | None) -> list[DeliveredLine] | None:
-        if value is not None and len({line.item_id for line in value}) < len(value):
-            raise ValueError("must name each item once")
+        if value is not None and len({line.product_id for line in value}) < len(value):
+            raise ValueError("must name each product once")
         return value
 
 
@@ -83,13 +83,13 @@ class OrderStatus(StrEnum):
 class PurchaseQuery(PageQuery):
     status: OrderStatus | None = None
     supplier_id: UUID | None = None
-    item_id: UUID | None = None
+    product_id: UUID | None = None
 
 
 class PurchaseLineOut(CamelModel):
     """`outstanding` is what is still to come. `cost`, of one, is management's alone."""
 
-    item_id: UUID
+    product_id: UUID
     quantity: int
     received: int
     cancelled: int
@@ -129,7 +129,7 @@ class PurchaseOut(CamelModel):
             expected_at=_moment(terms.expected_at_ms),
             lines=[
                 PurchaseLineOut(
-                    item_id=line.item_id,
+                    product_id=line.item_id,
                     quantity=line.quantity,
                     received=line.received,
                     cancelled=line.cancelled,

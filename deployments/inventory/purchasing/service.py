@@ -57,7 +57,7 @@ class Purchasing:
             location = await PLACES.of(self._shared).check(self._tenant, body.location_id)
             async with self._shared.db.transaction(self._scope) as tx:
                 supplier = await found_supplier(tx, body.supplier_id)
-                await check_items(tx, "lines", [line.item_id for line in body.lines])
+                await check_items(tx, "lines", [line.product_id for line in body.lines])
                 costs = {
                     item.item_id: item.cost_minor
                     for item in await suppliers.supplied_items(tx, supplier.id)
@@ -89,7 +89,7 @@ class Purchasing:
                     if line.outstanding
                 )
             else:
-                lines = tuple(Delivered(line.item_id, line.quantity) for line in body.lines)
+                lines = tuple(Delivered(line.product_id, line.quantity) for line in body.lines)
             return ReceivePurchase(purchase_id, lines, body.allow_excess)
 
         return await self.decided(key, draft)
@@ -113,10 +113,10 @@ def _wanted(
 ) -> WantedLine:
     field = f"lines[{index}].cost"
     if line.cost is None:
-        minor = costs.get(line.item_id) or 0
+        minor = costs.get(line.product_id) or 0
     else:
         minor = to_minor(line.cost, supplier.currency, field)
     if minor * line.quantity > MAX_AMOUNT_MINOR:
         message = f"is too large for {line.quantity} of it"
         raise ValidationFailed([FieldError(field, message)])
-    return WantedLine(line.item_id, line.quantity, minor)
+    return WantedLine(line.product_id, line.quantity, minor)

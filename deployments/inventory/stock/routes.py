@@ -172,7 +172,9 @@ async def release(
 
 
 @router.get(
-    "/{productId}", summary="Get the level of an item", responses=responses(NotFound, ChooseVariant)
+    "/{productId}",
+    summary="Get the level of a product",
+    responses=responses(NotFound, ChooseVariant),
 )
 async def level(
     shared: Shared,
@@ -180,24 +182,26 @@ async def level(
     product_id: ProductId,
     query: Annotated[LevelQuery, Query()],
 ) -> Envelope[LevelOut]:
-    """The level of an item as its owner has it now: everywhere, or at `locationId`."""
+    """The level of a product as its owner has it now: everywhere, or at `locationId`."""
     return Envelope(data=await service.level(shared, principal, product_id, query.location_id))
 
 
 @router.put(
     "/{productId}/terms",
-    summary="Set the terms of an item",
+    summary="Set the terms of a product",
     responses=responses(NotFound, ChooseVariant, BundleHasNoStock),
 )
 async def terms(
     shared: Shared, principal: Manager, key: Key, product_id: ProductId, body: TermsChanges
 ) -> Ordered[TermsOut]:
-    """What holds for an item at all locations. A lower limit leaves what is promised as it is."""
+    """What holds for a product at all locations. A lower limit leaves what is promised as it is."""
     return await changes.set_terms(shared, principal, key, product_id, body)
 
 
 @router.get(
-    "/{productId}/movements", summary="List the movements of an item", responses=responses(NotFound)
+    "/{productId}/movements",
+    summary="List the movements of a product",
+    responses=responses(NotFound),
 )
 async def movements(
     shared: Shared,
@@ -205,7 +209,7 @@ async def movements(
     product_id: ProductId,
     query: Annotated[MovementQuery, Query()],
 ) -> Page[MovementOut]:
-    """An item's ledger at a location, latest first: as it was recorded, or as things happened."""
+    """A product's ledger at a location, latest first: as it was recorded, or as things happened."""
     tenant_id = tenant_of(principal)
     await OWNERS.of(shared).check(tenant_id, [product_id])
     location_id = await PLACES.of(shared).check(tenant_id, query.location_id)

@@ -218,10 +218,10 @@ class PlaceLevelOut(CamelModel):
 
 
 class LevelOut(CamelModel):
-    """An item's level over all locations, and at each. `quantity` is the sum of what is available
+    """A product's level over all locations, and at each. `quantity` is the sum of what is available
     at each, `lowStockThreshold` of the thresholds, and `isLowStock` compares the two; whether it is
-    low at one location, that one says. `backorderLimit` units may be promised at each
-    beyond what is there."""
+    low at one location, that one says. `backorderLimit` units may be promised at each beyond what
+    is there."""
 
     product_id: UUID
     quantity: int
@@ -263,7 +263,7 @@ class HeldLineOut(CamelModel):
 class ReservationOut(CamelModel):
     """`productId`, `quantity` and `available` are there when the hold has one line."""
 
-    reservation_id: UUID
+    id: UUID
     location_id: UUID
     status: Status
     expires_at: datetime
@@ -276,7 +276,7 @@ class ReservationOut(CamelModel):
 
 
 class ReservationRow(CamelModel):
-    reservation_id: UUID
+    id: UUID
     location_id: UUID
     status: Status
     expires_at: datetime

@@ -83,7 +83,7 @@ def reservation_out(
         for (product_id, quantity), level in zip(hold.lines, hold.levels, strict=True)
     ]
     made = out(
-        reservation_id=hold.reservation_id,
+        id=hold.reservation_id,
         location_id=hold.location_id or tenant_id,
         status=hold.status,
         expires_at=of_ms(hold.expires_at_ms),
@@ -100,7 +100,7 @@ def reservation_out(
 
 def reservation_row(row: Row) -> ReservationRow:
     return ReservationRow(
-        reservation_id=row["id"],
+        id=row["id"],
         location_id=row["location_id"],
         status=Status(row["status"]),
         expires_at=row["expires_at"],

@@ -46,7 +46,7 @@ class TransferQuery(PageQuery):
 
 
 class TransferOut(CamelModel):
-    transfer_id: UUID
+    id: UUID
     status: TransferStatus
     from_location_id: UUID
     to_location_id: UUID

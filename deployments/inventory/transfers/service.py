@@ -100,7 +100,7 @@ def _transfer_out(reply: TransferReply) -> TransferOut:
 def _shown(transfer_id: UUID, known: Transfer) -> TransferOut:
     outstanding = dict(known.outstanding)
     return TransferOut(
-        transfer_id=transfer_id,
+        id=transfer_id,
         status=known.status,
         from_location_id=known.from_location_id,
         to_location_id=known.to_location_id,

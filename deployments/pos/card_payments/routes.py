@@ -26,12 +26,12 @@ from store.pos import card_refunds
 
 router = Router()
 
-PaymentId = Annotated[UUID, Path(alias="paymentId")]
-RefundId = Annotated[UUID, Path(alias="refundId")]
+PaymentId = Annotated[UUID, Path(alias="cardPaymentId")]
+RefundId = Annotated[UUID, Path(alias="cardRefundId")]
 
 
 @router.get(
-    "/card-payments/{paymentId}", summary="Get a card payment", responses=responses(NotFound)
+    "/card-payments/{cardPaymentId}", summary="Get a card payment", responses=responses(NotFound)
 )
 async def get_card_payment(
     shared: Shared, principal: Staff, payment_id: PaymentId
@@ -42,7 +42,7 @@ async def get_card_payment(
 
 
 @router.post(
-    "/card-payments/{paymentId}/abandon",
+    "/card-payments/{cardPaymentId}/abandon",
     summary="Abandon a card payment",
     responses=responses(NotFound, NotYourShift, CardPaymentCompleted),
 )
@@ -73,7 +73,7 @@ async def list_card_refunds(
 
 
 @router.post(
-    "/card-refunds/{refundId}/retry",
+    "/card-refunds/{cardRefundId}/retry",
     summary="Retry a card refund",
     responses=responses(NotFound, RefundNotDead),
 )
@@ -85,7 +85,7 @@ async def retry_card_refund(
 
 
 @router.post(
-    "/card-refunds/{refundId}/settle",
+    "/card-refunds/{cardRefundId}/settle",
     summary="Settle a card refund by hand",
     responses=responses(NotFound, RefundNotDead),
 )

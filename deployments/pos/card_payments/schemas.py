@@ -34,7 +34,7 @@ class CardPaymentOut(CamelModel):
     """What a sale takes by card, with an outcome that is not known yet, or what became of it.
     `completed`: there is a sale; `declined`, `refunded`: there is none, and no money is kept."""
 
-    card_payment_id: UUID
+    id: UUID
     status: str
     sale_id: UUID | None
     problem: str | None
@@ -46,7 +46,7 @@ class CardRefundOut(CamelModel):
     `refunded`: it has made it; `dead`: it refused so often that nobody asks any more; `settled`:
     the customer got the money in another way. `problem` is of the last attempt: refused, silent."""
 
-    refund_id: UUID
+    id: UUID
     return_id: UUID
     status: Literal["owed", "dead", "settled", "refunded"]
     amount: Sum

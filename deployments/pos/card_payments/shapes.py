@@ -12,7 +12,7 @@ from store.pos.cards import CardPayment
 def card_payment_out(payment: CardPayment) -> CardPaymentOut:
     ended = payment.status in ("completed", "declined", "refunded")
     return CardPaymentOut(
-        card_payment_id=payment.id,
+        id=payment.id,
         status=payment.status if ended else "pending",
         sale_id=payment.sale_id if payment.status == "completed" else None,
         problem=payment.problem,
@@ -29,7 +29,7 @@ def card_payment_out(payment: CardPayment) -> CardPaymentOut:
 
 def card_refund_out(row: Row) -> CardRefundOut:
     return CardRefundOut(
-        refund_id=row["id"],
+        id=row["id"],
         return_id=row["return_id"],
         status=card_refunds.state_of(row),
         amount=from_minor(row["amount_minor"], row["currency"]),

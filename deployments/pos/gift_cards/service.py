@@ -90,7 +90,7 @@ def sold_cards_out(
     code again once the key that it was made with is gone."""
     found = []
     for place, card in cards.items():
-        made_id = lines[place].item_id
+        made_id = lines[place].product_id
         code: str | None = card.code
         if card.new.card_id != made_id:
             code = codes.code_of(edge, card.command_id, tenant_id, made_id)

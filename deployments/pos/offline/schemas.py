@@ -17,11 +17,10 @@ from core.errors import FieldError
 from deployments.pos.fields import Reference
 from deployments.pos.sales.schemas import Units
 from gateway.errors import MAX_ROW_ERRORS, Problem, field_errors
-from gateway.fields import LocationId
+from gateway.fields import LocationId, TaxPercent
 from gateway.schemas import MAX_ITEM_CODE, Amount, CamelModel, Moment, composed
 
 MAX_UPLOADED = 100
-MAX_TAX_RATE = 10
 
 
 def _composable(code: str) -> str:
@@ -36,15 +35,15 @@ TypedCode = Annotated[
 
 class NewOfflineLine(Units):
     """A line as it was charged: prices of then, not of today. `discount` is money off the whole
-    line, its share of a discount on the sale included; `taxRate` 0.2 is 20 %. `total` is what was
-    paid: quantity x unitPrice - discount, plus `tax` where prices do not include it."""
+    line, its share of a discount on the sale included. `total` is what was paid: quantity
+    x unitPrice - discount, plus `tax` where prices do not include it."""
 
     # As they were typed: what was kept is compared with that, and this is how it was kept.
     sku: TypedCode | None = None
     barcode: TypedCode | None = None
     unit_price: Amount
     discount: Amount = Decimal(0)
-    tax_rate: Annotated[Amount, Field(le=MAX_TAX_RATE, decimal_places=6)] = Decimal(0)
+    tax_percent: TaxPercent = Decimal(0)
     tax: Amount = Decimal(0)
     total: Amount
 
@@ -93,6 +92,9 @@ class NewOfflineSale(CamelModel):
         said = self.model_dump(mode="json", exclude_defaults=True)
         # Not `moments.to_ms`: what was kept is compared with, and this is how it was made.
         said["occurred_at"] = int(self.occurred_at.timestamp() * 1000)
+        for line in said["lines"]:
+            if "tax_percent" in line:  # It was a fraction.
+                line["tax_rate"] = float(Decimal(line.pop("tax_percent")) / 100)
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()
 
 

@@ -11,7 +11,8 @@ from uuid import UUID, uuid5
 
 from actors.runtime.wire import MAX_RECEIPTS, Receipt, decode_logged
 from actors.till.messages import SaleKnown, SaleMade, Sell, Tender
-from actors.till.model import MAX_AMOUNT_MINOR, PPM, Method, Offline, SaleLine
+from actors.till.model import MAX_AMOUNT_MINOR, Method, Offline, SaleLine
+from core import percents
 from core.errors import FieldError, HoldfastError, NotFound, ValidationFailed
 from core.money import to_minor
 from core.principal import MANAGEMENT, Principal
@@ -241,13 +242,13 @@ def _line(wanted: Wanted[NewOfflineLine], currency: str, entry: NewOfflineSale) 
     discount = to_minor(said.discount, currency, f"{path}.discount")
     tax = to_minor(said.tax, currency, f"{path}.tax")
     total = to_minor(said.total, currency, f"{path}.total")
-    rate_ppm = int(said.tax_rate * PPM)
+    rate_ppm = percents.to_ppm(said.tax_percent)
     amount = unit * said.quantity - discount
     if amount < 0:
         raise _bad(f"{path}.discount", "is more than what it is taken from")
     due = pricing.tax_of(amount, rate_ppm, included=entry.prices_include_tax)
     if abs(tax - due) > MAX_TAX_OFF_MINOR:
-        raise _bad(f"{path}.tax", "is not what taxRate makes of the amount")
+        raise _bad(f"{path}.tax", "is not what taxPercent makes of the amount")
     if total != (amount if entry.prices_include_tax else amount + tax):
         raise _bad(f"{path}.total", "is not quantity x unitPrice - discount, with the tax")
     if total > MAX_AMOUNT_MINOR or tax > total:

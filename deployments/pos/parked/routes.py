@@ -20,7 +20,7 @@ from store.pos import reading
 
 router = Router()
 
-ParkedId = Annotated[UUID, Path(alias="parkedId")]
+ParkedId = Annotated[UUID, Path(alias="parkedSaleId")]
 
 
 @router.post(
@@ -51,7 +51,7 @@ async def list_parked(
 
 
 @router.post(
-    "/parked-sales/{parkedId}/resume",
+    "/parked-sales/{parkedSaleId}/resume",
     summary="Resume a parked sale",
     responses=responses(NotFound),
 )
@@ -63,7 +63,7 @@ async def resume(
 
 
 @router.delete(
-    "/parked-sales/{parkedId}",
+    "/parked-sales/{parkedSaleId}",
     summary="Delete a parked sale",
     responses=responses(NotFound),
 )

@@ -31,9 +31,9 @@ class ParkedQuery(PageQuery):
 
 
 class ParkedSaleOut(CamelModel):
-    parked_id: UUID
+    id: UUID
     location_id: UUID
     label: str | None
     basket: dict[str, Any]
-    parked_by: str
-    parked_at: datetime
+    created_by: str
+    created_at: datetime

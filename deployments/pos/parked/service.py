@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from core.errors import NotFound
@@ -80,10 +81,19 @@ async def _taken(tx: Transaction, parked_id: UUID) -> ParkedSaleOut:
 
 def parked_of(row: Row) -> ParkedSaleOut:
     return ParkedSaleOut(
-        parked_id=row["id"],
+        id=row["id"],
         location_id=row["location_id"],
         label=row["label"],
-        basket=row["basket"],
-        parked_by=row["parked_by"],
-        parked_at=row["parked_at"],
+        basket=_in_present_words(row["basket"]),
+        created_by=row["parked_by"],
+        created_at=row["parked_at"],
     )
+
+
+def _in_present_words(basket: dict[str, Any]) -> dict[str, Any]:
+    """A basket as it would be put aside today: those of earlier builds name a variant apart."""
+    lines = [dict(line) for line in basket.get("lines", ())]
+    for line in lines:
+        if "variantId" in line:
+            line["productId"] = line.pop("variantId")
+    return {**basket, "lines": lines} if lines else basket

@@ -45,9 +45,11 @@ def sale_slip(sale: SaleOut, terms: TillTerms) -> Slip:
         rows.append(("Tips", money(sale.tips)))
     rows.append((f"Total {sale.currency}", money(sale.total)))
     for tax in sale.taxes:
-        if tax.rate:
+        if tax.tax_percent:
             words = "incl." if sale.prices_include_tax else "plus"
-            rows.append((f"  {words} tax {_percent(tax.rate)} of {money(tax.net)}", money(tax.tax)))
+            rows.append(
+                (f"  {words} tax {_percent(tax.tax_percent)} of {money(tax.net)}", money(tax.tax))
+            )
     rows.append(("", ""))
     change = sale.change
     cards = [paid.number for paid in sale.payments if paid.method == "card"]
@@ -70,7 +72,7 @@ def sale_slip(sale: SaleOut, terms: TillTerms) -> Slip:
     if sale.offline and sale.offline.offline_number:
         title += f" (offline {sale.offline.offline_number})"
     head = _head(terms, title, sale.created_at)
-    return Slip(head, rows, _foot(terms, str(sale.sale_id)))
+    return Slip(head, rows, _foot(terms, str(sale.id)))
 
 
 def return_slip(made: ReturnOut, terms: TillTerms) -> Slip:
@@ -89,7 +91,7 @@ def return_slip(made: ReturnOut, terms: TillTerms) -> Slip:
     rows += [(_METHODS[refund.method], money(refund.amount)) for refund in made.refunds]
     title = "Void" if made.void else "Return"
     head = _head(terms, f"{title}, receipt {made.receipt_number}", made.created_at)
-    return Slip(head, rows, _foot(terms, str(made.return_id)))
+    return Slip(head, rows, _foot(terms, str(made.id)))
 
 
 _STYLE = (
@@ -192,8 +194,8 @@ def _money(amount: Decimal, currency: str) -> str:
     return f"{amount:.{exponent(currency)}f}"
 
 
-def _percent(rate: float) -> str:
-    return f"{rate * 100:.4f}".rstrip("0").rstrip(".") + "%"
+def _percent(percent: float) -> str:
+    return f"{percent:.4f}".rstrip("0").rstrip(".") + "%"
 
 
 def _wrapped(line: str) -> list[str]:

@@ -70,7 +70,7 @@ class RegisterQuery(PageQuery):
 
 
 class RegisterOut(CamelModel):
-    register_id: UUID
+    id: UUID
     location_id: UUID
     name: str
     discount_limit_percent: int
@@ -99,9 +99,9 @@ class ReportOut(CamelModel):
     counts the register's shifts. Sales and returns are with tax and without tips; gift cards
     sold are money owed, not sales."""
 
+    id: UUID = Field(description="Of the shift")
     kind: str
     register_id: UUID
-    shift_id: UUID
     number: int
     currency: str
     opened_by: str
@@ -132,7 +132,7 @@ class ReportOut(CamelModel):
 
 
 class ShiftRow(CamelModel):
-    shift_id: UUID
+    id: UUID
     register_id: UUID
     number: int
     opened_by: str

@@ -32,7 +32,7 @@ from deployments.pos.sales.shapes import tax_rows
 
 def register_out(register_id: UUID, register: Register) -> RegisterOut:
     return RegisterOut(
-        register_id=register_id,
+        id=register_id,
         location_id=register.location_id,
         name=register.name,
         discount_limit_percent=register.discount_limit_percent,
@@ -43,7 +43,7 @@ def register_out(register_id: UUID, register: Register) -> RegisterOut:
 
 def register_of(row: Row) -> RegisterOut:
     return RegisterOut(
-        register_id=row["id"],
+        id=row["id"],
         location_id=row["location_id"],
         name=row["name"],
         discount_limit_percent=row["discount_limit_percent"],
@@ -71,9 +71,9 @@ def report_out(register_id: UUID, shift: Shift, closing: Closing | None = None) 
 
     methods = sorted({*totals.taken, *totals.refunded})
     return ReportOut(
+        id=shift.id,
         kind="Z" if closing else "X",
         register_id=register_id,
-        shift_id=shift.id,
         number=shift.number,
         currency=currency,
         opened_by=shift.opened_by,
@@ -137,7 +137,7 @@ def shift_row(row: Row) -> ShiftRow:
     """A shift as a list shows it."""
     counted_minor, currency = row["counted_minor"], row["currency"]
     return ShiftRow(
-        shift_id=row["id"],
+        id=row["id"],
         register_id=row["register_id"],
         number=row["number"],
         opened_by=row["opened_by"],

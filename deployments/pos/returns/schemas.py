@@ -87,7 +87,7 @@ class NewUnreceiptedReturn(CamelModel):
 
 class ReturnedLineOut(CamelModel):
     number: int = Field(description="Of the sale's line")
-    item_id: UUID
+    product_id: UUID
     name: str
     sku: str
     quantity: int
@@ -103,7 +103,7 @@ class RefundOut(CamelModel):
 
 
 class ReturnOut(CamelModel):
-    return_id: UUID
+    id: UUID
     sale_id: UUID | None
     receipt_number: int
     location_id: UUID

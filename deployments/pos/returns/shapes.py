@@ -21,7 +21,7 @@ def return_out(
 ) -> ReturnOut:
     currency = record.currency
     return ReturnOut(
-        return_id=return_id,
+        id=return_id,
         sale_id=record.sale_id,
         receipt_number=record.receipt_number,
         location_id=record.location_id,
@@ -31,7 +31,7 @@ def return_out(
         lines=[
             ReturnedLineOut(
                 number=line.number + 1,
-                item_id=line.sold.item_id,
+                product_id=line.sold.item_id,
                 name=line.sold.name,
                 sku=line.sold.sku,
                 quantity=line.quantity,
@@ -60,7 +60,7 @@ def return_of(row: Row, lines: Sequence[Row], refunds: Sequence[Row]) -> ReturnO
     """A return from its rows."""
     currency = row["currency"]
     return ReturnOut(
-        return_id=row["id"],
+        id=row["id"],
         sale_id=row["sale_id"],
         receipt_number=row["receipt_number"],
         location_id=row["location_id"],
@@ -70,7 +70,7 @@ def return_of(row: Row, lines: Sequence[Row], refunds: Sequence[Row]) -> ReturnO
         lines=[
             ReturnedLineOut(
                 number=line["line_number"] + 1,
-                item_id=line["item_id"],
+                product_id=line["item_id"],
                 name=line["name"],
                 sku=line["sku"],
                 quantity=line["quantity"],

@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from actors.till.messages import SaleMade
-from actors.till.model import PPM, SaleLine
+from actors.till.model import SaleLine
+from core import percents
 from core.moments import of_ms
 from core.money import exponent
 from deployments.kit.plain import Plain, plain_out
@@ -25,12 +26,12 @@ from deployments.pos.sales.schemas import (
     SaleLineOut,
     SaleOut,
 )
-from deployments.pos.sales.shapes import taxes_of
+from deployments.pos.sales.shapes import parent_of, taxes_of
 
 
 def _is_plain(body: NewSale) -> bool:
     for line in body.lines:
-        if (line.sku, line.barcode, line.product_id, line.variant_id).count(None) != 3:
+        if (line.sku, line.barcode, line.product_id).count(None) != 2:
             return False
     return all(payment.method in ("cash", "external") for payment in body.payments)
 
@@ -38,7 +39,7 @@ def _is_plain(body: NewSale) -> bool:
 plain_sale = Plain(
     NewSale,
     "register_id",
-    lines=Plain(BasketLine, "sku", "barcode", "product_id", "variant_id", "quantity"),
+    lines=Plain(BasketLine, "sku", "barcode", "product_id", "quantity"),
     payments=Plain(NewPayment, "method", "amount"),
     holds=_is_plain,
 ).read
@@ -67,7 +68,7 @@ def plain_out_of(made: SaleMade) -> Any:
         [_line_out(number, line, unit) for number, line in enumerate(sale.lines, 1)],
         sum([line.discount_minor for line in sale.lines]) / unit,
         [
-            _TaxOut(rate_ppm / PPM, net / unit, tax / unit)
+            _TaxOut(percents.from_ppm(rate_ppm), net / unit, tax / unit)
             for rate_ppm, (net, tax) in sorted(taxes_of(sale.lines).items())
         ],
         sum([line.tax_minor for line in sale.lines]) / unit,
@@ -101,13 +102,13 @@ def _line_out(number: int, line: SaleLine, unit: int) -> Any:
     return _LineOut(
         number,
         line.item_id,
-        line.product_id,
+        parent_of(line),
         line.name,
         line.sku,
         line.quantity,
         line.unit_price_minor / unit,
         line.discount_minor / unit,
-        line.tax_rate_ppm / PPM,
+        percents.from_ppm(line.tax_rate_ppm),
         line.tax_minor / unit,
         line.total_minor / unit,
         line.returned,

@@ -154,7 +154,7 @@ def _line(wanted: Wanted[NewLine], discount_minor: int, terms: TillTerms) -> Sal
 def _found(body: Units, place: int, items: Mapping[Name, SaleItem]) -> SaleItem:
     field, kind, name = body.named
     item = items.get((kind, name))
-    if item is None or (field == "variantId" and item.variant_id is None):
+    if item is None:
         named = FieldError(f"lines[{place}].{field}", "is nothing that is sold here")
         raise NotFound("There is no such product here.", errors=[named])
     if item.kind == "parent":

@@ -130,7 +130,7 @@ def pending(payment: CardPaymentOut) -> Response:
     return Response(
         Envelope(data=payment).model_dump_json(by_alias=True),
         202,
-        {"Location": f"{CARD_PAYMENTS}/{payment.card_payment_id}"},
+        {"Location": f"{CARD_PAYMENTS}/{payment.id}"},
         "application/json",
     )
 

@@ -34,12 +34,11 @@ class NewDiscount(CamelModel):
 
 
 class Units(CamelModel):
-    """Units of an item, by exactly one of `sku`, `barcode`, `productId`, `variantId`."""
+    """Units of a product, by exactly one of `sku`, `barcode`, `productId`."""
 
     sku: ItemCode | None = None
     barcode: ItemCode | None = None
     product_id: UUID | None = None
-    variant_id: UUID | None = None
     quantity: Annotated[int, Field(ge=1, le=MAX_LINE_QUANTITY)] = 1
 
     @model_validator(mode="after")
@@ -49,33 +48,31 @@ class Units(CamelModel):
 
     def _check(self) -> None:
         if self._names != 1:
-            raise ValueError("name one of sku, barcode, productId, variantId")
+            raise ValueError("name one of sku, barcode, productId")
 
     @property
     def _names(self) -> int:
-        names = (self.sku, self.barcode, self.product_id, self.variant_id)
+        names = (self.sku, self.barcode, self.product_id)
         return sum(name is not None for name in names)
 
     @property
     def named(self) -> tuple[str, str, object]:
-        """The field that names the item, the kind of name, and the name."""
+        """The field that names the product, the kind of name, and the name."""
         if self.sku is not None:
             return "sku", "sku", self.sku
         if self.barcode is not None:
             return "barcode", "barcode", self.barcode
-        if self.product_id is not None:
-            return "productId", "id", self.product_id
-        return "variantId", "id", self.variant_id
+        return "productId", "id", self.product_id
 
 
 class NewLine(Units):
-    """An item by exactly one of `sku`, `barcode`, `productId`, `variantId`."""
+    """A product by exactly one of `sku`, `barcode`, `productId`."""
 
     discount: NewDiscount | None = None
 
 
 class BasketLine(NewLine):
-    """An item, or a `giftCard`: one per line, untaxed, never discounted, and not to be paid by a
+    """A product, or a `giftCard`: one per line, untaxed, never discounted, and not to be paid by a
     gift card."""
 
     gift_card: NewGiftCard | None = None
@@ -83,7 +80,7 @@ class BasketLine(NewLine):
     def _check(self) -> None:
         if self.gift_card is None:
             if self._names != 1:
-                raise ValueError("name one of sku, barcode, productId, variantId, giftCard")
+                raise ValueError("name one of sku, barcode, productId, giftCard")
         elif self._names or self.quantity != 1 or self.discount is not None:
             raise ValueError("a giftCard has a line of its own, without quantity and discount")
 
@@ -120,7 +117,7 @@ class SaleQuery(PageQuery):
     location_id: UUID | None = None
     register_id: UUID | None = None
     shift_id: UUID | None = None
-    cashier: Annotated[str | None, Field(min_length=1, max_length=100)] = None
+    cashier_id: Annotated[str | None, Field(min_length=1, max_length=100)] = None
     date: Annotated[
         datetime.date | None,
         Field(ge=datetime.date(1970, 1, 1), le=datetime.date(9998, 12, 31)),
@@ -138,15 +135,17 @@ class ReceiptNumberQuery(QueryModel):
 
 
 class SaleLineOut(CamelModel):
+    """`parentId` is the product of which `productId` is a variant."""
+
     number: int
-    item_id: UUID
     product_id: UUID
+    parent_id: UUID | None
     name: str
     sku: str
     quantity: int
     unit_price: Sum
     discount: Sum
-    tax_rate: float
+    tax_percent: float
     tax: Sum
     total: Sum = Field(description="What is paid for all units: discounts off, tax included")
     returned: int
@@ -193,7 +192,7 @@ class OfflineOriginOut(CamelModel):
 
 
 class SaleOut(CamelModel):
-    sale_id: UUID
+    id: UUID
     receipt_number: int
     status: SaleStatus
     location_id: UUID
@@ -214,7 +213,7 @@ class SaleOut(CamelModel):
     rounding: str = ROUNDING
     customer_id: UUID | None
     note: str | None
-    cashier: str
+    cashier_id: str
     created_at: datetime.datetime
     gift_cards: list[SoldGiftCardOut] = Field(
         default=[], description="Sold by this very request, with codes that are told nowhere else"
@@ -223,7 +222,7 @@ class SaleOut(CamelModel):
 
 
 class SaleRow(CamelModel):
-    sale_id: UUID
+    id: UUID
     receipt_number: int
     status: SaleStatus
     location_id: UUID
@@ -234,7 +233,7 @@ class SaleRow(CamelModel):
     tips: Sum
     refunded: Sum
     customer_id: UUID | None
-    cashier: str
+    cashier_id: str
     created_at: datetime.datetime
     offline: OfflineOriginOut | None = None
 

@@ -171,7 +171,7 @@ async def filters_of(shared: Resources, principal: Principal, query: SaleQuery) 
         query.location_id,
         query.register_id,
         query.shift_id,
-        query.cashier,
+        query.cashier_id,
         since,
         until,
         query.receipt_number,

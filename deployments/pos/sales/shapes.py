@@ -9,7 +9,6 @@ from uuid import UUID
 
 from actors.till.messages import SaleMade
 from actors.till.model import (
-    PPM,
     Method,
     Payment,
     Sale,
@@ -17,6 +16,7 @@ from actors.till.model import (
     SaleStatus,
     Sold,
 )
+from core import percents
 from core.moments import of_ms
 from core.money import from_minor
 from deployments.pos.fields import Row, TaxOut
@@ -96,7 +96,7 @@ def sale_out(
 ) -> SaleOut:
     sale, currency = sold.sale, sold.sale.currency
     return SaleOut(
-        sale_id=sale_id,
+        id=sale_id,
         receipt_number=sale.receipt_number,
         status=sale.status,
         location_id=sale.location_id,
@@ -125,7 +125,7 @@ def sale_out(
         prices_include_tax=sold.prices_include_tax,
         customer_id=sold.customer_id,
         note=sold.note,
-        cashier=cashier,
+        cashier_id=cashier,
         created_at=created_at,
         offline=offline,
     )
@@ -134,7 +134,7 @@ def sale_out(
 def sale_row(row: Row) -> SaleRow:
     currency = row["currency"]
     return SaleRow(
-        sale_id=row["id"],
+        id=row["id"],
         receipt_number=row["receipt_number"],
         status=SaleStatus(row["status"]),
         location_id=row["location_id"],
@@ -145,7 +145,7 @@ def sale_row(row: Row) -> SaleRow:
         tips=from_minor(row["tips_minor"], currency),
         refunded=from_minor(row["refunded_minor"], currency),
         customer_id=row["customer_id"],
-        cashier=row["created_by"],
+        cashier_id=row["created_by"],
         created_at=row["created_at"],
         offline=_offline(row),
     )
@@ -155,20 +155,25 @@ def lines_out(lines: Iterable[SaleLine], currency: str) -> list[SaleLineOut]:
     return [
         SaleLineOut(
             number=number,
-            item_id=line.item_id,
-            product_id=line.product_id,
+            product_id=line.item_id,
+            parent_id=parent_of(line),
             name=line.name,
             sku=line.sku,
             quantity=line.quantity,
             unit_price=from_minor(line.unit_price_minor, currency),
             discount=from_minor(line.discount_minor, currency),
-            tax_rate=line.tax_rate_ppm / PPM,
+            tax_percent=percents.from_ppm(line.tax_rate_ppm),
             tax=from_minor(line.tax_minor, currency),
             total=from_minor(line.total_minor, currency),
             returned=line.returned,
         )
         for number, line in enumerate(lines, 1)
     ]
+
+
+def parent_of(line: SaleLine) -> UUID | None:
+    """Of a variant, the product that it is one of."""
+    return None if line.product_id == line.item_id else line.product_id
 
 
 def taxes_of(lines: Iterable[SaleLine]) -> dict[int, tuple[int, int]]:
@@ -183,7 +188,11 @@ def taxes_of(lines: Iterable[SaleLine]) -> dict[int, tuple[int, int]]:
 
 def tax_rows(taxes: Mapping[int, tuple[int, int]], currency: str) -> list[TaxOut]:
     return [
-        TaxOut(rate=rate_ppm / PPM, net=from_minor(net, currency), tax=from_minor(tax, currency))
+        TaxOut(
+            tax_percent=percents.from_ppm(rate_ppm),
+            net=from_minor(net, currency),
+            tax=from_minor(tax, currency),
+        )
         for rate_ppm, (net, tax) in sorted(taxes.items())
     ]
 

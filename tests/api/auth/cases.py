@@ -47,7 +47,7 @@ async def _invitation(shop: Shop | None) -> Call:
         return Call(str(uuid4()))
     body = (await _invite(shop)).body
     made = done(await shop.owner.post("/api/auth/invitations", body))
-    return Call(made["invitation"]["id"])
+    return Call(made["id"])
 
 
 async def _rotate(shop: Shop | None) -> Call:
@@ -55,7 +55,7 @@ async def _rotate(shop: Shop | None) -> Call:
         return Call(str(uuid4()), {"graceSeconds": 600})
     body = {"name": "till", "scopes": ["catalog:read"]}
     made = done(await shop.owner.post("/api/auth/service-keys", body))
-    return Call(made["key"]["id"], {"graceSeconds": 600})
+    return Call(made["id"], {"graceSeconds": 600})
 
 
 async def _new_api_key(_: Shop | None) -> Call:
@@ -70,7 +70,7 @@ async def _api_key(shop: Shop | None) -> Call:
         return Call(str(uuid4()))
     cashier = await shop.caller(Role.CASHIER)
     body = {"name": "sheet", "scopes": ["catalog:read"]}
-    return Call(done(await cashier.post("/api/auth/api-keys", body))["key"]["id"])
+    return Call(done(await cashier.post("/api/auth/api-keys", body))["id"])
 
 
 async def _strangers_key(_: Shop | None) -> Call:

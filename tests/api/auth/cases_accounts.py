@@ -19,7 +19,7 @@ async def _key(shop: Shop | None) -> Call:
         return Call(str(uuid7()))
     body = {"name": "till", "scopes": ["catalog:read"]}
     made = done(await shop.owner.post("/api/auth/service-keys", body))
-    return Call(made["key"]["id"])
+    return Call(made["id"])
 
 
 async def _new_key(_: Shop | None) -> Call:

@@ -61,7 +61,7 @@ async def new_key(served: Served, who: Session, kind: Kind, **changes: Any) -> t
     answer = await create(served, who, kind, **changes)
     assert answer.status_code == 201, answer.text
     data = answer.json()["data"]
-    return data["key"]["id"], data["secret"]
+    return data["id"], data["secret"]
 
 
 async def rotate(

@@ -36,7 +36,7 @@ async def invited(served: Served, who: Session, email: str, role: str = "staff")
     answer = await invite(served, who, email, role)
     assert answer.status_code == 201, answer.text
     data: dict[str, Any] = answer.json()["data"]
-    link = await mailed(served, who, data["invitation"]["id"])
+    link = await mailed(served, who, data["id"])
     return data | {"link": link, "token": link.partition("#")[2]}
 
 
@@ -70,7 +70,7 @@ async def member(served: Served, owner: Session, role: str) -> Session:
 
 
 async def signed_in(served: Served, email: str, business: str | None = None) -> Session:
-    body = {"email": email, "password": PASSWORD} | ({"businessId": business} if business else {})
+    body = {"email": email, "password": PASSWORD} | ({"tenantId": business} if business else {})
     answer = await call(served, None, "POST", "/login", body)
     assert answer.status_code == 200, answer.text
     found = answer.json()

@@ -32,7 +32,7 @@ async def test_a_business_named_at_sign_in_is_looked_for_not_believed(
 ) -> None:
     other = await session(served.http, role="vendor")
     for wanted in (owner.user["tenantId"], str(uuid7())):
-        body = {"email": other.user["email"], "password": PASSWORD, "businessId": wanted}
+        body = {"email": other.user["email"], "password": PASSWORD, "tenantId": wanted}
         assert (await call(served, None, "POST", "/login", body)).status_code == 404
 
 
@@ -195,7 +195,7 @@ async def test_anothers_people_do_not_exist(served: Served, owner: Session) -> N
     for method, path, body in (
         ("PUT", f"/members/{staff.user['id']}", {"role": "cashier"}),
         ("DELETE", f"/members/{staff.user['id']}", None),
-        ("DELETE", f"/invitations/{pending['invitation']['id']}", None),
+        ("DELETE", f"/invitations/{pending['id']}", None),
     ):
         assert (await call(served, owner, method, path, body)).status_code == 404
     assert staff.user["email"] not in await names(served, owner)

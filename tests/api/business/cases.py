@@ -73,7 +73,7 @@ async def _create_rate(shop: Shop | None) -> Call:
             "taxClassId": (await _class(shop)).id,
             "locationId": where,
             "name": "VAT 20%",
-            "ratePpm": 200_000,
+            "taxPercent": 20,
             "validFrom": "2026-01-01T00:00:00Z",
         }
     )
@@ -85,7 +85,7 @@ async def _rate(shop: Shop | None) -> Call:
 
 
 async def _change_rate(shop: Shop | None) -> Call:
-    body = {"name": "VAT", "ratePpm": 1, "validFrom": "2026-01-01T00:00:00Z", "version": 1}
+    body = {"name": "VAT", "taxPercent": 0.0001, "validFrom": "2026-01-01T00:00:00Z", "version": 1}
     return Call((await _rate(shop)).id, body)
 
 

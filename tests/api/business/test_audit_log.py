@@ -26,7 +26,7 @@ async def test_owners_read_who_changed_what(served: Served, owner: Session) -> N
     assert (created["action"], created["actorId"]) == ("location.created", owner.user["id"])
     assert (updated["action"], updated["actorRole"]) == ("location.updated", "manager")
     assert updated["changes"] == {"name": ["Branch", "Annex"], "phone": [None, "12 34"]}
-    since = f"/audit-log?action=location.updated&since={updated['at'].replace('+', '%2B')}"
+    since = f"/audit-log?action=location.updated&since={updated['createdAt'].replace('+', '%2B')}"
     assert len((await call(served, owner, "GET", since)).json()["data"]) == 1
     until = since.replace("since=", "until=")
     assert (await call(served, owner, "GET", until)).json()["data"] == []
@@ -77,7 +77,7 @@ async def test_the_catalogue_and_suppliers_are_in_the_audit_log(
     assert rest == [("variant.updated", {"price_minor": [None, 250]}), ("variant.deleted", {})]
 
     pen = (await done("POST", "products", {"name": "Pen", "price": 1}))["id"]
-    parts = [{"itemId": pen, "quantity": 2}]
+    parts = [{"productId": pen, "quantity": 2}]
     box = {"name": "Box", "price": 1, "kind": "bundle", "components": parts}
     made = (await done("POST", "products", box))["id"]
     parts[0]["quantity"] = 3
@@ -100,7 +100,7 @@ async def test_the_catalogue_and_suppliers_are_in_the_audit_log(
     acme = (await done("POST", "inventory/suppliers", person))["id"]
     await done("PUT", f"inventory/suppliers/{acme}", {"leadTimeDays": 9})
     path = f"inventory/suppliers/{acme}/items"
-    await done("PUT", path, {"items": [{"itemId": pen, "cost": 1.5}]})
+    await done("PUT", path, {"items": [{"productId": pen, "cost": 1.5}]})
     await done("DELETE", f"inventory/suppliers/{acme}")
     found = await lines(acme)
     assert [action for action, _ in found] == [

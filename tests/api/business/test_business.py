@@ -237,7 +237,7 @@ async def test_tax_classes_and_rates(served: Served, owner: Session) -> None:
     rest = await made(served, owner, "/tax-classes", {"name": "Rest", "isDefault": True})
     listed = (await call(served, owner, "GET", "/tax-classes")).json()["data"]
     assert [(row["name"], row["isDefault"]) for row in listed] == [("Food", False), ("Rest", True)]
-    body = {"taxClassId": food["id"], "name": "VAT 5%", "ratePpm": 50_000}
+    body = {"taxClassId": food["id"], "name": "VAT 5%", "taxPercent": 5}
     rate = await made(served, owner, "/tax-rates", body)
     old = {**body, "validFrom": "2020-01-01T00:00:00Z"}
     await made(served, owner, "/tax-rates", old)
@@ -248,8 +248,8 @@ async def test_tax_classes_and_rates(served: Served, owner: Session) -> None:
     other = f"/tax-rates?taxClassId={rest['id']}"
     assert (await call(served, owner, "GET", other)).json()["data"] == []
     path = f"/tax-rates/{rate['id']}"
-    fixed = await call(served, owner, "PUT", path, {"ratePpm": 55_000, "version": 1})
-    assert fixed.json()["data"]["ratePpm"] == 55_000
+    fixed = await call(served, owner, "PUT", path, {"taxPercent": 5.5, "version": 1})
+    assert fixed.json()["data"]["taxPercent"] == 5.5
     assert (await call(served, owner, "DELETE", path)).status_code == 200
     default = f"/tax-classes/{rest['id']}"
     for method, change in (("DELETE", None), ("PUT", {"isDefault": False})):
@@ -266,7 +266,7 @@ async def test_a_rate_of_anothers_class_or_location_is_none(served: Served, owne
     other = await session(served.http, role="vendor")
     mine = await made(served, owner, "/tax-classes", {"name": "Food"})
     theirs = await made(served, other, "/tax-classes", {"name": "Food"})
-    body = {"name": "VAT", "ratePpm": 1}
+    body = {"name": "VAT", "taxPercent": 0.0001}
     for change in (
         {"taxClassId": theirs["id"]},
         {"taxClassId": mine["id"], "locationId": other.user["tenantId"]},

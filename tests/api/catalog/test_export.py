@@ -88,12 +88,15 @@ async def stocked(http: httpx2.AsyncClient) -> None:
         data = (await ok(http.post("/api/products", json=body)))["data"]
         made[data["sku"]] = data["id"]
         made |= {variant["sku"]: variant["id"] for variant in data["variants"]}
-    parts = [{"itemId": made["SHIRT-M"], "quantity": 2}, {"itemId": made["-5"], "quantity": 1}]
+    parts = [
+        {"productId": made["SHIRT-M"], "quantity": 2},
+        {"productId": made["-5"], "quantity": 1},
+    ]
     gift = {"name": "Gift", "sku": "GIFT", "price": 30, "kind": "bundle", "components": parts}
     bundle = (await ok(http.post("/api/products", json=gift)))["data"]["id"]
     # A part that is younger than its bundle.
     late = await ok(http.post("/api/products", json={"name": "L", "sku": "LATE", "price": 1}))
-    parts.append({"itemId": late["data"]["id"], "quantity": 3})
+    parts.append({"productId": late["data"]["id"], "quantity": 3})
     await ok(http.put(f"/api/products/{bundle}", json={"components": parts}))
 
 

@@ -87,7 +87,7 @@ async def test_variants_count_for_their_product_and_parts_for_their_bundle(shop:
     )
     medium = made["variants"][1]["id"]
     cup = await shop.product(name="Cup", **mine)
-    parts = [{"itemId": cup, "quantity": 2}, {"itemId": medium, "quantity": 1}]
+    parts = [{"productId": cup, "quantity": 2}, {"productId": medium, "quantity": 1}]
     await shop.product(name="Box", kind="bundle", components=parts, **mine)
     assert await found(shop, True, **mine) == set()
     place = done(await shop.owner.post("/api/business/locations", {"name": "Away"}))["id"]

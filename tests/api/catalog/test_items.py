@@ -153,17 +153,17 @@ async def test_bundles(shop: Shop) -> None:
     shirt = await create(shop.owner, **SHIRT)
     pen, ink = await create(shop.owner, sku="PEN"), await create(shop.owner, sku="INK")
     medium = shirt["variants"][0]
-    parts = [{"itemId": medium["id"], "quantity": 1}, {"itemId": pen["id"], "quantity": 2}]
+    parts = [{"productId": medium["id"], "quantity": 1}, {"productId": pen["id"], "quantity": 2}]
     gift = await create(shop.owner, sku="GIFT", kind="bundle", components=parts)
     assert (gift["kind"], gift["components"]) == ("bundle", parts)
     foreign = await create((await shop.another()).owner, sku="X")
 
     def body(item: Any, quantity: int = 1) -> dict[str, Any]:
-        components = [{"itemId": item, "quantity": quantity}]
+        components = [{"productId": item, "quantity": quantity}]
         return {"name": "n", "price": 1, "kind": "bundle", "components": components}
 
     for wrong in (gift["id"], shirt["id"], foreign["id"], str(uuid4())):
-        assert names(await call(shop.owner, "POST", json=body(wrong)), "components[0].itemId")
+        assert names(await call(shop.owner, "POST", json=body(wrong)), "components[0].productId")
     for wrong_body in (
         body(pen["id"], 0),
         body(pen["id"], 1001),
@@ -177,8 +177,8 @@ async def test_bundles(shop: Shop) -> None:
     assert names(
         await call(shop.owner, "PUT", f"/{pen['id']}", json={"components": parts}), "components"
     )
-    itself = {"components": [{"itemId": gift["id"], "quantity": 1}]}
-    assert names(await call(shop.owner, "PUT", path, json=itself), "components[0].itemId")
+    itself = {"components": [{"productId": gift["id"], "quantity": 1}]}
+    assert names(await call(shop.owner, "PUT", path, json=itself), "components[0].productId")
     # What is part of a bundle stays, and stays an item.
     for used in (f"/{pen['id']}", f"/variants/{medium['id']}", f"/{shirt['id']}"):
         reply = await call(shop.owner, "DELETE", used)
@@ -189,7 +189,7 @@ async def test_bundles(shop: Shop) -> None:
     assert (
         await call(shop.owner, "POST", f"{path}/variants", json={"options": {"a": "b"}})
     ).is_error
-    only_ink = {"components": [{"itemId": ink["id"], "quantity": 3}]}
+    only_ink = {"components": [{"productId": ink["id"], "quantity": 3}]}
     after = await ok(shop.owner, "PUT", path, json=only_ink)
     assert (after["components"], after["version"]) == (only_ink["components"], 2)
     assert (await ok(shop.owner, "PUT", path, json=only_ink))["version"] == 2

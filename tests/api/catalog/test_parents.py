@@ -40,7 +40,7 @@ async def test_stock_is_brought_to_zero_before_the_first_variant(shop: Shop) -> 
     hold = {"productId": product, "quantity": 3}
     held = done(await shop.owner.post("/api/inventory/reserve", hold))
     problem(await vary(shop, product), 409, "product_has_stock")
-    done(await shop.owner.post(f"/api/inventory/reservations/{held['reservationId']}/confirm"))
+    done(await shop.owner.post(f"/api/inventory/reservations/{held['id']}/confirm"))
     assert (await vary(shop, product)).status_code == 201
     # This replica still takes it for a simple product, as another one would.
     for reply in (await add(shop, product), await shop.owner.post("/api/inventory/reserve", hold)):

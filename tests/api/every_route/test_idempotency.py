@@ -123,8 +123,8 @@ async def test_one_route_with_another_id_is_another_request(shop: Shop) -> None:
     product, key = await shop.product(5), str(uuid4())
     one, two = await shop.reserve(product), await shop.reserve(product)
     base = "/api/inventory/reservations"
-    done(await shop.owner.post(f"{base}/{one['reservationId']}/confirm", key=key))
-    refused = await shop.owner.post(f"{base}/{two['reservationId']}/confirm", key=key)
+    done(await shop.owner.post(f"{base}/{one['id']}/confirm", key=key))
+    refused = await shop.owner.post(f"{base}/{two['id']}/confirm", key=key)
     problem(refused, 422, "idempotency_key_reused")
     assert await shop.level(product) == (3, 4, 1)
 
@@ -168,5 +168,5 @@ async def test_who_hangs_up_is_served_all_the_same(shop: Shop) -> None:
 
     await asyncio.gather(*(hang_up(key) for key in keys))
     answers = [await shop.owner.post("/api/inventory/reserve", body, key=key) for key in keys]
-    assert len({done(answer)["reservationId"] for answer in answers}) == 30
+    assert len({done(answer)["id"] for answer in answers}) == 30
     assert await shop.level(product) == (20, 50, 30)

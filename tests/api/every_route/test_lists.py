@@ -248,7 +248,11 @@ async def test_a_filter_that_has_an_index_is_walked_whatever_stands_beside_it(
 ) -> None:
     """Sales of a shift that is no longer the latest stand far behind those of all others."""
     monkeypatch.setattr(paging, "MAX_EXAMINED", LIMIT)
-    for beside in ({"offline": False}, {"locationId": FIRST}, {"offline": False, "cashier": FIRST}):
+    for beside in (
+        {"offline": False},
+        {"locationId": FIRST},
+        {"offline": False, "cashierId": FIRST},
+    ):
         body = await ask(served, "/api/pos/sales", limit=LIMIT, shiftId=FIRST, **beside)
         assert body["data"], beside
 

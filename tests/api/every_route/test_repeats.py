@@ -118,7 +118,7 @@ async def _changed_address(caller: Caller, shop: Shop) -> Call:
 async def _rotated(caller: Caller, _: Shop) -> Call:
     body = {"name": "sheet", "scopes": ["catalog:read"]}
     made = done(await caller.post("/api/auth/api-keys", body))
-    return Call(made["key"]["id"], {"graceSeconds": 600})
+    return Call(made["id"], {"graceSeconds": 600})
 
 
 async def _released(_: Caller, shop: Shop) -> Call:

@@ -78,14 +78,14 @@ async def _shipped(shop: Shop | None) -> Call:
     if shop is None:
         return Call(str(uuid7()))
     body = (await _transfer(shop)).body
-    return Call(done(await shop.owner.post("/api/inventory/transfers", body))["transferId"])
+    return Call(done(await shop.owner.post("/api/inventory/transfers", body))["id"])
 
 
 async def _hold(shop: Shop | None) -> Call:
     if shop is None:
         return Call(str(uuid7()))
     hold = await shop.reserve(await shop.product(5), 2)
-    return Call(hold["reservationId"])
+    return Call(hold["id"])
 
 
 async def _extend(shop: Shop | None) -> Call:

@@ -49,12 +49,12 @@ async def _product(shop: Shop | None) -> str:
 
 
 async def _items(shop: Shop | None) -> Call:
-    item = {"itemId": await _product(shop), "supplierSku": "T-1", "cost": 1.5, "leadTimeDays": 3}
+    item = {"productId": await _product(shop), "supplierSku": "T-1", "cost": 1.5, "leadTimeDays": 3}
     return Call((await _supplier(shop)).id, {"items": [item]})
 
 
 async def _new_order(shop: Shop | None) -> Call:
-    line = {"itemId": await _product(shop), "quantity": 5, "cost": 1.25}
+    line = {"productId": await _product(shop), "quantity": 5, "cost": 1.25}
     supplier = (await _supplier(shop)).id
     moment = "2100-01-01T00:00:00Z"
     place = str(uuid4()) if shop is None else str(shop.tenant)
@@ -75,12 +75,12 @@ async def _change_order(shop: Shop | None) -> Call:
 
 async def _receive(shop: Shop | None) -> Call:
     if shop is None:
-        lines = [{"itemId": str(uuid4()), "quantity": 1}]
+        lines = [{"productId": str(uuid4()), "quantity": 1}]
         return Call(str(uuid7()), {"lines": lines, "allowExcess": False})
     draft = (await _draft(shop)).id
     path = f"/api/inventory/purchase-orders/{draft}"
     order = done(await shop.owner.post(f"{path}/order"))
-    lines = [{"itemId": order["lines"][0]["itemId"], "quantity": 1}]
+    lines = [{"productId": order["lines"][0]["productId"], "quantity": 1}]
     return Call(draft, {"lines": lines, "allowExcess": False})
 
 

@@ -59,22 +59,18 @@ async def test_a_location_goes_when_nothing_is_there(shop: Shop) -> None:
     hold = {"productId": product, "quantity": 1, "locationId": place}
     held = done(await shop.owner.post("/api/inventory/reserve", hold))
     assert await uses() == ["reservations", "stock"]
-    done(await shop.owner.post(f"/api/inventory/reservations/{held['reservationId']}/confirm"))
+    done(await shop.owner.post(f"/api/inventory/reservations/{held['id']}/confirm"))
     # Everything is on its way out, and may be called back.
     lines = [{"productId": product, "quantity": 2}]
     away = {"fromLocationId": place, "lines": lines, "ship": True}
     sent = done(await shop.owner.post("/api/inventory/transfers", away))
     assert await uses() == ["transfers"]
-    done(await shop.owner.post(f"/api/inventory/transfers/{sent['transferId']}/receive"))
+    done(await shop.owner.post(f"/api/inventory/transfers/{sent['id']}/receive"))
     register = done(
         await shop.owner.post("/api/pos/registers", {"name": "Till", "locationId": place})
     )
     assert await uses() == ["registers"]
-    done(
-        await shop.owner.post(
-            f"/api/pos/registers/{register['registerId']}/shifts", {"openingFloat": 1}
-        )
-    )
+    done(await shop.owner.post(f"/api/pos/registers/{register['id']}/shifts", {"openingFloat": 1}))
     assert await uses() == ["open_shifts"]
 
 

@@ -97,7 +97,7 @@ async def test_the_ledger_adds_up_to_the_level(shop: Shop) -> None:
     product = await shop.product(20)
     held = [await shop.reserve(product, 3, reference=f"order {n}") for n in range(4)]
     for hold, action in zip(held, ("confirm", "release", "extend", "confirm"), strict=True):
-        path = f"/api/inventory/reservations/{hold['reservationId']}/{action}"
+        path = f"/api/inventory/reservations/{hold['id']}/{action}"
         done(await shop.owner.post(path, {} if action == "extend" else None))
     body = {"lines": [{"productId": product, "delta": -2}], "reason": "damaged"}
     done(await shop.owner.post(ADJUST, body))
@@ -125,7 +125,7 @@ async def test_the_ledger_adds_up_to_the_level(shop: Shop) -> None:
     damaged = ledger[1]
     assert (damaged["reason"], damaged["createdBy"]) == ("damaged", str(shop.owner.id))
     assert ledger[-2]["reference"] == "order 0"
-    assert ledger[-2]["reservationId"] == held[0]["reservationId"]
+    assert ledger[-2]["reservationId"] == held[0]["id"]
 
 
 async def test_the_ledger_comes_in_pages(shop: Shop) -> None:
@@ -164,12 +164,12 @@ async def test_low_stock_is_told_once_per_crossing(shop: Shop) -> None:
     await shop.reserve(product, 1)
     await shop.reserve(product, 2)
     assert len(await events(shop, low, product)) == 1
-    done(await shop.owner.post(f"/api/inventory/reservations/{hold['reservationId']}/release"))
+    done(await shop.owner.post(f"/api/inventory/reservations/{hold['id']}/release"))
     done(await shop.owner.post(ADJUST, adjust(product, -3)))
     assert len(await events(shop, low, product)) == 2
     # Selling what is held changes nothing about what is available.
     other = await shop.reserve(product, 1)
-    done(await shop.owner.post(f"/api/inventory/reservations/{other['reservationId']}/confirm"))
+    done(await shop.owner.post(f"/api/inventory/reservations/{other['id']}/confirm"))
     assert len(await events(shop, low, product)) == 2
 
 
@@ -232,7 +232,7 @@ async def test_a_service_key_acts_within_its_scopes(shop: Shop) -> None:
     writer, reader = await shop.machine("inventory:write"), await shop.machine("inventory:read")
     stranger = await shop.machine("catalog:write")
     hold = done(await writer.post(RESERVE, line))
-    path = f"/api/inventory/reservations/{hold['reservationId']}"
+    path = f"/api/inventory/reservations/{hold['id']}"
     for caller in (writer, reader):
         assert done(await caller.get(path))["status"] == "open"
     problem(await reader.post(RESERVE, line), 403, "forbidden")
@@ -251,7 +251,7 @@ async def test_an_api_key_does_what_its_person_may_within_its_scopes(shop: Shop)
         answer = await writer.post(RESERVE, line)
         hold = done(answer)
         assert answer.headers["x-holdfast-receipt"]
-        path = f"/api/inventory/reservations/{hold['reservationId']}"
+        path = f"/api/inventory/reservations/{hold['id']}"
         reader, stranger = [
             await shop.script(person, scope) for scope in ("inventory:read", "catalog:write")
         ]

@@ -70,10 +70,10 @@ async def test_holds_are_released_where_they_are(shop: Shop) -> None:
     problem(await shop.owner.post(f"{BASE}/release", line(product, 1)), 409, "no_open_hold")
     body = line(product, 1, locationId=str(barn))
     assert done(await shop.owner.post(f"{BASE}/release", body))["quantity"] == 3
-    done(await shop.owner.post(f"{BASE}/reservations/{hold['reservationId']}/confirm"))
+    done(await shop.owner.post(f"{BASE}/reservations/{hold['id']}/confirm"))
     assert await at(shop, product, barn) == (3, 3, 0, 0)
     listed = done(await shop.owner.get(f"{BASE}/reservations?locationId={barn}"))
-    assert [row["reservationId"] for row in listed] == [hold["reservationId"]]
+    assert [row["id"] for row in listed] == [hold["id"]]
     assert done(await shop.owner.get(f"{BASE}/reservations?locationId={shop.tenant}")) == []
 
 
@@ -115,17 +115,17 @@ async def test_what_is_shipped_arrives_once(shop: Shop) -> None:
     first, second = [done(await shop.owner.post(TRANSFERS, body)) for _ in range(2)]
     assert first["status"] == "in_transit"
     assert await at(shop, product, barn) == (0, 0, 0, 4)
-    path = f"{TRANSFERS}/{first['transferId']}"
+    path = f"{TRANSFERS}/{first['id']}"
     answers = await asyncio.gather(*(shop.owner.post(f"{path}/receive") for _ in range(5)))
     assert {done(answer)["status"] for answer in answers} == {"received"}
     assert await at(shop, product, barn) == (2, 2, 0, 2)
     problem(await shop.owner.post(f"{path}/cancel"), 409, "transfer_closed")
-    back = done(await shop.owner.post(f"{TRANSFERS}/{second['transferId']}/cancel"))
+    back = done(await shop.owner.post(f"{TRANSFERS}/{second['id']}/cancel"))
     assert (back["status"], back["closedAt"] is not None) == ("cancelled", True)
     assert await at(shop, product) == (5, 5, 0, 0)
     assert done(await shop.owner.get(path))["status"] == "received"
     listed = done(await shop.owner.get(f"{TRANSFERS}?locationId={barn}"))
-    assert [row["transferId"] for row in listed] == [second["transferId"], first["transferId"]]
+    assert [row["id"] for row in listed] == [second["id"], first["id"]]
     assert done(await shop.owner.get(f"{TRANSFERS}?status=in_transit")) == []
     other = await shop.another()
     problem(await other.owner.get(path), 404, "not_found")
@@ -136,7 +136,7 @@ async def test_a_transfer_comes_in_parts(shop: Shop) -> None:
     one, two, barn = await shop.product(10), await shop.product(4), await shop.location()
     body = {"toLocationId": str(barn), "lines": [line(one, 10), line(two, 4)], "ship": True}
     sent = done(await shop.owner.post(TRANSFERS, body))
-    path = f"{TRANSFERS}/{sent['transferId']}"
+    path = f"{TRANSFERS}/{sent['id']}"
     part = {"lines": [line(one, 3)]}
     came = done(await shop.owner.post(f"{path}/receive", part, key="part-1"))
     assert done(await shop.owner.post(f"{path}/receive", part, key="part-1")) == came
@@ -161,7 +161,7 @@ async def test_a_transfer_comes_in_parts(shop: Shop) -> None:
 async def test_the_last_part_of_a_transfer_closes_it(shop: Shop) -> None:
     product, barn = await shop.product(5), await shop.location()
     body = {"toLocationId": str(barn), "lines": [line(product, 5)], "ship": True}
-    path = f"{TRANSFERS}/{done(await shop.owner.post(TRANSFERS, body))['transferId']}/receive"
+    path = f"{TRANSFERS}/{done(await shop.owner.post(TRANSFERS, body))['id']}/receive"
     done(await shop.owner.post(path, {"lines": [line(product, 2)]}))
     last = done(await shop.owner.post(path))
     assert (last["status"], last["lines"][0]["received"]) == ("received", 5)
@@ -178,7 +178,7 @@ async def test_a_count_keeps_what_moved_after_it(shop: Shop) -> None:
     counted_at = datetime.now(UTC).isoformat()
     await asyncio.sleep(0.05)
     hold = await shop.reserve(product, 3)
-    done(await shop.owner.post(f"{BASE}/reservations/{hold['reservationId']}/confirm"))
+    done(await shop.owner.post(f"{BASE}/reservations/{hold['id']}/confirm"))
     lines = [{"productId": product, "counted": 9, "countedAt": counted_at}]
     counted = done(await shop.owner.post(COUNTS, {"lines": lines, "reference": "night"}))
     assert counted[0]["onHand"] == 6
@@ -284,7 +284,7 @@ async def test_backorder_is_per_item_and_per_location(shop: Shop) -> None:
     assert refused["shortages"][0]["available"] == 3
     hold = await shop.reserve(product, 3)
     assert await at(shop, product) == (0, 1, 3, 0)
-    done(await shop.owner.post(f"{BASE}/reservations/{hold['reservationId']}/confirm"))
+    done(await shop.owner.post(f"{BASE}/reservations/{hold['id']}/confirm"))
     assert await at(shop, product) == (0, -2, 0, 0)
     done(await shop.owner.post(ADD, line(product, 5)))
     assert await at(shop, product) == (3, 3, 0, 0)
@@ -355,7 +355,7 @@ async def test_a_bundle_is_held_by_its_parts(shop: Shop) -> None:
         problem(await shop.owner.post(path, line(bundle, 1)), 409, "bundle_has_no_stock")
     counted = {"lines": [{"productId": bundle, "counted": 1}]}
     problem(await shop.owner.post(COUNTS, counted), 409, "bundle_has_no_stock")
-    done(await shop.owner.post(f"{BASE}/reservations/{hold['reservationId']}/confirm"))
+    done(await shop.owner.post(f"{BASE}/reservations/{hold['id']}/confirm"))
     assert await at(shop, tea) == (4, 4, 0, 0)
 
 
@@ -403,7 +403,7 @@ async def test_drift_is_found_and_repaired_while_the_shop_is_open(shop: Shop) ->
 async def test_reserved_by_nobody_is_freed(shop: Shop) -> None:
     product = await shop.product(5)
     hold = await shop.reserve(product, 4)
-    await shop.rows("DELETE FROM reservations WHERE id = $1", UUID(hold["reservationId"]))
+    await shop.rows("DELETE FROM reservations WHERE id = $1", UUID(hold["id"]))
     report = await look_and_repair(shop.stack.settings, shop.tenant, shop.stack.url)
     assert report.left == [], report.lines
     assert await at(shop, product) == (5, 5, 0, 0)

@@ -38,7 +38,7 @@ async def supplier(shop: Shop, **fields: Any) -> dict[str, Any]:
 async def ordered(shop: Shop, *lines: tuple[str, int], place: bool = True) -> str:
     body = {
         "supplierId": (await supplier(shop))["id"],
-        "lines": [{"itemId": item, "quantity": n, "cost": 1.25} for item, n in lines],
+        "lines": [{"productId": item, "quantity": n, "cost": 1.25} for item, n in lines],
     }
     order: str = done(await shop.owner.post(f"{BASE}/purchase-orders", body))["id"]
     if place:
@@ -78,17 +78,17 @@ async def test_an_order_from_draft_to_delivery(shop: Shop) -> None:
     assert (await level(shop, tea), await level(shop, cup)) == ((4, 10), (0, 3))
     problem(await act(shop, order, "order"), 409, "purchase_not_draft")
 
-    some = {"lines": [{"itemId": tea, "quantity": 6}]}
+    some = {"lines": [{"productId": tea, "quantity": 6}]}
     first = await act(shop, order, "receive", some, key="lorry")
     again = await act(shop, order, "receive", some, key="lorry")
     assert first.json() == again.json()
     assert done(first)["status"] == "partly_received"
     assert await level(shop, tea) == (10, 4)
-    too_many = {"lines": [{"itemId": cup, "quantity": 1}, {"itemId": tea, "quantity": 5}]}
+    too_many = {"lines": [{"productId": cup, "quantity": 1}, {"productId": tea, "quantity": 5}]}
     refused = problem(await act(shop, order, "receive", too_many), 409, "more_than_ordered")
     assert (refused["productId"], refused["outstanding"]) == (tea, 4)
     assert await level(shop, cup) == (0, 3)
-    stray = {"lines": [{"itemId": str(uuid4()), "quantity": 1}]}
+    stray = {"lines": [{"productId": str(uuid4()), "quantity": 1}]}
     problem(await act(shop, order, "receive", stray), 409)
     rest = done(await act(shop, order, "receive", {}))
     assert rest["status"] == "received"
@@ -97,21 +97,21 @@ async def test_an_order_from_draft_to_delivery(shop: Shop) -> None:
     problem(await act(shop, order, "cancel"), 409, "purchase_not_open")
     for item in (tea, cup):
         assert await ledger(shop, item) == await level(shop, item)
-    listed = done(await shop.owner.get(f"{BASE}/purchase-orders?itemId={tea}"))
+    listed = done(await shop.owner.get(f"{BASE}/purchase-orders?productId={tea}"))
     assert listed == [rest]
 
 
 async def test_the_rest_may_be_cancelled_and_more_may_come(shop: Shop) -> None:
     tea, cup = await shop.goods(stock=0), await shop.goods(stock=0)
     order = await ordered(shop, (tea, 10), (cup, 2))
-    excess = {"lines": [{"itemId": tea, "quantity": 12}], "allowExcess": True}
+    excess = {"lines": [{"productId": tea, "quantity": 12}], "allowExcess": True}
     after = done(await act(shop, order, "receive", excess))
     assert [line["outstanding"] for line in after["lines"]] == [0, 2]
     assert (await level(shop, tea), await level(shop, cup)) == ((12, 0), (0, 2))
     ended = done(await act(shop, order, "cancel"))
     assert (ended["status"], ended["lines"][1]["cancelled"]) == ("closed", 2)
     for status, found in (("closed", [ended]), ("received", [])):
-        path = f"{BASE}/purchase-orders?itemId={cup}&status={status}"
+        path = f"{BASE}/purchase-orders?productId={cup}&status={status}"
         assert done(await shop.owner.get(path)) == found
     assert await level(shop, cup) == (0, 0)
     whole = await ordered(shop, (cup, 5))
@@ -125,7 +125,7 @@ async def test_the_rest_may_be_cancelled_and_more_may_come(shop: Shop) -> None:
 async def test_lorries_at_once_never_bring_more_than_was_ordered(shop: Shop) -> None:
     tea = await shop.goods(stock=0)
     order = await ordered(shop, (tea, 10))
-    one = {"lines": [{"itemId": tea, "quantity": 3}]}
+    one = {"lines": [{"productId": tea, "quantity": 3}]}
     answers = await asyncio.gather(*(act(shop, order, "receive", one) for _ in range(8)))
     assert sorted(answer.status_code for answer in answers) == [200] * 3 + [409] * 5
     assert await level(shop, tea) == (9, 1)
@@ -135,9 +135,12 @@ async def test_only_a_draft_is_changed(shop: Shop) -> None:
     tea, cup = await shop.goods(stock=0), await shop.goods(stock=0)
     order = await ordered(shop, (tea, 10), place=False)
     path = f"{BASE}/purchase-orders/{order}"
-    body = {"supplierId": (await supplier(shop))["id"], "lines": [{"itemId": cup, "quantity": 2}]}
+    body = {
+        "supplierId": (await supplier(shop))["id"],
+        "lines": [{"productId": cup, "quantity": 2}],
+    }
     changed = done(await shop.owner.call("PUT", path, body))
-    assert [(line["itemId"], line["quantity"]) for line in changed["lines"]] == [(cup, 2)]
+    assert [(line["productId"], line["quantity"]) for line in changed["lines"]] == [(cup, 2)]
     done(await act(shop, order, "order"))
     problem(await shop.owner.call("PUT", path, body), 409, "purchase_not_draft")
     assert (await level(shop, tea), await level(shop, cup)) == ((0, 0), (0, 2))
@@ -150,13 +153,13 @@ async def test_what_cannot_be_ordered(shop: Shop) -> None:
     parent = done(
         await shop.owner.post("/api/products", {"name": "S", "price": 1, "variants": variants})
     )
-    parts = [{"itemId": tea, "quantity": 1}]
+    parts = [{"productId": tea, "quantity": 1}]
     bundle = await shop.goods(stock=0, kind="bundle", components=parts)
     of = (await supplier(shop))["id"]
     for item, status in ((parent["id"], 400), (bundle, 400), (str(uuid4()), 404)):
-        body = {"supplierId": of, "lines": [{"itemId": item, "quantity": 1}]}
+        body = {"supplierId": of, "lines": [{"productId": item, "quantity": 1}]}
         problem(await shop.owner.post(f"{BASE}/purchase-orders", body), status)
-    line = {"itemId": tea, "quantity": 1}
+    line = {"productId": tea, "quantity": 1}
     for lines in ([], [line, line], [line | {"quantity": 0}], [line | {"cost": 1.005}]):
         body = {"supplierId": of, "lines": lines}
         problem(await shop.owner.post(f"{BASE}/purchase-orders", body), 400)
@@ -173,13 +176,13 @@ async def test_what_cannot_be_ordered(shop: Shop) -> None:
 async def test_a_barcode_in_place_of_a_cost_is_refused_and_no_list_suffers(shop: Shop) -> None:
     tea, cup = await shop.goods(stock=0), await shop.goods(stock=0)
     of = (await supplier(shop, currency="JPY"))["id"]
-    good = {"itemId": tea, "quantity": 3, "cost": 3_333_333_333_333}
-    scanned = {"itemId": cup, "quantity": 3, "cost": 4_006_381_333_931}
+    good = {"productId": tea, "quantity": 3, "cost": 3_333_333_333_333}
+    scanned = {"productId": cup, "quantity": 3, "cost": 4_006_381_333_931}
     body = {"supplierId": of, "lines": [good, scanned]}
     refused = problem(await shop.owner.post(f"{BASE}/purchase-orders", body), 400)
     assert [error["field"] for error in refused["errors"]] == ["lines[1].cost"]
     assert done(await shop.owner.get(f"{BASE}/purchase-orders?supplierId={of}")) == []
-    body["lines"] = [good, good | {"itemId": cup}]
+    body["lines"] = [good, good | {"productId": cup}]
     made = done(await shop.owner.post(f"{BASE}/purchase-orders", body))
     assert made["total"] == 2 * 3 * 3_333_333_333_333, "a sum has no bound"
     assert done(await shop.owner.get(f"{BASE}/purchase-orders?supplierId={of}")) == [made]
@@ -195,11 +198,11 @@ async def test_suppliers_and_what_they_sell(shop: Shop) -> None:
         9, 2, "ann@tea.example.com"
     )  # fmt: skip
     problem(await shop.owner.call("PUT", path, {"leadTimeDays": 1, "version": 1}), 409)
-    items = [{"itemId": tea, "supplierSku": "T-1", "cost": 0.75, "leadTimeDays": None}]
+    items = [{"productId": tea, "supplierSku": "T-1", "cost": 0.75, "leadTimeDays": None}]
     assert done(await shop.owner.call("PUT", f"{path}/items", {"items": items})) == items
     assert done(await shop.owner.get(f"{path}/items")) == items
     problem(await shop.owner.call("PUT", path, {"currency": "JPY"}), 400)
-    body = {"supplierId": made["id"], "lines": [{"itemId": tea, "quantity": 2}]}
+    body = {"supplierId": made["id"], "lines": [{"productId": tea, "quantity": 2}]}
     order = done(await shop.owner.post(f"{BASE}/purchase-orders", body))
     assert (order["total"], order["currency"]) == (1.5, "EUR")
     assert order["expectedAt"] > order["createdAt"]

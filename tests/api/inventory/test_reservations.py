@@ -19,7 +19,7 @@ RECEIPT = re.compile(r"([0-9a-f-]{36}); seq=(\d+); epoch=(\d+)")
 
 
 def path(hold: dict[str, Any], action: str = "") -> str:
-    return f"/api/inventory/reservations/{hold['reservationId']}" + (action and f"/{action}")
+    return f"/api/inventory/reservations/{hold['id']}" + (action and f"/{action}")
 
 
 def moment(text: str) -> datetime:
@@ -37,7 +37,7 @@ def receipts(answer: httpx2.Response) -> dict[str, tuple[int, int]]:
 async def test_a_hold_is_visible_at_once_and_leaves_when_confirmed(shop: Shop) -> None:
     product = await shop.product(5)
     hold = await shop.reserve(product, 2, ttlSeconds=60, reference="basket 9")
-    assert UUID(hold["reservationId"]).version == 7
+    assert UUID(hold["id"]).version == 7
     assert (hold["status"], hold["reference"], hold["available"]) == ("open", "basket 9", 3)
     assert (hold["productId"], hold["quantity"]) == (product, 2)
     assert hold["lines"] == [{"productId": product, "quantity": 2, "available": 3}]
@@ -125,9 +125,7 @@ async def test_the_last_unit_goes_to_one(shop: Shop) -> None:
     line = {"productId": product, "quantity": 1}
     answers = await asyncio.gather(*(shop.owner.post(RESERVE, line) for _ in range(40)))
     assert sorted(answer.status_code for answer in answers) == [200] * 7 + [409] * 33
-    assert (
-        len({done(answer)["reservationId"] for answer in answers if answer.status_code == 200}) == 7
-    )
+    assert len({done(answer)["id"] for answer in answers if answer.status_code == 200}) == 7
     assert await shop.level(product) == (0, 7, 7)
 
 
@@ -141,7 +139,7 @@ async def test_release_without_an_id_frees_the_callers_own_oldest(shop: Shop) ->
 
     freed = done(await shop.owner.post(RELEASE, {"productId": product, "quantity": 4}))
     assert (freed["released"], freed["quantity"]) == (4, 14)
-    assert freed["reservationIds"] == [first["reservationId"], second["reservationId"]]
+    assert freed["reservationIds"] == [first["id"], second["id"]]
     kept = done(await shop.owner.get(path(first)))
     assert [(line["productId"], line["quantity"]) for line in kept["lines"]] == [(other, 1)]
     assert done(await shop.owner.get(path(second)))["quantity"] == 2
@@ -159,10 +157,10 @@ async def test_receipts_grow_and_are_the_business_own(shop: Shop) -> None:
     for _ in range(3):
         answer = await shop.owner.post(RESERVE, line)
         seen.append(receipts(answer)[product])
-        assert receipts(answer)[done(answer)["reservationId"]][0] == 1
+        assert receipts(answer)[done(answer)["id"]][0] == 1
     hold = done(answer)
     confirmed = receipts(await shop.owner.post(path(hold, "confirm")))
-    assert confirmed[hold["reservationId"]][0] == 2
+    assert confirmed[hold["id"]][0] == 2
     seen.append(confirmed[product])
     sequences = [sequence for sequence, _ in seen]
     assert sequences == list(range(sequences[0], sequences[0] + 4))
@@ -188,9 +186,9 @@ async def test_reservations_are_listed_latest_first(shop: Shop) -> None:
 
     async def ids(**query: Any) -> list[str]:
         found = await shop.owner.get("/api/inventory/reservations", params=query)
-        return [row["reservationId"] for row in done(found)]
+        return [row["id"] for row in done(found)]
 
-    newest = [hold["reservationId"] for hold in reversed(holds)]
+    newest = [hold["id"] for hold in reversed(holds)]
     assert await ids() == newest
     assert await ids(status="open") == newest[:2]
     assert await ids(status="confirmed") == newest[2:]
@@ -205,7 +203,7 @@ async def test_reservations_are_listed_latest_first(shop: Shop) -> None:
 
 
 async def test_an_unknown_reservation_is_a_404(shop: Shop) -> None:
-    nothing = {"reservationId": str(uuid4())}
+    nothing = {"id": str(uuid4())}
     problem(await shop.owner.get(path(nothing)), 404, "not_found")
     for action in ("confirm", "extend", "release"):
         body = {} if action == "extend" else None

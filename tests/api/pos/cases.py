@@ -34,7 +34,7 @@ async def _new_register(shop: Shop | None, *, opened: bool = False) -> str:
     if shop is None:
         return str(uuid7())
     made = done(await shop.owner.post("/api/pos/registers", {"name": "Till"}))
-    register: str = made["registerId"]
+    register: str = made["id"]
     if opened:
         path = f"/api/pos/registers/{register}/shifts"
         done(await shop.owner.post(path, {"openingFloat": 500}))
@@ -77,7 +77,7 @@ async def _sale_body(shop: Shop | None) -> dict[str, Any]:
 
 async def _sale(shop: Shop | None) -> dict[str, Any]:
     if shop is None:
-        return {"saleId": str(uuid7()), "receiptNumber": 1}
+        return {"id": str(uuid7()), "receiptNumber": 1}
     sale: dict[str, Any] = done(await shop.owner.post("/api/pos/sales", await _sale_body(shop)))
     return sale
 
@@ -122,7 +122,7 @@ async def _shift(shop: Shop | None) -> Call:
         return Call(str(uuid7()))
     register = await _register(shop)
     found = done(await shop.owner.get(f"/api/pos/registers/{register}"))
-    return Call(found["shiftId"])
+    return Call(found["id"])
 
 
 async def _quote(shop: Shop | None) -> Call:
@@ -157,21 +157,21 @@ async def _offline(shop: Shop | None) -> Call:
 async def _receipt(shop: Shop | None) -> Call:
     """With the receipt in hand, so that a cashier may see it."""
     sale = await _sale(shop)
-    return Call(sale["saleId"], query={"receiptNumber": str(sale["receiptNumber"])})
+    return Call(sale["id"], query={"receiptNumber": str(sale["receiptNumber"])})
 
 
 async def _returns(shop: Shop | None) -> Call:
-    return Call((await _sale(shop))["saleId"])
+    return Call((await _sale(shop))["id"])
 
 
 async def _return(shop: Shop | None) -> Call:
     lines = [{"number": 1, "quantity": 1}]
     body = {"registerId": await _register(shop), "lines": lines, "refundTo": "original"}
-    return Call((await _sale(shop))["saleId"], body)
+    return Call((await _sale(shop))["id"], body)
 
 
 async def _void(shop: Shop | None) -> Call:
-    return Call((await _sale(shop))["saleId"], REASON)
+    return Call((await _sale(shop))["id"], REASON)
 
 
 async def _unreceipted(shop: Shop | None) -> Call:
@@ -188,7 +188,7 @@ async def _returned(shop: Shop | None) -> Call:
         return Call(str(uuid7()))
     call = await _return(shop)
     made = done(await shop.owner.post(f"/api/pos/sales/{call.id}/returns", call.body))
-    return Call(made["returnId"])
+    return Call(made["id"])
 
 
 async def _gift_card(shop: Shop | None) -> Call:
@@ -257,7 +257,7 @@ async def _parked(shop: Shop | None) -> Call:
     if shop is None:
         return Call(str(uuid7()))
     made = done(await shop.owner.post("/api/pos/parked-sales", (await _park(shop)).body))
-    return Call(made["parkedId"])
+    return Call(made["id"])
 
 
 def _till(make: Make, **rest: Any) -> Case:

@@ -60,7 +60,7 @@ async def test_called_off_at_the_till(shop: Shop) -> None:
     assert found["reason"] == "abandoned"
     assert (await kept(shop), await shop.available(tea)) == (0, 2)
     lines = await shop.sees("SELECT subject FROM audit_log WHERE action = 'card_payment.abandoned'")
-    assert [str(line["subject"]) for line in lines] == [ended["cardPaymentId"]]
+    assert [str(line["subject"]) for line in lines] == [ended["id"]]
 
 
 async def test_what_was_sold_is_not_called_off(shop: Shop) -> None:
@@ -69,7 +69,7 @@ async def test_what_was_sold_is_not_called_off(shop: Shop) -> None:
     await settle(shop)
     refused = await shop.owner.post(began.headers["location"] + "/abandon")
     sale = (await pay(shop, tea, "tok_unknown", key="k")).json()["data"]
-    assert problem(refused, 409, "card_payment_completed")["saleId"] == sale["saleId"]
+    assert problem(refused, 409, "card_payment_completed")["saleId"] == sale["id"]
     assert await audit(shop, tea, 3) == (1, 700)
 
 
@@ -188,7 +188,7 @@ async def returned(shop: Shop) -> Refusing:
     tea = await shop.goods(PRICE, 3)
     sale = done(await pay(shop, tea, "tok_approve"))
     body = {"registerId": shop.register, "lines": [{"number": 1, "quantity": 1}]}
-    done(await shop.owner.post(f"/api/pos/sales/{sale['saleId']}/returns", body))
+    done(await shop.owner.post(f"/api/pos/sales/{sale['id']}/returns", body))
     resources: Any = shop.served.resources
     provider = Refusing(resources.db)
     resources.parts[CARDS] = saga(resources, provider)
@@ -206,7 +206,7 @@ async def test_a_refund_that_is_refused_is_given_up_and_retried(shop: Shop) -> N
     await attempt(shop, MAX_REFUND_ATTEMPTS - 1)
     (owed,) = await refunds(shop, "owed")
     assert (owed["attempts"], owed["problem"]) == (MAX_REFUND_ATTEMPTS - 1, "refused")
-    early = await shop.owner.post(f"/api/pos/card-refunds/{owed['refundId']}/retry")
+    early = await shop.owner.post(f"/api/pos/card-refunds/{owed['id']}/retry")
     assert problem(early, 409, "refund_not_dead")["state"] == "owed"
     await attempt(shop, 3)
     (dead,) = await refunds(shop, "dead")
@@ -214,7 +214,7 @@ async def test_a_refund_that_is_refused_is_given_up_and_retried(shop: Shop) -> N
     provider.gives = True
     await attempt(shop)
     assert await kept(shop) == 700
-    path = f"/api/pos/card-refunds/{dead['refundId']}/retry"
+    path = f"/api/pos/card-refunds/{dead['id']}/retry"
     again = done(await shop.owner.post(path, key="k"))
     assert (again["status"], again["attempts"]) == ("owed", 0)
     await settle(shop)
@@ -228,7 +228,7 @@ async def test_a_refund_that_was_given_up_is_settled_by_hand(shop: Shop) -> None
     provider = await returned(shop)
     await attempt(shop, MAX_REFUND_ATTEMPTS)
     (dead,) = await refunds(shop, "dead")
-    path, note = f"/api/pos/card-refunds/{dead['refundId']}/settle", {"note": "cash, 7.00"}
+    path, note = f"/api/pos/card-refunds/{dead['id']}/settle", {"note": "cash, 7.00"}
     problem(await (await shop.caller(Role.CASHIER)).post(path, note), 403)
     settled = done(await shop.owner.post(path, note, key="k"))
     assert (settled["status"], settled["note"]) == ("settled", "cash, 7.00")

@@ -110,8 +110,8 @@ async def test_a_sale_by_card_is_two_trips_and_reads_nothing_again(shop: Shop) -
         if statement.startswith("SELECT ") and " FROM " in statement
     ]
     receipts = first.headers[RECEIPT_HEADER]
-    assert [part.split(";")[0] for part in receipts.split(", ")] == [sale["saleId"], shop.register]
-    assert done(await shop.owner.get(f"/api/pos/sales/{sale['saleId']}")) == sale
+    assert [part.split(";")[0] for part in receipts.split(", ")] == [sale["id"], shop.register]
+    assert done(await shop.owner.get(f"/api/pos/sales/{sale['id']}")) == sale
     with counting(shop) as counted:
         again = await pay(shop, tea, "tok_approve", key="k")
     assert told(again) == told(first)

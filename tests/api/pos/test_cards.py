@@ -87,7 +87,7 @@ async def test_a_return_owes_the_card_its_money(shop: Shop) -> None:
     tea = await shop.goods(PRICE, 3)
     sale = done(await pay(shop, tea, "tok_approve"))
     body = {"registerId": shop.register, "lines": [{"number": 1, "quantity": 1}]}
-    made = done(await shop.owner.post(f"/api/pos/sales/{sale['saleId']}/returns", body))
+    made = done(await shop.owner.post(f"/api/pos/sales/{sale['id']}/returns", body))
     assert made["refunds"] == [{"method": "card", "amount": PRICE}]
     await settle(shop)
     assert await kept(shop) == 0
@@ -100,7 +100,7 @@ async def test_the_same_payment_driven_by_many_is_one(shop: Shop) -> None:
     tea = await shop.goods(PRICE, 9)
     answers = await asyncio.gather(*(pay(shop, tea, "tok_approve", key="k") for _ in range(8)))
     assert {answer.status_code for answer in answers} == {201}
-    assert len({answer.json()["data"]["saleId"] for answer in answers}) == 1
+    assert len({answer.json()["data"]["id"] for answer in answers}) == 1
     assert await audit(shop, tea, 9) == (1, 700)
 
 

@@ -55,9 +55,9 @@ async def test_cards_and_goods_are_one_sale(shop: Shop) -> None:
     report = await shop.report()
     assert (report["salesTotal"], report["giftCardsSold"]) == (12, 35)
     assert report["expectedCash"] == 147
-    again = done(await shop.owner.get(f"/api/pos/sales/{sale['saleId']}"))
+    again = done(await shop.owner.get(f"/api/pos/sales/{sale['id']}"))
     assert again["giftCards"] == [], "a code is told once"
-    receipt = await shop.owner.get(f"/api/pos/sales/{sale['saleId']}/receipt?format=text")
+    receipt = await shop.owner.get(f"/api/pos/sales/{sale['id']}/receipt?format=text")
     assert receipt.text.count("Gift card") == 2
     assert first["code"] not in receipt.text
 
@@ -140,7 +140,7 @@ async def test_an_unused_card_comes_back_without_the_goods(shop: Shop) -> None:
     tea = await shop.goods(10, 3)
     cards = [{"method": "card", "amount": amount, "token": "tok_approve"} for amount in (15, 20)]
     sale = done(await sell(shop, {"productId": tea}, gift(25), payments=cards))
-    path = f"/api/pos/sales/{sale['saleId']}/returns"
+    path = f"/api/pos/sales/{sale['id']}/returns"
     back = {"registerId": shop.register, "lines": [{"number": 2, "quantity": 1}]}
     made = done(await shop.owner.post(path, back))
     assert [(refund["method"], refund["amount"]) for refund in made["refunds"]] == [

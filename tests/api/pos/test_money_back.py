@@ -20,7 +20,7 @@ async def gift_card(shop: Shop, amount: float, **rest: Any) -> tuple[str, str]:
     paid = [{"method": "cash", "amount": amount}]
     body = {"registerId": shop.register, "amount": amount, "payments": paid, **rest}
     made = done(await shop.owner.post("/api/pos/gift-cards", body))
-    return made["giftCard"]["code"], made["sale"]["saleId"]
+    return made["giftCard"]["code"], made["sale"]["id"]
 
 
 async def back(shop: Shop, sale_id: str, number: int = 1, line: Any = None, **rest: Any) -> Any:
@@ -51,10 +51,10 @@ async def test_each_line_goes_back_the_way_that_it_was_paid(shop: Shop) -> None:
         {"method": "cash", "amount": 20},
     ]
     sale = done(await shop.sell(tea, lines=lines, payments=paid))
-    new = done(await back(shop, sale["saleId"], 2))
+    new = done(await back(shop, sale["id"], 2))
     assert new["refunds"] == [{"method": "cash", "amount": 20}]
     assert await balance(shop, old) == (0, "active")
-    goods = done(await back(shop, sale["saleId"], 1))
+    goods = done(await back(shop, sale["id"], 1))
     assert goods["refunds"] == [{"method": "gift_card", "amount": 20}]
     assert await balance(shop, old) == (20, "active")
 
@@ -64,7 +64,7 @@ async def test_nothing_goes_onto_a_card_that_is_about_to_expire(shop: Shop) -> N
     code, _ = await gift_card(shop, 20, expiresAt=soon)
     tea = await shop.goods(5)
     paid = [{"method": "gift_card", "amount": 5, "code": code}]
-    sale_id = done(await shop.sell(tea, payments=paid))["saleId"]
+    sale_id = done(await shop.sell(tea, payments=paid))["id"]
     problem(await back(shop, sale_id), 409, "gift_card_expires_soon")
     assert await balance(shop, code) == (15, "active")
     assert await shop.on_hand(tea) == 9
@@ -74,7 +74,7 @@ async def test_nothing_goes_onto_a_card_that_is_about_to_expire(shop: Shop) -> N
 
 async def test_goods_that_have_variants_by_now_are_restocked_as_one(shop: Shop) -> None:
     tea, other = await shop.goods(5, 2), await shop.goods(5, 0)
-    sale_id = done(await shop.sell(tea, 2))["saleId"]
+    sale_id = done(await shop.sell(tea, 2))["id"]
     green = await ok(shop.owner, "POST", f"/{tea}/variants", json=SMALL)
     stranger = await ok(shop.owner, "POST", f"/{other}/variants", json=SMALL)
     problem(await back(shop, sale_id), 409, "choose_variant")
@@ -85,7 +85,7 @@ async def test_goods_that_have_variants_by_now_are_restocked_as_one(shop: Shop) 
     made = done(await back(shop, sale_id, line={"restockAs": green["id"]}))
     assert made["lines"][0]["restockedAs"] == green["id"]
     assert await shop.on_hand(green["id"]) == 1
-    assert done(await shop.owner.get(f"/api/pos/returns/{made['returnId']}")) == made
+    assert done(await shop.owner.get(f"/api/pos/returns/{made['id']}")) == made
 
 
 async def test_cash_that_went_back_as_a_whole_stands_above_its_change(shop: Shop) -> None:
@@ -96,7 +96,7 @@ async def test_cash_that_went_back_as_a_whole_stands_above_its_change(shop: Shop
         {"method": "cash", "amount": 5},
     ]
     sale = done(await shop.sell(tea, payments=paid))
-    slip = await shop.owner.get(f"/api/pos/sales/{sale['saleId']}/receipt")
+    slip = await shop.owner.get(f"/api/pos/sales/{sale['id']}/receipt")
     money = [" ".join(line.split()) for line in slip.text.splitlines()]
     at = money.index("Gift card 10.00")
     assert money[at : at + 3] == ["Gift card 10.00", "Cash 5.00", "Change given 5.00"]

@@ -35,7 +35,7 @@ async def test_what_was_charged_is_recorded_as_it_was(shop: Shop) -> None:
     line = {"sku": "TEA", "quantity": 3, "unitPrice": 2.5, "discount": 0.5}
     body = offline(shop, tea) | {
         "offlineNumber": "T1-0007",
-        "lines": [line | {"taxRate": 0.19, "tax": 1.12, "total": 7}],
+        "lines": [line | {"taxPercent": 19, "tax": 1.12, "total": 7}],
         "tips": 0.5,
         "total": 7.5,
         "payments": [
@@ -51,7 +51,7 @@ async def test_what_was_charged_is_recorded_as_it_was(shop: Shop) -> None:
     assert (made["clientSaleId"], made["receiptNumber"]) == (body["clientSaleId"], 1)
     sale = done(await shop.owner.get(f"/api/pos/sales/{made['saleId']}"))
     assert (sale["total"], sale["tax"], sale["change"], sale["tips"]) == (7.5, 1.12, 0.5, 0.5)
-    assert (sale["cashier"], sale["shiftId"]) == (member, made["shiftId"])
+    assert (sale["cashierId"], sale["shiftId"]) == (member, made["shiftId"])
     assert datetime.fromisoformat(sale["createdAt"]) < datetime.fromisoformat(
         sale["offline"]["uploadedAt"]
     )
@@ -71,13 +71,13 @@ async def test_what_was_charged_is_recorded_as_it_was(shop: Shop) -> None:
 
 async def test_lists_tell_offline_sales_from_others(shop: Shop) -> None:
     tea = await shop.goods(2)
-    online = done(await shop.sell(tea))["saleId"]
+    online = done(await shop.sell(tea))["id"]
     body = offline(shop, tea, occurredAt=ago(days=3))
     uploaded = (await upload(shop.owner, body))["sales"][0]["saleId"]
 
     async def listed(**query: Any) -> list[str]:
         found = (await shop.owner.get("/api/pos/sales", params=query)).json()
-        return [sale["saleId"] for sale in found["data"]]
+        return [sale["id"] for sale in found["data"]]
 
     assert await listed() == [online, uploaded]
     assert await listed(offline="true") == [uploaded]
@@ -200,11 +200,14 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
     ("total", {"tips": 1}),
     ("lines[0].total", {"lines": [{"quantity": 2, **LINE}], "total": 2}),
     ("lines[0].discount", {"lines": [{**LINE, "discount": 3}]}),
-    ("lines[0].tax", {"lines": [{**LINE, "taxRate": 0.19, "tax": 0.34}]}),
+    ("lines[0].tax", {"lines": [{**LINE, "taxPercent": 19, "tax": 0.34}]}),
     ("lines[0].tax", {"lines": [{**LINE, "tax": 0.02}]}),
-    ("lines[0].total", {"lines": [{**LINE, "taxRate": 0.5, "tax": 1}], "pricesIncludeTax": False}),
+    (
+        "lines[0].total",
+        {"lines": [{**LINE, "taxPercent": 50, "tax": 1}], "pricesIncludeTax": False},
+    ),
     ("lines[0].unitPrice", {"lines": [{**LINE, "unitPrice": 1.999}]}),
-    ("lines[0].taxRate", {"lines": [{**LINE, "taxRate": 11}]}),
+    ("lines[0].taxPercent", {"lines": [{**LINE, "taxPercent": 1100}]}),
     ("payments[0].method", {"payments": [{"method": "card", "amount": 2}]}),
     ("payments[0].method", {"payments": [{"method": "gift_card", "amount": 2}]}),
     ("payments[0].amount", {"payments": [{"method": "cash", "amount": 0}]}),
@@ -247,7 +250,7 @@ async def test_the_batch_itself_is_bounded(shop: Shop) -> None:
 async def test_tax_may_be_rounded_as_the_register_does_it(shop: Shop) -> None:
     """By less than a unit per line."""
     tea = await shop.goods(2)
-    line = {"productId": tea, "quantity": 3, "unitPrice": 1.99, "taxRate": 0.19}
+    line = {"productId": tea, "quantity": 3, "unitPrice": 1.99, "taxPercent": 19}
     tax, exclusive = {"tax": 0.96, "total": 5.97}, {"tax": 1.14, "total": 7.11}
     answer = await upload(
         shop.owner,
@@ -255,7 +258,7 @@ async def test_tax_may_be_rounded_as_the_register_does_it(shop: Shop) -> None:
         offline(shop, tea, lines=[line | exclusive], total=7.11, pricesIncludeTax=False),
     )
     assert answer["recorded"] == 2
-    assert (await shop.report())["taxes"] == [{"rate": 0.19, "net": 10.98, "tax": 2.1}]
+    assert (await shop.report())["taxes"] == [{"taxPercent": 19.0, "net": 10.98, "tax": 2.1}]
 
 
 async def test_a_sale_belongs_to_the_open_shift_and_a_closed_one_never_changes(
@@ -271,10 +274,10 @@ async def test_a_sale_belongs_to_the_open_shift_and_a_closed_one_never_changes(
     made = (await upload(shop.owner, body))["sales"][0]
     assert made["status"] == "recorded"
     now = await shop.report()
-    assert made["shiftId"] == now["shiftId"] != report["shiftId"]
+    assert made["shiftId"] == now["id"] != report["id"]
     # The money is in the earlier shift's drawer: the person that counts today's is told.
     assert (now["expectedCash"], now["earlierCash"]) == (52, 2)
-    again = done(await shop.owner.get(f"/api/pos/shifts/{report['shiftId']}/report"))
+    again = done(await shop.owner.get(f"/api/pos/shifts/{report['id']}/report"))
     assert again == report
     assert (await close(shop))["earlierCash"] == 2
 

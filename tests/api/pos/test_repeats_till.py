@@ -52,7 +52,7 @@ async def test_after_its_location_went(shop: Shop) -> None:
     )["id"]
     named = {"name": "Pop-up", "locationId": place}
     register = done(await shop.owner.post("/api/pos/registers", named, key="k"))
-    shift = f"/api/pos/registers/{register['registerId']}/shifts"
+    shift = f"/api/pos/registers/{register['id']}/shifts"
     opened = done(await shop.owner.post(shift, {"openingFloat": 5.55}, key="k"))
     parked = {"basket": {"locationId": place, "lines": [{"productId": await shop.goods()}]}}
     aside = done(await shop.owner.post("/api/pos/parked-sales", parked, key="k"))
@@ -73,7 +73,7 @@ async def test_after_the_signing_key_was_rotated(
     tea = await shop.goods(2.5)
     body = {"registerId": shop.register, "refundTo": "store_credit"}
     sale = done(await shop.sell(tea, payments=[{"method": "external", "amount": 2.5}]))
-    returns = f"/api/pos/sales/{sale['saleId']}/returns"
+    returns = f"/api/pos/sales/{sale['id']}/returns"
     against = body | {"lines": [{"number": 1, "quantity": 1}]}
     without = body | {"lines": [{"productId": tea, "quantity": 1}], "reason": "gift"}
     card = {"registerId": shop.register, "amount": 5, "payments": [{"method": "cash", "amount": 5}]}
@@ -196,7 +196,7 @@ async def test_the_last_unit_is_not_lost_to_its_own_hold(
         key = str(uuid4())
         answers = await asyncio.gather(late(key, after_ms=0), late(key))
         assert [answer.status_code for answer in answers] == [201, 201], answers[1].text
-        assert len({answer.json()["data"]["saleId"] for answer in answers}) == 1
+        assert len({answer.json()["data"]["id"] for answer in answers}) == 1
         assert await shop.on_hand(tea) == await shop.available(tea) == 0
     assert await kept(shop) == round(PRICE * 100) * len(offsets_ms)
 

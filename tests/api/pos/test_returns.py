@@ -22,7 +22,7 @@ BALANCE, DISABLE = "/api/pos/gift-cards/balance", "/api/pos/gift-cards/disable"
 async def test_what_comes_back_is_never_more_than_was_sold_or_paid(shop: Shop) -> None:
     tea = await shop.goods(3.33, 5)
     sale = done(await shop.sell(tea, 3, discount={"amount": 1}))
-    path = f"/api/pos/sales/{sale['saleId']}/returns"
+    path = f"/api/pos/sales/{sale['id']}/returns"
 
     async def back(quantity: int, **rest: object) -> object:
         line = {"number": 1, "quantity": quantity, **rest}
@@ -35,10 +35,10 @@ async def test_what_comes_back_is_never_more_than_was_sold_or_paid(shop: Shop) -
     second = done(await back(2, restock=False))  # type: ignore[arg-type]
     assert (first["total"], second["total"]) == (2.99, 6.0)
     assert await shop.on_hand(tea) == 3
-    after = done(await shop.owner.get(f"/api/pos/sales/{sale['saleId']}"))
+    after = done(await shop.owner.get(f"/api/pos/sales/{sale['id']}"))
     assert (after["status"], after["refunded"]) == ("returned", 8.99)
     listed = (await shop.owner.get(path)).json()["data"]
-    assert [row["returnId"] for row in listed] == [first["returnId"], second["returnId"]]
+    assert [row["id"] for row in listed] == [first["id"], second["id"]]
     events = await shop.sees("SELECT type FROM outbox WHERE type = 'pos.sale.returned.v1'")
     assert len(events) == 2
     assert (await shop.report())["expectedCash"] == 100
@@ -48,7 +48,7 @@ async def test_parallel_returns_give_the_money_back_once(shop: Shop) -> None:
     tea = await shop.goods(1, 9)
     sale = done(await shop.sell(tea, 4))
     body = {"registerId": shop.register, "lines": [{"number": 1, "quantity": 1}]}
-    path = f"/api/pos/sales/{sale['saleId']}/returns"
+    path = f"/api/pos/sales/{sale['id']}/returns"
     answers = await asyncio.gather(*(shop.owner.post(path, body) for _ in range(10)))
     assert sorted(answer.status_code for answer in answers) == [201] * 4 + [409] * 6
     assert await shop.on_hand(tea) == 9
@@ -59,7 +59,7 @@ async def test_money_goes_back_where_it_came_from_unless_a_manager_says_so(shop:
     paid = [{"method": "external", "amount": 6}, {"method": "cash", "amount": 4}]
     sale = done(await shop.sell(tea, payments=paid))
     clerk = await shop.caller(Role.CASHIER)
-    path = f"/api/pos/sales/{sale['saleId']}/returns"
+    path = f"/api/pos/sales/{sale['id']}/returns"
     body = {"registerId": shop.register, "lines": [{"number": 1, "quantity": 1}]}
     problem(await clerk.post(path, body | {"refundTo": "cash"}), 403, "manager_needed")
     made = done(await clerk.post(path, body))
@@ -68,7 +68,7 @@ async def test_money_goes_back_where_it_came_from_unless_a_manager_says_so(shop:
         {"method": "cash", "amount": 4},
     ]
     sale = done(await shop.sell(tea, payments=paid))
-    path = f"/api/pos/sales/{sale['saleId']}/returns"
+    path = f"/api/pos/sales/{sale['id']}/returns"
     made = done(await clerk.post(path, body | {"refundTo": "store_credit"}, "credit"))
     credit = made["storeCredit"]
     assert credit["balance"] == 10
@@ -84,7 +84,7 @@ async def test_money_goes_back_where_it_came_from_unless_a_manager_says_so(shop:
 async def test_a_void_takes_everything_back_in_its_own_shift(shop: Shop) -> None:
     tea = await shop.goods(5, 9)
     sale = done(await shop.sell(tea, 2, tips=1))
-    path = f"/api/pos/sales/{sale['saleId']}/void"
+    path = f"/api/pos/sales/{sale['id']}/void"
     problem(await (await shop.caller(Role.CASHIER)).post(path, WHY), 403)
     made = done(await shop.owner.post(path, WHY))
     assert (made["void"], made["total"], made["tips"]) == (True, 11, 1)
@@ -97,7 +97,7 @@ async def test_a_void_takes_everything_back_in_its_own_shift(shop: Shop) -> None
     closing = f"/api/pos/registers/{shop.register}/shifts"
     done(await shop.owner.post(f"{closing}/close", {"counted": 105}))
     done(await shop.owner.post(closing, {"openingFloat": 50}))
-    late_path = f"/api/pos/sales/{late['saleId']}/void"
+    late_path = f"/api/pos/sales/{late['id']}/void"
     problem(await shop.owner.post(late_path, WHY), 409, "void_too_late")
 
 
@@ -135,7 +135,7 @@ async def test_gift_cards_are_sold_spent_and_disabled(shop: Shop) -> None:
     stored = await shop.sees("SELECT to_jsonb(c) AS card FROM gift_cards c")
     assert code.replace("-", "") not in str(stored)
     # A card that was used does not come back.
-    path = f"/api/pos/sales/{made['sale']['saleId']}/returns"
+    path = f"/api/pos/sales/{made['sale']['id']}/returns"
     back = {"registerId": shop.register, "lines": [{"number": 1, "quantity": 1}]}
     problem(await shop.owner.post(path, back), 409, "gift_card_used")
     problem(await (await shop.caller(Role.CASHIER)).post(DISABLE, {"code": code}), 403)
@@ -151,7 +151,7 @@ async def test_gift_cards_are_sold_spent_and_disabled(shop: Shop) -> None:
 async def test_an_unused_gift_card_comes_back(shop: Shop) -> None:
     body = {"registerId": shop.register, "amount": 25, "payments": [CASH | {"amount": 25}]}
     made = done(await shop.owner.post("/api/pos/gift-cards", body))
-    path = f"/api/pos/sales/{made['sale']['saleId']}/void"
+    path = f"/api/pos/sales/{made['sale']['id']}/void"
     assert done(await shop.owner.post(path, WHY))["total"] == 25
     card = done(await shop.owner.get(BALANCE, params={"code": made["giftCard"]["code"]}))
     assert (card["balance"], card["status"]) == (0, "disabled")
@@ -171,7 +171,7 @@ async def test_the_drawers_book_and_the_reports(shop: Shop) -> None:
     sale = done(await shop.sell(tea, 2, discount={"percent": 10}))
     x = await shop.report()
     assert (x["kind"], x["salesTotal"], x["discounts"]) == ("X", 10.8, 1.2)
-    assert x["taxes"] == [{"rate": 0.2, "net": 9.0, "tax": 1.8}]
+    assert x["taxes"] == [{"taxPercent": 20.0, "net": 9.0, "tax": 1.8}]
     cash = {"method": "cash", "payments": 1, "taken": 10.8, "refunded": 0.0}
     assert x["tenders"] == [cash]
     assert (x["paidIn"], x["paidOut"], x["noSales"], x["expectedCash"]) == (20, 5, 1, 125.8)
@@ -184,11 +184,11 @@ async def test_the_drawers_book_and_the_reports(shop: Shop) -> None:
     # What happens later does not touch it.
     done(await shop.owner.post(f"{register}/shifts", {"openingFloat": 50}))
     back = {"registerId": shop.register, "lines": [{"number": 1, "quantity": 1}]}
-    done(await shop.owner.post(f"/api/pos/sales/{sale['saleId']}/returns", back))
-    stored = done(await shop.owner.get(f"/api/pos/shifts/{z['shiftId']}/report"))
+    done(await shop.owner.post(f"/api/pos/sales/{sale['id']}/returns", back))
+    stored = done(await shop.owner.get(f"/api/pos/shifts/{z['id']}/report"))
     assert stored == z
     assert done(await shop.owner.post(f"{register}/shifts/close", counted, "close-1")) == z
-    book = (await shop.owner.get(f"/api/pos/shifts/{z['shiftId']}/cash-movements")).json()["data"]
+    book = (await shop.owner.get(f"/api/pos/shifts/{z['id']}/cash-movements")).json()["data"]
     assert [(movement["kind"], movement["amount"]) for movement in book] == [
         ("paid_in", 20),
         ("paid_out", 5),
@@ -200,14 +200,14 @@ async def test_the_drawers_book_and_the_reports(shop: Shop) -> None:
         (1, False),
     ]
     cashier = await shop.caller(Role.CASHIER)
-    problem(await cashier.get(f"/api/pos/shifts/{z['shiftId']}/report"), 404)
+    problem(await cashier.get(f"/api/pos/shifts/{z['id']}/report"), 404)
 
 
 async def test_receipts_in_three_forms(shop: Shop) -> None:
     await shop.tax(20, included=False)
     tea = await shop.goods(6, 9, name="Assam <strong> 茶")
     sale = done(await shop.sell(tea, 2, tips=1))
-    path = f"/api/pos/sales/{sale['saleId']}/receipt"
+    path = f"/api/pos/sales/{sale['id']}/receipt"
     plain = await shop.owner.get(path)
     assert plain.headers["content-type"] == "text/plain; charset=utf-8"
     assert "Receipt 1" in plain.text
@@ -225,8 +225,8 @@ async def test_receipts_in_three_forms(shop: Shop) -> None:
     assert pdf.headers["content-type"] == "application/pdf"
     assert pdf.content.startswith(b"%PDF-")
     assert pdf.content.rstrip().endswith(b"%%EOF")
-    made = done(await shop.owner.post(f"/api/pos/sales/{sale['saleId']}/void", WHY))
-    slip = await shop.owner.get(f"/api/pos/returns/{made['returnId']}/receipt")
+    made = done(await shop.owner.post(f"/api/pos/sales/{sale['id']}/void", WHY))
+    slip = await shop.owner.get(f"/api/pos/returns/{made['id']}/receipt")
     assert "Void, receipt 2" in slip.text
     problem(await (await shop.caller(Role.CASHIER)).get(path), 404)
     problem(await shop.owner.get(path, params={"format": "png"}), 400)

@@ -44,7 +44,7 @@ async def test_a_sale_moves_stock_drawer_and_number_together(shop: Shop) -> None
     assert await shop.sees("SELECT type FROM outbox WHERE type LIKE 'pos.%'") == [
         {"type": "pos.sale.completed.v1"}
     ]
-    again = done(await shop.owner.get(f"/api/pos/sales/{sale['saleId']}"))
+    again = done(await shop.owner.get(f"/api/pos/sales/{sale['id']}"))
     assert again == sale
 
 
@@ -66,7 +66,7 @@ async def test_tax_inclusive_and_exclusive_are_rounded_per_line(shop: Shop) -> N
     quote = done(await shop.owner.post("/api/pos/quotes", basket))
     assert [line["tax"] for line in quote["lines"]] == [0.95, 0.32]
     assert (quote["total"], quote["tax"], quote["pricesIncludeTax"]) == (7.96, 1.27, True)
-    assert quote["taxes"] == [{"rate": 0.19, "net": 6.69, "tax": 1.27}]
+    assert quote["taxes"] == [{"taxPercent": 19.0, "net": 6.69, "tax": 1.27}]
     await shop.sees("UPDATE businesses SET prices_include_tax = false RETURNING id")
     quote = done(await shop.owner.post("/api/pos/quotes", basket))
     assert [line["tax"] for line in quote["lines"]] == [1.13, 0.38]
@@ -127,7 +127,7 @@ async def test_a_crowd_sells_no_more_than_there_is_and_leaves_no_gap(shop: Shop)
 async def test_a_hold_is_sold_and_what_is_missing_comes_from_the_shelf(shop: Shop) -> None:
     tea = await shop.goods(1, 5)
     held = {"productId": tea, "quantity": 4}
-    hold = done(await shop.owner.post("/api/inventory/reserve", held))["reservationId"]
+    hold = done(await shop.owner.post("/api/inventory/reserve", held))["id"]
     problem(await shop.sell(tea, 2), 409, "insufficient_stock")
     problem(await shop.sell(tea, 2, reservationId=hold), 409, "reservation_differs")
     problem(await shop.sell(tea, 2, reservationId=str(uuid4())), 409, "reservation_not_found")
@@ -143,11 +143,11 @@ async def test_cashiers_see_and_do_what_is_theirs(shop: Shop) -> None:
     register = await shop.open_register(by=ann)
     mine = done(await shop.sell(tea, by=ann, registerId=register))
     listed = (await ann.get("/api/pos/sales")).json()
-    assert [sale["saleId"] for sale in listed["data"]] == [mine["saleId"]]
-    path = f"/api/pos/sales/{theirs['saleId']}"
+    assert [sale["id"] for sale in listed["data"]] == [mine["id"]]
+    path = f"/api/pos/sales/{theirs['id']}"
     problem(await ann.get(path), 404)
     # With the receipt in hand it may be looked up.
-    assert done(await ann.get(path, params={"receiptNumber": 1}))["saleId"] == theirs["saleId"]
+    assert done(await ann.get(path, params={"receiptNumber": 1}))["id"] == theirs["id"]
     found = {"registerId": shop.register, "receiptNumber": 1}
     assert (await ann.get("/api/pos/sales", params=found)).json()["pagination"]["total"] == 1
     problem(await bob.get(f"/api/pos/registers/{register}/shifts/current"), 403, "not_your_shift")
@@ -170,11 +170,11 @@ async def test_sales_are_listed_by_the_locations_day(shop: Shop) -> None:
 
     async def listed(**query: Any) -> list[str]:
         found = (await shop.owner.get("/api/pos/sales", params=query)).json()
-        return [sale["saleId"] for sale in found["data"]]
+        return [sale["id"] for sale in found["data"]]
 
-    assert await listed(date=local[0]["day"]) == [sale["saleId"]]
+    assert await listed(date=local[0]["day"]) == [sale["id"]]
     assert await listed(date="2001-01-01") == []
-    assert await listed(shiftId=sale["shiftId"], cashier=str(shop.owner.id)) == [sale["saleId"]]
+    assert await listed(shiftId=sale["shiftId"], cashierId=str(shop.owner.id)) == [sale["id"]]
     assert await listed(receiptNumber=2) == []
     for day in ("9999-12-31", "0001-01-01", "tomorrow"):
         problem(await shop.owner.get("/api/pos/sales", params={"date": day}), 400)
@@ -185,7 +185,7 @@ async def test_a_parked_sale_is_taken_up_once(shop: Shop) -> None:
     basket = {"lines": [{"productId": tea, "quantity": 2}], "tips": 0.25}
     parked = done(await shop.owner.post("/api/pos/parked-sales", {"basket": basket, "label": "A"}))
     assert (await shop.owner.get("/api/pos/parked-sales")).json()["data"] == [parked]
-    path = f"/api/pos/parked-sales/{parked['parkedId']}/resume"
+    path = f"/api/pos/parked-sales/{parked['id']}/resume"
     cashiers = [await shop.caller(Role.CASHIER) for _ in range(4)]
     answers = await asyncio.gather(*(cashier.post(path) for cashier in cashiers))
     assert sorted(answer.status_code for answer in answers) == [200, 404, 404, 404]

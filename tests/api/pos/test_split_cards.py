@@ -90,12 +90,12 @@ async def test_four_cards_cash_and_a_gift_card(shop: Shop) -> None:
     tenders = {tender["method"]: tender for tender in report["tenders"]}
     assert (tenders["card"]["taken"], tenders["card"]["payments"]) == (10, 4)
     assert report["expectedCash"] == 100 + 10 + 15
-    path = f"/api/pos/sales/{sale['saleId']}/receipt"
+    path = f"/api/pos/sales/{sale['id']}/receipt"
     receipt = (await shop.owner.get(f"{path}?format=text")).text
     assert all(f"Card {number}" in receipt for number in range(1, 5))
     for reference in references:
         found = done(await shop.owner.get(f"/api/pos/card-payments/{reference[4:]}"))
-        assert (found["status"], found["saleId"]) == ("completed", sale["saleId"])
+        assert (found["status"], found["saleId"]) == ("completed", sale["id"])
 
 
 async def test_each_card_gets_back_no_more_than_it_paid(shop: Shop) -> None:
@@ -103,7 +103,7 @@ async def test_each_card_gets_back_no_more_than_it_paid(shop: Shop) -> None:
     cards = [{"method": "card", "amount": amount, "token": "tok_approve"} for amount in (10, 4)]
     sale = done(await shop.sell(tea, 2, payments=cards))
     one = {"registerId": shop.register, "lines": [{"number": 1, "quantity": 1}]}
-    path = f"/api/pos/sales/{sale['saleId']}/returns"
+    path = f"/api/pos/sales/{sale['id']}/returns"
     first = done(await shop.owner.post(path, one))["refunds"]
     assert first == [{"method": "card", "amount": 7}]
     second = done(await shop.owner.post(path, one))["refunds"]
@@ -120,7 +120,7 @@ async def test_each_card_gets_back_no_more_than_it_paid(shop: Shop) -> None:
 async def test_a_hold_that_the_caller_brought_survives_a_decline(shop: Shop) -> None:
     tea = await shop.goods(2 * PRICE, 3)
     hold = {"lines": [{"productId": tea, "quantity": 1}], "ttlSeconds": 600}
-    held = done(await shop.owner.post("/api/inventory/reserve", hold))["reservationId"]
+    held = done(await shop.owner.post("/api/inventory/reserve", hold))["id"]
     declined = await pay(shop, tea, "tok_approve", "tok_decline", reservationId=held)
     assert problem(declined, 402, "card_declined")["payment"] == 2
     assert (await kept(shop), await shop.available(tea)) == (0, 2)
@@ -149,7 +149,7 @@ async def test_two_cards_driven_by_many_are_charged_once(shop: Shop) -> None:
     tokens = ("tok_approve", "tok_slow")
     answers = await asyncio.gather(*(pay(shop, tea, *tokens, key="k") for _ in range(6)))
     assert {answer.status_code for answer in answers} == {201}
-    assert len({answer.json()["data"]["saleId"] for answer in answers}) == 1
+    assert len({answer.json()["data"]["id"] for answer in answers}) == 1
     assert await audit(shop, tea, 9, cards=2) == (1, 1400)
 
 

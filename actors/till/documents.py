@@ -94,6 +94,7 @@ def _sale_row(change: Change, event: m.Sold) -> SaleRow:
         created_by=cashier,
         created_at=sold_at_ms,
         sequence=sale.sequence,
+        tax_exemption=event.tax_exemption,
     )
 
 

@@ -148,6 +148,8 @@ class Sell(Command[SaleMade | SaleKnown], frozen=True):
     # Of one that is paid by card: it is made in this shift, asked for by then, or not at all.
     shift_id: UUID | None = None
     until_ms: int | None = None
+    # Why the customer pays no tax; None: they do.
+    tax_exemption: str | None = None
 
 
 class HoldSale(Command[SaleHeld], frozen=True):

@@ -283,6 +283,7 @@ class Sold(msgspec.Struct, frozen=True):
     change_minor: int
     reservation_id: UUID | None
     offline: Offline | None = None
+    tax_exemption: str | None = None
 
 
 class ReturnedLine(msgspec.Struct, frozen=True, array_like=True):

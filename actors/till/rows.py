@@ -84,7 +84,8 @@ class ReceiptRow(NamedTuple):
 
 
 class SaleRow(NamedTuple):
-    """A sale as it was made; the last five are of one that was made offline."""
+    """A sale as it was made; those from `client_sale_id` to `uploaded_at`
+    are of one that was made offline."""
 
     id: UUID
     tenant_id: UUID
@@ -112,6 +113,7 @@ class SaleRow(NamedTuple):
     upload_digest: bytes | None = None
     uploaded_by: str | None = None
     uploaded_at: int | None = None
+    tax_exemption: str | None = None
 
 
 class SaleRead(NamedTuple):

@@ -136,6 +136,7 @@ def _sold(
         settled.change_minor,
         command.reservation_id,
         offline,
+        command.tax_exemption,
     )
 
 

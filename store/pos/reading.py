@@ -41,6 +41,7 @@ class SaleFilters:
     location_id: UUID | None = None
     register_id: UUID | None = None
     shift_id: UUID | None = None
+    customer_id: UUID | None = None
     cashier: str | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -87,6 +88,7 @@ async def sales(tx: AsyncConnection, filters: SaleFilters, span: Span) -> Part[R
     # The first one that is asked for has its index, most selective first.
     compared: list[tuple[ColumnElement[Any], object]] = [
         (c.shift_id, filters.shift_id),
+        (c.customer_id, filters.customer_id),
         (c.register_id, filters.register_id),
         (c.created_by, filters.cashier),
         (c.location_id, filters.location_id),

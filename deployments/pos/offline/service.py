@@ -23,6 +23,7 @@ from deployments.kit import desk
 from deployments.kit.receipts import Ordered, Receipts
 from deployments.kit.resources import Resources
 from deployments.kit.router import Made
+from deployments.pos import customers
 from deployments.pos.errors import ClientSaleIdReused
 from deployments.pos.offline.schemas import (
     NewOfflineLine,
@@ -38,6 +39,7 @@ from gateway.access import tenant_of
 from gateway.errors import Problem, document
 from store.catalog import bundles
 from store.catalog.bundles import SaleItem
+from store.crm.customers import Buyer
 from store.kit.commands import Recorded, answered, logged_replies, once
 from store.kit.engine import Scope, Transaction
 from store.people import members
@@ -56,11 +58,13 @@ def sale_id(tenant_id: UUID, client_sale_id: UUID) -> UUID:
 @dataclass(frozen=True, slots=True)
 class _Known:
     """What is looked up before a batch is judged: by id, the sales that are in already; of those
-    who are said to have sold, the members; by location, its terms and the goods that are named."""
+    who are said to have sold, the members; by location, its terms and the goods that are named; by
+    id, the customers, those too that were deleted since."""
 
     uploaded: Mapping[UUID, Any]
     members: frozenset[UUID]
     prices: Mapping[UUID, Prices]
+    buyers: Mapping[UUID, Buyer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,11 @@ class Upload:
             uploaded = await reading.uploaded(tx, ids)
             cashiers = {sale.cashier_id for sale in sales if sale.cashier_id is not None}
             staff = await members.among(tx, cashiers)
-        known = _Known(uploaded, staff, await self._goods(tenant_id, sales))
+        named = {sale.customer_id for sale in sales if sale.customer_id is not None}
+        sold_to = (
+            await customers.buyers(self.shared, tenant_id, named, deleted=True) if named else {}
+        )
+        known = _Known(uploaded, staff, await self._goods(tenant_id, sales), sold_to)
         outcomes = await asyncio.gather(
             *(self._outcome(place, entry, known) for place, entry in enumerate(entries)),
             return_exceptions=True,
@@ -186,6 +194,12 @@ class Upload:
         if occurred_at_ms is None:
             raise ValueError("an offline sale says when it happened")
         lines = charged(pricing.chosen(entry.lines, there.items), currency, entry)
+        spared = None
+        if entry.customer_id is not None:
+            sold_to = customers.known(known.buyers, entry.customer_id)
+            # As it was charged: who was spared tax by then and paid it has paid it.
+            if not any(line.tax_rate_ppm or line.tax_minor for line in lines):
+                spared = customers.exemption(sold_to, occurred_at_ms, there.terms.time_zone)
         tips_minor = to_minor(entry.tips, currency, "tips")
         _check_total(entry, sum(line.total_minor for line in lines) + tips_minor, currency)
         return Sell(
@@ -214,6 +228,7 @@ class Upload:
                 entry.digest(),
                 entry.offline_number,
             ),
+            tax_exemption=spared,
         )
 
     def _rejected(

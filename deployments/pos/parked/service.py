@@ -13,6 +13,7 @@ from deployments.business.places import location_of
 from deployments.kit.resources import Resources
 from deployments.kit.router import Made
 from deployments.kit.routes import change
+from deployments.pos.customers import check_customer
 from deployments.pos.errors import TooManyParked
 from deployments.pos.fields import Row
 from deployments.pos.parked.schemas import NewParkedSale, ParkedSaleOut
@@ -26,7 +27,7 @@ from store.pos import reading
 async def park(
     shared: Resources, principal: Principal, key: RequestKey, body: NewParkedSale
 ) -> Made[ParkedSaleOut]:
-    """Raises NotFound for a location that is not there, TooManyParked."""
+    """Raises NotFound for a location or a customer that is not there, TooManyParked."""
     tenant_id = tenant_of(principal)
     place = location_of(principal, body.basket.location_id)
     row = {
@@ -36,11 +37,13 @@ async def park(
         "label": body.label,
         "basket": body.basket.model_dump(mode="json", by_alias=True, exclude_none=True),
         "parked_by": principal.id,
+        "customer_id": body.basket.customer_id,
     }
 
     async def work(tx: Transaction) -> Made[ParkedSaleOut]:
         if place != tenant_id and place not in await locations.live_ids(tx):
             raise NotFound(f"There is no location {place} here.")
+        await check_customer(tx, body.basket.customer_id, "basket.customerId")
         made = await reading.park(tx, row)
         if made is None:
             raise TooManyParked

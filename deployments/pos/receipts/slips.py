@@ -41,6 +41,8 @@ def sale_slip(sale: SaleOut, terms: TillTerms) -> Slip:
         return _money(amount, sale.currency)
 
     rows = [*_line_rows(sale.lines, sale.currency), ("", "")]
+    if spared := _spared(sale):
+        rows.append(("Without tax", f"-{money(spared)}"))
     if sale.tips:
         rows.append(("Tips", money(sale.tips)))
     rows.append((f"Total {sale.currency}", money(sale.total)))
@@ -50,6 +52,8 @@ def sale_slip(sale: SaleOut, terms: TillTerms) -> Slip:
             rows.append(
                 (f"  {words} tax {_percent(tax.tax_percent)} of {money(tax.net)}", money(tax.tax))
             )
+    if sale.tax_exemption is not None:
+        rows.append((f"  tax exempt {sale.tax_exemption}".rstrip(), money(Decimal(0))))
     rows.append(("", ""))
     change = sale.change
     cards = [paid.number for paid in sale.payments if paid.method == "card"]
@@ -73,6 +77,14 @@ def sale_slip(sale: SaleOut, terms: TillTerms) -> Slip:
         title += f" (offline {sale.offline.offline_number})"
     head = _head(terms, title, sale.created_at)
     return Slip(head, rows, _foot(terms, str(sale.id)))
+
+
+def _spared(sale: SaleOut) -> Decimal:
+    """The tax that an exempt customer did not pay of prices that include it."""
+    if sale.tax_exemption is None or not sale.prices_include_tax:
+        return Decimal(0)
+    listed = (line.unit_price * line.quantity - line.discount - line.total for line in sale.lines)
+    return sum(listed, Decimal(0))
 
 
 def return_slip(made: ReturnOut, terms: TillTerms) -> Slip:

@@ -13,6 +13,7 @@ from core.money import from_minor, to_minor
 from core.principal import MANAGEMENT, Principal
 from deployments.business.places import location_of
 from deployments.kit.resources import Resources
+from deployments.pos.customers import buyer
 from deployments.pos.errors import TotalChanged
 from deployments.pos.gift_cards import codes
 from deployments.pos.gift_cards.schemas import NewGiftCardSale
@@ -56,6 +57,7 @@ async def draft_sale(
         body.reservation_id,
         tuple(card.new for card in cards.values()),
         by_manager=principal.role in MANAGEMENT,
+        tax_exemption=priced_now.tax_exemption,
     )
 
 
@@ -67,6 +69,7 @@ async def draft_card(
     tenant_id = tenant_of(principal)
     place = location_of(principal, body.location_id)
     terms = await terms_at(shared, tenant_id, place)
+    await buyer(shared, tenant_id, body.customer_id)
     line = line_of(card.new.card_id, body.amount, terms.currency, "amount")
     return Sell(
         uuid7(),

@@ -95,6 +95,7 @@ def plain_out_of(made: SaleMade) -> Any:
         of_ms(made.at_ms),
         (),
         None,
+        sold.tax_exemption,
     )
 
 

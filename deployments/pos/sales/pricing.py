@@ -39,12 +39,13 @@ class Wanted(NamedTuple, Generic[B]):
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A priced basket."""
+    """A priced basket; `tax_exemption` says why the customer pays no tax, if that is so."""
 
     currency: str
     prices_include_tax: bool
     lines: tuple[SaleLine, ...]
     tips_minor: int
+    tax_exemption: str | None = None
 
     @property
     def due_minor(self) -> int:
@@ -58,10 +59,11 @@ def priced(
     discount: NewDiscount | None = None,
     tips: Decimal = Decimal(0),
     gift_cards: Mapping[int, SaleLine] = _NONE,
+    tax_exemption: str | None = None,
 ) -> Ticket:
     """`items` by their names, perhaps among others; `gift_cards` by the place of their line, which
-    no discount touches. Raises NotFound or ValidationFailed, naming the field; ChooseVariant,
-    CurrencyMismatch."""
+    no discount touches. With a `tax_exemption` no line is taxed. Raises NotFound or
+    ValidationFailed, naming the field; ChooseVariant, CurrencyMismatch."""
     wanted = chosen(bodies, items, gift_cards)
     currency = terms.currency
     listed, own = [], []
@@ -77,12 +79,12 @@ def priced(
     off = _discount(discount, sum(left), currency, "discount")
     shares = spread(off, left)
     lines = dict(gift_cards) | {
-        line.place: _line(line, less + share, terms)
+        line.place: _line(line, less + share, terms, taxed=tax_exemption is None)
         for line, less, share in zip(wanted, own, shares, strict=True)
     }
     in_order = tuple(lines[place] for place in range(len(bodies)))
     tips_minor = to_minor(tips, currency, "tips")
-    ticket = Ticket(currency, terms.prices_include_tax, in_order, tips_minor)
+    ticket = Ticket(currency, terms.prices_include_tax, in_order, tips_minor, tax_exemption)
     if ticket.due_minor > MAX_AMOUNT_MINOR:
         raise _bad("lines", "cost too much together")
     return ticket
@@ -130,12 +132,18 @@ def tax_of(amount_minor: int, rate_ppm: int, *, included: bool) -> int:
     return (2 * amount_minor * rate_ppm + PPM) // (2 * PPM)
 
 
-def _line(wanted: Wanted[NewLine], discount_minor: int, terms: TillTerms) -> SaleLine:
+def _line(
+    wanted: Wanted[NewLine], discount_minor: int, terms: TillTerms, *, taxed: bool
+) -> SaleLine:
+    """Where prices include tax, one that is not taxed costs its price without it."""
     _, body, item = wanted
     rate = terms.rate(item.tax_class_id)
     rate_ppm = rate.rate_ppm if rate else 0
     amount = item.price_minor * body.quantity - discount_minor
     tax = tax_of(amount, rate_ppm, included=terms.prices_include_tax)
+    if not taxed:
+        amount -= tax if terms.prices_include_tax else 0
+        rate_ppm = tax = 0
     return SaleLine(
         item.item_id,
         item.product_id,

@@ -117,6 +117,7 @@ class SaleQuery(PageQuery):
     location_id: UUID | None = None
     register_id: UUID | None = None
     shift_id: UUID | None = None
+    customer_id: UUID | None = None
     cashier_id: Annotated[str | None, Field(min_length=1, max_length=100)] = None
     date: Annotated[
         datetime.date | None,
@@ -151,6 +152,12 @@ class SaleLineOut(CamelModel):
     returned: int
 
 
+TaxExemptionText = Annotated[
+    str | None,
+    Field(description="Why the customer paid no tax, as the receipt says; null where tax was due"),
+]
+
+
 class ShortageOut(CamelModel):
     product_id: UUID
     requested: int
@@ -170,6 +177,7 @@ class QuoteOut(CamelModel):
     prices_include_tax: bool
     rounding: str = ROUNDING
     shortages: list[ShortageOut]
+    tax_exemption: TaxExemptionText = None
 
 
 class PaymentOut(CamelModel):
@@ -219,6 +227,7 @@ class SaleOut(CamelModel):
         default=[], description="Sold by this very request, with codes that are told nowhere else"
     )
     offline: OfflineOriginOut | None = None
+    tax_exemption: TaxExemptionText = None
 
 
 class SaleRow(CamelModel):

@@ -171,6 +171,7 @@ async def filters_of(shared: Resources, principal: Principal, query: SaleQuery) 
         query.location_id,
         query.register_id,
         query.shift_id,
+        query.customer_id,
         query.cashier_id,
         since,
         until,

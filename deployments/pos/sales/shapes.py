@@ -44,6 +44,7 @@ def quote_out(ticket: Ticket, shortages: list[ShortageOut]) -> QuoteOut:
         total=from_minor(ticket.due_minor, currency),
         prices_include_tax=ticket.prices_include_tax,
         shortages=shortages,
+        tax_exemption=ticket.tax_exemption,
     )
 
 
@@ -83,6 +84,7 @@ def sale_of(row: Row, lines: Sequence[Row], payments: Sequence[Row]) -> SaleOut:
         row["tendered_minor"],
         row["change_minor"],
         row["reservation_id"],
+        tax_exemption=row["tax_exemption"],
     )
     return sale_out(row["id"], sold, row["created_by"], row["created_at"], _offline(row))
 
@@ -128,6 +130,7 @@ def sale_out(
         cashier_id=cashier,
         created_at=created_at,
         offline=offline,
+        tax_exemption=sold.tax_exemption,
     )
 
 

@@ -15,6 +15,7 @@ from core.principal import Principal
 from deployments.business.places import location_of
 from deployments.kit import desk
 from deployments.kit.resources import Resources
+from deployments.pos.customers import buyer, exemption
 from deployments.pos.gift_cards.service import NO_CARD, SoldCard, line_of
 from deployments.pos.sales.price_book import PRICE_BOOK
 from deployments.pos.sales.pricing import Ticket, priced
@@ -44,9 +45,11 @@ async def ticket(
     discount: NewDiscount | None = None,
     tips: Decimal = Decimal(0),
     cards: Mapping[int, CardLine] = _NO_CARDS,
+    customer_id: UUID | None = None,
 ) -> Ticket:
-    """What a basket costs at a location now; `cards` are by the place of the line that sells them.
-    Raises NotFound for a location that is not there, and what `priced` raises."""
+    """What a basket costs at a location now, and the customer; `cards` are by the place of the line
+    that sells them. Raises NotFound for a location or a customer that is not there, and what
+    `priced` raises."""
     tenant_id = tenant_of(principal)
     names = {line.named[1:] for place, line in enumerate(lines) if place not in cards}
     found = await PRICE_BOOK.of(shared).prices(tenant_id, location_id or tenant_id, names)
@@ -57,7 +60,9 @@ async def ticket(
         place: line_of(card_id, amount, currency, f"lines[{place}].giftCard.amount")
         for place, (card_id, amount) in cards.items()
     }
-    return priced(lines, found.items, found.terms, discount, tips, card_lines)
+    sold_to = await buyer(shared, tenant_id, customer_id)
+    spared = exemption(sold_to, shared.clock.now_ms(), found.terms.time_zone)
+    return priced(lines, found.items, found.terms, discount, tips, card_lines, spared)
 
 
 async def basket_ticket(
@@ -73,7 +78,14 @@ async def basket_ticket(
         if line.gift_card is not None
     }
     return await ticket(
-        shared, principal, basket.location_id, basket.lines, basket.discount, basket.tips, cards
+        shared,
+        principal,
+        basket.location_id,
+        basket.lines,
+        basket.discount,
+        basket.tips,
+        cards,
+        basket.customer_id,
     )
 
 

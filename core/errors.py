@@ -139,6 +139,13 @@ class PurchaseNotDraft(Conflict):
     default_detail = "The purchase order has been placed or cancelled before."
 
 
+class PurchaseChanged(Conflict):
+    code, title = "purchase_changed", "Purchase order changed"
+    default_detail = (
+        "The purchase order has got a supplier of another currency meanwhile: read it again."
+    )
+
+
 class PurchaseNotOpen(Conflict):
     code, title = "purchase_not_open", "Purchase order not open"
     default_detail = "The purchase order is not placed yet, or nothing of it is to come any more."

@@ -107,15 +107,3 @@ class NewRecord(CamelModel):
         """The fields that were given, as columns hold them."""
         given = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: value for name, value in given.items() if value is not None}
-
-
-class Changes(CamelModel):
-    """The fields to replace; those that are left out stay."""
-
-    version: Version | None = Field(
-        default=None, description="If given, the change is made only if this is still the version"
-    )
-
-    def values(self) -> dict[str, Any]:
-        """The fields that were given, as columns hold them."""
-        return {name: getattr(self, name) for name in self.model_fields_set if name != "version"}

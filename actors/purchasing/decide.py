@@ -17,18 +17,29 @@ from actors.stock.levels import Slot, line_keys, parent, slots, stocked
 
 
 def _put(order: p.Purchase | None, command: p.PutPurchase, at: At) -> Events | Decision:
-    """Refused: not_found, purchase_not_draft."""
-    if order is None and not command.is_new:
-        return refuse("not_found")
-    if order is not None and order.status is not p.PurchaseStatus.DRAFT:
+    """Refused: not_found, purchase_not_draft, purchase_changed where what is kept has costs in
+    another currency by now."""
+    if order is None:
+        if not command.is_new:
+            return refuse("not_found")
+        by, at_ms = at.context.principal, at.context.now_ms
+        return [(at.key, p.Drafted(command.terms, command.lines, by, at_ms))]
+    if order.status is not p.PurchaseStatus.DRAFT:
         return refuse("purchase_not_draft")
-    drafted = p.Drafted(
-        command.terms,
-        command.lines,
-        order.created_by if order else at.context.principal,
-        order.created_at_ms if order else at.context.now_ms,
-    )
-    return [(at.key, drafted)]
+    terms, lines = command.terms, command.lines
+    if command.keep:
+        kept = {name: getattr(order.terms, name) for name in command.keep if name != "lines"}
+        terms = replace(terms, **kept)
+        if "lines" in command.keep:
+            lines = _wanted(order)
+        mixes = ("lines" in command.keep) != ("currency" in command.keep)
+        if mixes and order.terms.currency != command.terms.currency:
+            return refuse("purchase_changed")
+    return [(at.key, p.Drafted(terms, lines, order.created_by, order.created_at_ms))]
+
+
+def _wanted(order: p.Purchase) -> tuple[p.WantedLine, ...]:
+    return tuple(p.WantedLine(line.item_id, line.quantity, line.cost_minor) for line in order.lines)
 
 
 def _place(order: p.Purchase, command: p.PlacePurchase, at: At) -> Events | Decision:

@@ -94,12 +94,14 @@ class PurchaseReply(Reply, frozen=True):
 
 
 class PutPurchase(Command[PurchaseReply], frozen=True):
-    """Writes a draft: a new one, or in place of what it said."""
+    """Writes a draft: a new one, or in place of what it said, but for what it is to `keep`: names
+    of terms, and `lines`. Costs are in the currency that `terms` name."""
 
     purchase_id: UUID
     terms: Terms
     lines: tuple[WantedLine, ...]
     is_new: bool
+    keep: tuple[str, ...] = ()
 
 
 class PlacePurchase(Command[PurchaseReply], frozen=True):

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from actors.composite import Rule
 from actors.rules import At, Events, about, refuse, unchanged
 from actors.runtime.family import Context, Decision, Key, View
@@ -28,7 +30,8 @@ def _put(register: m.Register | None, command: t.PutRegister, at: At) -> Events 
     wanted = m.RegisterSet(command.location_id, command.name, command.discount_limit_percent)
     if register is None:
         return [(at.key, wanted)] if command.create else refuse("not_found")
-    if register.shift and command.location_id != register.location_id:
+    wanted = replace(wanted, **{name: getattr(register, name) for name in command.keep})
+    if register.shift and wanted.location_id != register.location_id:
         return refuse("shift_open")
     present = m.RegisterSet(register.location_id, register.name, register.discount_limit_percent)
     return [] if wanted == present else [(at.key, wanted)]

@@ -68,13 +68,15 @@ class Abandoned(Reply, frozen=True):
 
 
 class PutRegister(Command[RegisterState], frozen=True):
-    """Makes a register, or changes it. Its location stays while a shift is open."""
+    """Makes a register, or changes it, but for the fields that it is to `keep` as they are. Its
+    location stays while a shift is open."""
 
     register_id: UUID
     location_id: UUID
     name: str
     discount_limit_percent: int
     create: bool = False
+    keep: tuple[str, ...] = ()
 
 
 class RemoveRegister(Command[RegisterState], frozen=True):

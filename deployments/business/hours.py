@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
+from gateway.changes import Partial
 from gateway.schemas import CamelModel
 
 MAX_INTERVALS = 12
@@ -66,13 +67,18 @@ def _each_day_once(exceptions: list[DayException]) -> list[DayException]:
     return found
 
 
+Exceptions = Annotated[
+    list[DayException],
+    Field(max_length=MAX_EXCEPTIONS, description="Holidays and days with hours of their own"),
+    AfterValidator(_each_day_once),
+]
+
+
 class OpeningHours(CamelModel):
     """A day that the week leaves out is closed."""
 
     week: dict[Day, Intervals] = Field(default_factory=dict)
-    exceptions: Annotated[
-        list[DayException], Field(max_length=MAX_EXCEPTIONS), AfterValidator(_each_day_once)
-    ] = Field(default_factory=list, description="Holidays and days with hours of their own")
+    exceptions: Exceptions = Field(default_factory=list)
 
     def on(self, day: date) -> list[Interval]:
         """The intervals of one day, in order; none if it is closed."""
@@ -81,3 +87,11 @@ class OpeningHours(CamelModel):
                 return exception.intervals
         names: tuple[Day, ...] = Day.__args__  # type: ignore[attr-defined]
         return self.week.get(names[day.weekday()], [])
+
+
+class OpeningHoursPart(Partial):
+    """What to change of the opening hours: a day of the week that is given is replaced, and closed
+    by null; the exceptions are replaced together."""
+
+    week: dict[Day, Intervals | None] | None = None
+    exceptions: Exceptions | None = None

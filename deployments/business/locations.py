@@ -11,15 +11,21 @@ from pydantic import Field, StringConstraints
 from core.errors import Conflict, InUse
 from core.money import check_in_use
 from core.principal import MANAGEMENT, STAFF
-from deployments.business.address import ADDRESS_COLUMNS, Address, as_columns
+from deployments.business.address import (
+    ADDRESS_COLUMNS,
+    Address,
+    AddressPart,
+    as_columns,
+)
 from deployments.business.currencies import check_currency
 from deployments.business.events import LOCATION
-from deployments.business.hours import OpeningHours
+from deployments.business.hours import OpeningHours, OpeningHoursPart
 from deployments.business.places import PLACES
 from deployments.kit.record_routes import About, record_routes
 from deployments.kit.records import Kind, Removing, Writing
 from gateway.access import require
-from gateway.fields import Changes, Currency, Name, NewRecord, Phone, TimeZone, absent
+from gateway.changes import Changes, Emptied
+from gateway.fields import Currency, Name, NewRecord, Phone, TimeZone, absent
 from gateway.schemas import CamelModel
 from store.business import locations
 from store.business.locations import MAX_LOCATIONS, Location
@@ -33,16 +39,13 @@ class MainLocationStays(Conflict):
     default_detail = "The main location cannot be deleted; it is meant where none is named."
 
 
-class _Fields(CamelModel):
+class NewLocation(NewRecord):
+    name: Name
     address: Address = absent()
     phone: Phone | None = None
     receipt_header: ReceiptText = absent()
     receipt_footer: ReceiptText = absent()
     opening_hours: OpeningHours = absent()
-
-
-class NewLocation(_Fields, NewRecord):
-    name: Name
     time_zone: TimeZone = Field(default="UTC", description="Of the IANA database")
     currency: Currency | None = Field(
         default=None, description="ISO 4217; the business's own by default"
@@ -52,11 +55,16 @@ class NewLocation(_Fields, NewRecord):
         return as_columns(super().values())
 
 
-class LocationChanges(_Fields, Changes):
-    """What to replace; what is left out stays. The currency is fixed once there has been a
+class LocationChanges(Changes):
+    """What to change; what is left out stays. The currency is fixed once there has been a
     product."""
 
     name: Name = absent()
+    address: AddressPart | None = None
+    phone: Phone | None = None
+    receipt_header: Annotated[ReceiptText | None, Emptied("")] = None
+    receipt_footer: Annotated[ReceiptText | None, Emptied("")] = None
+    opening_hours: Annotated[OpeningHoursPart | None, Emptied({})] = None
     time_zone: TimeZone = absent()
     currency: Currency = absent()
 
@@ -140,7 +148,7 @@ router = record_routes(
     about=About(
         list="Locations that are not deleted, the oldest first.",
         create="A further place where the business sells and keeps stock.",
-        change="Replaces what the body gives; what it leaves out stays. With `version`, only if the"
+        change="Changes what the body gives; what it leaves out stays. With `version`, only if the"
         " location still has it.",
         delete="Nothing new happens there, within half a minute everywhere; its history stays. The"
         " main location cannot be deleted.",

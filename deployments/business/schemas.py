@@ -8,35 +8,48 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from deployments.business.address import Address, as_columns
-from gateway.fields import Changes, Currency, Email, Name, Phone, Url, absent
+from deployments.business.address import Address, AddressPart, as_columns
+from gateway.changes import Changes, Partial
+from gateway.fields import Currency, Email, Name, Phone, Url, absent
 from gateway.schemas import CamelModel, Moment, PageQuery
 from store.business.profile import Business
 from store.kit.audit import Entry, Filters
+
+Language = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35),
+    Field(description="BCP 47, such as `en` or `pt-BR`"),
+]
+WeekStart = Literal["monday", "sunday", "saturday"]
 
 
 class Settings(CamelModel):
     """What a business prefers, where its staff has not said otherwise."""
 
-    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = (
-        Field(default="en", max_length=35, description="BCP 47, such as `en` or `pt-BR`")
-    )
-    week_starts_on: Literal["monday", "sunday", "saturday"] = "monday"
+    language: Language = "en"
+    week_starts_on: WeekStart = "monday"
+
+
+class SettingsPart(Partial):
+    """What to change of the settings."""
+
+    language: Language = absent()
+    week_starts_on: WeekStart = absent()
 
 
 class BusinessChanges(Changes):
-    """What to replace; what is left out stays. The currency is fixed once there has been a
+    """What to change; what is left out stays. The currency is fixed once there has been a
     product; that of the main location follows it."""
 
     name: Name = absent()
     legal_name: Name | None = None
-    address: Address = absent()
+    address: AddressPart | None = None
     email: Email | None = None
     phone: Phone | None = None
     website: Url | None = None
     currency: Currency = absent()
     prices_include_tax: bool = absent()
-    settings: Settings = absent()
+    settings: SettingsPart = absent()
 
     def values(self) -> dict[str, Any]:
         return as_columns(super().values())

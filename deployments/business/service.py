@@ -19,6 +19,7 @@ from deployments.kit.resources import Resources
 from deployments.kit.router import Made
 from deployments.kit.routes import change
 from gateway.access import tenant_of
+from gateway.changes import onto
 from gateway.schemas import Envelope, Message
 from store.business import locations
 from store.business import profile as business
@@ -53,11 +54,12 @@ async def change_profile(
     shared: Resources, principal: Principal, key: RequestKey, body: BusinessChanges
 ) -> Made[BusinessOut]:
     """Raises Conflict if the version is another; CurrencyFixed; ValidationFailed."""
-    tenant, values = tenant_of(principal), body.values()
+    tenant, given = tenant_of(principal), body.values()
 
     async def work(tx: Transaction) -> Made[BusinessOut]:
         before = await locked_business(tx, tenant)
         check_version(before.version, body.version)
+        values = onto(before, given)
         currency = values.get("currency", before.currency)
         if currency != before.currency:
             await check_currency(tx, tenant, currency)

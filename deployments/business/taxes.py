@@ -15,7 +15,8 @@ from deployments.business.events import TAX_CLASS, TAX_RATE
 from deployments.kit.record_routes import About, record_routes
 from deployments.kit.records import Kind, Removing, Writing, rewrite
 from gateway.access import require
-from gateway.fields import Changes, NewRecord, ShortName, TaxPercent, absent
+from gateway.changes import Changes
+from gateway.fields import NewRecord, ShortName, TaxPercent, absent
 from gateway.schemas import CamelModel, Moment, PageQuery
 from store.business import locations, taxes
 from store.business.taxes import MAX_CLASSES, MAX_RATES, TaxClass, TaxRate, of_class

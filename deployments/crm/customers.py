@@ -15,7 +15,8 @@ from deployments.crm.events import CUSTOMER
 from deployments.kit.record_routes import About, record_routes
 from deployments.kit.records import Kind, Writing
 from gateway.access import require
-from gateway.fields import Changes, Email, Name, NewRecord, Phone, absent
+from gateway.changes import Changes, Emptied
+from gateway.fields import Email, Name, NewRecord, Phone, absent
 from gateway.schemas import CamelModel, PageQuery
 from store.crm import customers as stored
 from store.crm import groups, terms
@@ -32,6 +33,11 @@ Tag = Annotated[str, StringConstraints(min_length=1, max_length=50, pattern=r"^\
 ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^\S(.*\S)?$")]
 MetadataName = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 MetadataValue = Annotated[str, StringConstraints(max_length=500)]
+Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS)]
+MetadataPart = Annotated[
+    dict[MetadataName, MetadataValue | None],
+    Field(max_length=MAX_METADATA, description="What your own programs note of it; null for none"),
+]
 PhoneNumber = Annotated[Phone, AfterValidator(terms.normalized)]
 
 
@@ -61,18 +67,22 @@ class _Fields(CamelModel):
     external_id: ExternalId | None = Field(
         default=None, description="Your own name for it, unique in the business"
     )
-    tags: Annotated[list[Tag], Field(max_length=MAX_TAGS)] = absent()
-    metadata: Annotated[dict[MetadataName, MetadataValue], Field(max_length=MAX_METADATA)] = absent(
-        "What your own programs note of it: replaced as a whole"
-    )
 
 
 class NewCustomer(_Fields, NewRecord):
     """A customer, by a name, an email or a phone at least."""
 
+    tags: Tags = absent()
+    metadata: Annotated[dict[MetadataName, MetadataValue], Field(max_length=MAX_METADATA)] = absent(
+        "What your own programs note of it"
+    )
+
 
 class CustomerChanges(_Fields, Changes):
     """What is left out stays, and null clears."""
+
+    tags: Annotated[Tags | None, Emptied([])] = None
+    metadata: Annotated[MetadataPart | None, Emptied({})] = None
 
 
 class CustomerOut(CamelModel):
@@ -123,6 +133,9 @@ async def _check(writing: Writing[Customer]) -> None:
     values, before = writing.values, writing.before
     if "tax_exemption" in values:
         values |= _exempt_columns(values.pop("tax_exemption"))
+    if len(values.get("metadata", ())) > MAX_METADATA:
+        message = f"must have at most {MAX_METADATA} names together"
+        raise ValidationFailed([FieldError("metadata", message)])
     if before is None:
         values |= {"tax_exempt": False, "tags": [], "metadata": {}} | values
     reached = {name: values.get(name, getattr(before, name, None)) for name in _REACHED}

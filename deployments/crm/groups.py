@@ -11,7 +11,8 @@ from deployments.crm.events import CUSTOMER_GROUP
 from deployments.kit.record_routes import About, record_routes
 from deployments.kit.records import Kind
 from gateway.access import require
-from gateway.fields import Changes, NewRecord, ShortName, absent
+from gateway.changes import Changes
+from gateway.fields import NewRecord, ShortName, absent
 from gateway.schemas import CamelModel
 from store.crm import groups
 

@@ -30,6 +30,7 @@ capability = Capability(
         "POST /api/inventory/counts: counted_twice": "the draft refuses a level named twice",
         "POST /api/inventory/transfers: same_location": "the draft refuses it, naming the field",
         "POST /api/inventory/purchase-orders: purchase_not_draft": "a new order has a new id",
+        "POST /api/inventory/purchase-orders: purchase_changed": "a new order has a new id",
         "POST /api/inventory/reservations/{reservationId}/confirm: choose_variant": (
             "is refused as reservation_expired"
         ),

@@ -19,8 +19,9 @@ from deployments.kit.resources import Shared
 from deployments.kit.router import Made, Router
 from deployments.kit.routes import Key
 from gateway.access import Access
+from gateway.changes import Changes
 from gateway.errors import responses
-from gateway.fields import Changes, NewRecord
+from gateway.fields import NewRecord
 from gateway.schemas import Envelope, Message, Page, PageQuery
 from store.kit.engine import Transaction
 
@@ -35,7 +36,7 @@ class About:
     list: str = ""
     get: str = ""
     create: str = ""
-    change: str = "Replaces what the body gives; what it leaves out stays."
+    change: str = "Changes what the body gives; what it leaves out stays."
     delete: str = ""
 
 

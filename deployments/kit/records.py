@@ -23,6 +23,7 @@ from deployments.kit.resources import Resources
 from deployments.kit.router import Made
 from deployments.kit.routes import change, page
 from gateway.access import tenant_of
+from gateway.changes import onto
 from gateway.schemas import Message, Page
 from store.business import profile as business
 from store.business.profile import Business
@@ -159,7 +160,7 @@ class Records(Generic[T]):
             mine = await self._hold_business(tx)
             before = self._found(await kind.rows.get(tx, row_id, lock=True))
             check_version(before.version, version)
-            writing = self._writing(tx, mine, before, values)
+            writing = self._writing(tx, mine, before, onto(before, values))
             await kind.check(writing)
             after = before
             if any(getattr(before, name) != value for name, value in writing.values.items()):

@@ -72,13 +72,13 @@ async def set_disabled(
 
 
 async def set_role(
-    shared: Resources, principal: Principal, key: RequestKey, user_id: UUID, role: str
+    shared: Resources, principal: Principal, key: RequestKey, user_id: UUID, role: str | None
 ) -> Made[AccountOut]:
     """Makes a person something else on the platform; their sessions and API keys end, so
     that none goes on with the old role. Raises NotFound, NotYourself."""
 
     async def work(tx: Transaction, before: Listed) -> bool:
-        if before.role == role:
+        if role is None or before.role == role:
             return False
         await profiles.set_role(tx, user_id, role)
         changes = {"role": (before.role, role)}

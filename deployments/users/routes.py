@@ -17,6 +17,7 @@ from deployments.users import admins, service
 from deployments.users.schemas import (
     AccountChanges,
     AccountOut,
+    AddressChanges,
     AddressOut,
     NewAddress,
     ProfileChanges,
@@ -67,9 +68,9 @@ async def add_address(
 
 @router.put("/address/{addressId}", summary="Change an address", responses=responses(NotFound))
 async def change_address(
-    principal: Person, shared: Shared, key: Key, address_id: AddressId, body: NewAddress
+    principal: Person, shared: Shared, key: Key, address_id: AddressId, body: AddressChanges
 ) -> Made[AddressOut]:
-    """Replaces what the body gives; what it leaves out stays."""
+    """Changes what the body gives; what it leaves out stays."""
     return await service.change_address(shared, principal, key, address_id, body.values())
 
 

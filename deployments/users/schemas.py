@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from deployments.business import address as business
+from gateway.changes import Partial
 from gateway.fields import Phone, absent
 from gateway.schemas import CamelModel, PageQuery
 from store.people.profiles import Address, Profile
@@ -22,26 +23,24 @@ class PreferencesOut(CamelModel):
     theme: Theme
 
 
-class PreferenceChanges(CamelModel):
+class PreferencesPart(Partial):
+    """What to change of the preferences."""
+
     newsletter: bool = absent()
     theme: Theme = absent()
 
 
-class ProfileChanges(CamelModel):
-    """What to replace; what is left out stays."""
+class ProfileChanges(Partial):
+    """What to change; what is left out stays."""
 
     phone: Phone | None = None
-    preferences: PreferenceChanges = absent()
+    preferences: PreferencesPart = absent()
 
     def values(self) -> dict[str, Any]:
-        """What was given, as the columns hold it."""
-        values: dict[str, Any] = {}
-        if "phone" in self.model_fields_set:
-            values["phone"] = self.phone
-        if "preferences" in self.model_fields_set:
-            given = self.preferences
-            values |= {name: getattr(given, name) for name in given.model_fields_set}
-        return values
+        """What was given, as the columns hold it: preferences are two of them."""
+        values = super().values()
+        preferences: dict[str, Any] = values.pop("preferences", {})
+        return values | preferences
 
 
 class NewAddress(business.Address):
@@ -51,6 +50,13 @@ class NewAddress(business.Address):
 
     def values(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class AddressChanges(business.AddressPart):
+    """What to change; what is left out stays. A default address takes the place of the one
+    before."""
+
+    is_default: bool = absent()
 
 
 class AddressOut(CamelModel):
@@ -98,5 +104,5 @@ class AccountOut(CamelModel):
     created_at: datetime
 
 
-class AccountChanges(CamelModel):
-    role: AccountRole
+class AccountChanges(Partial):
+    role: AccountRole = absent()

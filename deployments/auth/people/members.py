@@ -49,7 +49,7 @@ async def mine(shared: Resources, principal: Principal) -> list[MembershipOut]:
 
 
 async def change_role(
-    shared: Resources, principal: Principal, key: RequestKey, user_id: UUID, role: str
+    shared: Resources, principal: Principal, key: RequestKey, user_id: UUID, given: str | None
 ) -> Made[MemberOut]:
     """Gives a member another role; their sessions and API keys in the business end, so that
     none goes on with the old one. Raises NotFound, for members of other businesses too; Forbidden;
@@ -59,6 +59,7 @@ async def change_role(
     async def work(tx: Transaction) -> Made[MemberOut]:
         actor = await actor_role(tx, principal)
         member = await _member(tx, user_id)
+        role = member.role if given is None else given
         check_touch(actor, member.role)
         check_grant(actor, role)
         check_owner_stays(member.role, role, await members.count(tx, "owner"))

@@ -9,7 +9,8 @@ from uuid import UUID
 from pydantic import Field
 
 from deployments.auth.schemas import GivenPassword, Token
-from gateway.fields import Email, Name
+from gateway.changes import Partial
+from gateway.fields import Email, Name, absent
 from gateway.schemas import CamelModel
 from store.people.invitations import Invitation
 from store.people.members import Member
@@ -79,8 +80,8 @@ class MemberOut(CamelModel):
         return cls.shown(member)
 
 
-class MemberChanges(CamelModel):
-    role: MemberRole
+class MemberChanges(Partial):
+    role: MemberRole = absent()
 
 
 class MembershipOut(CamelModel):

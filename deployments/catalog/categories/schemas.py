@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from deployments.catalog.categories.rules import MAX_NAME
 from deployments.catalog.products.fields import Position
+from gateway.changes import Partial
 from gateway.fields import absent
 from gateway.schemas import CamelModel, QueryModel
 
@@ -29,8 +30,8 @@ class NewCategory(CamelModel):
     position: Position = absent()
 
 
-class CategoryChanges(CamelModel):
-    """What to replace; what is left out stays. A new `parentId`, null for the top, moves the
+class CategoryChanges(Partial):
+    """What to change; what is left out stays. A new `parentId`, null for the top, moves the
     category with all that is below it."""
 
     name: CategoryName = absent()

@@ -55,9 +55,20 @@ ImageAlts = Annotated[
     dict[Url, AltText],
     Field(max_length=MAX_IMAGES, description="What an image shows, by its URL"),
 ]
+ImageAltsPart = Annotated[
+    dict[Url, AltText | None],
+    Field(max_length=MAX_IMAGES, description="What an image shows, by its URL; null for nothing"),
+]
 Prices = Annotated[
     dict[Currency, Amount],
     Field(max_length=MAX_PRICES, description="Prices in further currencies, by ISO 4217 code"),
+]
+PricesPart = Annotated[
+    dict[Currency, Amount | None],
+    Field(
+        max_length=MAX_PRICES,
+        description="Prices in further currencies, by ISO 4217 code; null for none",
+    ),
 ]
 Cost = Annotated[
     Amount | None,
@@ -81,6 +92,15 @@ Options = Annotated[
         min_length=1,
         max_length=MAX_OPTIONS,
         description="What tells the variant from its siblings, all of which have the same names",
+        examples=[{"size": "M"}],
+    ),
+]
+OptionsPart = Annotated[
+    dict[OptionText, OptionValue | None],
+    Field(
+        max_length=2 * MAX_OPTIONS,
+        description="Those that change; null takes one away. All variants of a product have"
+        " options of the same names",
         examples=[{"size": "M"}],
     ),
 ]

@@ -14,16 +14,19 @@ from core.errors import FieldError, ValidationFailed
 from core.ids import uuid7
 from core.money import check_in_use, to_minor
 from deployments.catalog.files.import_schemas import ProductRow, VariantRow
+from deployments.catalog.products.fields import MAX_OPTIONS, MAX_PRICES
 from deployments.catalog.products.schemas import (
     NewProduct,
     NewVariant,
     ProductChanges,
     VariantChanges,
 )
+from gateway.changes import Partial, merged
 from store.catalog.products import Product
 from store.catalog.variants import Variant
 
 Item = TypeVar("Item", Product, Variant)
+Body = ProductChanges | ProductRow | VariantChanges | VariantRow
 
 _SHARED = frozenset({"images", "sku", "barcode", "tax_class_id"})
 _PLAIN = _SHARED | {"name", "description", "category", "backorder_limit"}
@@ -84,7 +87,7 @@ def changed(product: Product, body: ProductChanges | ProductRow, now: datetime) 
     """The product with what `body` gives, one version on; the very same object if nothing
     differs. Raises ValidationFailed on what is wrong about its money or images."""
     given = body.model_fields_set
-    values: dict[str, Any] = {name: getattr(body, name) for name in given & _PLAIN}
+    values: dict[str, Any] = {name: _emptied(body, name) for name in given & _PLAIN}
     currency = body.currency or product.currency
     if currency != product.currency:
         check_in_use(currency)
@@ -132,7 +135,11 @@ def changed_variant(
     """The variant with what `body` gives, one version on; the very same object if nothing
     differs. Raises ValidationFailed like `created_variant`."""
     given = body.model_fields_set
-    values: dict[str, Any] = {name: getattr(body, name) for name in given & _PLAIN_OF_VARIANT}
+    values: dict[str, Any] = {name: _emptied(body, name) for name in given & _PLAIN_OF_VARIANT}
+    if "options" in given:
+        options = values["options"] = _laid_onto(variant.options, body, "options")
+        if not 0 < len(options) <= MAX_OPTIONS:
+            raise ValidationFailed([FieldError("options", f"must be 1 to {MAX_OPTIONS} together")])
     for name in given & {"price", "cost"}:
         values[f"{name}_minor"] = _minor(getattr(body, name), product.currency, name)
     values |= _money_and_alts(variant, body, product.currency)
@@ -189,22 +196,51 @@ def made_sku(item_id: UUID) -> str:
 
 def _money_and_alts(
     item: Product | Variant,
-    body: ProductChanges | ProductRow | VariantChanges | VariantRow,
+    body: Body,
     currency: str,
 ) -> dict[str, Any]:
     """Prices in further currencies, and the texts of the images that are left."""
     given = body.model_fields_set
     values: dict[str, Any] = {}
     if "prices" in given:
-        values["prices"] = minor_prices(body.prices, currency, item.prices)
+        values["prices"] = _prices(item, body, currency)
     elif currency in item.prices:
         values["prices"] = {code: minor for code, minor in item.prices.items() if code != currency}
+    images = _emptied(body, "images") if "images" in given else item.images
+    kept = {url: alt for url, alt in item.image_alts.items() if url in images}
     if "image_alts" in given:
-        values["image_alts"] = body.image_alts
+        values["image_alts"] = _laid_onto(kept, body, "image_alts")
     elif "images" in given:
-        kept = {url: alt for url, alt in item.image_alts.items() if url in body.images}
         values["image_alts"] = kept
     return values
+
+
+def _prices(item: Product | Variant, body: Body, currency: str) -> dict[str, int]:
+    """Prices in further currencies after a change. Raises ValidationFailed."""
+    given: Mapping[str, Decimal | None] = body.prices or {}
+    named = {code: price for code, price in given.items() if price is not None}
+    ended = {code: None for code, price in given.items() if price is None}
+    before = {code: minor for code, minor in item.prices.items() if code != currency}
+    if not isinstance(body, Partial) or body.prices is None:
+        before = {}
+    after = merged(before, {**minor_prices(named, currency, item.prices), **ended})
+    if len(after) > MAX_PRICES:
+        message = f"must have at most {MAX_PRICES} currencies together"
+        raise ValidationFailed([FieldError("prices", message)])
+    return after
+
+
+def _emptied(body: Body, name: str) -> Any:
+    """The value that a body gives; of what null empties, the empty one."""
+    return body.values()[name] if isinstance(body, Partial) else getattr(body, name)
+
+
+def _laid_onto(before: Mapping[str, Any], body: Body, name: str) -> dict[str, Any]:
+    """A map after a change: merged into what is there, or, by a row of a file, replaced."""
+    given: Mapping[str, Any] | None = getattr(body, name)
+    if isinstance(body, Partial) and given is not None:
+        return merged(before, given)
+    return dict(given or {})
 
 
 def _next(item: Item, values: Mapping[str, Any], given: set[str], now: datetime) -> Item:

@@ -17,15 +17,19 @@ from deployments.catalog.products.fields import (
     Cost,
     Description,
     ImageAlts,
+    ImageAltsPart,
     Images,
     Options,
+    OptionsPart,
     PartQuantity,
     Position,
     PriceBound,
     Prices,
+    PricesPart,
     TaxClassId,
 )
-from gateway.fields import Currency, Name, Version, absent
+from gateway.changes import Changes, Emptied
+from gateway.fields import Currency, Name, absent
 from gateway.schemas import Amount, CamelModel, ItemCode, PageQuery, QueryModel, Sum
 from store.catalog.bundles import MAX_COMPONENTS, Component
 from store.catalog.products import Product
@@ -93,15 +97,26 @@ class NewVariant(VariantFields):
     sku: Code = absent("Unique in the business; made if absent")
 
 
-class VariantChanges(VariantFields):
-    """What to replace; what is left out stays."""
+class _ItemChanges(Changes):
+    """What may be changed of a product and of a variant."""
 
-    options: Options = absent()
     sku: Code = absent()
-    version: Version | None = Field(
-        default=None,
-        description="If given, the change is made only if the variant still has this version",
+    barcode: Code | None = Field(default=None, description="Unique in the business")
+    images: Annotated[Images | None, Emptied([])] = None
+    image_alts: Annotated[ImageAltsPart | None, Emptied({})] = None
+    prices: Annotated[PricesPart | None, Emptied({})] = None
+    cost: Cost = None
+    tax_class_id: TaxClassId = None
+
+
+class VariantChanges(_ItemChanges):
+    """What to change; what is left out stays."""
+
+    options: OptionsPart = absent()
+    price: Amount | None = Field(
+        default=None, description="In the parent's currency; null for the parent's own"
     )
+    position: Position = absent()
 
 
 class NewProduct(ProductFields):
@@ -124,18 +139,17 @@ class NewProduct(ProductFields):
         return self
 
 
-class ProductChanges(ProductFields):
-    """What to replace; what is left out stays. A new `currency` needs a `price`, and a `cost` if
+class ProductChanges(_ItemChanges):
+    """What to change; what is left out stays. A new `currency` needs a `price`, and a `cost` if
     there is one."""
 
     name: Name = absent()
+    description: Annotated[Description | None, Emptied("")] = None
+    category: Category | None = None
     price: Amount = absent()
-    sku: Code = absent()
+    currency: Currency = absent()
+    backorder_limit: BackorderLimit = absent()
     components: Components = absent()
-    version: Version | None = Field(
-        default=None,
-        description="If given, the change is made only if the product still has this version",
-    )
 
 
 class _ItemOut(CamelModel):

@@ -18,6 +18,7 @@ from deployments.kit.resources import Shared
 from deployments.kit.router import Made, Router
 from deployments.kit.routes import Key, change
 from gateway.access import tenant_of
+from gateway.changes import Partial
 from gateway.errors import responses
 from gateway.schemas import Amount, CamelModel, Envelope, Sum
 from store.catalog import bundles
@@ -62,15 +63,15 @@ class SuppliedItemOut(CamelModel):
         )
 
 
-class SuppliedItems(CamelModel):
-    """All that the supplier sells, in place of what was there."""
+class SuppliedItemsChanges(Partial):
+    """All that the supplier sells, in place of what was there; null for nothing."""
 
-    items: list[NewSuppliedItem] = Field(max_length=MAX_SUPPLIED_ITEMS)
+    items: Annotated[list[NewSuppliedItem], Field(max_length=MAX_SUPPLIED_ITEMS)] | None = None
 
     @field_validator("items")
     @classmethod
-    def _each_once(cls, value: list[NewSuppliedItem]) -> list[NewSuppliedItem]:
-        if len({item.product_id for item in value}) < len(value):
+    def _each_once(cls, value: list[NewSuppliedItem] | None) -> list[NewSuppliedItem] | None:
+        if value is not None and len({item.product_id for item in value}) < len(value):
             raise ValueError("must name each product once")
         return value
 
@@ -94,7 +95,7 @@ async def supplied_items(
     responses=responses(NotFound),
 )
 async def put_supplied_items(
-    shared: Shared, principal: Buyer, key: Key, supplier_id: SupplierId, body: SuppliedItems
+    shared: Shared, principal: Buyer, key: Key, supplier_id: SupplierId, body: SuppliedItemsChanges
 ) -> Made[list[SuppliedItemOut]]:
     """Says what it sells, in place of what was said before."""
     tenant_id = tenant_of(principal)
@@ -102,8 +103,11 @@ async def put_supplied_items(
     async def work(tx: Transaction) -> Made[list[SuppliedItemOut]]:
         await locked_business(tx, tenant_id, shared=True)
         supplier = await found_supplier(tx, supplier_id, lock=True)
-        await check_items(tx, "items", [item.product_id for item in body.items])
-        items = [_supplied(index, item, supplier) for index, item in enumerate(body.items)]
+        if "items" not in body.model_fields_set:
+            return Made.of(await _shown(tx, supplier))
+        wanted = body.items or []
+        await check_items(tx, "items", [item.product_id for item in wanted])
+        items = [_supplied(index, item, supplier) for index, item in enumerate(wanted)]
         changes = _differences(await suppliers.supplied_items(tx, supplier_id), items)
         await suppliers.put_supplied_items(tx, supplier, tenant_id, items)
         await audit.record(

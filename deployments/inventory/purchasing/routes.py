@@ -23,6 +23,7 @@ from core.errors import (
     Conflict,
     MoreThanOrdered,
     NotFound,
+    PurchaseChanged,
     PurchaseNotDraft,
     PurchaseNotOpen,
     StockLimitReached,
@@ -32,6 +33,7 @@ from deployments.inventory.access import Buyer, Handler
 from deployments.inventory.purchasing.schemas import (
     Delivery,
     NewPurchase,
+    PurchaseChanges,
     PurchaseOut,
     PurchaseQuery,
 )
@@ -92,18 +94,18 @@ async def get_purchase_order(
 @router.put(
     "/purchase-orders/{purchaseOrderId}",
     summary="Change a purchase order",
-    responses=responses(NotFound, PurchaseNotDraft),
+    responses=responses(NotFound, PurchaseNotDraft, PurchaseChanged),
 )
 async def change_purchase_order(
     shared: Shared,
     principal: Buyer,
     key: Key,
     purchase_order_id: PurchaseOrderId,
-    body: NewPurchase,
+    body: PurchaseChanges,
 ) -> Ordered[PurchaseOut]:
-    """Replaces all that a draft says."""
+    """Changes what the body gives of a draft; what it leaves out stays."""
     purchasing = Purchasing(shared, principal)
-    return (await purchasing.draft(key, body, purchase_order_id)).to(partial(_shown, principal))
+    return (await purchasing.change(key, purchase_order_id, body)).to(partial(_shown, principal))
 
 
 @router.post(

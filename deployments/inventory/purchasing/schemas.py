@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from actors.purchasing.model import MAX_LINES, PurchaseReply, PurchaseStatus
 from core import moments
 from core.money import from_minor
 from deployments.inventory.fields import Quantity, Reference
+from gateway.changes import Partial
+from gateway.fields import absent
 from gateway.schemas import Amount, CamelModel, Moment, PageQuery, Sum
 
 
@@ -23,23 +26,38 @@ class NewPurchaseLine(CamelModel):
     )
 
 
+def _each_once(lines: list[NewPurchaseLine]) -> list[NewPurchaseLine]:
+    if len({line.product_id for line in lines}) < len(lines):
+        raise ValueError("must name each product once")
+    return lines
+
+
+NewPurchaseLines = Annotated[
+    list[NewPurchaseLine], Field(min_length=1, max_length=MAX_LINES), AfterValidator(_each_once)
+]
+
+
 class NewPurchase(CamelModel):
     """What to order of whom, for which location."""
 
     supplier_id: UUID
     location_id: UUID | None = Field(default=None, description="By default the main location")
-    lines: list[NewPurchaseLine] = Field(min_length=1, max_length=MAX_LINES)
+    lines: NewPurchaseLines
     reference: Reference = None
     expected_at: Moment | None = Field(
         default=None, description="By default the lead time from now"
     )
 
-    @field_validator("lines")
-    @classmethod
-    def _each_once(cls, value: list[NewPurchaseLine]) -> list[NewPurchaseLine]:
-        if len({line.product_id for line in value}) < len(value):
-            raise ValueError("must name each product once")
-        return value
+
+class PurchaseChanges(Partial):
+    """What to change of a draft; what is left out stays. A supplier of another currency needs new
+    `lines`."""
+
+    supplier_id: UUID = absent()
+    location_id: UUID = absent("A location of the business")
+    lines: NewPurchaseLines = absent()
+    reference: Reference = None
+    expected_at: Moment | None = None
 
 
 class DeliveredLine(CamelModel):

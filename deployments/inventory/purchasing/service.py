@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from actors.messages import Command
 from actors.purchasing.model import (
@@ -27,6 +30,7 @@ from deployments.inventory.purchasing.schemas import (
     Delivery,
     NewPurchase,
     NewPurchaseLine,
+    PurchaseChanges,
 )
 from deployments.kit import desk
 from deployments.kit.desk import Draft
@@ -35,7 +39,7 @@ from deployments.kit.resources import Resources
 from gateway.access import tenant_of
 from store.inventory import suppliers
 from store.inventory.suppliers import Supplier
-from store.kit.engine import Scope
+from store.kit.engine import Scope, Transaction
 
 
 class Purchasing:
@@ -47,21 +51,14 @@ class Purchasing:
         self._tenant = tenant_of(principal)
         self._scope = Scope(tenant_id=self._tenant)
 
-    async def draft(
-        self, key: RequestKey, body: NewPurchase, purchase_id: UUID | None = None
-    ) -> Ordered[PurchaseReply]:
-        """A new draft, or another text for one. Raises NotFound, ValidationFailed on what is
-        wrong about a line, PurchaseNotDraft."""
+    async def draft(self, key: RequestKey, body: NewPurchase) -> Ordered[PurchaseReply]:
+        """A new draft. Raises NotFound, ValidationFailed on what is wrong about a line."""
 
         async def draft() -> PutPurchase:
             location = await PLACES.of(self._shared).check(self._tenant, body.location_id)
             async with self._shared.db.transaction(self._scope) as tx:
                 supplier = await found_supplier(tx, body.supplier_id)
-                await check_items(tx, "lines", [line.product_id for line in body.lines])
-                costs = {
-                    item.item_id: item.cost_minor
-                    for item in await suppliers.supplied_items(tx, supplier.id)
-                }
+                lines = await _lines(tx, body.lines, supplier, supplier.currency)
             lead_ms = timedelta(days=supplier.lead_time_days) // timedelta(milliseconds=1)
             expected_ms = (
                 key.arrived_ms + lead_ms
@@ -69,8 +66,44 @@ class Purchasing:
                 else moments.to_ms(body.expected_at)
             )
             terms = Terms(supplier.id, location, supplier.currency, body.reference, expected_ms)
-            lines = tuple(_wanted(n, line, supplier, costs) for n, line in enumerate(body.lines))
-            return PutPurchase(purchase_id or uuid7(), terms, lines, purchase_id is None)
+            return PutPurchase(uuid7(), terms, lines, True)
+
+        return await self.decided(key, draft)
+
+    async def change(
+        self, key: RequestKey, purchase_id: UUID, body: PurchaseChanges
+    ) -> Ordered[PurchaseReply]:
+        """Another text for a draft. What the body leaves out is the owner's to keep, as it is by
+        then. Raises as `draft`, and PurchaseNotDraft, PurchaseChanged."""
+        given = body.model_fields_set
+
+        async def draft() -> PutPurchase:
+            order = await self.order(purchase_id)
+            terms = order.terms
+            lines = tuple(
+                WantedLine(line.item_id, line.quantity, line.cost_minor) for line in order.lines
+            )
+            if "location_id" in given:
+                location = await PLACES.of(self._shared).check(self._tenant, body.location_id)
+                terms = replace(terms, location_id=location)
+            if given & {"supplier_id", "lines"}:
+                async with self._shared.db.transaction(self._scope) as tx:
+                    supplier_id = body.supplier_id if "supplier_id" in given else terms.supplier_id
+                    supplier = await found_supplier(tx, supplier_id)
+                    if "supplier_id" in given:
+                        terms = replace(terms, supplier_id=supplier.id, currency=supplier.currency)
+                    if "lines" in given:
+                        lines = await _lines(tx, body.lines, supplier, terms.currency)
+                    elif terms.currency != order.terms.currency:
+                        message = "must be given with a supplier of another currency"
+                        raise ValidationFailed([FieldError("lines", message)])
+            if "reference" in given:
+                terms = replace(terms, reference=body.reference)
+            if "expected_at" in given:
+                at = body.expected_at
+                terms = replace(terms, expected_at_ms=None if at is None else moments.to_ms(at))
+            keep = tuple(field for field, name in _KEPT.items() if name not in given)
+            return PutPurchase(purchase_id, terms, lines, False, keep)
 
         return await self.decided(key, draft)
 
@@ -108,15 +141,40 @@ class Purchasing:
 def _wanted(
     index: int,
     line: NewPurchaseLine,
-    supplier: Supplier,
+    currency: str,
     costs: dict[UUID, int | None],
 ) -> WantedLine:
+    """Raises ValidationFailed."""
     field = f"lines[{index}].cost"
     if line.cost is None:
         minor = costs.get(line.product_id) or 0
     else:
-        minor = to_minor(line.cost, supplier.currency, field)
+        minor = to_minor(line.cost, currency, field)
     if minor * line.quantity > MAX_AMOUNT_MINOR:
         message = f"is too large for {line.quantity} of it"
         raise ValidationFailed([FieldError(field, message)])
     return WantedLine(line.product_id, line.quantity, minor)
+
+
+# What an order says, by the field of a body that changes it.
+_KEPT = {
+    "supplier_id": "supplier_id",
+    "currency": "supplier_id",
+    "location_id": "location_id",
+    "reference": "reference",
+    "expected_at_ms": "expected_at",
+    "lines": "lines",
+}
+
+
+async def _lines(
+    tx: Transaction, lines: Sequence[NewPurchaseLine], supplier: Supplier, currency: str
+) -> tuple[WantedLine, ...]:
+    """What is asked of a supplier, by default for what it takes. Raises NotFound, ValidationFailed
+    on what is wrong about a line."""
+    await check_items(tx, "lines", [line.product_id for line in lines])
+    costs: dict[UUID, int | None] = {}
+    if supplier.currency == currency:
+        supplied = await suppliers.supplied_items(tx, supplier.id)
+        costs = {item.item_id: item.cost_minor for item in supplied}
+    return tuple(_wanted(index, line, currency, costs) for index, line in enumerate(lines))

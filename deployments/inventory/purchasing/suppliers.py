@@ -15,7 +15,8 @@ from deployments.inventory.events import SUPPLIER
 from deployments.kit.record_routes import About, record_routes
 from deployments.kit.records import Kind, Writing
 from gateway.access import require
-from gateway.fields import Changes, Currency, Name, NewRecord, absent
+from gateway.changes import Changes
+from gateway.fields import Currency, Name, NewRecord, absent
 from gateway.schemas import CamelModel
 from store.inventory import suppliers as stored
 from store.inventory.suppliers import Supplier

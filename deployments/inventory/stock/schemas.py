@@ -12,7 +12,8 @@ from pydantic import Field, model_validator
 
 from actors.stock.model import MAX_LINES, MAX_ON_HAND, MAX_QUANTITY, Status
 from deployments.inventory.fields import Quantity, Reference, StockLine, StockLineOut
-from gateway.fields import LocationId
+from gateway.changes import Partial
+from gateway.fields import LocationId, absent
 from gateway.schemas import CamelModel, Moment, PageQuery, QueryModel
 
 MAX_TTL_SECONDS = 7 * 86_400
@@ -168,15 +169,18 @@ class NewStockCounts(CamelModel):
     reference: Reference = None
 
 
-class TermsChanges(CamelModel):
-    backorder_limit: Annotated[
-        int,
-        Field(
-            ge=0,
-            le=MAX_QUANTITY,
-            description="How many may be promised beyond what is there, at each location",
-        ),
-    ]
+BackorderLimit = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=MAX_QUANTITY,
+        description="How many may be promised beyond what is there, at each location",
+    ),
+]
+
+
+class TermsChanges(Partial):
+    backorder_limit: BackorderLimit = absent()
 
 
 class NewRepair(CamelModel):

@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import Query
 
 from core.errors import Conflict, NotFound
-from core.ids import uuid7
 from deployments.kit.receipts import Ordered
 from deployments.kit.resources import Shared
 from deployments.kit.router import Router
@@ -23,6 +22,7 @@ from deployments.pos.registers.schemas import (
     NewNoSale,
     NewRegister,
     NewShift,
+    RegisterChanges,
     RegisterOut,
     RegisterQuery,
     ReportOut,
@@ -54,7 +54,7 @@ async def create_register(
     shared: Shared, principal: Manager, key: Key, body: NewRegister
 ) -> Ordered[RegisterOut]:
     """A till at a location. Its receipts are numbered from 1, without gaps."""
-    return await service.put_register(shared, principal, key, uuid7(), body, create=True)
+    return await service.create_register(shared, principal, key, body)
 
 
 @router.get("/registers", summary="List registers")
@@ -85,10 +85,10 @@ async def get_register(
     responses=responses(NotFound, ShiftIsOpen),
 )
 async def change_register(
-    shared: Shared, principal: Manager, key: Key, register_id: RegisterId, body: NewRegister
+    shared: Shared, principal: Manager, key: Key, register_id: RegisterId, body: RegisterChanges
 ) -> Ordered[RegisterOut]:
     """Another name, discount limit or location; the latter while no shift is open."""
-    return await service.put_register(shared, principal, key, register_id, body)
+    return await service.change_register(shared, principal, key, register_id, body)
 
 
 @router.delete(

@@ -11,19 +11,30 @@ from pydantic import Field, model_validator
 
 from actors.till.model import CashMove
 from deployments.pos.fields import TaxOut
-from gateway.fields import LocationId, ShortName
+from gateway.changes import Partial
+from gateway.fields import LocationId, ShortName, absent
 from gateway.schemas import Amount, CamelModel, PageQuery, Sum
 
 DEFAULT_DISCOUNT_LIMIT_PERCENT = 20
 
 
+DiscountLimitPercent = Annotated[
+    int, Field(ge=0, le=100, description="How much of a sale may be given away without a manager")
+]
+
+
 class NewRegister(CamelModel):
     name: ShortName
     location_id: LocationId = None
-    discount_limit_percent: Annotated[
-        int,
-        Field(ge=0, le=100, description="How much of a sale may be given away without a manager"),
-    ] = DEFAULT_DISCOUNT_LIMIT_PERCENT
+    discount_limit_percent: DiscountLimitPercent = DEFAULT_DISCOUNT_LIMIT_PERCENT
+
+
+class RegisterChanges(Partial):
+    """What to change; what is left out stays. The location stays while a shift is open."""
+
+    name: ShortName = absent()
+    location_id: UUID = absent("A location of the business")
+    discount_limit_percent: DiscountLimitPercent = absent()
 
 
 class NewShift(CamelModel):

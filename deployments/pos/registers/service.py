@@ -33,6 +33,7 @@ from deployments.pos.registers.schemas import (
     NewNoSale,
     NewRegister,
     NewShift,
+    RegisterChanges,
     RegisterOut,
     ReportOut,
 )
@@ -41,28 +42,47 @@ from deployments.pos.sales.tickets import terms_at
 from gateway.access import tenant_of
 from gateway.schemas import Message
 
+# Of PutRegister, in its order.
+_TERMS = ("location_id", "name", "discount_limit_percent")
+
 
 async def register(shared: Resources, principal: Principal, register_id: UUID) -> Register:
     """As its owner has it now. Raises NotFound."""
     return (await desk.ask(shared, principal, GetRegister(register_id))).register
 
 
-async def put_register(
-    shared: Resources,
-    principal: Principal,
-    key: RequestKey,
-    register_id: UUID,
-    body: NewRegister,
-    *,
-    create: bool = False,
+async def create_register(
+    shared: Resources, principal: Principal, key: RequestKey, body: NewRegister
 ) -> Ordered[RegisterOut]:
-    """Raises NotFound for a location that is not there, ShiftIsOpen."""
+    """Raises NotFound for a location that is not there."""
 
     async def draft() -> PutRegister:
         place = location_of(principal, body.location_id)
         await PLACES.of(shared).check(tenant_of(principal), place)
-        limit = body.discount_limit_percent
-        return PutRegister(register_id, place, body.name, limit, create)
+        return PutRegister(uuid7(), place, body.name, body.discount_limit_percent, create=True)
+
+    put = await desk.send(shared, principal, key, draft)
+    return put.to(lambda reply: register_out(reply.register_id, reply.register))
+
+
+async def change_register(
+    shared: Resources,
+    principal: Principal,
+    key: RequestKey,
+    register_id: UUID,
+    body: RegisterChanges,
+) -> Ordered[RegisterOut]:
+    """What the body leaves out is the owner's to keep, as it is by then. Raises NotFound, also for
+    a location that is not there; ShiftIsOpen."""
+
+    async def draft() -> PutRegister:
+        values = body.values()
+        if "location_id" in values:
+            await PLACES.of(shared).check(tenant_of(principal), values["location_id"])
+        present = await register(shared, principal, register_id)
+        keep = tuple(name for name in _TERMS if name not in values)
+        place, name, limit = (values.get(name, getattr(present, name)) for name in _TERMS)
+        return PutRegister(register_id, place, name, limit, keep=keep)
 
     put = await desk.send(shared, principal, key, draft)
     return put.to(lambda reply: register_out(reply.register_id, reply.register))

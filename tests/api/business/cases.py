@@ -97,6 +97,9 @@ async def _made(shop: Shop | None, kind: str, body: dict[str, object]) -> str:
 
 
 _CHANGED = frozenset({200, 409})
+_CLEARED_OF_LOCATIONS = frozenset(
+    {"address", "receiptHeader", "receiptFooter", "openingHours", "week", "monday", "exceptions"}
+)
 
 CASES: dict[RouteId, Case] = {
     ("GET", "/api/business"): Case(STAFF, plain(), about_a_thing=False),
@@ -105,13 +108,15 @@ CASES: dict[RouteId, Case] = {
         plain(body=_PROFILE),
         about_a_thing=False,
         statuses=_CHANGED,
-        nullable=frozenset({"email"}),
+        nullable=frozenset({"email", "address"}),
     ),
     ("DELETE", "/api/business"): Case(OWNERS, plain(), about_a_thing=False),
     ("GET", "/api/business/locations"): Case(STAFF, plain(), about_a_thing=False),
     ("POST", "/api/business/locations"): Case(MANAGEMENT, _create_location, about_a_thing=False),
     ("GET", "/api/business/locations/{id}"): Case(STAFF, _get_location),
-    ("PUT", "/api/business/locations/{id}"): Case(MANAGEMENT, _change_location),
+    ("PUT", "/api/business/locations/{id}"): Case(
+        MANAGEMENT, _change_location, nullable=_CLEARED_OF_LOCATIONS
+    ),
     ("DELETE", "/api/business/locations/{id}"): Case(MANAGEMENT, _get_location),
     ("GET", "/api/business/tax-classes"): Case(STAFF, plain(), about_a_thing=False),
     ("POST", "/api/business/tax-classes"): Case(MANAGEMENT, _create_class, about_a_thing=False),

@@ -12,6 +12,8 @@ from tests.api.shop import Shop, done
 ADMIN = frozenset({Role.ADMIN})
 OF_ITEMS = frozenset({"cost", "taxClassId"})
 OF_VARIANTS = OF_ITEMS | {"price"}
+# By a change; of objects also what is in them.
+CLEARED = frozenset({"description", "images", "imageAlts", "png", "prices", "EUR", "size"})
 OF_CATEGORIES = frozenset({"parentId"})
 
 
@@ -119,7 +121,7 @@ CASES: dict[RouteId, Case] = {
         WRITERS, _create_product, about_a_thing=False, nullable=OF_ITEMS
     ),
     ("PUT", "/api/products/{id}"): Case(
-        WRITERS | ADMIN, _change_product, across=ADMIN, nullable=OF_ITEMS
+        WRITERS | ADMIN, _change_product, across=ADMIN, nullable=OF_ITEMS | CLEARED
     ),
     ("DELETE", "/api/products/{id}"): Case(WRITERS | ADMIN, _product, across=ADMIN),
     ("GET", "/api/products/{id}/variants"): Case(EVERYONE, _product, own=False),
@@ -128,7 +130,7 @@ CASES: dict[RouteId, Case] = {
     ),
     ("GET", "/api/products/variants/{id}"): Case(EVERYONE, _variant, own=False),
     ("PUT", "/api/products/variants/{id}"): Case(
-        WRITERS | ADMIN, _change_variant, across=ADMIN, nullable=OF_VARIANTS
+        WRITERS | ADMIN, _change_variant, across=ADMIN, nullable=OF_VARIANTS | CLEARED
     ),
     ("DELETE", "/api/products/variants/{id}"): Case(WRITERS | ADMIN, _variant, across=ADMIN),
 }

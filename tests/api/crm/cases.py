@@ -62,6 +62,7 @@ _MAY_BE_NULL = frozenset(
         *("reason", "certificateNumber", "validUntil"),
     }
 )
+_CLEARED = _MAY_BE_NULL | {"tags", "metadata", "colour"}
 
 CASES: dict[RouteId, Case] = {
     ("GET", "/api/crm/customers"): Case(STAFF, plain(query={"q": "ann"}), about_a_thing=False),
@@ -69,7 +70,7 @@ CASES: dict[RouteId, Case] = {
     ("POST", "/api/crm/customers"): Case(
         STAFF, _create, about_a_thing=False, nullable=_MAY_BE_NULL
     ),
-    ("PUT", "/api/crm/customers/{id}"): Case(EDITORS, _change, nullable=_MAY_BE_NULL),
+    ("PUT", "/api/crm/customers/{id}"): Case(EDITORS, _change, nullable=_CLEARED),
     ("DELETE", "/api/crm/customers/{id}"): Case(EDITORS, _customer_of),
     ("GET", "/api/crm/customer-groups"): Case(STAFF, plain(), about_a_thing=False),
     ("GET", "/api/crm/customer-groups/{id}"): Case(STAFF, _group),

@@ -93,7 +93,9 @@ CASES: dict[RouteId, Case] = {
     ("PUT", "/api/inventory/suppliers/{id}"): Case(BUYERS, _change_supplier, nullable=OF_SUPPLIERS),
     ("DELETE", "/api/inventory/suppliers/{id}"): Case(BUYERS, _supplier),
     ("GET", "/api/inventory/suppliers/{id}/items"): Case(BUYERS, _supplier),
-    ("PUT", "/api/inventory/suppliers/{id}/items"): Case(BUYERS, _items, nullable=OF_ITEMS),
+    ("PUT", "/api/inventory/suppliers/{id}/items"): Case(
+        BUYERS, _items, nullable=OF_ITEMS | {"items"}
+    ),
     ("GET", "/api/inventory/purchase-orders"): Case(HANDLERS, plain(), about_a_thing=False),
     ("POST", "/api/inventory/purchase-orders"): Case(BUYERS, _new_order, nullable=OF_ORDERS),
     ("GET", "/api/inventory/purchase-orders/{id}"): Case(HANDLERS, _draft),

@@ -95,6 +95,7 @@ def _sale_row(change: Change, event: m.Sold) -> SaleRow:
         created_at=sold_at_ms,
         sequence=sale.sequence,
         tax_exemption=event.tax_exemption,
+        rounding_minor=sale.rounding_minor,
     )
 
 

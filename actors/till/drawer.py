@@ -52,6 +52,7 @@ def _open_shift(register: m.Register, command: t.OpenShift, at: At) -> Events | 
         at.context.now_ms,
         command.opening_float_minor,
         command.currency,
+        command.cash_step_minor,
     )
     return [(at.key, opened)]
 

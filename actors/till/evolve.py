@@ -35,6 +35,7 @@ def _shift_opened(register: m.Register, event: m.ShiftOpened) -> m.Register:
         event.opened_at_ms,
         event.opening_float_minor,
         event.currency,
+        cash_step_minor=event.cash_step_minor,
     )
     return _next(register, shifts=shift.number, shift=shift)
 

@@ -8,6 +8,7 @@ import msgspec
 
 from actors.messages import Command, Reply
 from actors.till import model as m
+from core.cash import NO_ROUNDING
 
 # --- replies -------------------------------------------------------------------------------
 
@@ -88,6 +89,7 @@ class OpenShift(Command[RegisterState], frozen=True):
     shift_id: UUID
     opening_float_minor: int
     currency: str
+    cash_step_minor: int = NO_ROUNDING
 
 
 class MoveCash(Command[RegisterState], frozen=True):
@@ -131,7 +133,8 @@ class Sell(Command[SaleMade | SaleKnown], frozen=True):
     """A priced sale: all of it happens, or nothing. With a `reservation_id` the goods of that
     hold are taken first. `new_cards` are those that lines with a `card_id` sell. One that was made
     `offline` has happened: it is recorded once under its `sale_id`, however often it is told, and
-    never refused for want of stock; it has no hold and no gift cards."""
+    never refused for want of stock; it has no hold and no gift cards, and its cash was rounded by
+    `rounding_minor`, whatever its shift would have made of it."""
 
     sale_id: UUID
     register_id: UUID
@@ -152,6 +155,7 @@ class Sell(Command[SaleMade | SaleKnown], frozen=True):
     until_ms: int | None = None
     # Why the customer pays no tax; None: they do.
     tax_exemption: str | None = None
+    rounding_minor: int = 0
 
 
 class HoldSale(Command[SaleHeld], frozen=True):

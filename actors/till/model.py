@@ -14,6 +14,8 @@ from uuid import UUID
 
 import msgspec
 
+from core.cash import NO_ROUNDING
+
 MAX_SALE_LINES = 500
 MAX_PAYMENTS = 20
 MAX_AMOUNT_MINOR = 10**13 - 1
@@ -84,7 +86,9 @@ class Totals(msgspec.Struct, frozen=True):
     """What a shift has seen so far. `taxes` are by rate in ppm: what was taxed (without the tax)
     and the tax, less what returns took back; `taken` and `refunded` are by tender, and so is
     `payments`, how many were taken. `earlier_cash_minor` is what was taken of it in cash before
-    the shift was opened, offline."""
+    the shift was opened, offline; `cash_rounding_minor` how much more cash was kept than was due,
+    because there are no smaller coins, so that sales - returns + tips + gift cards sold + cash
+    rounding = taken - refunded."""
 
     sales: int = 0
     sales_minor: int = 0
@@ -101,6 +105,7 @@ class Totals(msgspec.Struct, frozen=True):
     no_sales: int = 0
     payments: dict[str, int] = {}
     earlier_cash_minor: int = 0
+    cash_rounding_minor: int = 0
 
     @property
     def cash_minor(self) -> int:
@@ -130,6 +135,7 @@ class Totals(msgspec.Struct, frozen=True):
             self.no_sales + more.no_sales,
             _sums(self.payments, more.payments),
             self.earlier_cash_minor + more.earlier_cash_minor,
+            self.cash_rounding_minor + more.cash_rounding_minor,
         )
 
 
@@ -140,6 +146,8 @@ def _sums(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
 
 
 class Shift(msgspec.Struct, frozen=True):
+    """`cash_step_minor` is what amounts in cash are multiples of, for as long as it is open."""
+
     id: UUID
     number: int
     opened_by: str
@@ -147,6 +155,7 @@ class Shift(msgspec.Struct, frozen=True):
     opening_float_minor: int
     currency: str
     totals: Totals = Totals()
+    cash_step_minor: int = NO_ROUNDING
 
     @property
     def expected_minor(self) -> int:
@@ -189,7 +198,8 @@ class Offline(msgspec.Struct, frozen=True, array_like=True):
 
 class Sale(msgspec.Struct, frozen=True):
     """What a return is held against. `tips_minor` goes back with a void only; `digest` is that of
-    an upload, by which its repeat is known."""
+    an upload, by which its repeat is known; `rounding_minor` is how much more was paid than was
+    due, because there are no smaller coins, or with a sign how much less."""
 
     register_id: UUID
     location_id: UUID
@@ -202,6 +212,7 @@ class Sale(msgspec.Struct, frozen=True):
     payments: tuple[Payment, ...]
     sequence: int = 1
     digest: bytes | None = None
+    rounding_minor: int = 0
 
 
 class GiftCard(msgspec.Struct, frozen=True):
@@ -236,6 +247,7 @@ class ShiftOpened(msgspec.Struct, frozen=True):
     opened_at_ms: int
     opening_float_minor: int
     currency: str
+    cash_step_minor: int = NO_ROUNDING
 
 
 class CashMove(StrEnum):
@@ -338,7 +350,13 @@ class ReturnMade(msgspec.Struct, frozen=True):
 
     @property
     def total_minor(self) -> int:
+        """What came back is worth."""
         return sum(line.total_minor for line in self.lines) + self.tips_minor
+
+    @property
+    def rounding_minor(self) -> int:
+        """How much more was paid back than that, because there are no smaller coins."""
+        return sum(refund.amount_minor for refund in self.refunds) - self.total_minor
 
 
 class TakenBack(msgspec.Struct, frozen=True):

@@ -84,6 +84,7 @@ def _shift(change: Change, shift: m.Shift, location_id: UUID) -> ShiftRow:
         currency=shift.currency,
         expected_minor=shift.expected_minor,
         totals=_to_json(shift.totals).decode(),
+        cash_step_minor=shift.cash_step_minor,
     )
 
 

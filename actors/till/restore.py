@@ -39,6 +39,7 @@ def _shift(row: RegisterRead) -> m.Shift | None:
         opening_float_minor=row.shift_opening_float_minor,
         currency=row.shift_currency,
         totals=_totals(row.shift_totals),
+        cash_step_minor=row.shift_cash_step_minor,
     )
 
 
@@ -55,6 +56,7 @@ def _sale(row: SaleRead) -> m.Sale:
         payments=_payments(row.payments),
         sequence=row.sequence,
         digest=row.upload_digest,
+        rounding_minor=row.rounding_minor,
     )
 
 

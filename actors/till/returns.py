@@ -16,9 +16,10 @@ from actors.till import messages as t
 from actors.till import model as m
 from actors.till.cards import card_key
 from actors.till.drawer import live_register, register_key
-from actors.till.refunds import owed
+from actors.till.refunds import Back
 from actors.till.refunds import refunds as refunds_of
 from actors.till.sell import issue, sale_key, taxes
+from core.cash import payable
 
 
 class _Till(NamedTuple):
@@ -74,13 +75,15 @@ def return_goods(view: View, command: t.Return, context: Context) -> Decision:
     if refusal := _used_card(view, lines, context):
         return refusal
     tips_minor = sale.tips_minor if command.void else 0
-    refunds = refunds_of(view, sale, command, lines, owed(lines, tips_minor), context)
+    step_minor = till.shift.cash_step_minor
+    back = Back(lines, tips_minor)
+    refunds = refunds_of(view, sale, command, back, step_minor, context)
     if isinstance(refunds, Decision):
         return refunds
     record = _record(till, command, command.sale_id, sale.currency, lines, refunds, tips_minor)
-    back = m.TakenBack(lines, refunds, command.void)
+    taken = m.TakenBack(lines, refunds, command.void)
     return _decide(
-        view, command, context, till, record, [(sale_key(context, command.sale_id), back)]
+        view, command, context, till, record, [(sale_key(context, command.sale_id), taken)]
     )
 
 
@@ -101,6 +104,8 @@ def return_unreceipted(view: View, command: t.ReturnUnreceipted, context: Contex
     )
     card_id = command.new_card.card_id if command.new_card else None
     total_minor = sum(line.total_minor for line in lines)
+    if command.refund_to is m.Method.CASH:
+        total_minor = payable(total_minor, till.shift.cash_step_minor)
     refunds = (m.Refund(command.refund_to, total_minor, card_id=card_id),) if total_minor else ()
     record = _record(till, command, None, command.currency, lines, refunds, 0)
     return _decide(view, command, context, till, record, [])
@@ -281,6 +286,7 @@ def _totals(record: m.ReturnMade) -> m.Totals:
         ),
         refunded=refunded,
         taxes=back,
+        cash_rounding_minor=-record.rounding_minor,
     )
 
 

@@ -38,6 +38,7 @@ class RegisterRead(NamedTuple):
     shift_opening_float_minor: int
     shift_currency: str
     shift_totals: str
+    shift_cash_step_minor: int
 
 
 class ShiftRow(NamedTuple):
@@ -59,6 +60,7 @@ class ShiftRow(NamedTuple):
     counted_minor: int | None = None
     counts: str | None = None
     note: str | None = None
+    cash_step_minor: int = 1
 
 
 class CashMovementRow(NamedTuple):
@@ -84,8 +86,8 @@ class ReceiptRow(NamedTuple):
 
 
 class SaleRow(NamedTuple):
-    """A sale as it was made; those from `client_sale_id` to `uploaded_at`
-    are of one that was made offline."""
+    """A sale as it was made; those from `client_sale_id` to `uploaded_at` are of one that was made
+    offline."""
 
     id: UUID
     tenant_id: UUID
@@ -114,6 +116,7 @@ class SaleRow(NamedTuple):
     uploaded_by: str | None = None
     uploaded_at: int | None = None
     tax_exemption: str | None = None
+    rounding_minor: int = 0
 
 
 class SaleRead(NamedTuple):
@@ -129,6 +132,7 @@ class SaleRead(NamedTuple):
     tips_minor: int
     sequence: int
     upload_digest: bytes | None
+    rounding_minor: int
     lines: str
     payments: str
 

@@ -18,6 +18,7 @@ from actors.till import messages as t
 from actors.till import model as m
 from actors.till.cards import card_key, why_not
 from actors.till.drawer import live_register, register_key
+from core.cash import NO_ROUNDING, payable
 
 
 def sale_key(context: Context, sale_id: UUID) -> Key:
@@ -39,11 +40,13 @@ def keys(command: t.Sell, context: Context, view: View) -> Iterator[Key]:
 
 
 class _Settled(NamedTuple):
-    """What the tenders come to: payments without the change, and the change."""
+    """What the tenders come to: payments without the change, and the change; and by how much the
+    part in cash was rounded."""
 
     payments: tuple[m.Payment, ...]
     tendered_minor: int
     change_minor: int
+    rounding_minor: int
 
 
 def sell(view: View, command: t.Sell, context: Context) -> Decision:
@@ -55,8 +58,7 @@ def sell(view: View, command: t.Sell, context: Context) -> Decision:
         return refuse("not_found", registerId=str(command.register_id))
     if refusal := _not_here(register, command, context):
         return refusal
-    due_minor = sum(line.total_minor for line in command.lines) + command.tips_minor
-    settled = settle(command.tenders, due_minor, command.currency)
+    settled = _settled(command, register)
     if isinstance(settled, Decision):
         return settled
     if refusal := _bad_card(view, command, context):
@@ -126,6 +128,7 @@ def _sold(
         command.lines,
         settled.payments,
         digest=None if offline is None else offline.digest,
+        rounding_minor=settled.rounding_minor,
     )
     return m.Sold(
         sale,
@@ -209,10 +212,32 @@ def _not_here(register: m.Register, command: t.Sell, context: Context) -> Decisi
     return refuse("amount_limit") if taken > m.MAX_AMOUNT_MINOR else None
 
 
-def settle(tenders: Sequence[t.Tender], due_minor: int, currency: str) -> _Settled | Decision:
-    """Payments and change, or the refusal: what is tendered must cover what is due, and what is too
-    much is handed back out of the cash. Refused: payment_short, change_not_cash."""
+def _settled(command: t.Sell, register: m.Register) -> _Settled | Decision:
+    """Refused: cash_not_in_coins, and as `settle` does."""
+    due_minor = sum(line.total_minor for line in command.lines) + command.tips_minor
+    tenders, currency = command.tenders, command.currency
+    if command.offline is not None:
+        # It was rounded where it was made.
+        return settle(tenders, due_minor, currency, command.rounding_minor)
+    step = register.shift.cash_step_minor if register.shift else NO_ROUNDING
+    cash = sum(tender.amount_minor for tender in tenders if tender.method is m.Method.CASH)
+    # What the cash must cover: nothing of it is rounded that is paid otherwise.
+    in_cash = due_minor - sum(tender.amount_minor for tender in tenders) + cash
+    rounding = payable(in_cash, step) - in_cash if cash and in_cash > 0 else 0
+    if cash % step:
+        due = due_minor + rounding
+        return refuse("cash_not_in_coins", dueMinor=due, stepMinor=step, currency=currency)
+    return settle(tenders, due_minor, currency, rounding)
+
+
+def settle(
+    tenders: Sequence[t.Tender], exact_minor: int, currency: str, rounding_minor: int = 0
+) -> _Settled | Decision:
+    """Payments and change, or the refusal: what is tendered must cover what is due, which is so
+    much more than the exact amount as cash is rounded by; and what is too much is handed back out
+    of the cash. Refused: payment_short, change_not_cash."""
     tendered = sum(tender.amount_minor for tender in tenders)
+    due_minor = exact_minor + rounding_minor
     change = tendered - due_minor
     if change < 0:
         return refuse(
@@ -227,7 +252,7 @@ def settle(tenders: Sequence[t.Tender], due_minor: int, currency: str) -> _Settl
         left -= back
         if amount := tender.amount_minor - back:
             payments.append(m.Payment(tender.method, amount, tender.reference, tender.card_id))
-    return _Settled(tuple(payments), tendered, change)
+    return _Settled(tuple(payments), tendered, change, rounding_minor)
 
 
 def _bad_card(view: View, command: t.Sell, context: Context) -> Decision | None:
@@ -299,6 +324,7 @@ def _totals(sold: m.Sold, shift: m.Shift) -> m.Totals:
         taxes=taxes((line.tax_rate_ppm, line.total_minor, line.tax_minor) for line in goods_sold),
         payments=payments,
         earlier_cash_minor=taken.get(m.Method.CASH, 0) if earlier else 0,
+        cash_rounding_minor=sale.rounding_minor,
     )
 
 

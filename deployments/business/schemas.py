@@ -8,10 +8,11 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
+from core.money import from_minor
 from deployments.business.address import Address, AddressPart, as_columns
 from gateway.changes import Changes, Partial
 from gateway.fields import Currency, Email, Name, Phone, Url, absent
-from gateway.schemas import CamelModel, Moment, PageQuery
+from gateway.schemas import Amount, CamelModel, Moment, PageQuery, Sum
 from store.business.profile import Business
 from store.kit.audit import Entry, Filters
 
@@ -21,6 +22,11 @@ Language = Annotated[
     Field(description="BCP 47, such as `en` or `pt-BR`"),
 ]
 WeekStart = Literal["monday", "sunday", "saturday"]
+
+_CASH_ROUNDING = (
+    "What is due in cash is rounded to multiples of this, in shifts that are opened from now on,"
+    " such as 0.05; 0 for not at all, null for what is usual in the currency of each location"
+)
 
 
 class Settings(CamelModel):
@@ -49,6 +55,7 @@ class BusinessChanges(Changes):
     website: Url | None = None
     currency: Currency = absent()
     prices_include_tax: bool = absent()
+    cash_rounding: Amount | None = Field(default=None, description=_CASH_ROUNDING)
     settings: SettingsPart = absent()
 
     def values(self) -> dict[str, Any]:
@@ -66,6 +73,7 @@ class BusinessOut(CamelModel):
     currency: str
     plan: str
     prices_include_tax: bool
+    cash_rounding: Sum | None = Field(description=_CASH_ROUNDING)
     settings: Settings
     version: int
     created_at: datetime
@@ -73,7 +81,12 @@ class BusinessOut(CamelModel):
 
     @classmethod
     def of(cls, business: Business) -> BusinessOut:
-        return cls.shown(business, address=Address.shown(business))
+        step_minor = business.cash_rounding_minor
+        return cls.shown(
+            business,
+            address=Address.shown(business),
+            cash_rounding=None if step_minor is None else from_minor(step_minor, business.currency),
+        )
 
 
 class AuditQuery(PageQuery):

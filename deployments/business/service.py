@@ -9,7 +9,7 @@ from core.errors import NotFound
 from core.principal import Principal
 from core.request import RequestKey
 from deployments.business.address import ADDRESS_COLUMNS
-from deployments.business.currencies import check_currency
+from deployments.business.currencies import cash_rounding, check_currency
 from deployments.business.events import ProfileDeleted, ProfileUpdated
 from deployments.business.locations import LOCATIONS
 from deployments.business.schemas import BusinessChanges, BusinessOut
@@ -36,6 +36,7 @@ _AUDITED = (
     "website",
     "currency",
     "prices_include_tax",
+    "cash_rounding_minor",
     "settings",
 )
 
@@ -66,6 +67,9 @@ async def change_profile(
             main = await locations.rows.get(tx, tenant, lock=True)
             if main is not None and main.currency != currency:
                 await rewrite(tx, principal, LOCATIONS, main, {"currency": currency})
+            values["cash_rounding_minor"] = None
+        if "cash_rounding" in values:
+            values["cash_rounding_minor"] = cash_rounding(values.pop("cash_rounding"), currency)
         if all(getattr(before, name) == value for name, value in values.items()):
             return Made.of(BusinessOut.of(before))
         after = await business.change(tx, tenant, values)

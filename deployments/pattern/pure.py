@@ -18,6 +18,7 @@ _IMPORTS = frozenset(
         "__future__",
         "collections",
         "collections.abc",
+        "core.cash",
         "core.errors",
         "core.events",
         "core.money",

@@ -55,6 +55,11 @@ class PaymentShort(Conflict):
     default_detail = "The payments do not cover what is due."
 
 
+class CashNotInCoins(Conflict):
+    code, title = "cash_not_in_coins", "No such coins"
+    default_detail = "There are no coins for this amount of cash; `step` is what it goes by."
+
+
 class ChangeNotCash(Conflict):
     code, title = "change_not_cash", "Change only from cash"
     default_detail = "More was tendered than is due, and not in cash."

@@ -12,6 +12,7 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy import (
     CHAR,
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -28,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from core.cash import NO_ROUNDING, cash_step_minor
 from store.business.locations import UTC_ZONE, add_main
 from store.business.taxes import Rate, rates_at
 from store.kit.schema import APP_ROLE, USER, address_columns, metadata, moment, of_tenant
@@ -51,6 +53,11 @@ businesses = Table(
     Column("currency", CHAR(3), nullable=False, server_default="USD"),
     Column("plan", String(40), nullable=False, server_default=DEFAULT_PLAN),
     Column("prices_include_tax", Boolean, nullable=False, server_default=text("false")),
+    Column(
+        "cash_rounding_minor",
+        BigInteger,
+        comment="What cash is rounded to multiples of; 0: not at all; null: as is usual",
+    ),
     Column("settings", JSONB, nullable=False, server_default="{}"),
     Column("version", Integer, nullable=False, server_default="1"),
     moment("created_at", server_default=func.now()),
@@ -79,6 +86,7 @@ class Business:
     currency: str
     plan: str
     prices_include_tax: bool
+    cash_rounding_minor: int | None
     settings: dict[str, Any]
     version: int
     created_at: datetime
@@ -91,7 +99,8 @@ _FIELDS = tuple(businesses.c[field.name] for field in fields(Business))
 @dataclass(frozen=True, slots=True)
 class TillTerms:
     """What a till at one location goes by. `rates` holds a rate for each tax class that has one
-    at that moment; goods without a class are of `default_tax_class_id`."""
+    at that moment; goods without a class are of `default_tax_class_id`. Amounts in cash are
+    multiples of `cash_step_minor` in the shifts that are opened now."""
 
     business_name: str
     location_name: str
@@ -102,6 +111,7 @@ class TillTerms:
     receipt_footer: str
     default_tax_class_id: UUID | None
     rates: Mapping[UUID, Rate]
+    cash_step_minor: int = NO_ROUNDING
 
     def rate(self, tax_class_id: UUID | None) -> Rate | None:
         """The rate of an item's class; None if such goods are not taxed here."""
@@ -169,7 +179,8 @@ async def business_currency(tx: AsyncConnection, tenant_id: UUID) -> str | None:
 _TILL_TERMS = """
 SELECT b.name AS business_name, l.name AS location_name, l.currency, l.time_zone,
   b.prices_include_tax, l.receipt_header, l.receipt_footer,
-  (SELECT id FROM tax_classes WHERE is_default AND deleted_at IS NULL) AS default_tax_class_id
+  (SELECT id FROM tax_classes WHERE is_default AND deleted_at IS NULL) AS default_tax_class_id,
+  b.cash_rounding_minor, b.currency AS own_currency
 FROM locations l JOIN businesses b ON b.id = l.tenant_id
 WHERE l.id = $1 AND l.deleted_at IS NULL"""
 
@@ -180,4 +191,9 @@ async def till_terms(lookup: asyncpg.Connection, location_id: UUID) -> TillTerms
     row = await lookup.fetchrow(_TILL_TERMS, location_id)
     if row is None:
         return None
-    return TillTerms(**row, rates=await rates_at(lookup, location_id))
+    terms = dict(row)
+    step = cash_step_minor(
+        terms["currency"], terms.pop("cash_rounding_minor"), terms.pop("own_currency")
+    )
+    rates = await rates_at(lookup, location_id)
+    return TillTerms(**terms, rates=rates, cash_step_minor=step)

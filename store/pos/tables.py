@@ -89,6 +89,9 @@ pos_shifts = Table(
     _money("counted_minor", nullable=True),
     Column("counts", JSONB),
     Column("note", Text),
+    _money(
+        "cash_step_minor", server_default=text("1"), comment="What cash amounts are multiples of"
+    ),
     UniqueConstraint("register_id", "number"),
     CheckConstraint("expected_minor >= 0", name="drawer_not_negative"),
     CheckConstraint("counted_minor >= 0", name="counted_not_negative"),
@@ -168,6 +171,11 @@ pos_sales = Table(
     _moment("uploaded_at", nullable=True),
     Column("tax_exemption", Text, comment="Why the customer paid no tax; null: it was due"),
     ForeignKeyConstraint(["tenant_id", "customer_id"], ["customers.tenant_id", "customers.id"]),
+    _money(
+        "rounding_minor",
+        server_default=text("0"),
+        comment="How much more was paid than was due, for want of smaller coins",
+    ),
     CheckConstraint(
         "num_nulls(client_sale_id, upload_digest, uploaded_by, uploaded_at) IN (0, 4)",
         name="offline_as_a_whole",
@@ -175,9 +183,12 @@ pos_sales = Table(
     CheckConstraint(
         "status IN ('completed', 'partly_returned', 'returned', 'voided')", name="status_known"
     ),
-    CheckConstraint("tendered_minor - change_minor = total_minor + tips_minor", name="paid"),
     CheckConstraint(
-        "refunded_minor BETWEEN 0 AND total_minor + tips_minor", name="refunded_within_paid"
+        "tendered_minor - change_minor = total_minor + tips_minor + rounding_minor", name="paid"
+    ),
+    CheckConstraint(
+        "refunded_minor BETWEEN 0 AND total_minor + tips_minor + rounding_minor",
+        name="refunded_within_paid",
     ),
     Index("ix_pos_sales_newest", "tenant_id", "created_at", "id"),
     Index("ix_pos_sales_register", "register_id", "receipt_number"),

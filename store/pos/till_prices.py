@@ -9,12 +9,17 @@ from uuid import UUID
 
 import msgspec
 
+from core.cash import cash_step_minor
 from store.business.profile import TillTerms
 from store.business.taxes import Rate
 from store.catalog.bundles import Component, ItemKind, SaleItem, named_by_options
 from store.kit.engine import Database
 
-_PRICES = "SELECT terms, rates, items FROM till_prices($1, $2, $3, $4, $5)"
+# The business is looked up for what the function found, and so in the scope that it has set.
+_PRICES = """SELECT p.terms, p.rates, p.items, b.cash_rounding_minor, b.currency
+FROM till_prices($1, $2, $3, $4, $5) p LEFT JOIN LATERAL (
+  SELECT cash_rounding_minor, currency FROM businesses WHERE id = $1 AND p.terms IS NOT NULL
+) b ON true"""
 
 
 class TillPrices(NamedTuple):
@@ -81,7 +86,7 @@ async def till_prices(
     `catalog_bundles.sale_items` has them; None if the tenant has no such location, or has deleted
     it. Raises Unavailable."""
     row = await db.look_up(_PRICES, tenant_id, location_id, list(ids), list(skus), list(barcodes))
-    terms, rates, items = row or (None, None, None)
+    terms, rates, items, own_minor, own_currency = row or (None, None, None, None, "")
     if terms is None:
         return None
     held = {
@@ -89,4 +94,6 @@ async def till_prices(
         for class_id, name, rate_ppm in _decode_rates(rates or b"null") or ()
     }
     sold = [item.as_sold for item in _decode_items(items or b"null") or ()]
-    return TillPrices(TillTerms(**_decode_terms(terms)._asdict(), rates=held), sold)
+    here = _decode_terms(terms)
+    step = cash_step_minor(here.currency, own_minor, own_currency)
+    return TillPrices(TillTerms(**here._asdict(), rates=held, cash_step_minor=step), sold)

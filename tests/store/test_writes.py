@@ -34,7 +34,7 @@ KEPT: Mapping[str, set[str]] = {
     "pos_registers": set(),
     "pos_shifts": {
         *("register_id", "location_id", "number", "opened_by", "opened_at"),
-        *("opening_float_minor", "currency"),
+        *("opening_float_minor", "currency", "cash_step_minor"),
     },
     "pos_sales returned": set(),
     "pos_sale_lines returned": set(),

@@ -68,6 +68,9 @@ def _broken(name: str, was: Form, now: Form) -> Iterator[str]:
                 yield f"{name} is shorter"
             for place, part in enumerate((before or ())[: len(after or ())]):
                 yield from _broken(f"{name}[{place}]", part, after[place])
+        elif word == "anyOf" and len(before or ()) == len(after or ()):
+            for part, now_part in zip(before, after, strict=True):
+                yield from _broken(name, part, now_part)
         elif word == "items":
             yield from _broken(f"{name}[]", before, after)
         elif word == "required":
@@ -98,6 +101,10 @@ def _reordered(form: Form) -> None:
     form["properties"]["lines"]["items"]["prefixItems"].reverse()
 
 
+def _other_choice(form: Form) -> None:
+    form["properties"]["reason"]["anyOf"][0] = {"type": "integer"}
+
+
 def _retyped(form: Form) -> None:
     form["properties"]["void"] = {"type": "string"}
 
@@ -110,7 +117,7 @@ def _longer(form: Form) -> None:
     form["properties"]["lines"]["items"]["prefixItems"].append({"type": "string"})
 
 
-@pytest.mark.parametrize("change", [_renamed, _needed, _reordered, _retyped])
+@pytest.mark.parametrize("change", [_renamed, _needed, _reordered, _retyped, _other_choice])
 def test_what_the_build_before_would_misunderstand_is_found(
     change: Callable[[Form], None],
 ) -> None:

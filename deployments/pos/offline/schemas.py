@@ -9,16 +9,32 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, ValidationError, WrapValidator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    WithJsonSchema,
+    WrapValidator,
+)
 from pydantic.json_schema import SkipJsonSchema
 
 from actors.till.model import MAX_PAYMENTS, MAX_SALE_LINES
 from core.errors import FieldError
+from core.money import MAX_AMOUNT_MINOR
 from deployments.pos.fields import Reference
 from deployments.pos.sales.schemas import Units
 from gateway.errors import MAX_ROW_ERRORS, Problem, field_errors
 from gateway.fields import LocationId, TaxPercent
-from gateway.schemas import MAX_ITEM_CODE, Amount, CamelModel, Moment, composed
+from gateway.schemas import (
+    MAX_ITEM_CODE,
+    Amount,
+    CamelModel,
+    Moment,
+    composed,
+    exact_number,
+)
 
 MAX_UPLOADED = 100
 
@@ -30,6 +46,16 @@ def _composable(code: str) -> str:
 
 TypedCode = Annotated[
     str, Field(min_length=1, max_length=MAX_ITEM_CODE), AfterValidator(_composable)
+]
+
+
+# More or less, in major units; exact as amounts are.
+SignedAmount = Annotated[
+    Decimal,
+    BeforeValidator(exact_number),
+    Field(ge=-MAX_AMOUNT_MINOR, le=MAX_AMOUNT_MINOR),
+    PlainSerializer(float, return_type=float, when_used="json"),
+    WithJsonSchema({"type": "number", "minimum": -MAX_AMOUNT_MINOR, "maximum": MAX_AMOUNT_MINOR}),
 ]
 
 
@@ -65,7 +91,8 @@ class NewOfflinePayment(CamelModel):
 class NewOfflineSale(CamelModel):
     """A sale that has happened. `clientSaleId` is the register's own name for it and its identity
     permanently: with the same content it is answered with the sale that it made the first time,
-    with another it is refused. `total` is what was due, tips included."""
+    with another it is refused. `total` is what was due, tips included; `cashRounding` is how much
+    more was taken in cash, because there are no smaller coins, or, below 0, how much less."""
 
     client_sale_id: UUID
     occurred_at: Annotated[Moment, Field(description="When it was sold, in the last 30 days")]
@@ -78,6 +105,7 @@ class NewOfflineSale(CamelModel):
     lines: Annotated[list[NewOfflineLine], Field(min_length=1, max_length=MAX_SALE_LINES)]
     tips: Amount = Decimal(0)
     total: Amount
+    cash_rounding: SignedAmount = Decimal(0)
     prices_include_tax: bool
     payments: Annotated[list[NewOfflinePayment], Field(max_length=MAX_PAYMENTS)]
     customer_id: UUID | None = None

@@ -13,6 +13,7 @@ from actors.runtime.wire import MAX_RECEIPTS, Receipt, decode_logged
 from actors.till.messages import SaleKnown, SaleMade, Sell, Tender
 from actors.till.model import MAX_AMOUNT_MINOR, Method, Offline, SaleLine
 from core import percents
+from core.cash import custom_step_minor
 from core.errors import FieldError, HoldfastError, NotFound, ValidationFailed
 from core.money import to_minor
 from core.principal import MANAGEMENT, Principal
@@ -201,7 +202,10 @@ class Upload:
             if not any(line.tax_rate_ppm or line.tax_minor for line in lines):
                 spared = customers.exemption(sold_to, occurred_at_ms, there.terms.time_zone)
         tips_minor = to_minor(entry.tips, currency, "tips")
-        _check_total(entry, sum(line.total_minor for line in lines) + tips_minor, currency)
+        due_minor = sum(line.total_minor for line in lines) + tips_minor
+        _check_total(entry, due_minor, currency)
+        step_minor = max(there.terms.cash_step_minor, custom_step_minor(currency))
+        rounding_minor = _rounding(entry, currency, step_minor)
         return Sell(
             sale_id(tenant_id, entry.client_sale_id),
             entry.register_id,
@@ -229,6 +233,7 @@ class Upload:
                 entry.offline_number,
             ),
             tax_exemption=spared,
+            rounding_minor=rounding_minor,
         )
 
     def _rejected(
@@ -288,6 +293,17 @@ def _check_total(entry: NewOfflineSale, due_minor: int, currency: str) -> None:
         raise _bad("lines", "cost too much together")
     if to_minor(entry.total, currency, "total") != due_minor:
         raise _bad("total", "is not what the lines and the tips come to")
+
+
+def _rounding(entry: NewOfflineSale, currency: str, step_minor: int) -> int:
+    """How the cash was rounded, by less than a coin: up, down or to the nearest, and also where the
+    business has changed its mind since, for so it was charged."""
+    rounding_minor = to_minor(entry.cash_rounding, currency, "cashRounding")
+    if rounding_minor and all(paid.method != "cash" for paid in entry.payments):
+        raise _bad("cashRounding", "is for what is paid in cash")
+    if abs(rounding_minor) >= step_minor:
+        raise _bad("cashRounding", "is not less than the smallest coin")
+    return rounding_minor
 
 
 def _result(

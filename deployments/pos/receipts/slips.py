@@ -46,6 +46,9 @@ def sale_slip(sale: SaleOut, terms: TillTerms) -> Slip:
     if sale.tips:
         rows.append(("Tips", money(sale.tips)))
     rows.append((f"Total {sale.currency}", money(sale.total)))
+    if sale.cash_rounding:
+        rows.append(("Cash rounding", money(sale.cash_rounding)))
+        rows.append((f"To pay {sale.currency}", money(sale.total + sale.cash_rounding)))
     for tax in sale.taxes:
         if tax.tax_percent:
             words = "incl." if sale.prices_include_tax else "plus"
@@ -99,6 +102,9 @@ def return_slip(made: ReturnOut, terms: TillTerms) -> Slip:
         rows.append(("Tips", f"-{money(made.tips)}"))
     rows.append((f"Returned {made.currency}", f"-{money(made.total)}"))
     rows.append(("  tax in it", f"-{money(made.tax)}"))
+    if made.cash_rounding:
+        rows.append(("Cash rounding", money(-made.cash_rounding)))
+        rows.append((f"Paid back {made.currency}", f"-{money(made.total + made.cash_rounding)}"))
     rows.append(("", ""))
     rows += [(_METHODS[refund.method], money(refund.amount)) for refund in made.refunds]
     title = "Void" if made.void else "Return"

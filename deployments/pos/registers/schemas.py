@@ -108,7 +108,8 @@ class CountedOut(CamelModel):
 class ReportOut(CamelModel):
     """X report of an open shift, Z report of a closed one, which never changes and whose number
     counts the register's shifts. Sales and returns are with tax and without tips; gift cards
-    sold are money owed, not sales."""
+    sold are money owed, not sales. salesTotal - returnsTotal + tips + giftCardsSold + cashRounding
+    is what the tenders took less what they refunded."""
 
     id: UUID = Field(description="Of the shift")
     kind: str
@@ -126,6 +127,9 @@ class ReportOut(CamelModel):
     discounts: Sum
     tips: Sum
     gift_cards_sold: Sum
+    cash_rounding: Sum = Field(
+        description="How much more cash was kept than was due, because there are no smaller coins"
+    )
     tenders: list[TenderOut]
     taxes: list[TaxOut]
     opening_float: Sum

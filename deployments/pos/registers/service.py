@@ -105,7 +105,8 @@ async def open_shift(
         found = await register(shared, principal, register_id)
         terms = await terms_at(shared, tenant_of(principal), found.location_id)
         float_minor = to_minor(body.opening_float, terms.currency, "openingFloat")
-        return OpenShift(register_id, uuid7(), float_minor, terms.currency)
+        step_minor = terms.cash_step_minor
+        return OpenShift(register_id, uuid7(), float_minor, terms.currency, step_minor)
 
     opened = await desk.send(shared, principal, key, draft)
     return opened.to(lambda reply: report_out(register_id, _open_shift(reply.register)))

@@ -87,6 +87,7 @@ def report_out(register_id: UUID, shift: Shift, closing: Closing | None = None) 
         discounts=money(totals.discounts_minor),
         tips=money(totals.tips_minor),
         gift_cards_sold=money(totals.gift_cards_sold_minor),
+        cash_rounding=money(totals.cash_rounding_minor),
         tenders=[
             TenderOut(
                 method=method,
@@ -125,6 +126,7 @@ def report_of(row: Row) -> ReportOut:
         row["opening_float_minor"],
         row["currency"],
         msgspec.convert(row["totals"], Totals, strict=False),
+        row["cash_step_minor"],
     )
     if row["closed_at"] is None:
         return report_out(row["register_id"], shift)

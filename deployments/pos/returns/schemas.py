@@ -113,7 +113,10 @@ class ReturnOut(CamelModel):
     lines: list[ReturnedLineOut]
     tax: Sum
     tips: Sum
-    total: Sum
+    total: Sum = Field(description="What came back is worth, tips included")
+    cash_rounding: Sum = Field(
+        description="How much more was paid back, because there are no smaller coins; or less"
+    )
     refunds: list[RefundOut]
     reason: str | None
     void: bool

@@ -45,6 +45,7 @@ def return_out(
         tax=from_minor(sum(line.tax_minor for line in record.lines), currency),
         tips=from_minor(record.tips_minor, currency),
         total=from_minor(record.total_minor, currency),
+        cash_rounding=from_minor(record.rounding_minor, currency),
         refunds=[
             RefundOut(method=refund.method, amount=from_minor(refund.amount_minor, currency))
             for refund in record.refunds
@@ -84,6 +85,9 @@ def return_of(row: Row, lines: Sequence[Row], refunds: Sequence[Row]) -> ReturnO
         tax=from_minor(row["tax_minor"], currency),
         tips=from_minor(row["tips_minor"], currency),
         total=from_minor(row["total_minor"], currency),
+        cash_rounding=from_minor(
+            sum(refund["amount_minor"] for refund in refunds) - row["total_minor"], currency
+        ),
         refunds=[
             RefundOut(
                 method=Method(refund["method"]),

@@ -73,7 +73,8 @@ def plain_out_of(made: SaleMade) -> Any:
         ],
         sum([line.tax_minor for line in sale.lines]) / unit,
         sale.tips_minor / unit,
-        (sold.tendered_minor - sold.change_minor) / unit,
+        (sold.tendered_minor - sold.change_minor - sale.rounding_minor) / unit,
+        sale.rounding_minor / unit,
         sold.tendered_minor / unit,
         sold.change_minor / unit,
         [

@@ -14,6 +14,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Generic, NamedTuple, TypeVar
 
 from actors.till.model import MAX_AMOUNT_MINOR, PPM, Part, SaleLine
+from core.cash import NO_ROUNDING
 from core.errors import ChooseVariant, FieldError, NotFound, ValidationFailed
 from core.money import to_minor
 from deployments.pos.errors import CurrencyMismatch
@@ -46,6 +47,7 @@ class Ticket:
     lines: tuple[SaleLine, ...]
     tips_minor: int
     tax_exemption: str | None = None
+    cash_step_minor: int = NO_ROUNDING
 
     @property
     def due_minor(self) -> int:
@@ -84,7 +86,14 @@ def priced(
     }
     in_order = tuple(lines[place] for place in range(len(bodies)))
     tips_minor = to_minor(tips, currency, "tips")
-    ticket = Ticket(currency, terms.prices_include_tax, in_order, tips_minor, tax_exemption)
+    ticket = Ticket(
+        currency,
+        terms.prices_include_tax,
+        in_order,
+        tips_minor,
+        tax_exemption,
+        terms.cash_step_minor,
+    )
     if ticket.due_minor > MAX_AMOUNT_MINOR:
         raise _bad("lines", "cost too much together")
     return ticket

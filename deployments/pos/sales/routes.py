@@ -23,6 +23,7 @@ from deployments.pos.errors import (
     AmountLimit,
     CardDeclined,
     CardsOff,
+    CashNotInCoins,
     ChangeNotCash,
     CurrencyMismatch,
     DiscountTooHigh,
@@ -78,6 +79,7 @@ SELLING = _PENDING | responses(
     WrongLocation,
     CurrencyMismatch,
     PaymentShort,
+    CashNotInCoins,
     ChangeNotCash,
     TotalChanged,
     GiftCardNotFound,
@@ -113,10 +115,13 @@ async def sell(
     """Sells: stock, drawer, gift cards, receipt number and event in one commit, or nothing.
 
     Prices and taxes are the server's (see quotes). The payments must cover the total; what is
-    too much is handed back, from cash only. Up to four payments are by `card`: the goods are held
-    while the cards are charged, one after another, and an outcome that is not known in time is
-    settled later, as exactly one of a sale or no sale and no money kept. Of a card that is
-    declined, `payment` says the place among the payments; the others are given back.
+    too much is handed back, from cash only. The part that is paid in cash is rounded to what there
+    are coins for, as `cashRounding` of the business said when the shift was opened.
+
+    Up to four payments are by `card`: the goods are held while the cards are charged, one after
+    another, and an outcome that is not known in time is settled later, as exactly one of a sale or
+    no sale and no money kept. Of a card that is declined, `payment` says the place among the
+    payments; the others are given back.
 
     A line may sell a `giftCard`; its code is in this answer, and in that of a repeat with the same
     key. Gift cards pay for the rest of the basket alone.

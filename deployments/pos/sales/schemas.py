@@ -174,6 +174,7 @@ class QuoteOut(CamelModel):
     tax: Sum
     tips: Sum
     total: Sum = Field(description="What would be due, tips included")
+    total_in_cash: Sum = Field(description="The same, if all of it is paid in cash")
     prices_include_tax: bool
     rounding: str = ROUNDING
     shortages: list[ShortageOut]
@@ -213,6 +214,9 @@ class SaleOut(CamelModel):
     tax: Sum
     tips: Sum
     total: Sum = Field(description="What was due, tips included")
+    cash_rounding: Sum = Field(
+        description="How much more was paid, because there are no smaller coins; or less, below 0"
+    )
     tendered: Sum
     change: Sum
     payments: list[PaymentOut]

@@ -17,6 +17,7 @@ from actors.till.model import (
     Sold,
 )
 from core import percents
+from core.cash import payable
 from core.moments import of_ms
 from core.money import from_minor
 from deployments.pos.fields import Row, TaxOut
@@ -42,6 +43,7 @@ def quote_out(ticket: Ticket, shortages: list[ShortageOut]) -> QuoteOut:
         tax=from_minor(sum(line.tax_minor for line in ticket.lines), currency),
         tips=from_minor(ticket.tips_minor, currency),
         total=from_minor(ticket.due_minor, currency),
+        total_in_cash=from_minor(payable(ticket.due_minor, ticket.cash_step_minor), currency),
         prices_include_tax=ticket.prices_include_tax,
         shortages=shortages,
         tax_exemption=ticket.tax_exemption,
@@ -75,6 +77,7 @@ def sale_of(row: Row, lines: Sequence[Row], payments: Sequence[Row]) -> SaleOut:
             for paid in payments
         ),
         row["sequence"],
+        rounding_minor=row["rounding_minor"],
     )
     sold = Sold(
         sale,
@@ -110,7 +113,8 @@ def sale_out(
         taxes=tax_rows(taxes_of(sale.lines), currency),
         tax=from_minor(sum(line.tax_minor for line in sale.lines), currency),
         tips=from_minor(sale.tips_minor, currency),
-        total=from_minor(sold.tendered_minor - sold.change_minor, currency),
+        total=from_minor(sold.tendered_minor - sold.change_minor - sale.rounding_minor, currency),
+        cash_rounding=from_minor(sale.rounding_minor, currency),
         tendered=from_minor(sold.tendered_minor, currency),
         change=from_minor(sold.change_minor, currency),
         payments=[

@@ -24,11 +24,13 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Which part of a list is wanted: a page by its number, from 1 on, or what follows `cursor`."""
+    """Which part of a list is wanted: a page by its number, from 1 on, or what follows `cursor`.
+    With `since` it is of what has changed since then, in that order, deletions too."""
 
     page: int
     limit: int
     cursor: str | None = None
+    since: datetime | None = None
 
     @property
     def offset(self) -> int:
@@ -38,7 +40,8 @@ class Span:
 @dataclass(frozen=True, slots=True)
 class Part(Generic[T]):
     """Part of a list. `total` is how many there are on all pages; where `total_is_exact` is
-    false, there are more than that. `next_cursor` is None at the end."""
+    false, there are more than that. `next_cursor` is None at the end. `until` is up to when the
+    whole holds what has changed."""
 
     items: list[T]
     page: int
@@ -46,12 +49,13 @@ class Part(Generic[T]):
     total: int
     total_is_exact: bool
     next_cursor: str | None
+    until: datetime | None = None
 
     def map(self, shape: Callable[[T], S]) -> Part[S]:
         """The same part, with each item in another shape."""
         items = [shape(item) for item in self.items]
         known = (self.page, self.limit, self.total, self.total_is_exact, self.next_cursor)
-        return Part(items, *known)
+        return Part(items, *known, self.until)
 
 
 class Cursor(NamedTuple):
@@ -70,6 +74,18 @@ class Cursor(NamedTuple):
         return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
     @classmethod
+    def order_of(cls, text: str) -> str:
+        """The order that a cursor says it is of. Raises ValidationFailed."""
+        try:
+            padded = text.encode("ascii") + b"=" * (-len(text) % 4)
+            order = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))[0]
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
+            raise _no_cursor() from error
+        if not isinstance(order, str):
+            raise _no_cursor()
+        return order
+
+    @classmethod
     def decode(cls, text: str, order: str, kinds: Sequence[type]) -> Cursor:
         """Raises ValidationFailed for what is no cursor of this list in this order; `kinds` are
         the types of the values."""
@@ -82,9 +98,12 @@ class Cursor(NamedTuple):
                 raise ValueError(text)
             typed = tuple(_typed(v, kind) for v, kind in zip(values, kinds, strict=True))
         except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error) as error:
-            message = "is no cursor of this list in this order"
-            raise ValidationFailed([FieldError("cursor", message)]) from error
+            raise _no_cursor() from error
         return cls(order, page, total, exact, typed)
+
+
+def _no_cursor() -> ValidationFailed:
+    return ValidationFailed([FieldError("cursor", "is no cursor of this list in this order")])
 
 
 def _plain(value: Any) -> Any:

@@ -120,6 +120,12 @@ class Pagination(CamelModel):
         " `limit`, or none, and lead on all the same",
         exclude_if=lambda cursor: cursor is None,
     )
+    next_updated_since: datetime | None = Field(
+        default=None,
+        description="With `updatedSince`: what the next sync gives as `updatedSince`, once this one"
+        " has come to its last page",
+        exclude_if=lambda until: until is None,
+    )
 
 
 class Page(CamelModel, Generic[T]):
@@ -138,6 +144,7 @@ def page_of(part: Part[T]) -> Page[T]:
         total=part.total,
         total_is_exact=part.total_is_exact,
         next_cursor=part.next_cursor,
+        next_updated_since=part.until,
     )
     return Page(data=part.items, pagination=pagination)
 
@@ -189,6 +196,38 @@ def _kept(moment: datetime) -> datetime:
 
 # A point in time with its offset; never a bare number, which pydantic would take for seconds.
 Moment = Annotated[AwareDatetime, BeforeValidator(_text), AfterValidator(_kept)]
+
+
+class SyncQuery(PageQuery):
+    """Of a list that can be followed: all of it, or what has changed since a moment."""
+
+    updated_since: Moment | None = Field(
+        default=None,
+        description="Only what was made, changed or deleted at that moment or later, in that order;"
+        " what is deleted has a `deletedAt`. Pages go on by `cursor`, and the next sync by"
+        " `pagination.nextUpdatedSince`",
+    )
+
+    @field_validator("updated_since")
+    @classmethod
+    def _by_cursor(cls, since: datetime | None, info: ValidationInfo) -> datetime | None:
+        if since is not None and info.data.get("page", 1) != 1:
+            raise ValueError("goes on by `cursor`, not by `page`")
+        return since
+
+    @property
+    def span(self) -> Span:
+        return Span(self.page, self.limit, self.cursor, self.updated_since)
+
+
+# Of something in a list of what has changed.
+DeletedAt = Annotated[
+    datetime | None,
+    Field(
+        description="In a list by `updatedSince`: when it was deleted",
+        exclude_if=lambda at: at is None,
+    ),
+]
 
 
 MAX_ITEM_CODE = 64

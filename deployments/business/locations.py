@@ -26,7 +26,7 @@ from deployments.kit.records import Kind, Removing, Writing
 from gateway.access import require
 from gateway.changes import Changes, Emptied
 from gateway.fields import Currency, Name, NewRecord, Phone, TimeZone, absent
-from gateway.schemas import CamelModel
+from gateway.schemas import CamelModel, DeletedAt
 from store.business import locations
 from store.business.locations import MAX_LOCATIONS, Location
 from store.business.profile import business_currency
@@ -88,6 +88,7 @@ class LocationOut(CamelModel):
     version: int
     created_at: datetime
     updated_at: datetime
+    deleted_at: DeletedAt = None
 
     @classmethod
     def of(cls, location: Location, tenant_id: UUID) -> LocationOut:

@@ -17,7 +17,7 @@ from deployments.kit.records import Kind, Removing, Writing, rewrite
 from gateway.access import require
 from gateway.changes import Changes
 from gateway.fields import NewRecord, ShortName, TaxPercent, absent
-from gateway.schemas import CamelModel, Moment, PageQuery
+from gateway.schemas import CamelModel, DeletedAt, Moment, SyncQuery
 from store.business import locations, taxes
 from store.business.taxes import MAX_CLASSES, MAX_RATES, TaxClass, TaxRate, of_class
 
@@ -39,6 +39,7 @@ class TaxClassOut(CamelModel):
     version: int
     created_at: datetime
     updated_at: datetime
+    deleted_at: DeletedAt = None
 
 
 class DefaultStays(Conflict):
@@ -137,13 +138,14 @@ class TaxRateOut(CamelModel):
     version: int
     created_at: datetime
     updated_at: datetime
+    deleted_at: DeletedAt = None
 
     @classmethod
     def of(cls, rate: TaxRate, _: UUID) -> TaxRateOut:
         return cls.shown(rate, tax_percent=percents.from_ppm(rate.rate_ppm))
 
 
-class TaxRateQuery(PageQuery):
+class TaxRateQuery(SyncQuery):
     tax_class_id: UUID | None = None
 
 

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator
 
 from core.errors import FieldError, Forbidden, NotFound, ValidationFailed
 from core.paging import Part, Span
@@ -17,7 +17,7 @@ from deployments.kit.records import Kind, Writing
 from gateway.access import require
 from gateway.changes import Changes, Emptied
 from gateway.fields import Email, Name, NewRecord, Phone, absent
-from gateway.schemas import CamelModel, PageQuery
+from gateway.schemas import CamelModel, DeletedAt, SyncQuery
 from store.crm import customers as stored
 from store.crm import groups, terms
 from store.crm.customers import Customer
@@ -99,6 +99,7 @@ class CustomerOut(CamelModel):
     version: int
     created_at: datetime
     updated_at: datetime
+    deleted_at: DeletedAt = None
 
     @classmethod
     def of(cls, customer: Customer, _: UUID) -> CustomerOut:
@@ -110,13 +111,20 @@ class CustomerOut(CamelModel):
         )
 
 
-class CustomerQuery(PageQuery):
+class CustomerQuery(SyncQuery):
     """`q`: words of the name as they begin, an e-mail address, or the end of a phone number in
     whatever spelling. A cashier has to give it, and is shown twenty at most."""
 
     q: Typed | None = None
     group_id: UUID | None = None
     external_id: ExternalId | None = None
+
+    @field_validator("q")
+    @classmethod
+    def _follows_all(cls, typed: str | None, info: ValidationInfo) -> str | None:
+        if typed is not None and info.data.get("updated_since") is not None:
+            raise ValueError("does not go with `updatedSince`")
+        return typed
 
 
 def exemption_of(customer: Customer | stored.Buyer) -> TaxExemption | None:
@@ -174,10 +182,12 @@ async def _listed(tx: Transaction, principal: Principal, query: CustomerQuery) -
                 f"A cashier finds customers by `q`, of {MIN_TYPED} characters or more, and sees"
                 " one page."
             )
-        span = Span(1, min(span.limit, MAX_FOUND))
+        span = Span(1, min(span.limit, MAX_FOUND), since=span.since)
     c = stored.customers.c
     compared = ((c.group_id, query.group_id), (c.external_id, query.external_id))
     conditions = [column == value for column, value in compared if value is not None]
+    if span.since is not None:
+        return await stored.rows.part(tx, span, *conditions)
     wanted = terms.wanted(typed)
     if typed and not wanted:  # no letter and no number: nobody
         return Part([], 1, span.limit, 0, True, None)

@@ -13,7 +13,7 @@ from deployments.kit.records import Kind
 from gateway.access import require
 from gateway.changes import Changes
 from gateway.fields import NewRecord, ShortName, absent
-from gateway.schemas import CamelModel
+from gateway.schemas import CamelModel, DeletedAt
 from store.crm import groups
 
 
@@ -31,6 +31,7 @@ class CustomerGroupOut(CamelModel):
     version: int
     created_at: datetime
     updated_at: datetime
+    deleted_at: DeletedAt = None
 
 
 router = record_routes(

@@ -22,7 +22,7 @@ from gateway.access import Access
 from gateway.changes import Changes
 from gateway.errors import responses
 from gateway.fields import NewRecord
-from gateway.schemas import Envelope, Message, Page, PageQuery
+from gateway.schemas import Envelope, Message, Page, PageQuery, SyncQuery
 from store.kit.engine import Transaction
 
 # A part of a list, as a caller asks for it by a query.
@@ -52,7 +52,7 @@ def record_routes(
     new: type[NewRecord],
     changes: type[Changes],
     out: type[BaseModel],
-    query: type[PageQuery] = PageQuery,
+    query: type[PageQuery] = SyncQuery,
     narrowed: Callable[[Any], tuple[Any, ...]] = _everything,
     listed: Listed | None = None,
     create: Access | None = None,

@@ -71,6 +71,7 @@ locations = Table(
         "uq_locations_name", "tenant_id", text("lower(name)"), unique=True, postgresql_where=LIVE
     ),
     Index("ix_locations_oldest", "tenant_id", "created_at", "id", postgresql_where=LIVE),
+    Index("ix_locations_changed", "tenant_id", "updated_at", "id"),
     info=of_tenant(app="SELECT, INSERT, UPDATE"),
 )
 
@@ -129,6 +130,7 @@ class Location:
     version: int
     created_at: datetime
     updated_at: datetime
+    deleted_at: datetime | None = None
 
 
 rows = Rows(

@@ -64,6 +64,7 @@ tax_classes = Table(
         postgresql_where=text("is_default AND deleted_at IS NULL"),
     ),
     Index("ix_tax_classes_oldest", "tenant_id", "created_at", "id", postgresql_where=LIVE),
+    Index("ix_tax_classes_changed", "tenant_id", "updated_at", "id"),
     info=of_tenant(app="SELECT, INSERT, UPDATE"),
 )
 
@@ -111,6 +112,7 @@ tax_rates = Table(
         "id",
         postgresql_where=LIVE,
     ),
+    Index("ix_tax_rates_changed", "tenant_id", "updated_at", "id"),
     info=of_tenant(app="SELECT, INSERT, UPDATE"),
 )
 
@@ -132,6 +134,7 @@ class TaxClass:
     version: int
     created_at: datetime
     updated_at: datetime
+    deleted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,7 @@ class TaxRate:
     version: int
     created_at: datetime
     updated_at: datetime
+    deleted_at: datetime | None = None
 
 
 classes = Rows(

@@ -49,6 +49,7 @@ from store.catalog.items import (
     write_items,
 )
 from store.catalog.variants import variants
+from store.kit.changes import stamped
 from store.kit.paging import Row
 from store.kit.schema import PUBLIC_LISTED, metadata, of_tenant, used
 
@@ -99,6 +100,7 @@ products = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
     Column("deleted_at", DateTime(timezone=True)),
+    *stamped("products"),
     Column("search", TSVECTOR, Computed(_SEARCHED, persisted=True), nullable=False),
     *used("used_tax_class_id", "deleted_at IS NULL", "tax_classes", "tax_class_id"),
     CheckConstraint("price_minor >= 0", name="price_not_negative"),

@@ -37,7 +37,8 @@ from store.catalog.items import item_prices
 from store.catalog.products import FIELDS, Product, product_of, products
 from store.catalog.variants import variants
 from store.inventory.stock import stock_levels
-from store.kit.paging import Order, Walk, examined, falling, merged, rising
+from store.kit.changes import changed
+from store.kit.paging import Order, Row, Walk, examined, falling, merged, rising
 
 MAX_FOUND = MAX_COUNTED
 MAX_VALUES = 50
@@ -103,6 +104,21 @@ async def search(tx: AsyncConnection, filters: Filters, sort: str, span: Span) -
         walks = _by_price_in(filters, filters.currency, narrowed, also, ordered)
     found = await merged(tx, walks, span, f"{sort} {filters.currency}")
     return found.map(product_of)
+
+
+async def changed_of(
+    tx: AsyncConnection, tenant_id: UUID, span: Span
+) -> Part[tuple[Product, datetime | None]]:
+    """A tenant's products that have changed, or a variant of theirs, each with when it was
+    deleted."""
+    query = select(*FIELDS, products.c.deleted_at).where(products.c.tenant_id == tenant_id)
+    found = await changed(tx, query, products.c.changed_at, products.c.id, span)
+
+    def shaped(row: Row) -> tuple[Product, datetime | None]:
+        fields = {name: value for name, value in row.items() if name != "deleted_at"}
+        return product_of(fields), row["deleted_at"]
+
+    return found.map(shaped)
 
 
 def _by_price_in(

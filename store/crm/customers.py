@@ -79,6 +79,7 @@ customers = Table(
         unique=True,
         postgresql_where=_LIVE,
     ),
+    Index("ix_customers_changed", "tenant_id", "updated_at", "id"),
     info=of_tenant(app="SELECT, INSERT, UPDATE", host=""),
 )
 
@@ -116,6 +117,7 @@ class Customer:
     version: int
     created_at: datetime
     updated_at: datetime
+    deleted_at: datetime | None = None
 
 
 class _Customers(Rows[Customer]):

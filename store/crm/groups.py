@@ -34,6 +34,7 @@ customer_groups = Table(
         postgresql_where=_LIVE,
     ),
     Index("ix_customer_groups_oldest", "tenant_id", "created_at", "id", postgresql_where=_LIVE),
+    Index("ix_customer_groups_changed", "tenant_id", "updated_at", "id"),
     info=of_tenant(app="SELECT, INSERT, UPDATE", host=""),
 )
 
@@ -45,6 +46,7 @@ class CustomerGroup:
     version: int
     created_at: datetime
     updated_at: datetime
+    deleted_at: datetime | None = None
 
 
 rows = Rows(

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Table, types
 from sqlalchemy.dialects.postgresql import JSONB
 
+from store.hosts.writes import is_written
+
 Columns = list[list[Any]]
 
 # What a reading by id looks for: $1 ids, $2 tenants.
@@ -51,7 +53,7 @@ def columns_of(
 ) -> dict[str, str]:
     """What a reading shows of a table: all that the database does not compute, or `names`, called
     as in the table, with `prefix` before it. Raises KeyError for a name that is no column's."""
-    stored = [column.name for column in table.c if column.computed is None]
+    stored = [column.name for column in table.c if is_written(column)]
     return {prefix + name: _shown(table, alias, name) for name in names or stored}
 
 

@@ -92,7 +92,7 @@ def _chosen(
     """Raises ValueError for a name that is no column's."""
     if unknown := {*names, *without} - set(table.c.keys()):
         raise ValueError(f"{table.name} has no {unknown}")
-    wanted = names or [column.name for column in table.c if column.computed is None]
+    wanted = names or [column.name for column in table.c if is_written(column)]
     return [column for column in table.c if column.name in set(wanted) - set(without)]
 
 
@@ -105,6 +105,11 @@ def _changed(table: Table, chosen: Sequence[Column[Any]], keep: Sequence[str]) -
 
 def _key(table: Table) -> list[str]:
     return table.primary_key.columns.keys()
+
+
+def is_written(column: Column[Any]) -> bool:
+    """Whether it is ours to write: the database neither computes nor stamps it."""
+    return column.computed is None and "stamped" not in column.info
 
 
 def _is_filled(column: Column[Any]) -> bool:

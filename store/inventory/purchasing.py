@@ -25,6 +25,7 @@ from core.paging import MAX_COUNTED, Part, Span
 from store.hosts.aggregates import Tables
 from store.hosts.reads import by_id
 from store.hosts.writes import upsert
+from store.kit.changes import changed, stamped
 from store.kit.paging import Row, falling, page
 from store.kit.schema import metadata, moment, of_tenant
 
@@ -47,6 +48,7 @@ purchase_orders = Table(
     moment("ordered_at", nullable=True),
     moment("updated_at"),
     Column("sequence", BigInteger, nullable=False),
+    *stamped("purchase_orders"),
     CheckConstraint(
         "status IN ('draft', 'ordered', 'partly_received', 'received', 'cancelled')",
         name="status_known",
@@ -80,6 +82,10 @@ async def list_purchase_orders(
     if status in (_RECEIVED, _CLOSED):
         conditions.append(_IS_CUT if status == _CLOSED else not_(_IS_CUT))
     query = select(purchase_orders)
+    if span.since is not None:
+        if item_id is not None:
+            conditions.append(c.item_ids.contains([item_id]))
+        return await changed(tx, query, c.changed_at, c.id, span, conditions)
     if item_id is not None:
         # Behind a policy no index of arrays would be used; the function looks for the tenant's.
         ordered = select(func.purchase_orders_of(item_id, MAX_COUNTED + 1))

@@ -68,6 +68,7 @@ suppliers = Table(
     Index(
         "uq_suppliers_name", "tenant_id", text("lower(name)"), unique=True, postgresql_where=_LIVE
     ),
+    Index("ix_suppliers_changed", "tenant_id", "updated_at", "id"),
     info=of_tenant(app="SELECT, INSERT, UPDATE"),
 )
 
@@ -103,6 +104,7 @@ class Supplier:
     version: int
     created_at: datetime
     updated_at: datetime
+    deleted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

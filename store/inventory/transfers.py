@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    or_,
     select,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -22,6 +23,7 @@ from core.paging import Part, Span
 from store.hosts.aggregates import Tables
 from store.hosts.reads import by_id
 from store.hosts.writes import upsert
+from store.kit.changes import changed, stamped
 from store.kit.paging import Row, falling, page
 from store.kit.schema import metadata, of_tenant, used
 
@@ -41,6 +43,7 @@ stock_transfers = Table(
     Column("closed_at", DateTime(timezone=True), comment="Received or cancelled"),
     Column("sequence", BigInteger, nullable=False),
     Column("received", ARRAY(BigInteger), comment="Of each line; null: all, or nothing yet"),
+    *stamped("stock_transfers"),
     # Where cancelling brings the goods back to.
     *used(
         "used_location_id",
@@ -65,6 +68,8 @@ async def list_transfers(
 ) -> Part[Row]:
     """The tenant's transfers, latest first; `location_id` is either end."""
     query, order = select(stock_transfers), falling(stock_transfers.c.id)
+    if span.since is not None:
+        return await _changed(tx, status, location_id, span)
     of_status = [] if status is None else [stock_transfers.c.status == status]
     if location_id is None:
         return await page(tx, query.where(*of_status), order, span)
@@ -72,6 +77,17 @@ async def list_transfers(
     ends = (stock_transfers.c.from_location_id, stock_transfers.c.to_location_id)
     either = [query.where(end == location_id) for end in ends]
     return await page(tx, either, order, span, also=of_status)
+
+
+async def _changed(
+    tx: AsyncConnection, status: str | None, location_id: UUID | None, span: Span
+) -> Part[Row]:
+    c, also = stock_transfers.c, []
+    if status is not None:
+        also.append(c.status == status)
+    if location_id is not None:
+        also.append(or_(c.from_location_id == location_id, c.to_location_id == location_id))
+    return await changed(tx, select(stock_transfers), c.changed_at, c.id, span, also)
 
 
 TABLES = Tables(

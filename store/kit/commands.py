@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import Text, cast, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,6 +16,9 @@ from store.hosts.tables import command_log
 
 # Writes something, so that the transaction's COMMIT waits as a writer's does.
 _WAIT_AS_A_WRITER = select(func.pg_logical_emit_message(True, "holdfast.repeat", ""))
+
+# The transaction has its number before it gives moments: see `store.kit.changes`.
+_NUMBER = cast(func.pg_current_xact_id(), Text)
 
 _WITHIN_A_WEEK = text("command_log.created_on >= (now() AT TIME ZONE 'UTC')::date - 7")
 
@@ -42,9 +45,10 @@ async def once(
     """
     if not key.client_supplied:
         # The client does not know a key that the gateway made, so it cannot repeat it.
+        await tx.execute(select(_NUMBER))
         return await work()
     lock = int.from_bytes(key.command_id.bytes[:8], signed=True)
-    await tx.execute(select(func.pg_advisory_xact_lock(lock)))
+    await tx.execute(select(func.pg_advisory_xact_lock(lock), _NUMBER))
     known = await answered(tx, key)
     if known is not None:
         return known

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import Conflict, FieldError, InUse
 from core.paging import Part, Span
+from store.kit.changes import changed
 from store.kit.engine import sqlstate
 from store.kit.paging import Order, page
 
@@ -59,7 +60,11 @@ class Rows(Generic[T]):
     async def part(
         self, tx: AsyncConnection, span: Span, *conditions: ColumnElement[bool]
     ) -> Part[T]:
-        """A part of the rows that are not deleted."""
+        """A part of the rows that are not deleted, or of all that have changed."""
+        if span.since is not None:
+            c, query = self.table.c, select(*self._columns)
+            found = await changed(tx, query, c.updated_at, c.id, span, conditions)
+            return found.map(self.shaped)
         found = await page(tx, self.query.where(*conditions), self.order, span)
         return found.map(self.shaped)
 

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, RowMapping, delete, func, insert, or_, sel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.paging import Part, Span
+from store.kit.changes import changed
 from store.kit.paging import Row, falling, page, rising
 from store.pos.tables import (
     pos_cash_movements,
@@ -103,6 +104,12 @@ async def sales(tx: AsyncConnection, filters: SaleFilters, span: Span) -> Part[R
         query = query.where(c.created_at >= filters.since)
     if filters.until is not None:
         query = query.where(c.created_at < filters.until)
+    if span.since is not None:
+        if filters.receipt_number is not None:
+            conditions.append(c.receipt_number == filters.receipt_number)
+        if filters.seen_by is not None:
+            conditions.append(_seen_by(filters.seen_by))
+        return await changed(tx, query, c.changed_at, c.id, span, conditions)
     order = falling(c.created_at, c.id)
     if filters.receipt_number is not None:
         conditions.append(c.receipt_number == filters.receipt_number)

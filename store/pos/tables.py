@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from store.kit.changes import stamped
 from store.kit.schema import HISTORY, exempt, metadata, of_tenant, used
 
 
@@ -169,6 +170,7 @@ pos_sales = Table(
     Column("upload_digest", LargeBinary, comment="Of what the register said of the sale"),
     Column("uploaded_by", Text),
     _moment("uploaded_at", nullable=True),
+    *stamped("pos_sales"),
     Column("tax_exemption", Text, comment="Why the customer paid no tax; null: it was due"),
     ForeignKeyConstraint(["tenant_id", "customer_id"], ["customers.tenant_id", "customers.id"]),
     _money(

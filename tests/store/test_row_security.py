@@ -72,6 +72,7 @@ SPECIAL: dict[tuple[str, str], Any] = {
     ("stock_transfers", "product_ids"): [uuid4()],
     ("stock_transfers", "quantities"): [1],
     ("pos_sales", "tendered_minor"): 3,
+    ("customers", "name"): "Ann",
     ("suppliers", "currency"): "EUR",
     ("purchase_orders", "currency"): "EUR",
     ("purchase_orders", "lines"): "[]",
@@ -156,6 +157,8 @@ async def insert(connection: asyncpg.Connection, name: str, **given: Any) -> Non
 
 
 def is_needed(column: Column[Any]) -> bool:
+    if (column.table.name, column.name) in SPECIAL:
+        return True
     return not (
         column.nullable or column.server_default or column.computed or column.identity is not None
     )

@@ -30,7 +30,15 @@ from deployments.catalog.products.fields import (
 )
 from gateway.changes import Changes, Emptied
 from gateway.fields import Currency, Name, absent
-from gateway.schemas import Amount, CamelModel, ItemCode, PageQuery, QueryModel, Sum
+from gateway.schemas import (
+    Amount,
+    CamelModel,
+    DeletedAt,
+    ItemCode,
+    QueryModel,
+    Sum,
+    SyncQuery,
+)
 from store.catalog.bundles import MAX_COMPONENTS, Component
 from store.catalog.products import Product
 from store.catalog.search import MAX_OPTION_FILTERS
@@ -202,6 +210,7 @@ class ProductOut(_ItemOut):
     kind: Kind
     backorder_limit: int
     variant_count: int
+    deleted_at: DeletedAt = None
 
     @classmethod
     def of(
@@ -242,6 +251,7 @@ _MADE = {
     "variant_count",
     "has_own_price",
     "parent_id",
+    "deleted_at",
 }
 _SHOWN = tuple(set(ProductOut.model_fields) - _MADE)
 _SHOWN_OF_VARIANT = tuple(set(VariantOut.model_fields) - _MADE)
@@ -338,10 +348,17 @@ class ProductFilters(QueryModel):
         return value
 
 
-class ProductQuery(ProductFilters, PageQuery):
-    """Which products, in what order, and which page of them."""
+class ProductQuery(ProductFilters, SyncQuery):
+    """Which products, in what order, and which page of them. `updatedSince` follows one's own
+    business, `vendorId`; a product has changed also where one of its variants has."""
 
     sort: Sort = "-createdAt"
+
+    @property
+    def beside_changes(self) -> list[str]:
+        """What was asked that does not go with `updatedSince`, by its names in Python."""
+        beside = {"updated_since", "vendor_id", "currency", "limit", "cursor", "page"}
+        return sorted(self.model_fields_set - beside)
 
 
 class FacetValueOut(CamelModel):

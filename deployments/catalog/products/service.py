@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from uuid import UUID
 
-from core.errors import FieldError, UsedInBundle, ValidationFailed
+from pydantic.alias_generators import to_camel
+
+from core.errors import FieldError, Forbidden, UsedInBundle, ValidationFailed
 from core.paging import Part
 from core.principal import Principal
 from core.request import RequestKey
@@ -71,8 +74,11 @@ _AUDITED = (
 
 
 async def listed(shared: Resources, principal: Principal, query: ProductQuery) -> Page[ProductOut]:
-    """Products of all businesses; with what they cost, where the caller may know it."""
+    """Products of all businesses; with what they cost, where the caller may know it. Raises
+    Forbidden for changes of another business."""
     own = sees_costs(principal, query.vendor_id)
+    if query.updated_since is not None:
+        return await _changed(shared, principal, query)
 
     async def read(tx: Transaction) -> Part[tuple[Product, int]]:
         part = await search.search(tx, _filters(query), query.sort, query.span)
@@ -84,6 +90,31 @@ async def listed(shared: Resources, principal: Principal, query: ProductQuery) -
         return ProductOut.of(*sized, query.currency)
 
     return await page(shared, principal, read, shape, Scope(query.vendor_id) if own else PUBLIC)
+
+
+async def _changed(
+    shared: Resources, principal: Principal, query: ProductQuery
+) -> Page[ProductOut]:
+    vendor_id = query.vendor_id
+    if vendor_id is None or not sees_costs(principal, vendor_id):
+        raise Forbidden("What has changed is for the management of a business: name `vendorId`.")
+
+    if beside := query.beside_changes:
+        message = "does not go with updatedSince, which goes with vendorId alone"
+        raise ValidationFailed([FieldError(to_camel(name), message) for name in beside])
+
+    async def read(tx: Transaction) -> Part[tuple[Product, datetime | None, int]]:
+        part = await search.changed_of(tx, vendor_id, query.span)
+        sizes = await catalog_variants.count_of_products(tx, [each.id for each, _ in part.items])
+        return part.map(lambda found: (*found, sizes.get(found[0].id, 0)))
+
+    def shape(found: tuple[Product, datetime | None, int]) -> ProductOut:
+        product, deleted_at, size = found
+        out = ProductOut.of(product, size, query.currency)
+        out.deleted_at = deleted_at
+        return out
+
+    return await page(shared, principal, read, shape, Scope(vendor_id))
 
 
 async def facets(shared: Resources, query: ProductFilters) -> FacetsOut:

@@ -15,7 +15,7 @@ from core.money import from_minor
 from deployments.inventory.fields import Quantity, Reference
 from gateway.changes import Partial
 from gateway.fields import absent
-from gateway.schemas import Amount, CamelModel, Moment, PageQuery, Sum
+from gateway.schemas import Amount, CamelModel, Moment, Sum, SyncQuery
 
 
 class NewPurchaseLine(CamelModel):
@@ -98,7 +98,7 @@ class OrderStatus(StrEnum):
         return cls(order.status.value)
 
 
-class PurchaseQuery(PageQuery):
+class PurchaseQuery(SyncQuery):
     status: OrderStatus | None = None
     supplier_id: UUID | None = None
     product_id: UUID | None = None

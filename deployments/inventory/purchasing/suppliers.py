@@ -17,7 +17,7 @@ from deployments.kit.records import Kind, Writing
 from gateway.access import require
 from gateway.changes import Changes
 from gateway.fields import Currency, Name, NewRecord, absent
-from gateway.schemas import CamelModel
+from gateway.schemas import CamelModel, DeletedAt
 from store.inventory import suppliers as stored
 from store.inventory.suppliers import Supplier
 
@@ -53,6 +53,7 @@ class SupplierOut(CamelModel):
     version: int
     created_at: datetime
     updated_at: datetime
+    deleted_at: DeletedAt = None
 
 
 async def _check(writing: Writing[Supplier]) -> None:

@@ -12,7 +12,7 @@ from actors.stock.model import MAX_LINES
 from actors.stock.transfers import TransferStatus
 from deployments.inventory.fields import Reference, StockLine, StockLineOut
 from gateway.fields import LocationId
-from gateway.schemas import CamelModel, PageQuery
+from gateway.schemas import CamelModel, SyncQuery
 
 
 class NewTransfer(CamelModel):
@@ -40,7 +40,7 @@ class TransferLineOut(StockLineOut):
     outstanding: int
 
 
-class TransferQuery(PageQuery):
+class TransferQuery(SyncQuery):
     location_id: UUID | None = None
     status: TransferStatus | None = None
 

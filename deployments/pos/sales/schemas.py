@@ -14,7 +14,7 @@ from deployments.pos.fields import TaxOut
 from deployments.pos.gift_cards.schemas import CreditOut, NewGiftCard, SoldGiftCardOut
 from deployments.pos.payments import Payments
 from gateway.fields import LocationId
-from gateway.schemas import Amount, CamelModel, ItemCode, PageQuery, QueryModel, Sum
+from gateway.schemas import Amount, CamelModel, ItemCode, QueryModel, Sum, SyncQuery
 
 MAX_LINE_QUANTITY = 100_000
 ROUNDING = "per line, half away from zero"
@@ -111,7 +111,7 @@ class NewSale(Basket):
     ] = None
 
 
-class SaleQuery(PageQuery):
+class SaleQuery(SyncQuery):
     """`date` is a day in the time zone of the location (of the main one, if none is named)."""
 
     location_id: UUID | None = None

@@ -12,6 +12,7 @@ from store.people.profiles import MAX_ADDRESSES
 from store.people.sessions import MAX_LISTED
 from store.people.users import MAX_MEMBERSHIPS
 from tests.api.cases import ROUTES, is_paged
+from tests.api.every_route.followed import FOLLOWED
 
 LIMIT = 20
 # Pages of 8 kB for a row of an answer: through its index (three or four), the row itself, and
@@ -117,7 +118,14 @@ FILTERED = (
 
 PAGED = {route.template for route in ROUTES.values() if is_paged(route)}
 
-LISTS = (*FILTERED, *map(List, sorted(PAGED - {listed.path for listed in FILTERED})))
+# All rows, in the order in which they changed: see `followed`.
+SINCE = {"updatedSince": "2000-01-01T00:00:00Z"}
+CHANGES = tuple(
+    List(path, (SINCE | ({"vendorId": str(TENANT)} if path == "/api/products" else {}),))
+    for path in FOLLOWED
+)
+
+LISTS = (*FILTERED, *CHANGES, *map(List, sorted(PAGED - {listed.path for listed in FILTERED})))
 
 # What is not asked for page by page: with what, how many rows it answers with, and what one costs.
 WHOLE = {

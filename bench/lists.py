@@ -8,7 +8,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -23,6 +23,8 @@ from core.settings import Settings
 from store.business import locations, taxes
 from store.catalog import categories, search
 from store.catalog.search import Filters
+from store.crm import customers
+from store.crm.terms import wanted
 from store.inventory import purchasing, stock, suppliers, transfers
 from store.inventory import reading as inventory_reading
 from store.kit import audit
@@ -103,10 +105,20 @@ def _own(tenant: UUID) -> list[tuple[str, Listing]]:
         ("shifts", lambda tx, at: pos_reading.shifts(tx, first, None, at)),
         ("sales", lambda tx, at: pos_reading.sales(tx, sold(), at)),
         ("sales of a cashier", lambda tx, at: pos_reading.sales(tx, sold(cashier=str(second)), at)),
+        ("sales that changed", lambda tx, at: pos_reading.sales(tx, sold(), _since(at))),
+        ("customers that changed", lambda tx, at: customers.rows.part(tx, _since(at))),
+        ("customers by a word", lambda tx, at: customers.found(tx, wanted("c77"), at)),
+        ("customers by a word that all have", lambda tx, at: customers.found(tx, wanted("c"), at)),
+        ("products that changed", lambda tx, at: search.changed_of(tx, tenant, _since(at))),
         ("sales that a cashier may see", lambda tx, at: pos_reading.sales(tx, seen, at)),
         ("users by a name that nobody has", _unknown),
         ("users", lambda tx, at: profiles.people(tx, at, words=None, role=None, disabled=None)),
     ]
+
+
+def _since(at: Span) -> Span:
+    """All rows, in the order in which they changed."""
+    return replace(at, since=datetime(2000, 1, 1, tzinfo=UTC))
 
 
 def _public(tenant: UUID) -> list[tuple[str, Listing]]:

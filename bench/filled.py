@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from uuid import UUID
 
 import asyncpg
+
+from store.catalog.lexemes import Described, entry_of
 
 # The id of the n-th thing of a business, whatever it is; ids rise with n, as UUIDv7 do.
 _NTH = """
@@ -127,11 +129,16 @@ _ROWS = {
 TABLES = tuple(_ROWS)
 # How a foreign key is looked up is planned once, while the table that it refers to is empty.
 _BY_INDEX = "SET LOCAL enable_seqscan = off"
+_WORDS_INDEX = "ix_product_words_words"
+_AT_ONCE = 20_000
 
 
-async def fill(url: str, tenant_id: UUID, rows: int, tables: Iterable[str] = TABLES) -> None:
-    """Makes a business with `rows` rows in each table, in one transaction. `url` is the owner's,
-    whom no wall stops."""
+async def fill(
+    url: str, tenant_id: UUID, rows: int, tables: Iterable[str] = TABLES, *, words: bool = True
+) -> None:
+    """Makes a business with `rows` rows in each table, in one transaction, and then, if there are
+    products, their `words`. `url` is the owner's, whom no wall stops."""
+    tables = list(tables)
     connection = await asyncpg.connect(url)
     try:
         async with connection.transaction():
@@ -145,6 +152,45 @@ async def fill(url: str, tenant_id: UUID, rows: int, tables: Iterable[str] = TAB
             await connection.execute(f"VACUUM (ANALYZE) {table}")
     finally:
         await connection.close()
+    if words and "products" in tables:
+        await write_words(url, _described(tenant_id, rows))
+
+
+async def write_words(url: str, described: Iterable[Described]) -> None:
+    """Makes the search rows of all products that wait for theirs."""
+    connection = await asyncpg.connect(url)
+    try:
+        index = await connection.fetchval("SELECT pg_get_indexdef($1::regclass)", _WORDS_INDEX)
+        await connection.execute(f"DROP INDEX {_WORDS_INDEX}")
+        await connection.execute("DELETE FROM product_words WHERE words IS NULL")
+        await connection.copy_to_table(
+            "product_words",
+            source=_lines(described),
+            columns=["product_id", "tenant_id", "sort_key", "head", "side", "words", "is_due"],
+        )
+        await connection.execute("SET maintenance_work_mem = '512MB'")
+        await connection.execute(index)
+        await connection.execute("VACUUM (ANALYZE) product_words")
+    finally:
+        await connection.close()
+
+
+async def _lines(described: Iterable[Described]) -> AsyncIterator[bytes]:
+    lines: list[str] = []
+    for product in described:
+        parts = (str(product.id), str(product.tenant_id), *entry_of(product), "f")
+        lines.append("\t".join(parts) + "\n")
+        if len(lines) == _AT_ONCE:
+            yield "".join(lines).encode()
+            lines = []
+    yield "".join(lines).encode()
+
+
+def _described(tenant_id: UUID, rows: int) -> Iterator[Described]:
+    """What `products` has of the n-th."""
+    for n in range(rows):
+        codes, labels = [f"S-{n}", f"{n:012}"], [f"C{n % 100}"]
+        yield Described(nth(n, tenant_id), tenant_id, f"N{n}", "", codes, labels)
 
 
 def _insert(table: str) -> str:

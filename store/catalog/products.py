@@ -49,6 +49,7 @@ from store.catalog.items import (
     write_items,
 )
 from store.catalog.variants import variants
+from store.catalog.words import refresh
 from store.kit.changes import stamped
 from store.kit.paging import Row
 from store.kit.schema import PUBLIC_LISTED, metadata, of_tenant, used
@@ -176,6 +177,7 @@ async def add(tx: AsyncConnection, new: Sequence[Product]) -> None:
     if new:
         await write_items(tx, insert(products), [_row(product) for product in new])
         await put_money(tx, new, new=True)
+        await refresh(tx, [product.id for product in new])
 
 
 async def replace(tx: AsyncConnection, changed: Sequence[Product]) -> None:
@@ -186,6 +188,7 @@ async def replace(tx: AsyncConnection, changed: Sequence[Product]) -> None:
         statement = update(products).where(products.c.id == bindparam("_id")).values(columns)
         await write_items(tx, statement, [_row(product, key="_id") for product in changed])
         await put_money(tx, changed, new=False)
+        await refresh(tx, [product.id for product in changed])
 
 
 async def remove(tx: AsyncConnection, product_id: UUID, at: datetime) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql import TableValuedAlias
 from sqlalchemy.types import BigInteger
 
 from core.paging import MAX_COUNTED, Part, Span
@@ -35,7 +36,9 @@ from store.catalog.bundles import bundle_components
 from store.catalog.categories import paths_under
 from store.catalog.items import item_prices
 from store.catalog.products import FIELDS, Product, product_of, products
+from store.catalog.ranking import found_by_words, ranked
 from store.catalog.variants import variants
+from store.catalog.words import product_words
 from store.inventory.stock import stock_levels
 from store.kit.changes import changed
 from store.kit.paging import Order, Row, Walk, examined, falling, merged, rising
@@ -44,11 +47,6 @@ MAX_FOUND = MAX_COUNTED
 MAX_VALUES = 50
 MAX_OPTION_FILTERS = 5
 
-SORTS: Mapping[str, ColumnElement[Any]] = {
-    "createdAt": products.c.created_at,
-    "price": products.c.price_e4,
-    "name": products.c.name,
-}
 # Where one price facet ends and the next begins, in major units of whatever currency.
 PRICE_STEPS = (5, 10, 25, 50, 100, 250, 500, 1_000, 5_000)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -57,12 +55,11 @@ _STEPS_E4 = [step * 10_000 for step in PRICE_STEPS]
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a list is narrowed to; None narrows nothing. `words` must all occur in name, SKU or
-    category, or all in SKU and options of one variant, each at least as a beginning. `category`
-    takes in those below it. `currency` leaves what has a price in it, and prices, in
-    ten-thousandths of a major unit, then compare in it. `options` are of one variant together;
-    SKU and barcode those of a product or of one of its variants. `in_stock` is as the function of
-    that name says."""
+    """What a list is narrowed to; None narrows nothing. `words` is text as people type it
+    (`store.catalog.lexemes`), all of whose words a product must have. `category` takes in those
+    below it. `currency` leaves what has a price in it, and prices, in ten-thousandths of a major
+    unit, then compare in it. `options` are of one variant together; SKU and barcode those of a
+    product or of one of its variants. `in_stock` is as the function of that name says."""
 
     tenant_id: UUID | None = None
     category: str | None = None
@@ -74,6 +71,12 @@ class Filters:
     words: str | None = None
     options: Mapping[str, str] | None = None
     in_stock: bool | None = None
+
+    @property
+    def narrows(self) -> bool:
+        """Whether anything but words and a business is asked."""
+        rest = replace(self, tenant_id=None, words=None, options=self.options or None)
+        return rest != Filters()
 
 
 class Facet(NamedTuple):
@@ -88,14 +91,23 @@ class Facet(NamedTuple):
 
 
 async def search(tx: AsyncConnection, filters: Filters, sort: str, span: Span) -> Part[Product]:
-    """Part of the products. `sort` is a name of SORTS, with a leading minus for descending; ties
-    go by id. With `words`, the first MAX_FOUND and one more are found."""
+    """Part of the products. `sort` is createdAt, name or price, with a leading minus for
+    descending, or relevance, of `words`; ties go by id. Of what more than MAX_FOUND products have
+    as `words`, some are found (`store.catalog.ranking`)."""
     name, ordered = sort.removeprefix("-"), falling if sort.startswith("-") else rising
     narrowed, also = await _by_index(tx, filters), _asked_of_each(filters)
+    if name == "relevance":
+        asked = [*narrowed, *_priced(filters), *_sold_in(filters.currency)]
+        best = _found(filters)
+        found = await ranked(tx, best, asked if filters.narrows else [], also, span)
+        return found.map(product_of)
+    if filters.words is not None:
+        narrowed.append(products.c.id.in_(select(_found(filters).c.product_id)))
     query = select(*FIELDS).where(*narrowed)
     if name != "price":
-        order = ordered(SORTS[name], products.c.id)
-        walks = [Walk(query, order, [*_priced(filters), *_sold_in(filters.currency), *also])]
+        listed, order = _in_order(query, filters, name, ordered)
+        also = [*_priced(filters), *_sold_in(filters.currency), *also]
+        walks = [Walk(listed, order, also, counted=query)]
     elif filters.currency is None:
         # The range is one of the order's.
         order = ordered(products.c.price_e4, products.c.id)
@@ -104,6 +116,19 @@ async def search(tx: AsyncConnection, filters: Filters, sort: str, span: Span) -
         walks = _by_price_in(filters, filters.currency, narrowed, also, ordered)
     found = await merged(tx, walks, span, f"{sort} {filters.currency}")
     return found.map(product_of)
+
+
+def _in_order(
+    query: Select[Any], filters: Filters, name: str, ordered: Callable[..., Order]
+) -> tuple[Select[Any], Order]:
+    """A query by age or by name, by the index that has this order."""
+    if name != "name":
+        return query, ordered(products.c.created_at, products.c.id)
+    words = product_words.c
+    query = query.select_from(product_words.join(products, products.c.id == words.product_id))
+    if filters.tenant_id is not None:
+        query = query.where(words.tenant_id == filters.tenant_id)
+    return query, ordered(words.sort_key, words.product_id)
 
 
 async def changed_of(
@@ -161,6 +186,8 @@ async def facets(tx: AsyncConnection, filters: Filters) -> tuple[list[Facet], in
         _price(filters.currency).label("price_e4"),
         in_stock().label("in_stock"),
     ).where(*await _by_index(tx, filters))
+    if filters.words is not None:
+        query = query.where(p.id.in_(select(_found(filters).c.product_id)))
     also = [*_priced(filters), *_sold_in(filters.currency), *_asked_of_each(filters)]
     if also:
         walk = Walk(query, falling(p.created_at, p.id), also)
@@ -316,11 +343,11 @@ async def _by_index(tx: AsyncConnection, filters: Filters) -> list[ColumnElement
     for name, code in (("sku", filters.sku), ("barcode", filters.barcode)):
         if code is not None:
             conditions.append(c.id.in_(_with_code(name, code)))
-    if filters.words is not None:
-        query = func.to_tsquery(literal_column("'simple'"), _beginnings(filters.words))
-        vendor = cast(filters.tenant_id, Uuid)
-        conditions.append(c.id.in_(select(func.search_products(query, vendor, MAX_FOUND + 1))))
     return conditions
+
+
+def _found(filters: Filters) -> TableValuedAlias:
+    return found_by_words(filters.words or "", filters.tenant_id, MAX_FOUND + 1)
 
 
 def _asked_of_each(filters: Filters) -> list[ColumnElement[bool]]:
@@ -368,10 +395,3 @@ def _with_code(name: str, code: str) -> Any:
         variants.c[name] == code, variants.c.deleted_at.is_(None)
     )
     return union_all(own, of_variant)
-
-
-def _beginnings(words: str) -> str:
-    """Text that people type, as a tsquery of word beginnings that must all match. Quoted, so
-    that nothing in it is an operator and Postgres cuts it into words as it cut the names."""
-    quoted = (word.replace("\\", "\\\\").replace("'", "''") for word in words.split())
-    return " & ".join(f"'{word}':*" for word in quoted)

@@ -34,6 +34,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.catalog.items import live_by_sku, money_of, put_money, write_items
+from store.catalog.words import refresh
 from store.kit.schema import PUBLIC, exempt, metadata, of_tenant, used
 
 _LIVE = text("deleted_at IS NULL")
@@ -121,6 +122,7 @@ async def add(tx: AsyncConnection, new: Sequence[Variant]) -> None:
     if new:
         await write_items(tx, insert(variants), [_row(variant) for variant in new])
         await put_money(tx, new, new=True)
+        await refresh(tx, [variant.product_id for variant in new])
 
 
 async def replace(tx: AsyncConnection, changed: Sequence[Variant]) -> None:
@@ -130,15 +132,18 @@ async def replace(tx: AsyncConnection, changed: Sequence[Variant]) -> None:
         statement = update(variants).where(variants.c.id == bindparam("_id")).values(columns)
         await write_items(tx, statement, [_row(variant, key="_id") for variant in changed])
         await put_money(tx, changed, new=False)
+        await refresh(tx, [variant.product_id for variant in changed])
 
 
 async def remove(tx: AsyncConnection, variant_ids: Iterable[UUID], at: datetime) -> None:
     """Marks variants as deleted: their SKUs, barcodes and options are free again."""
-    await tx.execute(
+    gone = await tx.execute(
         update(variants)
         .where(variants.c.id.in_(list(variant_ids)))
         .values(deleted_at=at, updated_at=at, version=variants.c.version + 1)
+        .returning(variants.c.product_id)
     )
+    await refresh(tx, gone.scalars())
 
 
 async def get(tx: AsyncConnection, variant_id: UUID) -> Variant | None:

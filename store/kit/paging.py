@@ -45,14 +45,18 @@ def falling(*columns: ColumnElement[Any]) -> Order:
 
 class Walk(NamedTuple):
     """The rows of a query, in the order of an index. `also` are conditions for which no index has
-    the query's rows in this order."""
+    the query's rows in this order. `counted` finds the same rows in any order, where that costs
+    less."""
 
     query: Query
     order: Order
     also: Sequence[ColumnElement[bool]] = ()
+    counted: Query | None = None
 
     def until(self, bound: Sequence[Any] | None) -> Walk:
         """The same with all conditions, and no row beyond one with these values."""
+        if bound is None and not self.also:
+            return self
         return Walk(self.query.where(*self.also, *within(self.order, bound)), self.order)
 
 
@@ -95,7 +99,8 @@ async def merged(
     elif not has_more and (rows or not span.offset):
         total, exact = span.offset + len(rows), bound is None
     else:
-        total, exact = await _count(tx, [walk.query for walk in walks])
+        cheap = (walk.query if walk.counted is None else walk.counted for walk in walks)
+        total, exact = await _count(tx, list(cheap))
         exact = exact and bound is None
     keys = [_KEY.format(n) for n in range(len(columns))]
     following = None
@@ -112,7 +117,7 @@ async def examined(
     """The values by which the last of the next MAX_EXAMINED rows is sorted, of the query that gets
     there first; None where no query has so many."""
     found: list[tuple[Any, ...]] = []
-    for query, order, _ in walks:
+    for query, order, *_ in walks:
         keys = query.with_only_columns(*order.columns, maintain_column_froms=True)
         if cursor is not None:
             keys = keys.where(_after(order, cursor.values))
@@ -138,7 +143,7 @@ async def _rows(
     offset = 0 if cursor is not None else span.offset
     most = span.limit + 1
     parts = []
-    for query, order, _ in walks:
+    for query, order, *_ in walks:
         keys = [column.label(_KEY.format(n)) for n, column in enumerate(order.columns)]
         part = query.add_columns(*keys)
         if cursor is not None:

@@ -7,7 +7,13 @@ from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from core.money import from_minor
 from deployments.catalog.products.fields import (
@@ -46,7 +52,7 @@ from store.catalog.variants import Variant
 
 MAX_VARIANTS = 100
 Kind = Literal["simple", "bundle"]
-Sort = Literal["createdAt", "-createdAt", "price", "-price", "name", "-name"]
+Sort = Literal["createdAt", "-createdAt", "price", "-price", "name", "-name", "relevance"]
 
 
 class _ItemFields(CamelModel):
@@ -321,8 +327,10 @@ class ProductFilters(QueryModel):
         default=None,
         min_length=1,
         max_length=100,
-        description="Words that name, SKU or category hold, or SKU and options of a variant, each"
-        " at least as the beginning of a word; at most 10,000 products are found",
+        description="Words to look for, all of which a product has: in its name, SKU or barcode,"
+        " in its category or an option of its variants, as a whole or a beginning; or as a whole in"
+        " its description. Case, accents and what separates words make no difference; where few"
+        " products are found, nor does one wrong letter",
     )
     sku: ItemCode | None = None
     barcode: ItemCode | None = None
@@ -352,7 +360,24 @@ class ProductQuery(ProductFilters, SyncQuery):
     """Which products, in what order, and which page of them. `updatedSince` follows one's own
     business, `vendorId`; a product has changed also where one of its variants has."""
 
-    sort: Sort = "-createdAt"
+    sort: Sort | None = Field(
+        default=None,
+        description="By default `relevance` with `q`, else `-createdAt`. By `relevance` the best"
+        " come first: whole words before beginnings, names and codes before the rest, and 3,000 are"
+        " ranked of what more than 10,000 products have. `name` is as people sort: by letters,"
+        " numbers by value, case and accents last",
+    )
+
+    @field_validator("sort")
+    @classmethod
+    def _relevance_of_words(cls, sort: Sort | None, info: ValidationInfo) -> Sort | None:
+        if sort == "relevance" and info.data.get("q") is None:
+            raise ValueError("is by relevance only where `q` says what is looked for")
+        return sort
+
+    @property
+    def order(self) -> str:
+        return self.sort or ("-createdAt" if self.q is None else "relevance")
 
     @property
     def beside_changes(self) -> list[str]:

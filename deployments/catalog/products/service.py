@@ -81,7 +81,7 @@ async def listed(shared: Resources, principal: Principal, query: ProductQuery) -
         return await _changed(shared, principal, query)
 
     async def read(tx: Transaction) -> Part[tuple[Product, int]]:
-        part = await search.search(tx, _filters(query), query.sort, query.span)
+        part = await search.search(tx, _filters(query), query.order, query.span)
         ids = [product.id for product in part.items]
         sizes = await catalog_variants.count_of_products(tx, ids)
         return part.map(lambda product: (product, sizes.get(product.id, 0)))

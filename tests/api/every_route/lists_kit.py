@@ -98,6 +98,10 @@ FILTERED = (
             {"q": "s-777"},
         ),
     ),
+    # Of a word that all products have some are ranked; for another order MAX_COUNTED are sorted,
+    # each with its product and its key.
+    List("/api/products", ({"q": "s"},), beside=1_000),
+    List("/api/products", ({"q": "s", "sort": "name"},), count=3.5, beside=7 * MAX_COUNTED),
     # A price is asked which product it is of, each of those that are counted; and where nothing
     # else narrows the list, it is looked up where the first MAX_COUNTED of them end.
     List(

@@ -65,6 +65,14 @@ _UNSPACED = re.compile(
 )
 # What stands inside of words that are also written as one: Wi-Fi, Men's, U.S.A., R&D.
 _JOINERS = frozenset("'\u2019\u2018`.\u00b7_+&")
+# Control, format, private and unassigned characters, and ends of lines; letters that are blank, and
+# marks that only choose how the one before them is drawn.
+_HIDDEN = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"})
+_FILLERS = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
+    + "".join(map(chr, range(0xFE00, 0xFE10)))
+)
+_JOINING = frozenset("\u200c\u200d\ufe0e\ufe0f" + "".join(map(chr, range(0xE0020, 0xE0080))))
 _LETTER, _DIGIT, _PAIRED, _JOINER, _GAP = "letter", "digit", "paired", "joiner", "gap"
 
 
@@ -97,6 +105,22 @@ def _compatible(text: str) -> str:
     number, so that a letter keeps a few."""
     text = _STACKED.sub(r"\1", _UNSEEN.sub("", text[:MAX_TEXT]))
     return unicodedata.normalize("NFKC", text)[:MAX_TEXT]
+
+
+def hidden_in(text: str, *, joiners: bool = False) -> str | None:
+    """The first character that nobody sees, such as a control character; two texts that differ by
+    it alone look the same. `joiners` are taken where a letter or picture stands before them: some
+    scripts and emoji are written with them."""
+    if text.isprintable() and text.isascii():
+        return None
+    follows = False
+    for char in text:
+        if unicodedata.category(char) in _HIDDEN or char in _FILLERS:
+            if not (joiners and follows and char in _JOINING):
+                return char
+        else:
+            follows = not char.isspace()
+    return None
 
 
 def words_of(text: str, most: int) -> list[str]:

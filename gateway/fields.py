@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from core import percents
+from core.words import hidden_in
 from gateway.schemas import CamelModel, exact_number
 
 MAX_EMAIL_LENGTH = 254
@@ -53,22 +55,55 @@ def _email(value: str) -> str:
     return address
 
 
-def _named(value: str) -> str:
-    """A name in the one form that is stored (Unicode's NFC): otherwise two that look the same could
-    both be unique. A few letters grow by it, so that the name may get a little longer."""
-    return unicodedata.normalize("NFC", value.strip())
+def visible(text: str, *, joiners: bool = False) -> str:
+    """Raises ValueError if a text has a character that nobody sees (`core.words.hidden_in`)."""
+    hidden = hidden_in(text, joiners=joiners)
+    if hidden is not None:
+        called = unicodedata.name(hidden, "a control character")
+        raise ValueError(f"must not have U+{ord(hidden):04X} ({called}), which nobody sees")
+    return text
+
+
+def not_blank(value: Any) -> Any:
+    """Raises ValueError for nothing but blanks."""
+    if isinstance(value, str) and value and not value.strip():
+        raise ValueError("must not be blank")
+    return value
+
+
+def no_blank_ends(value: Any) -> Any:
+    """Raises ValueError for a blank at the beginning or the end."""
+    if isinstance(value, str) and value != value.strip():
+        raise ValueError("must not begin or end with a blank")
+    return value
+
+
+def name_of(most: int) -> Callable[[str], str]:
+    """Puts a name into the one form that is stored: without blanks at its ends, in Unicode's NFC,
+    since two that look the same could both be unique otherwise. That makes a few letters longer.
+    Raises ValueError for more than `most` characters then, or one that nobody sees."""
+
+    def named(value: str) -> str:
+        name = unicodedata.normalize("NFC", value.strip())
+        if len(name) > most:
+            raise ValueError(f"must have at most {most} characters in Unicode's NFC")
+        return visible(name, joiners=True)
+
+    return named
 
 
 # Trimmed after the length was checked, so that the published bounds are exactly the real ones.
 Name = Annotated[
     str,
     StringConstraints(min_length=1, max_length=255, pattern=r"\S"),
-    AfterValidator(_named),
+    BeforeValidator(not_blank),
+    AfterValidator(name_of(255)),
 ]
 ShortName = Annotated[
     str,
     StringConstraints(min_length=1, max_length=100, pattern=r"\S"),
-    AfterValidator(_named),
+    BeforeValidator(not_blank),
+    AfterValidator(name_of(100)),
 ]
 Email = Annotated[
     str,

@@ -6,7 +6,14 @@ from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 
 from core.errors import FieldError, Forbidden, NotFound, ValidationFailed
 from core.paging import Part, Span
@@ -16,7 +23,16 @@ from deployments.kit.record_routes import About, record_routes
 from deployments.kit.records import Kind, Writing
 from gateway.access import require
 from gateway.changes import Changes, Emptied
-from gateway.fields import Email, Name, NewRecord, Phone, absent
+from gateway.fields import (
+    Email,
+    Name,
+    NewRecord,
+    Phone,
+    absent,
+    name_of,
+    no_blank_ends,
+    visible,
+)
 from gateway.schemas import CamelModel, DeletedAt, SyncQuery
 from store.crm import customers as stored
 from store.crm import groups, terms
@@ -29,8 +45,18 @@ MAX_TAGS = MAX_METADATA = 50
 MIN_TYPED, MAX_FOUND = 3, 20
 
 Typed = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Tag = Annotated[str, StringConstraints(min_length=1, max_length=50, pattern=r"^\S(.*\S)?$")]
-ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^\S(.*\S)?$")]
+Tag = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=50, pattern=r"^\S(.*\S)?$"),
+    BeforeValidator(no_blank_ends),
+    AfterValidator(name_of(50)),
+]
+ExternalId = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=255, pattern=r"^\S(.*\S)?$"),
+    BeforeValidator(no_blank_ends),
+    AfterValidator(visible),
+]
 MetadataName = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 MetadataValue = Annotated[str, StringConstraints(max_length=500)]
 Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS)]

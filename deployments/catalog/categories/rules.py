@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from uuid import UUID
@@ -17,8 +18,8 @@ _LEVELS = re.compile(r"\s*>\s*")
 
 
 def tidy_path(text: str) -> str:
-    """A path as people type it, with one space on each side of every `>`."""
-    return SEPARATOR.join(_LEVELS.split(text.strip()))
+    """A path as people type it, in Unicode's NFC, with one space on each side of every `>`."""
+    return SEPARATOR.join(_LEVELS.split(unicodedata.normalize("NFC", text.strip())))
 
 
 def with_ancestors(paths: Iterable[str]) -> list[str]:

@@ -10,13 +10,13 @@ from pydantic import AfterValidator, Field, StringConstraints
 from deployments.catalog.categories.rules import MAX_NAME
 from deployments.catalog.products.fields import Position
 from gateway.changes import Partial
-from gateway.fields import absent
+from gateway.fields import absent, name_of
 from gateway.schemas import CamelModel, QueryModel
 
 CategoryName = Annotated[
     str,
     StringConstraints(min_length=1, max_length=MAX_NAME, pattern=r"^[^>]*[^\s>][^>]*$"),
-    AfterValidator(str.strip),
+    AfterValidator(name_of(MAX_NAME)),
 ]
 Slug = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^\w+(-\w+)*$")]
 

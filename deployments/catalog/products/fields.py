@@ -6,11 +6,11 @@ from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from core.money import MAX_AMOUNT_MINOR
 from deployments.catalog.categories.rules import MAX_NAME, tidy_path
-from gateway.fields import Currency, Url
+from gateway.fields import Currency, Url, name_of, no_blank_ends, not_blank, visible
 from gateway.schemas import MAX_ITEM_CODE, Amount, composed
 from store.catalog.bundles import MAX_COMPONENT_QUANTITY
 from store.catalog.categories import MAX_DEPTH, SEPARATOR
@@ -26,7 +26,7 @@ Description = Annotated[str, StringConstraints(max_length=10_000)]
 
 
 def _path(text: str) -> str:
-    path = tidy_path(text)
+    path = visible(tidy_path(text), joiners=True)
     names = path.split(SEPARATOR)
     if not all(names):
         raise ValueError("must have a name on each side of every >")
@@ -47,9 +47,16 @@ Category = Annotated[
 Code = Annotated[
     str,
     StringConstraints(min_length=1, max_length=MAX_ITEM_CODE, pattern=r"^\S+( \S+)*$"),
+    BeforeValidator(no_blank_ends),
     AfterValidator(composed),
+    AfterValidator(visible),
 ]
-AltText = Annotated[str, StringConstraints(min_length=1, max_length=250)]
+AltText = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=250),
+    BeforeValidator(not_blank),
+    AfterValidator(name_of(250)),
+]
 Images = Annotated[list[Url], Field(max_length=MAX_IMAGES, description="URLs, in order")]
 ImageAlts = Annotated[
     dict[Url, AltText],
@@ -82,9 +89,14 @@ TaxClassId = Annotated[UUID | None, Field(description="A tax class of the busine
 OptionText = Annotated[
     str,
     StringConstraints(min_length=1, max_length=50, pattern=r"^[^\s:]+( [^\s:]+)*$"),
+    BeforeValidator(no_blank_ends),
+    AfterValidator(name_of(50)),
 ]
 OptionValue = Annotated[
-    str, StringConstraints(min_length=1, max_length=50, pattern=r"^\S+( \S+)*$")
+    str,
+    StringConstraints(min_length=1, max_length=50, pattern=r"^\S+( \S+)*$"),
+    BeforeValidator(no_blank_ends),
+    AfterValidator(name_of(50)),
 ]
 Options = Annotated[
     dict[OptionText, OptionValue],

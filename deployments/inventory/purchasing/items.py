@@ -7,7 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Path
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, field_validator
 
 from core.errors import FieldError, NotFound, ValidationFailed
 from core.money import from_minor, to_minor
@@ -20,7 +20,8 @@ from deployments.kit.routes import Key, change
 from gateway.access import tenant_of
 from gateway.changes import Partial
 from gateway.errors import responses
-from gateway.schemas import Amount, CamelModel, Envelope, Sum
+from gateway.fields import no_blank_ends, visible
+from gateway.schemas import MAX_ITEM_CODE, Amount, CamelModel, Envelope, Sum, composed
 from store.catalog import bundles
 from store.inventory import suppliers
 from store.inventory.suppliers import MAX_SUPPLIED_ITEMS, SuppliedItem, Supplier
@@ -32,6 +33,14 @@ MAX_DIFFERENCES = 50
 
 SupplierId = Annotated[UUID, Path(alias="supplierId")]
 
+SupplierSku = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_ITEM_CODE),
+    BeforeValidator(no_blank_ends),
+    AfterValidator(composed),
+    AfterValidator(visible),
+]
+
 router = Router()
 
 
@@ -39,7 +48,7 @@ class NewSuppliedItem(CamelModel):
     """What a supplier calls a product, and takes for one, in its currency."""
 
     product_id: UUID
-    supplier_sku: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+    supplier_sku: SupplierSku | None = None
     cost: Amount | None = None
     lead_time_days: LeadTime | None = Field(default=None, description="If not the supplier's own")
 

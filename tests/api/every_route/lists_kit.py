@@ -65,7 +65,8 @@ FILTERED = (
             {"productId": SECOND},
         ),
     ),
-    List("/api/crm/customers", ({}, {"q": "c777"}, {"q": "c"}, {"groupId": SECOND})),
+    # Of each that is counted is asked whether it has the word.
+    List("/api/crm/customers", ({}, {"q": "c777"}, {"q": "c"}, {"groupId": SECOND}), count=5),
     List("/api/inventory/status/low-stock", beside=MAX_COUNTED),
     List("/api/inventory/transfers", ({}, {"status": "in_transit"}, {"locationId": SECOND})),
     List("/api/inventory/{productId}/movements", ({}, {"sort": "-occurredAt"})),

@@ -184,3 +184,16 @@ async def test_changes_of_goods_are_for_the_business(shop: Shop) -> None:
     for caller in (await shop.anyone(), (await shop.another()).owner):
         asks = asked("/api/products", shop, updatedSince=LONG_AGO)
         problem(await caller.get("/api/products", params=asks), 403)
+
+
+async def test_a_variant_is_part_of_its_product(shop: Shop) -> None:
+    copy = Copy(shop, "/api/products")
+    tea = await FOLLOWED["/api/products"].make(shop)
+    await copy.walk()
+    new = {"sku": f"V-{tea[-8:]}", "options": {"size": "M"}}
+    variant = done(await shop.owner.post(f"/api/products/{tea}/variants", new))["id"]
+    assert await copy.walk() == 1
+    assert copy.rows[tea]["variantCount"] == 2  # one was made with it
+    place = f"/api/products/variants/{variant}"
+    done(await shop.owner.call("PUT", place, {"options": {"size": "L"}}))
+    assert await copy.walk() == 1

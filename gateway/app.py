@@ -26,6 +26,10 @@ from gateway.rules import checked
 _EXPOSED_HEADERS = [
     "X-Request-Id",
     "X-Holdfast-Receipt",
+    "X-Holdfast-Next",
+    "Location",
+    "Link",
+    "Content-Disposition",
     "Retry-After",
     "RateLimit-Limit",
     "RateLimit-Remaining",

@@ -25,7 +25,11 @@ router = Router()
 
 
 @router.post(
-    "/register", summary="Register", status_code=201, responses=responses(service.EmailTaken)
+    "/register",
+    summary="Register",
+    status_code=201,
+    made_at="/api/auth/me",
+    responses=responses(service.EmailTaken),
 )
 async def register(
     _: AnyoneTries, shared: Shared, request: Request, body: NewAccount

@@ -59,11 +59,13 @@ def lean_route(
                 ordered = await decide(shared, principal, key_of(context, raw, name), plain)
             except NotPlain:
                 return None
-            headers = (
+            headers: tuple[tuple[bytes, bytes], ...] = (
                 (b"content-type", b"application/json"),
                 (b"x-holdfast-receipt", receipt_header(ordered.receipts).encode()),
             )
             data = out(principal, ordered.reply)
+            if status == 201:
+                headers += ((b"location", f"{context.path}/{data.id}".encode()),)
             return Answer(status, _encode(_Envelope(True, data)), headers)
 
         return handle

@@ -66,6 +66,13 @@ async def add_address(
     return await service.add_address(shared, principal, key, body.values())
 
 
+@router.get("/address/{addressId}", summary="Get an address", responses=responses(NotFound))
+async def get_address(
+    principal: Person, shared: Shared, address_id: AddressId
+) -> Envelope[AddressOut]:
+    return Envelope(data=await service.address(shared, principal, address_id))
+
+
 @router.put("/address/{addressId}", summary="Change an address", responses=responses(NotFound))
 async def change_address(
     principal: Person, shared: Shared, key: Key, address_id: AddressId, body: AddressChanges

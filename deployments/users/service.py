@@ -50,6 +50,14 @@ async def addresses(shared: Resources, principal: Principal) -> list[AddressOut]
     return [AddressOut.shown(address) for address in kept]
 
 
+async def address(shared: Resources, principal: Principal, address_id: UUID) -> AddressOut:
+    """Raises NotFound for anybody else's."""
+    for found in await addresses(shared, principal):
+        if found.id == address_id:
+            return found
+    raise NotFound("You have no such address.")
+
+
 async def add_address(
     shared: Resources, principal: Principal, key: RequestKey, values: dict[str, Any]
 ) -> Made[AddressOut]:

@@ -189,6 +189,11 @@ async def parked(tx: AsyncConnection, location_id: UUID | None, span: Span) -> P
     return await page(tx, query, order, span)
 
 
+async def parked_sale(tx: AsyncConnection, parked_id: UUID) -> RowMapping | None:
+    query = select(pos_parked_sales).where(pos_parked_sales.c.id == parked_id)
+    return (await tx.execute(query)).mappings().first()
+
+
 async def unpark(tx: AsyncConnection, parked_id: UUID) -> RowMapping | None:
     """Takes a parked sale up: of two registers that try, one gets it."""
     gone = await tx.execute(

@@ -135,7 +135,7 @@ class Trader:
             self.told["transfers"].add(sent["id"])
             end = self.rng.choice(("receive", "cancel", None))
             if end is not None:
-                await self._insist(client, f"/api/inventory/transfers/{sent['id']}/{end}")
+                await self._insist(client, f"/api/inventory/transfers/{sent['id']}/{end}", {})
 
     async def _sell(self, client: Client) -> None:
         good, quantity = self.rng.choice(self.goods), self.rng.randint(1, 3)

@@ -22,7 +22,7 @@ from deployments.kit.resources import Shared
 from deployments.kit.router import Made, Router
 from deployments.kit.routes import Key
 from gateway.errors import responses
-from gateway.schemas import Page, PageQuery
+from gateway.schemas import Envelope, Page, PageQuery
 
 router = Router()
 
@@ -51,8 +51,18 @@ async def list_service_keys(
     return await keys.listed(shared, keys.business_of(principal), principal, query.span)
 
 
+@router.get("/service-keys/{keyId}", summary="Get a service key", responses=responses(NotFound))
+async def get_service_key(
+    principal: SignedInManager, shared: Shared, key_id: KeyId
+) -> Envelope[KeyOut]:
+    """A key of your business, also one that was revoked."""
+    holder = keys.business_of(principal)
+    return Envelope(data=await keys.one(shared, holder, principal, key_id))
+
+
 @router.post(
     "/service-keys/{keyId}/rotate",
+    made_at="/api/auth/service-keys/{id}",
     summary="Rotate a service key",
     status_code=201,
     responses=responses(NotFound, keys.TooManyKeys, keys.KeyEnded),
@@ -102,8 +112,17 @@ async def list_api_keys(
     return await keys.listed(shared, holder, principal, query.span)
 
 
+@router.get("/api-keys/{keyId}", summary="Get an API key", responses=responses(NotFound))
+async def get_api_key(principal: SignedInMember, shared: Shared, key_id: KeyId) -> Envelope[KeyOut]:
+    """A key in this business, also one that was revoked: your own, or of a member whom you may
+    change."""
+    holder = keys.member_of(principal)
+    return Envelope(data=await keys.one(shared, holder, principal, key_id))
+
+
 @router.post(
     "/api-keys/{keyId}/rotate",
+    made_at="/api/auth/api-keys/{id}",
     summary="Rotate an API key",
     status_code=201,
     responses=responses(NotFound, keys.TooManyKeys, keys.KeyEnded),

@@ -158,6 +158,17 @@ async def listed(
     return await page(shared, principal, read, KeyOut.shown)
 
 
+async def one(shared: Resources, holder: Holder, principal: Principal, key_id: UUID) -> KeyOut:
+    """A key of the holder's or, where that is a person, of somebody's below them. Raises NotFound,
+    for all others' keys too."""
+    async with shared.db.transaction(Scope(holder.tenant_id)) as tx:
+        found = await access_keys.get(tx, key_id)
+        await _check_reach(tx, holder, principal, found)
+    if found is None:
+        raise NotFound("There is no such key here.")
+    return KeyOut.shown(found)
+
+
 async def revoke(
     shared: Resources, holder: Holder, principal: Principal, key: RequestKey, key_id: UUID
 ) -> Made[KeyOut]:

@@ -126,6 +126,15 @@ async def listed(shared: Resources, principal: Principal, span: Span) -> Page[In
     return await page(shared, principal, read, InvitationOut.of)
 
 
+async def one(shared: Resources, principal: Principal, invitation_id: UUID) -> InvitationOut:
+    """Raises NotFound."""
+    async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
+        found = await invitations.get(tx, invitation_id)
+    if found is None:
+        raise NotFound("There is no such invitation here.")
+    return InvitationOut.of(found)
+
+
 async def preview(shared: Resources, address: str, token: str) -> PreviewOut:
     """What an open invitation is to, for the caller who holds its link. Raises NotFound, the same
     for what never was, is used, revoked or expired; TooManyRequests."""

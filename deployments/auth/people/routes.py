@@ -111,6 +111,16 @@ async def invite(
     return await invitations.invite(shared, principal, key, body)
 
 
+@router.get(
+    "/invitations/{invitationId}", summary="Get an invitation", responses=responses(NotFound)
+)
+async def get_invitation(
+    principal: SignedInManager, shared: Shared, invitation_id: InvitationId
+) -> Envelope[InvitationOut]:
+    """One of your business, answered or ended ones too."""
+    return Envelope(data=await invitations.one(shared, principal, invitation_id))
+
+
 @router.delete(
     "/invitations/{invitationId}",
     summary="Revoke an invitation",

@@ -21,7 +21,7 @@ from deployments.catalog.categories.schemas import (
 )
 from deployments.kit.resources import Shared
 from deployments.kit.router import Made, Router
-from deployments.kit.routes import AnyoneCounts, Key
+from deployments.kit.routes import Anyone, AnyoneCounts, Key
 from gateway.errors import responses
 from gateway.schemas import Envelope, Message
 
@@ -44,6 +44,12 @@ async def category_tree(
 ) -> Envelope[list[CategoryNodeOut]]:
     """A business' categories, depth first, siblings by position and then name; at most 5,000."""
     return Envelope(data=await service.tree(shared, principal, query.vendor_id))
+
+
+@router.get("/categories/{categoryId}", summary="Get a category", responses=responses(NotFound))
+async def get_category(_: Anyone, shared: Shared, category_id: CategoryId) -> Envelope[CategoryOut]:
+    """One category, of any business."""
+    return Envelope(data=await service.get(shared, category_id))
 
 
 @router.post(

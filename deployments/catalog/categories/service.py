@@ -68,6 +68,12 @@ async def tree(
     ]
 
 
+async def get(shared: Resources, category_id: UUID) -> CategoryOut:
+    """Raises NotFound."""
+    async with shared.db.transaction(PUBLIC) as tx:
+        return CategoryOut.shown(found(await stored.get(tx, category_id), "category"))
+
+
 async def create(
     shared: Resources, principal: Principal, key: RequestKey, body: NewCategory
 ) -> Made[CategoryOut]:

@@ -53,6 +53,7 @@ async def get_variant(
     "/{productId}/variants",
     summary="Create a variant",
     status_code=201,
+    made_at="/api/products/variants/{id}",
     responses=responses(NotFound, Conflict, UsedInBundle, ProductHasStock),
 )
 async def create_variant(

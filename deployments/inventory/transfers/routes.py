@@ -37,6 +37,7 @@ TransferId = Annotated[UUID, Path(alias="transferId")]
 @router.post(
     "/transfers",
     summary="Start a transfer",
+    status_code=201,
     responses=responses(
         NotFound, ChooseVariant, BundleHasNoStock, InsufficientStock, StockLimitReached
     ),
@@ -80,11 +81,11 @@ async def receive(
     principal: Handler,
     key: Key,
     transfer_id: TransferId,
-    body: Arrival | None = None,
+    body: Arrival,
 ) -> Ordered[TransferOut]:
     """The goods have arrived: those that `lines` name, or all that were on their way. The transfer
     is received once nothing is outstanding."""
-    return await service.receive(shared, principal, key, transfer_id, body or Arrival())
+    return await service.receive(shared, principal, key, transfer_id, body)
 
 
 @router.post(

@@ -28,7 +28,13 @@ from gateway.schemas import Envelope
 router = Router()
 
 
-@router.post("/gift-cards", summary="Sell a gift card", status_code=201, responses=SELLING)
+@router.post(
+    "/gift-cards",
+    summary="Sell a gift card",
+    status_code=201,
+    made_at="/api/pos/sales/{id}",
+    responses=SELLING,
+)
 async def sell_gift_card(
     shared: Shared, principal: Staff, key: Key, body: NewGiftCardSale
 ) -> Ordered[GiftCardSaleOut] | Response:

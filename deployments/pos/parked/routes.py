@@ -15,7 +15,7 @@ from deployments.pos.errors import TooManyParked
 from deployments.pos.parked import service
 from deployments.pos.parked.schemas import NewParkedSale, ParkedQuery, ParkedSaleOut
 from gateway.errors import responses
-from gateway.schemas import Message, Page
+from gateway.schemas import Envelope, Message, Page
 from store.pos import reading
 
 router = Router()
@@ -48,6 +48,16 @@ async def list_parked(
         lambda tx: reading.parked(tx, query.location_id, query.span),
         service.parked_of,
     )
+
+
+@router.get(
+    "/parked-sales/{parkedSaleId}", summary="Get a parked sale", responses=responses(NotFound)
+)
+async def get_parked(
+    shared: Shared, principal: Staff, parked_id: ParkedId
+) -> Envelope[ParkedSaleOut]:
+    """A basket that still waits."""
+    return Envelope(data=await service.one(shared, principal, parked_id))
 
 
 @router.post(

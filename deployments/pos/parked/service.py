@@ -20,7 +20,7 @@ from deployments.pos.parked.schemas import NewParkedSale, ParkedSaleOut
 from gateway.access import tenant_of
 from gateway.schemas import Message
 from store.business import locations
-from store.kit.engine import Transaction
+from store.kit.engine import Scope, Transaction
 from store.pos import reading
 
 
@@ -50,6 +50,15 @@ async def park(
         return Made.of(parked_of(made), 201)
 
     return await change(shared, principal, key, work)
+
+
+async def one(shared: Resources, principal: Principal, parked_id: UUID) -> ParkedSaleOut:
+    """Raises NotFound, also for one that was taken up."""
+    async with shared.db.transaction(Scope(tenant_of(principal))) as tx:
+        row = await reading.parked_sale(tx, parked_id)
+    if row is None:
+        raise NotFound("There is no such parked sale here.")
+    return parked_of(row)
 
 
 async def resume(

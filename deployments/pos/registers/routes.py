@@ -107,6 +107,7 @@ async def remove_register(
     "/registers/{registerId}/shifts",
     summary="Open a shift",
     status_code=201,
+    made_at="/api/pos/shifts/{id}/report",
     responses=responses(NotFound, ShiftIsOpen),
 )
 async def open_shift(

@@ -69,6 +69,7 @@ RETURNING: tuple[type[HoldfastError], ...] = (
     "/sales/{saleId}/returns",
     summary="Return goods of a sale",
     status_code=201,
+    made_at="/api/pos/returns/{id}",
     responses=responses(*RETURNING, ManagerNeeded),
 )
 async def return_goods(
@@ -86,6 +87,7 @@ async def return_goods(
     "/sales/{saleId}/void",
     summary="Void a sale",
     status_code=201,
+    made_at="/api/pos/returns/{id}",
     responses=responses(*RETURNING, VoidTooLate, AlreadyReturned),
 )
 async def void(

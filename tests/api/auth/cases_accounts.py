@@ -48,5 +48,6 @@ CASES: dict[RouteId, Case] = {
     ("GET", "/api/auth/jwks"): for_everyone(),
     ("POST", "/api/auth/service-keys"): Case(MANAGEMENT, _new_key, about_a_thing=False),
     ("GET", "/api/auth/service-keys"): Case(MANAGEMENT, plain(), about_a_thing=False),
+    ("GET", "/api/auth/service-keys/{id}"): Case(MANAGEMENT, _key),
     ("DELETE", "/api/auth/service-keys/{id}"): Case(MANAGEMENT, _key),
 }

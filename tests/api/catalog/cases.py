@@ -113,6 +113,7 @@ CASES: dict[RouteId, Case] = {
     ("PUT", "/api/products/categories/{id}"): Case(
         WRITERS, _change_category, nullable=OF_CATEGORIES
     ),
+    ("GET", "/api/products/categories/{id}"): Case(EVERYONE, _category, own=False),
     ("DELETE", "/api/products/categories/{id}"): Case(WRITERS, _category),
     ("GET", "/api/products/export"): Case(WRITERS, plain(), about_a_thing=False),
     ("POST", "/api/products/import"): Case(WRITERS, _import, about_a_thing=False),

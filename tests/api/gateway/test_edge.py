@@ -199,7 +199,15 @@ async def test_a_browser_elsewhere_may_call_if_its_origin_is_named(stack: Stack)
                 answer = await http.get(path, headers={"Origin": origin})
                 assert answer.headers.get("access-control-allow-origin") == allowed
         exposed = (await http.get("/api/products", headers={"Origin": CORS_ORIGIN})).headers
-        assert "X-Holdfast-Receipt" in exposed["access-control-expose-headers"]
+        named = set(exposed["access-control-expose-headers"].split(", "))
+        assert {"X-Holdfast-Receipt", "Retry-After", "Link"} <= named
+        answers = [
+            answer
+            for methods in (await http.get("/openapi.json")).json()["paths"].values()
+            for operation in methods.values()
+            for answer in operation["responses"].values()
+        ]
+        assert {name for answer in answers for name in answer.get("headers", ())} <= named
 
 
 async def test_anyone_can_verify_a_token_with_the_public_keys(shop: Shop) -> None:

@@ -81,6 +81,14 @@ async def _shipped(shop: Shop | None) -> Call:
     return Call(done(await shop.owner.post("/api/inventory/transfers", body))["id"])
 
 
+async def _arrival(shop: Shop | None) -> Call:
+    call, item = await _shipped(shop), str(uuid4())
+    if shop is not None:
+        found = done(await shop.owner.get(f"/api/inventory/transfers/{call.id}"))
+        item = found["lines"][0]["productId"]
+    return Call(call.id, {"lines": [{"productId": item, "quantity": 1}]})
+
+
 async def _hold(shop: Shop | None) -> Call:
     if shop is None:
         return Call(str(uuid7()))
@@ -110,7 +118,7 @@ CASES: dict[RouteId, Case] = {
     ),
     ("GET", "/api/inventory/transfers"): Case(HANDLERS, plain(), about_a_thing=False),
     ("GET", "/api/inventory/transfers/{id}"): Case(HANDLERS, _shipped),
-    ("POST", "/api/inventory/transfers/{id}/receive"): Case(HANDLERS, _shipped),
+    ("POST", "/api/inventory/transfers/{id}/receive"): Case(HANDLERS, _arrival),
     ("POST", "/api/inventory/transfers/{id}/cancel"): Case(HANDLERS, _shipped),
     ("GET", "/api/inventory/reservations"): Case(STAFF, plain(), about_a_thing=False),
     ("GET", "/api/inventory/reservations/{id}"): Case(STAFF, _hold),

@@ -302,6 +302,7 @@ CASES: dict[RouteId, Case] = {
     ("POST", "/api/pos/card-refunds/{id}/settle"): Case(MANAGEMENT, _settle),
     ("POST", "/api/pos/parked-sales"): _till(_park, about_a_thing=False),
     ("GET", "/api/pos/parked-sales"): _till(plain(), about_a_thing=False),
+    ("GET", "/api/pos/parked-sales/{id}"): _till(_parked),
     ("POST", "/api/pos/parked-sales/{id}/resume"): _till(_parked),
     ("DELETE", "/api/pos/parked-sales/{id}"): _till(_parked),
 }

@@ -18,6 +18,7 @@ from pydantic import (
 from core.errors import FieldError, Forbidden, NotFound, ValidationFailed
 from core.paging import Part, Span
 from core.principal import MANAGEMENT, STAFF, Principal, Role
+from core.words import folded
 from deployments.crm.events import CUSTOMER
 from deployments.kit.record_routes import About, record_routes
 from deployments.kit.records import Kind, Writing
@@ -175,7 +176,7 @@ async def _check(writing: Writing[Customer]) -> None:
     reached = {name: values.get(name, getattr(before, name, None)) for name in _REACHED}
     if not any(reached.values()):
         raise ValidationFailed([FieldError("name", "or an email or a phone has to be there")])
-    values["sort_name"] = terms.folded(next(filter(None, reached.values())))[:255]
+    values["sort_name"] = folded(next(filter(None, reached.values())))[:255]
     group_id = values.get("group_id")
     if group_id is not None and await groups.rows.get(writing.tx, group_id) is None:
         named = FieldError("groupId", "is no group of customers here")

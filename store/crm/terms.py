@@ -8,11 +8,12 @@ whatever spelling either has: +41 79 123 45 67, 0041791234567 and 079 123 45 67 
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import NamedTuple
 
+from core.words import asked_of, words_of
+
 MAX_TERM = 255
-_NOT_A_WORD = re.compile(r"[\W_]+")
+_MAX_WORDS = 50
 _A_NUMBER = re.compile(r"\+?[\d ()./-]*")
 _MIN_DIGITS = 4
 # Fewer digits than these do not name a line, even in a village.
@@ -28,17 +29,6 @@ class Term(NamedTuple):
     whole: tuple[str, ...] = ()
 
 
-def folded(name: str) -> str:
-    """Without accents and case, as names are compared."""
-    plain = unicodedata.normalize("NFKD", name.casefold())
-    letters = "".join(letter for letter in plain if not unicodedata.combining(letter))
-    return unicodedata.normalize("NFC", letters)
-
-
-def words(name: str) -> list[str]:
-    return [word[:MAX_TERM] for word in _NOT_A_WORD.split(folded(name)) if word]
-
-
 def normalized(phone: str) -> str:
     """A number in E.164, if it was given with its country's code, or else its digits: which country
     a national number is of nobody has said. Raises ValueError for one that no country has."""
@@ -52,9 +42,9 @@ def normalized(phone: str) -> str:
 
 
 def terms_of(name: str | None, email: str | None, phone: str | None) -> set[str]:
-    found = set(words(name or ""))
+    found = set(words_of(name or "", _MAX_WORDS))
     if email is not None:
-        found |= {_EMAIL + email[: MAX_TERM - 1], *words(email.partition("@")[0])}
+        found |= {_EMAIL + email[: MAX_TERM - 1], *words_of(email.partition("@")[0], _MAX_WORDS)}
     if phone is not None:
         found.add(_PHONE + _backwards(phone))
     return found
@@ -73,8 +63,9 @@ def wanted(query: str) -> list[Term]:
         if "@" in part[1:]:
             found.append(Term(_EMAIL + part.lower()))
         else:
-            found += [Term(word) for word in words(part)]
-    return found
+            asked = asked_of(part, _MAX_WORDS)
+            found += [Term(word) for whole, parts in asked for word in parts or (whole,)]
+    return found[:_MAX_WORDS]
 
 
 def _backwards(phone: str) -> str:

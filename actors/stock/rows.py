@@ -108,7 +108,7 @@ class TransferRow(NamedTuple):
     created_at: int
     closed_at: int | None
     sequence: int
-    received: list[int] | None
+    received: list[int]
 
 
 WRITTEN: dict[str, type] = {

@@ -274,7 +274,7 @@ def restore(row: TransferRow) -> Transfer:
         closed_at_ms=row.closed_at,
         reference=row.reference,
         sequence=row.sequence,
-        received=tuple(row.received or ()),
+        received=tuple(row.received),
     )
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Uuid,
     or_,
     select,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -42,7 +43,13 @@ stock_transfers = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("closed_at", DateTime(timezone=True), comment="Received or cancelled"),
     Column("sequence", BigInteger, nullable=False),
-    Column("received", ARRAY(BigInteger), comment="Of each line; null: all, or nothing yet"),
+    Column(
+        "received",
+        ARRAY(BigInteger),
+        nullable=False,
+        server_default=text("'{}'"),
+        comment="Of each line; empty: all, or nothing yet",
+    ),
     *stamped("stock_transfers"),
     # Where cancelling brings the goods back to.
     *used(

@@ -95,7 +95,7 @@ async def test_quantities_are_wider_than_four_bytes(host: HostStore, embedded: S
     held = (HOLD, TENANT, 0, TENANT, "open", [PRODUCT], [many], None, "x", _MS, _MS, 1)
     goods = (PRODUCT, "Tea", "TEA")
     sold = (line, 0, TENANT, PRODUCT, *goods, many, 1, 0, 0, 0, many, "[]", None)
-    back = (line, 0, TENANT, 0, *goods, many, True, 0, 0, 0, many)
+    back = (line, 0, TENANT, 0, *goods, many, True, 0, 0, 0, many, None)
     await write(host, {"stock_levels": stock, "reservations": held})
     await write(host, {"pos_sale_lines": sold, "pos_return_lines": back})
     await write(host, {"pos_sale_lines returned": (line, 0, many)})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alembic import op
-from sqlalchemy import BigInteger, Column
+from sqlalchemy import BigInteger, Column, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 revision = "0046_partial_transfers"
@@ -14,6 +14,10 @@ depends_on = None
 
 def upgrade() -> None:
     column: Column[list[int]] = Column(
-        "received", ARRAY(BigInteger), comment="Of each line; null: all, or nothing yet"
+        "received",
+        ARRAY(BigInteger),
+        nullable=False,
+        server_default=text("'{}'"),
+        comment="Of each line; empty: all, or nothing yet",
     )
     op.add_column("stock_transfers", column)

@@ -65,7 +65,7 @@ async def test_a_location_goes_when_nothing_is_there(shop: Shop) -> None:
     away = {"fromLocationId": place, "lines": lines, "ship": True}
     sent = done(await shop.owner.post("/api/inventory/transfers", away))
     assert await uses() == ["transfers"]
-    done(await shop.owner.post(f"/api/inventory/transfers/{sent['id']}/receive"))
+    done(await shop.owner.post(f"/api/inventory/transfers/{sent['id']}/receive", {}))
     register = done(
         await shop.owner.post("/api/pos/registers", {"name": "Till", "locationId": place})
     )

@@ -116,7 +116,7 @@ async def test_what_is_shipped_arrives_once(shop: Shop) -> None:
     assert first["status"] == "in_transit"
     assert await at(shop, product, barn) == (0, 0, 0, 4)
     path = f"{TRANSFERS}/{first['id']}"
-    answers = await asyncio.gather(*(shop.owner.post(f"{path}/receive") for _ in range(5)))
+    answers = await asyncio.gather(*(shop.owner.post(f"{path}/receive", {}) for _ in range(5)))
     assert {done(answer)["status"] for answer in answers} == {"received"}
     assert await at(shop, product, barn) == (2, 2, 0, 2)
     problem(await shop.owner.post(f"{path}/cancel"), 409, "transfer_closed")
@@ -163,7 +163,7 @@ async def test_the_last_part_of_a_transfer_closes_it(shop: Shop) -> None:
     body = {"toLocationId": str(barn), "lines": [line(product, 5)], "ship": True}
     path = f"{TRANSFERS}/{done(await shop.owner.post(TRANSFERS, body))['id']}/receive"
     done(await shop.owner.post(path, {"lines": [line(product, 2)]}))
-    last = done(await shop.owner.post(path))
+    last = done(await shop.owner.post(path, {}))
     assert (last["status"], last["lines"][0]["received"]) == ("received", 5)
     assert last["closedAt"] is not None
     assert await at(shop, product, barn) == (5, 5, 0, 0)

@@ -114,6 +114,7 @@ def _uploaded(row: SaleRow, change: Change, offline: m.Offline) -> SaleRow:
         upload_digest=offline.digest,
         uploaded_by=change.context.principal,
         uploaded_at=change.context.now_ms,
+        clock_ahead_ms=offline.clock_ahead_ms,
     )
 
 

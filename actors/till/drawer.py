@@ -58,9 +58,11 @@ def _open_shift(register: m.Register, command: t.OpenShift, at: At) -> Events | 
 
 
 def _move_cash(register: m.Register, command: t.MoveCash, at: At) -> Events | Decision:
-    """Refused: shift_closed, drawer_short, amount_limit."""
+    """Refused: shift_closed, not_your_shift, drawer_short, amount_limit."""
     if register.shift is None:
         return refuse("shift_closed")
+    if command.own_only and register.shift.opened_by != at.context.principal:
+        return refuse("not_your_shift")
     expected = register.shift.expected_minor
     if command.kind is m.CashMove.PAID_OUT and command.amount_minor > expected:
         return refuse("drawer_short", expectedMinor=expected, currency=register.shift.currency)

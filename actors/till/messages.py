@@ -93,12 +93,14 @@ class OpenShift(Command[RegisterState], frozen=True):
 
 
 class MoveCash(Command[RegisterState], frozen=True):
-    """Paid in, paid out, or the drawer opened without a sale (amount 0)."""
+    """Paid in, paid out, or the drawer opened without a sale (amount 0). With `own_only` the drawer
+    is opened by nobody but the person that opened its shift."""
 
     register_id: UUID
     kind: m.CashMove
     amount_minor: int = 0
     reason: str | None = None
+    own_only: bool = False
 
 
 class CloseShift(Command[ShiftResult], frozen=True):
@@ -183,7 +185,8 @@ class ReturnLine(msgspec.Struct, frozen=True, array_like=True):
 class Return(Command[ReturnDone], frozen=True):
     """Goods of a sale come back, at any register of the business. `refund_to`: None for the
     tenders of the sale; cash, store_credit (`new_card`), gift_card (`card_id`). A `void` takes
-    back everything, with the tips, in the shift of the sale."""
+    back everything, with the tips, in the shift of the sale. With `own_only` nobody pays cash but
+    the person that opened the shift whose drawer it comes out of."""
 
     return_id: UUID
     sale_id: UUID
@@ -195,6 +198,7 @@ class Return(Command[ReturnDone], frozen=True):
     reason: str | None = None
     void: bool = False
     by_manager: bool = False
+    own_only: bool = False
 
 
 class ReturnUnreceipted(Command[ReturnDone], frozen=True):

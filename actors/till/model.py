@@ -187,13 +187,15 @@ class SaleStatus(StrEnum):
 class Offline(msgspec.Struct, frozen=True, array_like=True):
     """Of a sale that a register made without a network and uploaded later. `client_sale_id` is
     the register's own name for it, `number` the one on its paper, `digest` that of all it said of
-    the sale; `cashier` is who sold."""
+    the sale; `cashier` is who sold; `clock_ahead_ms` how much later than it was uploaded it says to
+    have happened, by a clock that is fast."""
 
     client_sale_id: UUID
     occurred_at_ms: int
     cashier: str
     digest: bytes
     number: str | None = None
+    clock_ahead_ms: int = 0
 
 
 class Sale(msgspec.Struct, frozen=True):

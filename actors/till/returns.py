@@ -58,7 +58,7 @@ def unreceipted_keys(command: t.ReturnUnreceipted, context: Context, view: View)
 
 
 def return_goods(view: View, command: t.Return, context: Context) -> Decision:
-    """Refused: not_found, currency_mismatch."""
+    """Refused: not_found, currency_mismatch, not_your_shift."""
     till = _till(view, command.register_id, context)
     if isinstance(till, Decision):
         return till
@@ -80,6 +80,9 @@ def return_goods(view: View, command: t.Return, context: Context) -> Decision:
     refunds = refunds_of(view, sale, command, back, step_minor, context)
     if isinstance(refunds, Decision):
         return refunds
+    in_cash = any(refund.method is m.Method.CASH for refund in refunds)
+    if in_cash and command.own_only and till.shift.opened_by != context.principal:
+        return refuse("not_your_shift")
     record = _record(till, command, command.sale_id, sale.currency, lines, refunds, tips_minor)
     taken = m.TakenBack(lines, refunds, command.void)
     return _decide(

@@ -117,6 +117,7 @@ class SaleRow(NamedTuple):
     uploaded_at: int | None = None
     tax_exemption: str | None = None
     rounding_minor: int = 0
+    clock_ahead_ms: int = 0
 
 
 class SaleRead(NamedTuple):

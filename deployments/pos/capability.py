@@ -9,6 +9,7 @@ from deployments.pos.gift_cards import guesses
 from deployments.pos.gift_cards import routes as gift_cards
 from deployments.pos.offline import routes as offline
 from deployments.pos.parked import routes as parked
+from deployments.pos.places import forget_place
 from deployments.pos.receipts import routes as receipts
 from deployments.pos.registers import routes as registers
 from deployments.pos.returns import routes as returns
@@ -32,6 +33,7 @@ _EXEMPT = {
     "POST /api/pos/sales/{saleId}/returns: already_returned": "only a void asks for it",
     "POST /api/pos/sales/{saleId}/returns: void_too_late": "only a void asks for it",
     "POST /api/pos/sales/{saleId}/void: manager_needed": "managers alone may use it",
+    "POST /api/pos/sales/{saleId}/void: not_your_shift": "managers alone may use it",
     "POST /api/pos/returns: manager_needed": "managers alone may use it",
     "POST /api/pos/quotes: key": "changes nothing",
     "TaxOut.tax_percent: float": "not money; it is computed with in millionths",
@@ -55,6 +57,6 @@ capability = Capability(
     lean=(sell,),
     location_uses=(LOCATION_USES,),
     before=guesses.BEFORE,
-    refused=guesses.REFUSED,
+    refused={**guesses.REFUSED, "wrong_location": forget_place},
     exempt=_EXEMPT,
 )

@@ -178,6 +178,13 @@ pos_sales = Table(
         server_default=text("0"),
         comment="How much more was paid than was due, for want of smaller coins",
     ),
+    Column(
+        "clock_ahead_ms",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="How fast the clock of the register was by which it was sold",
+    ),
     CheckConstraint(
         "num_nulls(client_sale_id, upload_digest, uploaded_by, uploaded_at) IN (0, 4)",
         name="offline_as_a_whole",

@@ -205,13 +205,15 @@ async def set_terms(
     )
 
 
-def occurred_ms(key: RequestKey, given: datetime | None, field: str) -> int | None:
-    """A moment in the past as ms since the epoch. Raises ValidationFailed, naming the field, for
-    one to come, or too long ago."""
+def occurred_ms(
+    key: RequestKey, given: datetime | None, field: str, ahead_ms: int = MAX_CLOCK_SKEW_MS
+) -> int | None:
+    """A moment in the past as ms since the epoch; `ahead_ms` is how fast the caller's clock may be.
+    Raises ValidationFailed, naming the field, for one to come, or too long ago."""
     if given is None:
         return None
     ms = to_ms(given)
-    if ms > key.arrived_ms + MAX_CLOCK_SKEW_MS:
+    if ms > key.arrived_ms + ahead_ms:
         raise ValidationFailed([FieldError(field, "must not be in the future")])
     if ms < key.arrived_ms - MAX_AGE_DAYS * DAY_MS:
         raise ValidationFailed([FieldError(field, f"must be in the last {MAX_AGE_DAYS} days")])

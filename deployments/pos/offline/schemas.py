@@ -95,7 +95,9 @@ class NewOfflineSale(CamelModel):
     more was taken in cash, because there are no smaller coins, or, below 0, how much less."""
 
     client_sale_id: UUID
-    occurred_at: Annotated[Moment, Field(description="When it was sold, in the last 30 days")]
+    occurred_at: Annotated[
+        Moment, Field(description="When it was sold, in the last 30 days; 5 minutes ahead at most")
+    ]
     register_id: UUID
     location_id: LocationId = None
     offline_number: Annotated[

@@ -18,7 +18,6 @@ from core.errors import FieldError, HoldfastError, NotFound, ValidationFailed
 from core.money import to_minor
 from core.principal import MANAGEMENT, Principal
 from core.request import RequestKey
-from deployments.business.places import location_of
 from deployments.inventory.stock.changes import occurred_ms
 from deployments.kit import desk
 from deployments.kit.receipts import Ordered, Receipts
@@ -33,6 +32,7 @@ from deployments.pos.offline.schemas import (
     OfflineResultsOut,
     Unreadable,
 )
+from deployments.pos.places import place_of
 from deployments.pos.sales import pricing
 from deployments.pos.sales.price_book import PRICE_BOOK, Name, Prices
 from deployments.pos.sales.pricing import Wanted
@@ -46,8 +46,8 @@ from store.kit.engine import Scope, Transaction
 from store.people import members
 from store.pos import reading
 
-# A register may round tax in another way, by less than a unit per line.
-MAX_TAX_OFF_MINOR = 1
+# A register's clock may be fast by so much: the sale counts as sold now, and says so.
+MAX_CLOCK_AHEAD_MS = 5 * 60_000
 Entries = Sequence[NewOfflineSale | Unreadable]
 
 
@@ -60,11 +60,13 @@ def sale_id(tenant_id: UUID, client_sale_id: UUID) -> UUID:
 class _Known:
     """What is looked up before a batch is judged: by id, the sales that are in already; of those
     who are said to have sold, the members; by location, its terms and the goods that are named; by
-    id, the customers, those too that were deleted since."""
+    register, the location of those that sold without saying where; by id, the customers, those too
+    that were deleted since."""
 
     uploaded: Mapping[UUID, Any]
     members: frozenset[UUID]
     prices: Mapping[UUID, Prices]
+    places: Mapping[UUID, UUID]
     buyers: Mapping[UUID, Buyer]
 
 
@@ -95,7 +97,9 @@ class Upload:
         sold_to = (
             await customers.buyers(self.shared, tenant_id, named, deleted=True) if named else {}
         )
-        known = _Known(uploaded, staff, await self._goods(tenant_id, sales), sold_to)
+        places = await self._places(sales)
+        goods = await self._goods(tenant_id, sales, places)
+        known = _Known(uploaded, staff, goods, places, sold_to)
         outcomes = await asyncio.gather(
             *(self._outcome(place, entry, known) for place, entry in enumerate(entries)),
             return_exceptions=True,
@@ -130,12 +134,21 @@ class Upload:
     def _step(self, place: int) -> RequestKey:
         return self.key.step(f"offline sale {place}")
 
-    async def _goods(self, tenant_id: UUID, sales: Sequence[NewOfflineSale]) -> dict[UUID, Prices]:
+    async def _places(self, sales: Sequence[NewOfflineSale]) -> dict[UUID, UUID]:
+        registers = {sale.register_id for sale in sales if sale.location_id is None}
+        return {
+            register_id: await place_of(self.shared, self.principal, None, register_id)
+            for register_id in registers
+        }
+
+    async def _goods(
+        self, tenant_id: UUID, sales: Sequence[NewOfflineSale], places: Mapping[UUID, UUID]
+    ) -> dict[UUID, Prices]:
         """Terms and items by location, without locations that are not there; by id also what was
         deleted since."""
         named: dict[UUID, set[Name]] = defaultdict(set)
         for sale in sales:
-            place = location_of(self.principal, sale.location_id)
+            place = sale.location_id or places[sale.register_id]
             named[place].update(line.named[1:] for line in sale.lines)
         found = {}
         for place, names in named.items():
@@ -181,7 +194,8 @@ class Upload:
     def _draft(self, entry: NewOfflineSale, known: _Known) -> Sell:
         """The command that records the sale. Raises ValidationFailed or NotFound, naming the
         field; ChooseVariant."""
-        tenant_id, place = tenant_of(self.principal), location_of(self.principal, entry.location_id)
+        tenant_id = tenant_of(self.principal)
+        place = entry.location_id or known.places[entry.register_id]
         there = known.prices.get(place)
         if there is None:
             raise NotFound("There is no such location here.")
@@ -191,7 +205,7 @@ class Upload:
             if entry.cashier_id not in known.members:
                 raise ValidationFailed([FieldError("cashierId", "is nobody who works here")])
             cashier = str(entry.cashier_id)
-        occurred_at_ms = occurred_ms(self.key, entry.occurred_at, "occurredAt")
+        occurred_at_ms = occurred_ms(self.key, entry.occurred_at, "occurredAt", MAX_CLOCK_AHEAD_MS)
         if occurred_at_ms is None:
             raise ValueError("an offline sale says when it happened")
         lines = charged(pricing.chosen(entry.lines, there.items), currency, entry)
@@ -231,6 +245,7 @@ class Upload:
                 cashier,
                 entry.digest(),
                 entry.offline_number,
+                max(occurred_at_ms - self.key.arrived_ms, 0),
             ),
             tax_exemption=spared,
             rounding_minor=rounding_minor,
@@ -267,7 +282,7 @@ def _line(wanted: Wanted[NewOfflineLine], currency: str, entry: NewOfflineSale) 
     if amount < 0:
         raise _bad(f"{path}.discount", "is more than what it is taken from")
     due = pricing.tax_of(amount, rate_ppm, included=entry.prices_include_tax)
-    if abs(tax - due) > MAX_TAX_OFF_MINOR:
+    if abs(tax - due) > _tax_off_minor(said.quantity):
         raise _bad(f"{path}.tax", "is not what taxPercent makes of the amount")
     if total != (amount if entry.prices_include_tax else amount + tax):
         raise _bad(f"{path}.total", "is not quantity x unitPrice - discount, with the tax")
@@ -286,6 +301,12 @@ def _line(wanted: Wanted[NewOfflineLine], currency: str, entry: NewOfflineSale) 
         total,
         pricing.parts_of(item),
     )
+
+
+def _tax_off_minor(quantity: int) -> int:
+    """How far tax may be from ours: a register may round it for each piece, by half a unit at most,
+    or a line in another way, by less than a unit."""
+    return max(1, -(-quantity // 2))
 
 
 def _check_total(entry: NewOfflineSale, due_minor: int, currency: str) -> None:

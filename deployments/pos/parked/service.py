@@ -9,7 +9,6 @@ from core.errors import NotFound
 from core.ids import uuid7
 from core.principal import Principal
 from core.request import RequestKey
-from deployments.business.places import location_of
 from deployments.kit.resources import Resources
 from deployments.kit.router import Made
 from deployments.kit.routes import change
@@ -17,6 +16,7 @@ from deployments.pos.customers import check_customer
 from deployments.pos.errors import TooManyParked
 from deployments.pos.fields import Row
 from deployments.pos.parked.schemas import NewParkedSale, ParkedSaleOut
+from deployments.pos.places import place_of
 from gateway.access import tenant_of
 from gateway.schemas import Message
 from store.business import locations
@@ -29,7 +29,8 @@ async def park(
 ) -> Made[ParkedSaleOut]:
     """Raises NotFound for a location or a customer that is not there, TooManyParked."""
     tenant_id = tenant_of(principal)
-    place = location_of(principal, body.basket.location_id)
+    basket = body.basket
+    place = await place_of(shared, principal, basket.location_id, basket.register_id)
     row = {
         "id": uuid7(),
         "tenant_id": tenant_id,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from base64 import b64encode
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,11 +13,11 @@ from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from core.money import exponent
+from deployments.pos.receipts.columns import COLUMNS, centred, columns, row, wrapped
 from deployments.pos.returns.schemas import ReturnOut
 from deployments.pos.sales.schemas import SaleLineOut, SaleOut
 from store.business.profile import TillTerms
 
-COLUMNS = 42
 _PAPER_MM, _MARGIN_MM, _LINE_MM = 80.0, 4.0, 4.2
 _FONT_POINTS = 8
 # What the fonts that every PDF reader has can show.
@@ -125,12 +124,12 @@ HTML_POLICY = (
 
 def as_text(slip: Slip) -> str:
     """Plain text, COLUMNS wide."""
-    lines = [part.center(COLUMNS).rstrip() for line in slip.head for part in _wrapped(line)]
+    lines = [centred(part) for line in slip.head for part in wrapped(line, COLUMNS)]
     lines.append("")
     for left, right in slip.rows:
-        lines += _row(left, right) if left else ["-" * COLUMNS]
+        lines += row(left, right) if left else ["-" * COLUMNS]
     lines.append("")
-    lines += [part.center(COLUMNS).rstrip() for line in slip.foot for part in _wrapped(line)]
+    lines += [centred(part) for line in slip.foot for part in wrapped(line, COLUMNS)]
     return "\n".join(lines) + "\n"
 
 
@@ -216,18 +215,6 @@ def _percent(percent: float) -> str:
     return f"{percent:.4f}".rstrip("0").rstrip(".") + "%"
 
 
-def _wrapped(line: str) -> list[str]:
-    return textwrap.wrap(line, COLUMNS) or [""]
-
-
-def _row(left: str, right: str) -> list[str]:
-    room = COLUMNS - len(right) - 1
-    indent = " " * (len(left) - len(left.lstrip()))
-    parts = textwrap.wrap(left, room, subsequent_indent=indent, drop_whitespace=True) or [""]
-    parts[0] = indent + parts[0].lstrip()
-    return [*parts[:-1], f"{parts[-1]:<{room}} {right}"]
-
-
 def _paragraphs(lines: Iterable[str]) -> str:
     return "".join(f"<p>{escape(line)}</p>" for line in lines if line)
 
@@ -241,4 +228,4 @@ def _is_western(lines: Iterable[str]) -> bool:
 
 
 def _with_glyphs(text: str, glyphs: Container[int]) -> str:
-    return "".join(letter if ord(letter) in glyphs else "?" for letter in text)
+    return "".join(letter if ord(letter) in glyphs else "?" * columns(letter) for letter in text)

@@ -120,7 +120,7 @@ async def open_shift(
 @router.get(
     "/registers/{registerId}/shifts/current",
     summary="Get the X report of the open shift",
-    responses=responses(NotFound, NoShift),
+    responses=responses(NotFound, NoShift, NotYourShift),
 )
 async def current_shift(
     shared: Shared, principal: Staff, register_id: RegisterId
@@ -198,22 +198,24 @@ async def list_cash_movements(
 @router.post(
     "/registers/{registerId}/cash-movements",
     summary="Pay cash in or out",
-    responses=responses(NotFound, NoShift, DrawerShort, AmountLimit),
+    responses=responses(NotFound, NoShift, NotYourShift, DrawerShort, AmountLimit),
 )
 async def move_cash(
     shared: Shared, principal: Staff, key: Key, register_id: RegisterId, body: NewCashMovement
 ) -> Ordered[CashOut]:
-    """Money put into the drawer or taken out of it beside sales, never more than is in it."""
+    """Money put into the drawer or taken out of it beside sales, never more than is in it.
+    Only the person that opened the shift may, and managers."""
     return await service.move_cash(shared, principal, key, register_id, body)
 
 
 @router.post(
     "/registers/{registerId}/no-sale",
     summary="Open the drawer without a sale",
-    responses=responses(NotFound, NoShift),
+    responses=responses(NotFound, NoShift, NotYourShift),
 )
 async def no_sale(
     shared: Shared, principal: Staff, key: Key, register_id: RegisterId, body: NewNoSale
 ) -> Ordered[CashOut]:
-    """The drawer is opened without a sale; the report counts how often."""
+    """The drawer is opened without a sale; the report counts how often. Only the
+    person that opened the shift may, and managers."""
     return await service.open_drawer(shared, principal, key, register_id, body)

@@ -147,12 +147,13 @@ async def move_cash(
     register_id: UUID,
     body: NewCashMovement,
 ) -> Ordered[CashOut]:
-    """Raises NotFound, NoShift, DrawerShort, AmountLimit."""
+    """Raises NotFound, NoShift, NotYourShift, DrawerShort, AmountLimit."""
 
     async def draft() -> MoveCash:
         currency = await _currency(shared, principal, register_id)
         amount_minor = to_minor(body.amount, currency, "amount")
-        return MoveCash(register_id, CashMove(body.kind), amount_minor, body.reason)
+        own_only = principal.role not in MANAGEMENT
+        return MoveCash(register_id, CashMove(body.kind), amount_minor, body.reason, own_only)
 
     return await _moved(shared, principal, key, draft)
 
@@ -160,8 +161,9 @@ async def move_cash(
 async def open_drawer(
     shared: Resources, principal: Principal, key: RequestKey, register_id: UUID, body: NewNoSale
 ) -> Ordered[CashOut]:
-    """Without a sale. Raises NotFound, NoShift."""
-    wanted = MoveCash(register_id, CashMove.NO_SALE, 0, body.reason)
+    """Without a sale. Raises NotFound, NoShift, NotYourShift."""
+    own_only = principal.role not in MANAGEMENT
+    wanted = MoveCash(register_id, CashMove.NO_SALE, 0, body.reason, own_only)
     return await _moved(shared, principal, key, wanted)
 
 

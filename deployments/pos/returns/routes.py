@@ -26,6 +26,7 @@ from deployments.pos.errors import (
     MoreThanPaid,
     MoreThanSold,
     NoShift,
+    NotYourShift,
     RefundToReturnedCard,
     RestockUnclear,
     VoidTooLate,
@@ -70,7 +71,7 @@ RETURNING: tuple[type[HoldfastError], ...] = (
     summary="Return goods of a sale",
     status_code=201,
     made_at="/api/pos/returns/{id}",
-    responses=responses(*RETURNING, ManagerNeeded),
+    responses=responses(*RETURNING, ManagerNeeded, NotYourShift),
 )
 async def return_goods(
     shared: Shared, principal: Staff, key: Key, sale_id: SaleId, body: NewReturn

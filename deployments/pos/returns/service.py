@@ -13,7 +13,6 @@ from core.moments import of_ms
 from core.money import from_minor
 from core.principal import MANAGEMENT, Principal
 from core.request import RequestKey
-from deployments.business.places import location_of
 from deployments.kit import desk
 from deployments.kit.desk import Draft
 from deployments.kit.receipts import Ordered
@@ -21,6 +20,7 @@ from deployments.kit.resources import Resources
 from deployments.pos.gift_cards import codes
 from deployments.pos.gift_cards.schemas import CreditOut
 from deployments.pos.parameters import cashier_filter
+from deployments.pos.places import place_of
 from deployments.pos.returns.schemas import (
     NewReturn,
     NewReturnLine,
@@ -58,6 +58,7 @@ async def return_goods(
         _credit(shared, principal, key, body.refund_to),
         body.reason,
         by_manager=principal.role in MANAGEMENT,
+        own_only=principal.role not in MANAGEMENT,
     )
 
     async def draft() -> Return:
@@ -120,11 +121,12 @@ async def return_without_receipt(
     """At what the goods cost today. Raises what `ticket` raises, and what stands for a refusal."""
 
     async def draft() -> ReturnUnreceipted:
-        goods = await ticket(shared, principal, body.location_id, body.lines)
+        place = await place_of(shared, principal, body.location_id, body.register_id)
+        goods = await ticket(shared, principal, place, body.lines)
         return ReturnUnreceipted(
             uuid7(),
             body.register_id,
-            location_of(principal, body.location_id),
+            place,
             goods.currency,
             goods.lines,
             tuple(line.restock for line in body.lines),

@@ -11,7 +11,6 @@ from actors.till.model import Method
 from core.ids import uuid7
 from core.money import from_minor, to_minor
 from core.principal import MANAGEMENT, Principal
-from deployments.business.places import location_of
 from deployments.kit.resources import Resources
 from deployments.pos.customers import buyer
 from deployments.pos.errors import TotalChanged
@@ -19,6 +18,7 @@ from deployments.pos.gift_cards import codes
 from deployments.pos.gift_cards.schemas import NewGiftCardSale
 from deployments.pos.gift_cards.service import SoldCard, check, line_of
 from deployments.pos.payments import NewPayment
+from deployments.pos.places import place_of
 from deployments.pos.sales.schemas import NewSale
 from deployments.pos.sales.tickets import basket_ticket, terms_at
 from gateway.access import tenant_of
@@ -37,7 +37,8 @@ async def draft_sale(
     """The command that makes the sale; `cards` are the gift cards in it. Raises TotalChanged when
     the caller expected another total, and what `ticket` raises."""
     check(cards.values(), shared.clock.now_ms())
-    priced_now = await basket_ticket(shared, principal, body, cards)
+    place = await place_of(shared, principal, body.location_id, body.register_id)
+    priced_now = await basket_ticket(shared, principal, body, place, cards)
     currency = priced_now.currency
     if body.expected_total is not None:
         expected_minor = to_minor(body.expected_total, currency, "expectedTotal")
@@ -46,7 +47,7 @@ async def draft_sale(
     return Sell(
         uuid7(),
         body.register_id,
-        location_of(principal, body.location_id),
+        place,
         currency,
         priced_now.lines,
         _tenders(tenant_of(principal), body.payments, currency),
@@ -67,7 +68,7 @@ async def draft_card(
     """The command that sells a gift card on a ticket of its own."""
     check([card], shared.clock.now_ms())
     tenant_id = tenant_of(principal)
-    place = location_of(principal, body.location_id)
+    place = await place_of(shared, principal, body.location_id, body.register_id)
     terms = await terms_at(shared, tenant_id, place)
     await buyer(shared, tenant_id, body.customer_id)
     line = line_of(card.new.card_id, body.amount, terms.currency, "amount")

@@ -198,6 +198,10 @@ class OfflineOriginOut(CamelModel):
     offline_number: str | None = Field(description="On the paper that the register printed")
     uploaded_by: str
     uploaded_at: datetime.datetime
+    clock_ahead_seconds: int = Field(
+        description="How fast the register's clock was: it said to have sold so much later than the"
+        " upload came, which is when it counts as sold"
+    )
 
 
 class SaleOut(CamelModel):

@@ -212,6 +212,7 @@ def _offline(row: Row) -> OfflineOriginOut | None:
         offline_number=row["offline_number"],
         uploaded_by=row["uploaded_by"],
         uploaded_at=row["uploaded_at"],
+        clock_ahead_seconds=-(-row["clock_ahead_ms"] // 1000),
     )
 
 

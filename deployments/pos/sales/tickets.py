@@ -12,11 +12,11 @@ from actors.till.goods import needs
 from actors.till.model import SaleLine
 from core.errors import NotFound
 from core.principal import Principal
-from deployments.business.places import location_of
 from deployments.kit import desk
 from deployments.kit.resources import Resources
 from deployments.pos.customers import buyer, exemption
 from deployments.pos.gift_cards.service import NO_CARD, SoldCard, line_of
+from deployments.pos.places import place_of
 from deployments.pos.sales.price_book import PRICE_BOOK
 from deployments.pos.sales.pricing import Ticket, priced
 from deployments.pos.sales.schemas import Basket, NewDiscount, NewLine, QuoteOut, ShortageOut
@@ -40,7 +40,7 @@ _NO_CARDS: Mapping[int, Any] = {}
 async def ticket(
     shared: Resources,
     principal: Principal,
-    location_id: UUID | None,
+    location_id: UUID,
     lines: Sequence[NewLine],
     discount: NewDiscount | None = None,
     tips: Decimal = Decimal(0),
@@ -52,7 +52,7 @@ async def ticket(
     `priced` raises."""
     tenant_id = tenant_of(principal)
     names = {line.named[1:] for place, line in enumerate(lines) if place not in cards}
-    found = await PRICE_BOOK.of(shared).prices(tenant_id, location_id or tenant_id, names)
+    found = await PRICE_BOOK.of(shared).prices(tenant_id, location_id, names)
     if found is None:
         raise NotFound("There is no such location here.")
     currency = found.terms.currency
@@ -69,9 +69,10 @@ async def basket_ticket(
     shared: Resources,
     principal: Principal,
     basket: Basket,
+    location_id: UUID,
     sold: Mapping[int, SoldCard] | None = None,
 ) -> Ticket:
-    """What the basket costs now; `sold` are its gift cards, if they are to be sold."""
+    """What the basket costs there now; `sold` are its gift cards, if they are to be sold."""
     cards = {
         place: CardLine(sold[place].new.card_id if sold else NO_CARD, line.gift_card.amount)
         for place, line in enumerate(basket.lines)
@@ -80,7 +81,7 @@ async def basket_ticket(
     return await ticket(
         shared,
         principal,
-        basket.location_id,
+        location_id,
         basket.lines,
         basket.discount,
         basket.tips,
@@ -101,18 +102,18 @@ async def terms_at(shared: Resources, tenant_id: UUID, location_id: UUID) -> Til
 async def quote(shared: Resources, principal: Principal, basket: Basket) -> QuoteOut:
     """What the basket would cost now, and what there is too little of. Raises what `ticket`
     raises."""
-    goods = await basket_ticket(shared, principal, basket)
-    return quote_out(goods, await _shortages(shared, principal, basket, goods.lines))
+    place = await place_of(shared, principal, basket.location_id, basket.register_id)
+    goods = await basket_ticket(shared, principal, basket, place)
+    return quote_out(goods, await _shortages(shared, principal, place, goods.lines))
 
 
 async def _shortages(
-    shared: Resources, principal: Principal, basket: Basket, lines: Sequence[SaleLine]
+    shared: Resources, principal: Principal, place: UUID, lines: Sequence[SaleLine]
 ) -> list[ShortageOut]:
     """What could not be had of the lines now, bundles in their parts."""
     wanted = dict(needs(lines))
     if not wanted:
         return []
-    place = location_of(principal, basket.location_id)
     found = await desk.ask(shared, principal, GetLevels(tuple(wanted), place))
     return [
         ShortageOut(

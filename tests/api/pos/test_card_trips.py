@@ -99,6 +99,11 @@ async def test_a_sale_by_card_is_two_trips_and_reads_nothing_again(shop: Shop) -
     """Rehearsed and held in one command, then sold; one transaction each for what is meant, for
     what the provider said, and for the end."""
     tea = await shop.goods(PRICE, 9)
+    done(
+        await shop.owner.post(
+            "/api/pos/quotes", {"registerId": shop.register, "lines": [{"productId": tea}]}
+        )
+    )  # Where the register is.
     with counting(shop) as counted:
         first = await pay(shop, tea, "tok_approve", key="k")
     sale = done(first)

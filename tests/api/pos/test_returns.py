@@ -62,6 +62,8 @@ async def test_money_goes_back_where_it_came_from_unless_a_manager_says_so(shop:
     path = f"/api/pos/sales/{sale['id']}/returns"
     body = {"registerId": shop.register, "lines": [{"number": 1, "quantity": 1}]}
     problem(await clerk.post(path, body | {"refundTo": "cash"}), 403, "manager_needed")
+    problem(await clerk.post(path, body), 403, "not_your_shift")
+    body["registerId"] = await shop.open_register(clerk)
     made = done(await clerk.post(path, body))
     assert made["refunds"] == [
         {"method": "external", "amount": 6},

@@ -162,6 +162,22 @@ async def by_paths(
     return {row["path"]: Category(**row) for row in (await tx.execute(query)).mappings()}
 
 
+async def paths_of(tx: AsyncConnection, tenant_id: UUID) -> list[str]:
+    """All paths of a tenant, MAX_CATEGORIES at most."""
+    query = select(categories.c.path).where(categories.c.tenant_id == tenant_id)
+    return list((await tx.execute(query.limit(MAX_CATEGORIES))).scalars())
+
+
+async def names_below(
+    tx: AsyncConnection, tenant_id: UUID, parent_id: UUID | None
+) -> dict[UUID, str]:
+    """The names of the categories right below one, or at the top, by their ids."""
+    query = select(categories.c.id, categories.c.name).where(
+        categories.c.tenant_id == tenant_id, categories.c.parent_id.is_not_distinct_from(parent_id)
+    )
+    return {row.id: row.name for row in await tx.execute(query.limit(MAX_CATEGORIES))}
+
+
 async def taken_slugs(tx: AsyncConnection, tenant_id: UUID, slugs: Iterable[str]) -> set[str]:
     """Those of the slugs that a category of the tenant has."""
     query = select(categories.c.slug).where(

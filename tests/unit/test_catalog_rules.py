@@ -14,6 +14,7 @@ from core.errors import ValidationFailed
 from core.ids import uuid7
 from core.principal import Principal, Role
 from deployments.catalog.access import sees_costs
+from deployments.catalog.categories.rules import as_written
 from deployments.catalog.files.import_rules import Outcome, Shelf, TaxClasses, read_rows
 from deployments.catalog.files.import_schemas import ProductRow
 from deployments.catalog.products.rules import Author, changed, created, differing
@@ -208,3 +209,15 @@ def test_who_sees_costs(role: Role, scopes: set[str], sees: bool) -> None:
     caller = Principal(str(uuid7()), role, mine, scopes=frozenset(scopes))
     assert sees_costs(caller, mine) is sees
     assert not sees_costs(caller, theirs)
+
+
+def test_twins_of_an_earlier_build_stay_each_of_them() -> None:
+    there = ["Toys", "toys", "Toys > Cars"]
+    assert as_written(["toys", "Toys", "TOYS > cars", "toys > Cars", "toys > New"], there) == {
+        "toys": "toys",
+        "Toys": "Toys",
+        "TOYS": "Toys",
+        "TOYS > cars": "Toys > Cars",
+        "toys > Cars": "Toys > Cars",
+        "toys > New": "toys > New",
+    }

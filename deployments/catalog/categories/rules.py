@@ -9,6 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from core.ids import uuid7
+from core.words import same_name
 from store.catalog.categories import SEPARATOR, Category
 
 MAX_NAME = 100
@@ -30,6 +31,22 @@ def with_ancestors(paths: Iterable[str]) -> list[str]:
         for depth in range(1, len(names) + 1):
             found[SEPARATOR.join(names[:depth])] = depth
     return sorted(found, key=found.__getitem__)
+
+
+def as_written(paths: Iterable[str], there: Iterable[str]) -> dict[str, str]:
+    """For each of the paths, and those above them, the one of the same name that is there, whatever
+    its case and blanks; a new one has the names above it as they are there. What is there in two
+    ways is each of them."""
+    exact = set(there)
+    by_name = {same_name(path): path for path in sorted(exact, reverse=True)}
+    written: dict[str, str] = {}
+    for path in with_ancestors(paths):
+        above = parent_path(path)
+        place = f"{written[above]}{SEPARATOR}{name_of(path)}" if above else path
+        if place not in exact:
+            place = by_name.setdefault(same_name(place), place)
+        written[path] = path if path in exact else place
+    return written
 
 
 def path_of(parent: Category | None, name: str) -> str:

@@ -11,7 +11,9 @@ from uuid import UUID
 from core.errors import CategoryInUse, Conflict, FieldError, ValidationFailed
 from core.principal import Principal
 from core.request import RequestKey
+from core.words import same_name
 from deployments.catalog.authors import author_of, found, now
+from deployments.catalog.categories import rules
 from deployments.catalog.categories.events import (
     CategoryCreated,
     CategoryDeleted,
@@ -19,6 +21,7 @@ from deployments.catalog.categories.events import (
 )
 from deployments.catalog.categories.rules import (
     depth_first,
+    name_of,
     path_of,
     planted,
     slugs_for,
@@ -165,6 +168,19 @@ async def delete(
     return await change(shared, principal, key, work)
 
 
+async def as_written(
+    tx: Transaction, tenant_id: UUID, paths: Iterable[str | None]
+) -> dict[str | None, str | None]:
+    """The paths as the business writes them: `toys > cars` is `Toys > Cars` where that is there.
+    The catalogue must be locked. A path that would become too long by it stays as it is."""
+    given = list(dict.fromkeys(path for path in paths if path))
+    written: dict[str | None, str | None] = {path: path for path in (None, *given)}
+    if len(await stored.by_paths(tx, tenant_id, given)) < len(given):
+        found = rules.as_written(given, await stored.paths_of(tx, tenant_id))
+        written |= {path: found[path] for path in given if len(found[path]) <= MAX_PATH}
+    return written
+
+
 async def ensure(
     tx: Transaction, tenant_id: UUID, paths: Iterable[str | None], now: datetime
 ) -> None:
@@ -218,8 +234,12 @@ async def _check_place(
     if longest > MAX_PATH:
         message = f"would make a path longer than {MAX_PATH} characters"
         raise ValidationFailed([FieldError("name", message)])
-    there = (await stored.by_paths(tx, tenant_id, [path])).get(path)
-    if there is not None and (moved is None or there.id != moved.id):
+    if moved is not None and moved.path == path:
+        return
+    name = same_name(name_of(path))
+    siblings = await stored.names_below(tx, tenant_id, parent.id if parent else None)
+    others = (other for id_, other in siblings.items() if moved is None or id_ != moved.id)
+    if any(same_name(other) == name for other in others):
         message = "is a sibling's"
         raise Conflict(f"This name {message}.", errors=[FieldError("name", message)])
 

@@ -24,6 +24,7 @@ from deployments.catalog.files.import_schemas import (
     ImportedRowOut,
     ImportOut,
     ProductImport,
+    ProductRow,
     RowErrorOut,
 )
 from deployments.catalog.products import terms
@@ -103,6 +104,7 @@ async def _placed(
     await catalog.lock_catalog(tx, tenant)
     author = await author_of(shared, tx, principal, tenant)
     rows = read_rows(body.rows, TaxClasses(await taxes.live_names(tx)))
+    rows = await _with_categories(tx, tenant, rows)
     shelf = await _shelf(tx, tenant, rows)
     if parents := shelf.new_parents(rows):
         shelf.stocked.update(await announcement.check(tx, parents))
@@ -115,6 +117,20 @@ async def _placed(
     products = [outcome.item for outcome in outcomes if isinstance(outcome.item, Product)]
     await categories.ensure(tx, tenant, {product.category for product in products}, author.now)
     return outcomes
+
+
+async def _with_categories(
+    tx: Transaction, tenant_id: UUID, rows: Sequence[Row | Outcome]
+) -> list[Row | Outcome]:
+    """The rows with their categories as the business writes them."""
+    named = [row.category for row in rows if isinstance(row, ProductRow)]
+    written = await categories.as_written(tx, tenant_id, named)
+    return [
+        row.model_copy(update={"category": written[row.category]})
+        if isinstance(row, ProductRow) and row.category
+        else row
+        for row in rows
+    ]
 
 
 async def _shelf(tx: Transaction, tenant_id: UUID, rows: Sequence[Row | Outcome]) -> Shelf:

@@ -145,7 +145,8 @@ async def create(
     async def work(tx: Transaction) -> Made[ProductDetailOut]:
         await products.lock_catalog(tx, tenant)
         author = await author_of(shared, tx, principal, tenant)
-        product = created(body, author)
+        written = await categories.as_written(tx, tenant, [body.category])
+        product = replace(created(body, author), category=written[body.category])
         variants = _new_variants(body.variants, product, author)
         parts = await _parts(tx, tenant, body.components)
         await categories.ensure(tx, tenant, [product.category], author.now)
@@ -179,7 +180,11 @@ async def change_product(
         await products.lock_catalog(tx, tenant)
         before = found(await products.get(tx, product_id))
         check_version(before.version, body.version)
-        after = changed(before, body, now(shared))
+        given = body
+        if "category" in body.model_fields_set:
+            written = await categories.as_written(tx, tenant, [body.category])
+            given = body.model_copy(update={"category": written[body.category]})
+        after = changed(before, given, now(shared))
         variants = await catalog_variants.of_products(tx, [product_id])
         check_currency_kept(before, after, variants.get(product_id, []))
         new_parts = await _new_parts(tx, before, body)

@@ -211,6 +211,27 @@ async def test_images_have_texts_and_an_order(shop: Shop) -> None:
     )
 
 
+async def test_a_category_is_one_whatever_its_case(shop: Shop) -> None:
+    """Of products, of files, and of the tree itself."""
+    first = await create(shop.owner, sku="A", category="Toys > Cars")
+    for sku, typed in (("B", "toys > cars"), ("C", "TOYS >cars"), ("D", "Toys >  Cars ")):
+        made = await create(shop.owner, sku=sku, category=typed)
+        assert made["category"] == "Toys > Cars"
+    rows = [
+        {"sku": sku, "name": "n", "price": 1, "category": typed}
+        for sku, typed in (("E", "tOys > caRs"), ("F", "toys > Boats"), ("G", "Toys > boats"))
+    ]
+    await ok(shop.owner, "POST", "/import", json={"rows": rows})
+    assert [each["path"] for each in await tree(shop)] == ["Toys", "Toys > Boats", "Toys > Cars"]
+    path = f"/{first['id']}"
+    assert (await ok(shop.owner, "PUT", path, json={"category": "toys"}))["category"] == "Toys"
+    boats, cars = (await tree(shop))[1:]
+    reply = await call(shop.owner, "PUT", f"/categories/{cars['id']}", json={"name": "BOATS"})
+    assert (reply.status_code, bool(names(reply, "name"))) == (409, True)
+    again = await ok(shop.owner, "PUT", f"/categories/{boats['id']}", json={"name": "BOATS"})
+    assert again["path"] == "Toys > BOATS"
+
+
 async def test_the_tree_of_categories(shop: Shop) -> None:
     await create(shop.owner, sku="A", category="Toys >  Cars")
     toys, cars = await tree(shop)
@@ -223,6 +244,8 @@ async def test_the_tree_of_categories(shop: Shop) -> None:
     assert home["slug"] not in ("cars", boats["slug"])
     for body, field, status in (
         ({"name": "Cars"}, "name", 409),
+        ({"name": " cARS"}, "name", 409),
+        ({"name": "\uff23ars", "parentId": toys["id"]}, "name", 409),
         ({"name": "Cars", "parentId": toys["id"]}, "name", 409),
         ({"name": "X", "slug": "cars"}, "slug", 409),
         ({"name": "a > b"}, "name", 400),

@@ -66,17 +66,18 @@ def banned(document: Schema) -> Iterator[Fault]:
 
 def nameless(routes: Sequence[HoldfastRoute]) -> Iterator[Fault]:
     """Answers about a thing that do not call it `id`: of the address that ends in its id, of the
-    list above, and of what makes one. An address that is called after another thing, as
+    list above, and of what makes one (201). An address that is called after another thing, as
     `/levels/{productId}`, may be answered with that one's name."""
     named = {found[1] + found[2]: found for route in routes if (found := _thing(route.template))}
     for route in routes:
         found = _thing(route.template) or named.get(route.template)
         answered = _data(route.response_model)
-        if found is None or answered is None:
+        if answered is None or (found is None and route.status_code != 201):
             continue
-        noun, parameter = _singular(found[2]), f"{found[3]}Id"
         aliases = {field.alias or name for name, field in answered.model_fields.items()}
-        if "id" in aliases or (noun != found[3] and parameter in aliases):
+        if "id" in aliases:
+            continue
+        if found is not None and _singular(found[2]) != found[3] and f"{found[3]}Id" in aliases:
             continue
         method = "/".join(sorted(route.methods or ()))
         yield Fault(

@@ -8,7 +8,7 @@ import pytest
 
 from deployments.pattern.words import BANNED
 from tests.unit.test_pattern import Lines, lines
-from tests.unit.test_pattern_routes import found, reading
+from tests.unit.test_pattern_routes import found, making, reading
 
 __all__ = ["lines"]
 
@@ -70,3 +70,9 @@ def test_a_thing_that_is_called_as_it_should_be(lines: Lines, text: str) -> None
 def test_the_glossary_names_what_is_not_written() -> None:
     text = GLOSSARY.read_text()
     assert [name for name in BANNED if f"`{name}`" not in text] == []
+
+
+def test_what_makes_a_thing_answers_its_id(lines: Lines) -> None:
+    text = making().replace('"/things"', '"/things", status_code=201')
+    [line] = found(lines, text)
+    assert "POST /api/things/things: id - answers ThingOut" in line

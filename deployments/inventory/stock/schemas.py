@@ -218,7 +218,11 @@ class PlaceLevelOut(CamelModel):
     incoming: int = Field(description="Ordered or on its way, and not there yet")
     low_stock_threshold: int
     is_low_stock: bool
-    sequence: int
+    sequence: int | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="Grows with each change; for the business's own callers alone",
+    )
 
 
 class LevelOut(CamelModel):

@@ -130,8 +130,13 @@ async def level(
     if found[0].discontinued and principal.tenant_id != tenant_id:
         raise NotFound("There is no such product.")
     if parts:
-        return bundle_level(tenant_id, product_id, parts, found)
-    return level_out(tenant_id, found)
+        shown = bundle_level(tenant_id, product_id, parts, found)
+    else:
+        shown = level_out(tenant_id, found)
+    if principal.tenant_id != tenant_id:
+        for place in shown.locations:
+            place.sequence = None  # Strangers do not get to count what a shop moves.
+    return shown
 
 
 async def reservation(

@@ -17,7 +17,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import baseline, engine, growth, lists, load, machine, neighbours, plot, report, table
+from bench import (
+    baseline,
+    engine,
+    growth,
+    lists,
+    load,
+    machine,
+    neighbours,
+    plot,
+    report,
+    searches,
+    table,
+)
 from bench.competition import FULL, QUICK, Competition, Plan
 from bench.contenders import CONTENDERS, Contender
 from bench.ground import Ground, ground
@@ -29,6 +41,8 @@ RESULTS = Path(__file__).with_name("results")
 SLOW_DISK_FROM_US = 1_000
 _HOME = Path(".holdfast/bench")
 _PORT = 26_000
+# Of each search.
+_SEARCH_TIMES = 20
 
 
 def main() -> int:
@@ -54,6 +68,7 @@ def main() -> int:
             beside = _neighbours(made, plan, console)
             grown = _growth(made, plan, console)
             listed = _lists(made, plan, console)
+            searched = _searches(made, plan, console)
             competition = Competition(plan, made, home / "contender", options.port, console)
             competition.run(_chosen(options.only))
     except HomeBusy as error:
@@ -75,6 +90,7 @@ def main() -> int:
         "neighbours": [run.as_json() for run in beside],
         "growth": [run.as_json() for run in grown],
         "lists": [run.as_json() for run in listed],
+        "searches": [run.as_json() for run in searched],
         "fallen": [fall.as_json() for fall in fallen],
         "samples": [asdict(sample) for sample in samples],
     }
@@ -126,6 +142,14 @@ def _lists(made: Ground, plan: Plan, console: Console) -> list[lists.ListRun]:
         return []
     runs = lists.measure(made, plan.list_rows)
     table.show_lists(console, runs)
+    return runs
+
+
+def _searches(made: Ground, plan: Plan, console: Console) -> list[searches.SearchRun]:
+    if not plan.list_rows:
+        return []
+    runs = searches.measure(made, plan.list_rows, _SEARCH_TIMES)
+    table.show_searches(console, runs)
     return runs
 
 

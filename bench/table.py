@@ -17,6 +17,7 @@ from bench.lists import ListRun
 from bench.load import SALES
 from bench.neighbours import MAX_P99_MS, NeighbourRun
 from bench.report import Line, Ratio, Sample
+from bench.searches import SearchRun
 
 _CONTENDERS = {contender.name: contender for contender in CONTENDERS}
 
@@ -201,4 +202,16 @@ def show_lists(console: Console, runs: Sequence[ListRun]) -> None:
     for run in runs:
         beyond = "" if run.beyond_ms is None else f"{run.beyond_ms:.1f}"
         table.add_row(run.name, f"{run.first_ms:.1f}", beyond)
+    console.print(table)
+
+
+def show_searches(console: Console, runs: Sequence[SearchRun]) -> None:
+    """Searches among many products."""
+    name = f"Searches among {runs[0].products:,} products, milliseconds"
+    table = Table(title=name, title_justify="left")
+    table.add_column("what is typed")
+    for column in ("found", "median", "p99"):
+        table.add_column(column, justify="right")
+    for run in runs:
+        table.add_row(run.name, f"{run.total:,}", f"{run.median_ms:.1f}", f"{run.p99_ms:.1f}")
     console.print(table)

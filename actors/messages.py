@@ -41,12 +41,16 @@ def replies_of(command: type[Command[Any]]) -> tuple[type[Reply], ...]:
 
 
 class Shortage(NamedTuple):
-    """`available` is what could be had of it, backorder included."""
+    """`available` is what could be had of it, backorder included; both in steps of 10^-decimals."""
 
     product_id: UUID
     requested: int
     available: int
+    decimals: int = 0
 
+
+# How facts end that are steps of 10^-`quantityDecimals`; without it they are pieces.
+STEPS = "Steps"
 
 # The code by which a `TurnDown` is refused; its problem is a fact by that name.
 TURNED_DOWN = "turned_down"

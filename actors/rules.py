@@ -10,14 +10,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from actors.composite import Rule
-from actors.messages import Refused, Reply, Shortage
+from actors.messages import STEPS, Refused, Reply, Shortage
 from actors.runtime.family import Context, Decision, Key, View
 
 Events = list[tuple[Key, Any]]
 
 
-def refuse(code: str, short: Sequence[Shortage] = (), **facts: int | str) -> Decision:
+def refuse(code: str, short: Sequence[Shortage] = (), /, **facts: int | str) -> Decision:
     return Decision(Refused(code, tuple(short), facts), refused=True)
+
+
+def quantity_fact(name: str, steps: int, decimals: int) -> dict[str, int | str]:
+    """Facts of a refusal that say a quantity, as the API will in units."""
+    if not decimals:
+        return {name: steps}
+    return {name + STEPS: steps, "quantityDecimals": decimals}
 
 
 class At(NamedTuple):

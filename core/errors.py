@@ -181,6 +181,19 @@ class BundleHasNoStock(Conflict):
     default_detail = "A bundle has no stock of its own; change that of its parts."
 
 
+class MeasureChanged(Conflict):
+    code, title = "measure_changed", "Measure changed"
+    default_detail = (
+        "The product is counted in another measure than was thought here until now. Look at it"
+        " anew, and send the quantity as a new request."
+    )
+
+
+class ServiceHasNoStock(Conflict):
+    code, title = "service_has_no_stock", "Service has no stock"
+    default_detail = "A service is sold and never counted: it has no stock."
+
+
 class StockChanged(Conflict):
     code, title = "stock_changed", "Stock has changed"
     default_detail = "The level is not what you expected; `onHand` and `sequence` say what it is."

@@ -23,6 +23,10 @@ _NAME = re.compile(r"[a-z]+(\.[a-z][a-z_]*){2}\.v[1-9][0-9]*")
 _by_kind: dict[str, type[Event]] = {}
 KINDS: Mapping[str, type[Event]] = MappingProxyType(_by_kind)
 
+# What a field that came later is where it has nothing to say: then it is left out.
+UNSET = msgspec.UNSET
+Unset = msgspec.UnsetType
+
 _to_json = msgspec.json.Encoder().encode
 
 

@@ -67,3 +67,13 @@ def to_minor(amount: Decimal, currency: str, field: str = "price") -> int:
 def from_minor(amount_minor: int, currency: str) -> Decimal:
     """Minor units to major units: 1999 USD is Decimal('19.99')."""
     return Decimal(amount_minor).scaleb(-exponent(currency))
+
+
+def line_minor(price_minor: int, steps: int, decimals: int = 0) -> int:
+    """What so many steps of 10^-decimals units cost at a price of one unit: rounded once, half away
+    from zero. Nothing is rounded where there are no decimals. This is the one rule for the amount
+    of a line. Neither number is negative."""
+    if not decimals:
+        return price_minor * steps
+    unit: int = 10**decimals
+    return (2 * price_minor * steps + unit) // (2 * unit)

@@ -10,10 +10,10 @@ from msgspec.structs import replace
 
 from actors.composite import Rule
 from actors.purchasing import model as p
-from actors.rules import At, Events, about, refuse, unchanged
+from actors.rules import At, Events, about, quantity_fact, refuse, unchanged
 from actors.runtime.family import Context, Decision, Key
 from actors.stock import model as stock
-from actors.stock.levels import Slot, line_keys, parent, slots, stocked
+from actors.stock.levels import Slot, begun, line_keys, max_on_hand, slots, unfit
 
 
 def _put(order: p.Purchase | None, command: p.PutPurchase, at: At) -> Events | Decision:
@@ -23,19 +23,21 @@ def _put(order: p.Purchase | None, command: p.PutPurchase, at: At) -> Events | D
         if not command.is_new:
             return refuse("not_found")
         by, at_ms = at.context.principal, at.context.now_ms
-        return [(at.key, p.Drafted(command.terms, command.lines, by, at_ms))]
+        drafted = p.Drafted(command.terms, command.lines, by, at_ms, command.measures)
+        return [(at.key, drafted)]
     if order.status is not p.PurchaseStatus.DRAFT:
         return refuse("purchase_not_draft")
-    terms, lines = command.terms, command.lines
+    terms, lines, measures = command.terms, command.lines, command.measures
     if command.keep:
         kept = {name: getattr(order.terms, name) for name in command.keep if name != "lines"}
         terms = replace(terms, **kept)
         if "lines" in command.keep:
-            lines = _wanted(order)
+            lines, measures = _wanted(order), order.measures
         mixes = ("lines" in command.keep) != ("currency" in command.keep)
         if mixes and order.terms.currency != command.terms.currency:
             return refuse("purchase_changed")
-    return [(at.key, p.Drafted(terms, lines, order.created_by, order.created_at_ms))]
+    drafted = p.Drafted(terms, lines, order.created_by, order.created_at_ms, measures)
+    return [(at.key, drafted)]
 
 
 def _wanted(order: p.Purchase) -> tuple[p.WantedLine, ...]:
@@ -43,11 +45,12 @@ def _wanted(order: p.Purchase) -> tuple[p.WantedLine, ...]:
 
 
 def _place(order: p.Purchase, command: p.PlacePurchase, at: At) -> Events | Decision:
-    """Refused: purchase_not_draft, choose_variant."""
+    """Refused: purchase_not_draft, choose_variant, measure_changed."""
     if order.status is not p.PurchaseStatus.DRAFT:
         return refuse("purchase_not_draft")
-    chosen = slots(at.view, at.context, order.terms.location_id, _outstanding(order))
-    if refused := parent(chosen):
+    place, lines = order.terms.location_id, _outstanding(order)
+    chosen = slots(at.view, at.context, place, lines, order.measures)
+    if refused := unfit(chosen):
         return Decision(refused, refused=True)
     events: Events = [(at.key, p.Placed(at.context.now_ms))]
     for slot in chosen:
@@ -57,7 +60,7 @@ def _place(order: p.Purchase, command: p.PlacePurchase, at: At) -> Events | Deci
 
 def _receive(order: p.Purchase, command: p.ReceivePurchase, at: At) -> Events | Decision:
     """Refused: purchase_not_open, not_in_purchase, more_than_ordered, choose_variant,
-    stock_limit."""
+    measure_changed, stock_limit."""
     if order.status not in p.OPEN:
         return refuse("purchase_not_open")
     outstanding = {line.item_id: line.outstanding for line in order.lines}
@@ -66,15 +69,16 @@ def _receive(order: p.Purchase, command: p.ReceivePurchase, at: At) -> Events | 
         if item_id not in outstanding:
             return refuse("not_in_purchase", productId=str(item_id))
         if quantity > outstanding[item_id] and not command.allow_excess:
-            left = outstanding[item_id]
-            return refuse("more_than_ordered", productId=str(item_id), outstanding=left)
+            meant = dict(order.measures).get(item_id, 0)
+            left = quantity_fact("outstanding", outstanding[item_id], meant)
+            return refuse("more_than_ordered", productId=str(item_id), **left)
     lines = [stock.Line(item_id, quantity) for item_id, quantity in wanted.items()]
-    chosen = slots(at.view, at.context, order.terms.location_id, lines)
-    if refused := parent(chosen):
+    chosen = slots(at.view, at.context, order.terms.location_id, lines, command.measures)
+    if refused := unfit(chosen):
         return Decision(refused, refused=True)
     events: Events = [(at.key, p.GoodsReceived(command.lines))]
     for slot in chosen:
-        if (slot.stock.on_hand if slot.stock else 0) + slot.quantity > stock.MAX_ON_HAND:
+        if (slot.stock.on_hand if slot.stock else 0) + slot.quantity > max_on_hand(slot.item):
             return refuse("stock_limit", productId=str(slot.key.id))
         arrived = min(slot.quantity, outstanding[slot.key.id])
         events += _move(slot, "received", at.key.id, on_hand=slot.quantity, incoming=-arrived)
@@ -93,9 +97,10 @@ def _cancel(order: p.Purchase, command: p.CancelPurchase, at: At) -> Events | De
 
 
 def _drafted(order: p.Purchase | None, event: p.Drafted) -> p.Purchase:
+    meant = dict(event.measures)
     return p.Purchase(
         event.terms,
-        tuple(p.PurchaseLine(*line) for line in event.lines),
+        tuple(p.PurchaseLine(*line, decimals=meant.get(line.item_id, 0)) for line in event.lines),
         p.PurchaseStatus.DRAFT,
         event.created_by,
         event.created_at_ms,
@@ -157,7 +162,7 @@ def _move(
         slot.item.backorder_limit,
         reference=str(purchase_id),
     )
-    before: Events = [stocked(slot.key)] if slot.stock is None else []
+    before = begun(slot.key, slot.item, slot.decimals) if slot.stock is None else []
     return [*before, (slot.key, movement)]
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from core.events import Event, Part
+from core.events import UNSET, Event, Part, Unset
 
 
 class OrderLine(Part):
-    """A line as it stands."""
+    """A line as it stands, in steps of 10^-quantityDecimals units."""
 
     product_id: UUID
     quantity: int
     received: int
     cancelled: int
+    quantity_decimals: int | Unset = UNSET
 
 
 class PurchaseOrder(Event):

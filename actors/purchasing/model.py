@@ -1,5 +1,5 @@
-"""Purchase orders: states, commands, events and replies. Quantities are whole units, costs minor
-units of the order's currency, each of one unit.
+"""Purchase orders: states, commands, events and replies. Quantities are whole steps, costs minor
+units of the order's currency, each of one unit (10^decimals steps).
 
 A draft moves nothing. An order that is placed counts as incoming at its location, line by line,
 until it is received or cancelled: incoming = sum over lines of quantity - received - cancelled.
@@ -14,6 +14,8 @@ from uuid import UUID
 import msgspec
 
 from actors.messages import Command, Reply
+from actors.stock.model import Measure, Measures
+from core.money import line_minor
 
 MAX_LINES = 500
 PURCHASE = "purchase"
@@ -46,11 +48,17 @@ class PurchaseLine(msgspec.Struct, frozen=True, array_like=True):
     cost_minor: int
     received: int = 0
     cancelled: int = 0
+    decimals: int = 0
 
     @property
     def outstanding(self) -> int:
         """What is still to come."""
         return max(self.quantity - self.received - self.cancelled, 0)
+
+    @property
+    def total_minor(self) -> int:
+        """What is asked of the supplier costs."""
+        return line_minor(self.cost_minor, self.quantity, self.decimals)
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -73,6 +81,11 @@ class Purchase(msgspec.Struct, frozen=True):
     created_at_ms: int
     ordered_at_ms: int | None = None
     sequence: int = 0
+
+    @property
+    def measures(self) -> Measures:
+        """How its quantities are meant."""
+        return tuple(Measure(line.item_id, line.decimals) for line in self.lines if line.decimals)
 
 
 # --- replies -------------------------------------------------------------------------------
@@ -102,6 +115,7 @@ class PutPurchase(Command[PurchaseReply], frozen=True):
     lines: tuple[WantedLine, ...]
     is_new: bool
     keep: tuple[str, ...] = ()
+    measures: Measures = ()
 
 
 class PlacePurchase(Command[PurchaseReply], frozen=True):
@@ -121,6 +135,7 @@ class ReceivePurchase(Command[PurchaseReply], frozen=True):
     purchase_id: UUID
     lines: tuple[Delivered, ...]
     allow_excess: bool = False
+    measures: Measures = ()
 
 
 class CancelPurchase(Command[PurchaseReply], frozen=True):
@@ -141,6 +156,7 @@ class Drafted(msgspec.Struct, frozen=True):
     lines: tuple[WantedLine, ...]
     created_by: str
     created_at_ms: int
+    measures: Measures = ()
 
 
 class Placed(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from actors.purchasing.events import (
 )
 from actors.purchasing.rows import WRITTEN, PurchaseRow
 from actors.runtime.family import Change
+from core.events import UNSET
 
 _to_json = msgspec.json.Encoder().encode
 _lines = msgspec.json.Decoder(tuple[p.PurchaseLine, ...]).decode
@@ -33,6 +34,7 @@ def _emitted(event: type[PurchaseOrder]) -> Project:
                 quantity=line.quantity,
                 received=line.received,
                 cancelled=line.cancelled,
+                quantity_decimals=line.decimals or UNSET,
             )
             for line in order.lines
         )

@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
+from uuid import UUID
 
 from actors.composite import Rule
-from actors.rules import At, Events, about, refuse
+from actors.rules import At, Events, about, quantity_fact, refuse
 from actors.runtime.family import Context, Decision, Key, View
 from actors.stock import model as m
 from actors.stock.evolve import EVENTS
-from actors.stock.levels import dated, everywhere, item_key, level, location_of, stock_key, stocked
+from actors.stock.levels import (
+    begun,
+    dated,
+    everywhere,
+    item_key,
+    level,
+    location_of,
+    max_on_hand,
+    measure_changed,
+    misfit,
+    stock_key,
+    unmoved,
+)
 
 _NEW, _PLAIN = m.Stock(), m.Item()
 
 
 def _add_stock(known: m.Stock | None, command: m.AddStock, at: At) -> Events | Decision:
-    """Refused: stock_limit, choose_variant."""
-    stock = known or _NEW
-    if stock.on_hand + command.quantity > m.MAX_ON_HAND:
-        return refuse("stock_limit")
+    """Refused: stock_limit, choose_variant, measure_changed."""
     item = at.view.get(item_key(at.context, command.product_id)) or _PLAIN
-    if item.parent:
-        return refuse("choose_variant", productId=str(at.key.id))
+    decimals = dict(command.measures).get(at.key.id, 0)
+    stock = known or unmoved(item)
+    if stock.on_hand + command.quantity > max_on_hand(item, decimals):
+        return refuse("stock_limit")
+    if refused := misfit(at.key.id, item, decimals):
+        return Decision(refused, refused=True)
     events: Events = []
     if known is None:
-        events.append(stocked(at.key))
+        events += begun(at.key, item, decimals)
+    first = len(events)
     threshold = command.low_stock_threshold
     if threshold is not None and threshold != stock.low_stock_threshold:
         events.append((at.key, m.ThresholdSet(threshold)))
-    if command.quantity or (known is None and len(events) == 1):
+    if command.quantity or (known is None and len(events) == first):
         movement = m.Movement(
             "received",
             command.quantity,
@@ -47,7 +62,8 @@ def _added(stock: m.Stock | None, command: m.AddStock, at: At) -> m.Levels:
 
 
 def _adjust(view: View, command: m.Adjust, context: Context) -> Decision:
-    """Refused: stock_changed, choose_variant, stock_limit, insufficient_stock."""
+    """Refused: stock_changed, choose_variant, measure_changed, stock_limit, insufficient_stock."""
+    meant = dict(command.measures)
     before: dict[Key, m.Stock | None] = {}
     now: dict[Key, m.Stock | None] = {}
     events: Events = []
@@ -58,14 +74,18 @@ def _adjust(view: View, command: m.Adjust, context: Context) -> Decision:
         if changed := _expectation(number, line, key, before[key] or _NEW):
             return changed
         item = view.get(item_key(context, key.id)) or _PLAIN
-        if item.parent:
-            return refuse("choose_variant", productId=str(key.id))
+        decimals = meant.get(key.id, 0)
+        if refused := misfit(key.id, item, decimals):
+            return Decision(refused, refused=True)
         for event in _line_events(command, line, now[key], item):
             if now[key] is None:
-                events.append(stocked(key))
+                start = begun(key, item, decimals)
+                events += start
+                for _, first in start[1:]:
+                    now[key] = EVENTS[type(first)](None, first)
             now[key] = EVENTS[type(event)](now[key], event)
             events.append((key, event))
-    return _bounded(view, context, before, now, events)
+    return _bounded(view, context, before, now, events, meant)
 
 
 def _expectation(number: int, line: m.Adjustment, key: Key, stock: m.Stock) -> Decision | None:
@@ -81,8 +101,8 @@ def _expectation(number: int, line: m.Adjustment, key: Key, stock: m.Stock) -> D
         line=number,
         productId=str(key.id),
         locationId=str(location_of(key)),
-        onHand=stock.on_hand,
         sequence=stock.sequence,
+        **quantity_fact("onHand", stock.on_hand, stock.decimals),
     )
 
 
@@ -114,6 +134,7 @@ def _bounded(
     before: dict[Key, m.Stock | None],
     now: dict[Key, m.Stock | None],
     events: Events,
+    meant: Mapping[UUID, int],
 ) -> Decision:
     """What the lines of each level come to together must be possible. Refused: stock_limit,
     insufficient_stock."""
@@ -121,31 +142,42 @@ def _bounded(
     for key, stock in now.items():
         was, stock = before[key] or _NEW, stock or _NEW
         item = view.get(item_key(context, key.id)) or _PLAIN
-        if stock.on_hand > m.MAX_ON_HAND:
+        if stock.on_hand > max_on_hand(item, meant.get(key.id, 0)):
             return refuse("stock_limit")
         if stock.available < min(was.available, -item.backorder_limit):
             left = max(was.available + item.backorder_limit, 0)
-            shortages.append(m.Shortage(key.id, was.on_hand - stock.on_hand, left))
+            wanted = was.on_hand - stock.on_hand
+            decimals = item.decimals or meant.get(key.id, 0)
+            shortages.append(m.Shortage(key.id, wanted, left, decimals))
         levels.append(level(key, stock, item))
     if shortages:
         return refuse("insufficient_stock", shortages)
     return Decision(m.Levels(tuple(levels)), events, tuple(key for key in now if now[key]))
 
 
-def _set_item_terms(known: m.Item | None, command: m.SetItemTerms, at: At) -> Events:
+def _set_item_terms(known: m.Item | None, command: m.SetItemTerms, at: At) -> Events | Decision:
+    """Refused: measure_changed."""
     item = known or _PLAIN
+    limit, decimals = command.backorder_limit, command.decimals
+    if limit is None:
+        limit, decimals = item.backorder_limit, item.decimals or 0
+    elif not item.takes(decimals):
+        return Decision(measure_changed(command.product_id, item), refused=True)
     terms = m.TermsSet(
         item.discontinued if command.discontinued is None else command.discontinued,
-        item.backorder_limit if command.backorder_limit is None else command.backorder_limit,
+        limit,
+        decimals,
     )
-    same = terms == m.TermsSet(item.discontinued, item.backorder_limit)
+    same = terms == m.TermsSet(item.discontinued, item.backorder_limit, decimals)
     # What never had terms, and gets none, has no sequence for a receipt to name.
     return [] if same else [(at.key, terms)]
 
 
 def _terms(known: m.Item | None, command: m.SetItemTerms, at: At) -> m.TermsReply:
     item = known or _PLAIN
-    return m.TermsReply(command.product_id, item.discontinued, item.backorder_limit)
+    return m.TermsReply(
+        command.product_id, item.discontinued, item.backorder_limit, item.decimals or 0
+    )
 
 
 def _get_levels(view: View, command: m.GetLevels, context: Context) -> Decision:

@@ -15,9 +15,19 @@ from actors.rules import Events, refuse
 from actors.runtime.family import Context, Decision, Key, View
 from actors.stock import model as m
 from actors.stock.evolve import EVENTS
-from actors.stock.levels import item_key, level, location_of, stock_key, stocked
+from actors.stock.levels import (
+    begun,
+    item_key,
+    level,
+    location_of,
+    max_on_hand,
+    misfit,
+    stock_key,
+    unmoved,
+)
+from core.quantities import from_steps
 
-_NEW, _PLAIN = m.Stock(), m.Item()
+_PLAIN = m.Item()
 
 
 class MovedAfter(NamedTuple):
@@ -54,7 +64,8 @@ def _books_key(key: Key) -> Key:
 
 
 def _count(view: View, command: m.Count, context: Context) -> Decision:
-    """Refused: counted_twice, choose_variant, stock_limit."""
+    """Refused: counted_twice, choose_variant, measure_changed, stock_limit."""
+    meant = dict(command.measures)
     levels: dict[Key, m.Level] = {}
     events: Events = []
     for line in command.lines:
@@ -62,27 +73,31 @@ def _count(view: View, command: m.Count, context: Context) -> Decision:
         if key in levels:
             return refuse("counted_twice", productId=str(key.id))
         item = view.get(item_key(context, key.id)) or _PLAIN
-        if item.parent:
-            return refuse("choose_variant", productId=str(key.id))
+        decimals = meant.get(key.id, 0)
+        if refused := misfit(key.id, item, decimals):
+            return Decision(refused, refused=True)
         known: m.Stock | None = view.get(key)
-        stock = known or _NEW
+        stock = known or unmoved(item)
         at_ms = min(line.counted_at_ms, context.arrived_ms)
         superseded = stock.counted_at_ms is not None and at_ms < stock.counted_at_ms
         level_now = stock.on_hand if superseded else line.counted + _moved(view, key, stock, at_ms)
-        if level_now > m.MAX_ON_HAND:
+        if level_now > max_on_hand(item, decimals):
             return refuse("stock_limit")
         movement = m.Movement(
             "counted",
             level_now - stock.on_hand,
             0,
             backorder_limit=item.backorder_limit,
-            reason="superseded" if superseded else f"counted {line.counted}",
+            reason="superseded" if superseded else f"counted {from_steps(line.counted, decimals)}",
             reference=command.reference,
             occurred_at_ms=at_ms,
         )
-        if known is None:
-            events.append(stocked(key))
         counted = m.Counted(movement)
+        if known is None:
+            start = begun(key, item, decimals)
+            events += start
+            for _, first in start[1:]:
+                known = EVENTS[type(first)](None, first)
         events.append((key, counted))
         levels[key] = level(key, EVENTS[m.Counted](known, counted), item)
     return Decision(m.Levels(tuple(levels.values())), events, tuple(levels))
@@ -104,12 +119,12 @@ def _repair(view: View, command: m.Repair, context: Context) -> Decision:
     key = stock_key(context, command.product_id, command.location_id)
     books: Books = view.get(_books_key(key))
     known: m.Stock | None = view.get(key)
-    stock = known or _NEW
+    item = view.get(item_key(context, key.id)) or _PLAIN
+    stock = known or unmoved(item)
     written = max(books.sequence, books.ledger_sequence)
     if stock.sequence > written:
         # A neighbour in this batch has moved it since the store was asked.
         return refuse("moved_meanwhile")
-    item = view.get(item_key(context, key.id)) or _PLAIN
     true = (books.ledger_on_hand, books.held, books.ledger_incoming)
     before = level(key, stock, item)
     right = (
@@ -124,8 +139,9 @@ def _repair(view: View, command: m.Repair, context: Context) -> Decision:
     event = m.Repaired(*true, delta, limit, written + 1, reason)
     events: Events = [(key, event)]
     if location_of(key) not in item.location_ids:
-        events.insert(0, stocked(key))
-    after = level(key, EVENTS[m.Repaired](known, event), item)
+        start = begun(key, item)
+        events[:0] = start if known is None else start[:1]
+    after = level(key, EVENTS[m.Repaired](stock, event), item)
     return Decision(m.Repairs(before, after, True), events, (key,))
 
 

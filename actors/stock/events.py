@@ -1,10 +1,11 @@
-"""What stock emits. Quantities are in units, `sequence` is the level's."""
+"""What stock emits. Quantities are whole: pieces, or steps of 10^-quantityDecimals of the product's
+unit, so that 350 with 3 decimals are 0.350 kg. `sequence` is the level's."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
-from core.events import Event
+from core.events import UNSET, Event, Unset
 
 
 class Level(Event):
@@ -18,6 +19,7 @@ class Level(Event):
     incoming: int
     low_stock_threshold: int
     sequence: int
+    quantity_decimals: int | Unset = UNSET
 
 
 class StockUpdated(Level, kind="inventory.stock.updated.v1"):

@@ -33,6 +33,7 @@ def moved(stock: m.Stock | None, movement: m.Movement) -> m.Stock:
         stock.counted_at_ms,
         stock.sequence + 1,
         stock.backdated if movement.occurred_at_ms is None else _with_backdated(stock, movement),
+        stock.decimals,
     )
 
 
@@ -68,6 +69,7 @@ def _repaired(stock: m.Stock | None, event: m.Repaired) -> m.Stock:
         min(-event.backorder_limit, available),
         stock.counted_at_ms,
         event.sequence,
+        decimals=stock.decimals,
     )
 
 
@@ -78,10 +80,17 @@ def _threshold_set(stock: m.Stock | None, event: m.ThresholdSet) -> m.Stock:
     return replace(stock, low_stock_threshold=threshold, low=low, sequence=stock.sequence + 1)
 
 
+def _measured(_: m.Stock | None, event: m.Measured) -> m.Stock:
+    """The threshold that a level begins with is of units."""
+    threshold = m.DEFAULT_LOW_STOCK_THRESHOLD * 10**event.decimals
+    return m.Stock(low_stock_threshold=threshold, sequence=1, decimals=event.decimals)
+
+
 def _stocked(item: m.Item | None, event: m.Stocked) -> m.Item:
     item = item or _PLAIN
     places = tuple(dict.fromkeys((*item.location_ids, event.location_id)))
-    return replace(item, location_ids=places, sequence=item.sequence + 1)
+    decimals = event.decimals if event.decimals and item.decimals is None else item.decimals
+    return replace(item, location_ids=places, sequence=item.sequence + 1, decimals=decimals)
 
 
 def _terms_set(item: m.Item | None, event: m.TermsSet) -> m.Item:
@@ -91,7 +100,14 @@ def _terms_set(item: m.Item | None, event: m.TermsSet) -> m.Item:
         discontinued=event.discontinued,
         backorder_limit=event.backorder_limit,
         sequence=item.sequence + 1,
+        decimals=event.decimals or item.decimals,
     )
+
+
+def _measure_set(item: m.Item | None, event: m.MeasureSet) -> m.Item:
+    item = item or _PLAIN
+    limit = item.backorder_limit * 10**event.decimals // 10 ** (item.decimals or 0)
+    return replace(item, decimals=event.decimals, backorder_limit=limit, sequence=item.sequence + 1)
 
 
 def _parent_set(item: m.Item | None, event: m.ParentSet) -> m.Item:
@@ -122,6 +138,8 @@ EVENTS: dict[type, Callable[[Any, Any], Any]] = {
     m.Backdated: _backdated,
     m.Repaired: _repaired,
     m.ThresholdSet: _threshold_set,
+    m.Measured: _measured,
+    m.MeasureSet: _measure_set,
     m.Stocked: _stocked,
     m.TermsSet: _terms_set,
     m.ParentSet: _parent_set,

@@ -74,12 +74,13 @@ def joined(lines: Iterable[m.Line]) -> tuple[m.Line, ...]:
 
 class Slot(NamedTuple):
     """Where one line's goods are: the key of the level, what it and the item are now (None when
-    there is no level yet), and how much is meant."""
+    there is no level yet), and how much is meant, in which steps."""
 
     key: Key
     stock: m.Stock | None
     item: m.Item
     quantity: int
+    decimals: int = 0
 
     @property
     def available(self) -> int:
@@ -89,21 +90,30 @@ class Slot(NamedTuple):
 
 
 def slots(
-    view: View, context: Context, location_id: UUID | None, lines: Iterable[m.Line]
+    view: View,
+    context: Context,
+    location_id: UUID | None,
+    lines: Iterable[m.Line],
+    measures: m.Measures = (),
 ) -> list[Slot]:
-    """Looks the lines up, each once, in their order."""
+    """Looks the lines up, each once, in their order; `measures` as their sender says."""
     found = []
     for product_id, quantity in lines:
         key = stock_key(context, product_id, location_id)
         item = view.get(item_key(context, product_id)) or _PLAIN
         found.append(Slot(key, view.get(key), item, quantity))
+    if measures:
+        meant = dict(measures)
+        found = [slot._replace(decimals=meant.get(slot.key.id, 0)) for slot in found]
     return found
 
 
 def shortages(wanted: Iterable[Slot]) -> list[Shortage]:
     """The lines that cannot be taken from what is available, backorder included."""
     return [
-        Shortage(slot.key.id, slot.quantity, max(slot.available, 0))
+        Shortage(
+            slot.key.id, slot.quantity, max(slot.available, 0), slot.item.decimals or slot.decimals
+        )
         for slot in wanted
         if slot.available < slot.quantity
     ]
@@ -123,6 +133,43 @@ def parent(wanted: Iterable[Slot]) -> Refused | None:
     return None
 
 
+def unfit(wanted: Iterable[Slot]) -> Refused | None:
+    """The same for lines whose sender says what their quantities mean: that must be what they
+    are. Refused: choose_variant, measure_changed."""
+    for slot in wanted:
+        item = slot.item
+        # Of pieces without variants there is nothing to find.
+        is_plain = not (item.parent or slot.decimals or item.decimals)
+        if not is_plain and (refused := misfit(slot.key.id, item, slot.decimals)):
+            return refused
+    return None
+
+
+def otherwise(wanted: Iterable[Slot]) -> Refused | None:
+    """A refusal if a quantity is meant otherwise than its item is measured. Refused:
+    measure_changed."""
+    for slot in wanted:
+        if (slot.decimals or slot.item.decimals) and not slot.item.takes(slot.decimals):
+            return measure_changed(slot.key.id, slot.item)
+    return None
+
+
+def misfit(product_id: UUID, item: m.Item, decimals: int) -> Refused | None:
+    """The same for one item. Refused: choose_variant, measure_changed."""
+    if item.parent:
+        return Refused("choose_variant", facts={"productId": str(product_id)})
+    return None if item.takes(decimals) else measure_changed(product_id, item)
+
+
+def measure_changed(product_id: UUID, item: m.Item) -> Refused:
+    """The sender took a product's quantities for something else. Refused: measure_changed."""
+    facts: dict[str, int | str] = {
+        "productId": str(product_id),
+        "quantityDecimals": item.decimals or 0,
+    }
+    return Refused("measure_changed", facts=facts)
+
+
 def moves(
     chosen: Iterable[Slot],
     kind: str,
@@ -140,9 +187,9 @@ def moves(
     word for it, `occurred_at_ms` when it happened, if that was earlier. Whether there is enough is
     asked of `shortages` before; `may_oversell` where nobody asks, because the goods are gone."""
     events: Events = []
-    for key, stock, item, quantity in chosen:
+    for key, stock, item, quantity, decimals in chosen:
         if stock is None:
-            events.append(stocked(key))
+            events += begun(key, item, decimals)
         movement = m.Movement(
             kind,
             on_hand_sign * quantity,
@@ -169,15 +216,33 @@ def dated(stock: m.Stock | None, movement: m.Movement) -> m.Movement | m.Backdat
     return m.Backdated(movement, counted_at_ms)
 
 
-def stocked(key: Key) -> tuple[Key, m.Stocked]:
-    """The event that goes before an item's first level at a location."""
-    item = _key(m.ITEM, key.shard, key.tenant_id.int, key.id.int, None)
-    return item, m.Stocked(location_of(key))
+def begun(key: Key, item: m.Item, decimals: int = 0) -> Events:
+    """The events that go before an item's first movement at a location; `decimals` as the movement
+    is meant, for an item of which nothing is known."""
+    decimals = item.decimals or decimals
+    place = _key(m.ITEM, key.shard, key.tenant_id.int, key.id.int, None)
+    if not decimals:
+        return [(place, m.Stocked(location_of(key)))]
+    return [(place, m.Stocked(location_of(key), decimals)), (key, m.Measured(decimals))]
+
+
+def max_on_hand(item: m.Item, decimals: int = 0) -> int:
+    """In steps: those that the item has, or else those that are meant."""
+    limit: int = m.MAX_ON_HAND * 10 ** (item.decimals or decimals)
+    return limit
+
+
+def unmoved(item: m.Item) -> m.Stock:
+    """The level of an item where it has none."""
+    if not item.decimals:
+        return _NEW
+    threshold = m.DEFAULT_LOW_STOCK_THRESHOLD * 10**item.decimals
+    return m.Stock(low_stock_threshold=threshold, decimals=item.decimals)
 
 
 def level(key: Key, stock: m.Stock | None, item: m.Item) -> m.Level:
     """A level as replies carry it."""
-    stock = stock or _NEW
+    stock = stock or unmoved(item)
     return m.Level(
         key.id,
         stock.on_hand,
@@ -188,4 +253,5 @@ def level(key: Key, stock: m.Stock | None, item: m.Item) -> m.Level:
         stock.incoming,
         item.backorder_limit,
         stock.sequence,
+        stock.decimals,
     )

@@ -1,4 +1,8 @@
-"""Stock and its reservations: states, commands, events and replies. Quantities are whole units.
+"""Stock and its reservations: states, commands, events and replies.
+
+Quantities are whole steps: pieces, or 10^-decimals of a unit (`core.quantities`). Who asks says
+what it took them for, by `measures`; the owner of the stock knows what they are, since its first
+movement permanently, and refuses what was meant otherwise.
 
 Stock is kept per item (a product without variants, or a variant; `product_id` throughout) and
 location; `location_id` None is the business's main location, whose id is the tenant's.
@@ -39,6 +43,16 @@ class Line(NamedTuple):
     quantity: int
 
 
+class Measure(NamedTuple):
+    """Quantities of this product are meant in steps of 10^-decimals; of others in pieces."""
+
+    product_id: UUID
+    decimals: int
+
+
+Measures = tuple[Measure, ...]
+
+
 class Status(StrEnum):
     OPEN = "open"
     CONFIRMED = "confirmed"
@@ -54,7 +68,7 @@ class Stock(msgspec.Struct, frozen=True):
     or where a count, or goods that are gone anyway, left it. `counted_at_ms` is the moment of the
     latest count. `backdated` are the last movements that were dated back: (sequence,
     occurred_at_ms, on_hand_delta); only memory keeps them, for counts that are decided in the same
-    batch.
+    batch. `decimals` are the item's.
     """
 
     on_hand: int = 0
@@ -66,6 +80,7 @@ class Stock(msgspec.Struct, frozen=True):
     counted_at_ms: int | None = None
     sequence: int = 0
     backdated: tuple[tuple[int, int, int], ...] = ()
+    decimals: int = 0
 
     @property
     def available(self) -> int:
@@ -74,13 +89,22 @@ class Stock(msgspec.Struct, frozen=True):
 
 class Item(msgspec.Struct, frozen=True):
     """What holds for an item at all locations. `location_ids`: where it has a level. `parent`: it
-    has variants, so nothing comes in, is promised or leaves under its own name."""
+    has variants, so nothing comes in, is promised or leaves under its own name. `decimals` are
+    those of its quantities, None for pieces, and for what nothing has been said of yet: then the
+    first that moves it says so."""
 
     discontinued: bool = False
     backorder_limit: int = 0
     location_ids: tuple[UUID, ...] = ()
     sequence: int = 0
     parent: bool = False
+    decimals: int | None = None
+
+    def takes(self, decimals: int) -> bool:
+        """Whether quantities may be meant so."""
+        if self.decimals is None:
+            return not decimals or not self.location_ids
+        return self.decimals == decimals
 
 
 class Reservation(msgspec.Struct, frozen=True):
@@ -109,6 +133,7 @@ class Level(msgspec.Struct, frozen=True, array_like=True):
     incoming: int = 0
     backorder_limit: int = 0
     sequence: int = 0
+    decimals: int = 0
 
     @property
     def available(self) -> int:
@@ -149,6 +174,7 @@ class TermsReply(Reply, frozen=True):
     product_id: UUID
     discontinued: bool
     backorder_limit: int
+    decimals: int = 0
 
 
 class Repairs(Reply, frozen=True):
@@ -170,6 +196,7 @@ class AddStock(Command[Levels], frozen=True):
     low_stock_threshold: int | None = None
     reference: str | None = None
     location_id: UUID | None = None
+    measures: Measures = ()
 
 
 class Adjustment(NamedTuple):
@@ -194,6 +221,7 @@ class Adjust(Command[Levels], frozen=True):
     lines: tuple[Adjustment, ...]
     reason: str | None = None
     reference: str | None = None
+    measures: Measures = ()
 
 
 class CountLine(NamedTuple):
@@ -211,6 +239,7 @@ class Count(Command[Levels], frozen=True):
 
     lines: tuple[CountLine, ...]
     reference: str | None = None
+    measures: Measures = ()
 
 
 class Repair(Command[Repairs], frozen=True):
@@ -230,6 +259,7 @@ class Reserve(Command[Hold], frozen=True):
     ttl_ms: int
     reference: str | None = None
     location_id: UUID | None = None
+    measures: Measures = ()
 
 
 class Confirm(Command[Hold], frozen=True):
@@ -257,6 +287,7 @@ class ReleaseOldest(Command[Freed], frozen=True):
     product_id: UUID
     quantity: int
     location_id: UUID | None = None
+    measures: Measures = ()
 
 
 class Expire(Command[Hold], frozen=True):
@@ -267,11 +298,21 @@ class Expire(Command[Hold], frozen=True):
 
 class SetItemTerms(Command[TermsReply], frozen=True):
     """What holds at all locations; None leaves it. A discontinued item takes no new holds;
-    `backorder_limit` units may be promised beyond what is there, at each location."""
+    `backorder_limit` steps may be promised beyond what is there, at each location; `decimals` say
+    what steps those are."""
 
     product_id: UUID
     discontinued: bool | None = None
     backorder_limit: int | None = None
+    decimals: int = 0
+
+
+class SetMeasure(Command[Levels], frozen=True):
+    """Quantities of these items have so many decimals from now on, all of them or none. One that
+    has ever had a level keeps what it has; the reply is the levels of those."""
+
+    product_ids: tuple[UUID, ...]
+    decimals: int
 
 
 class BecomeParents(Command[Levels], frozen=True):
@@ -354,15 +395,29 @@ class ThresholdSet(msgspec.Struct, frozen=True):
     low_stock_threshold: int
 
 
+class Measured(msgspec.Struct, frozen=True):
+    """What begins the level of an item whose quantities have decimals."""
+
+    decimals: int
+
+
 class Stocked(msgspec.Struct, frozen=True):
-    """The item has got a level at a location."""
+    """The item has got a level at a location. `decimals` as its first movement meant them."""
 
     location_id: UUID
+    decimals: int = 0
 
 
 class TermsSet(msgspec.Struct, frozen=True):
     discontinued: bool
     backorder_limit: int
+    decimals: int = 0
+
+
+class MeasureSet(msgspec.Struct, frozen=True):
+    """Quantities have so many decimals; the backorder limit is as many units as before."""
+
+    decimals: int
 
 
 class ParentSet(msgspec.Struct, frozen=True):

@@ -30,6 +30,7 @@ def _stock(row: LevelRead) -> m.Stock:
         min_available=row.floor,
         counted_at_ms=row.counted_at,
         sequence=row.sequence,
+        decimals=row.quantity_decimals or 0,
     )
 
 
@@ -40,6 +41,7 @@ def _item(row: ItemRead) -> m.Item:
         location_ids=tuple(row.location_ids),
         sequence=row.sequence,
         parent=row.parent,
+        decimals=row.quantity_decimals,
     )
 
 

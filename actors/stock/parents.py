@@ -1,8 +1,9 @@
-"""The rules of products that get variants: none does while it has stock of its own. Pure.
+"""The rules of products that become something else: none gets variants while it has stock of its
+own, and none is measured otherwise once its stock has moved. Pure.
 
 The owner of the stock decides, in the order in which it decides on everything that moves stock. The
-replica that writes a product's first variant asks before, and holds the lock of the catalogue from
-before the asking to the commit (`deployments/catalog/variants/parents.py`).
+replica that writes a product's first variant asks before, and marks the product from before the
+asking to the commit (`deployments/catalog/variants/parents.py`).
 """
 
 from __future__ import annotations
@@ -42,7 +43,25 @@ def _become_simple(known: m.Item | None, command: m.BecomeSimple, at: At) -> Eve
     return [(at.key, m.ParentSet(False))]
 
 
-def _parents_keys(command: m.BecomeParents, context: Context, view: View) -> Iterator[Key]:
+def _set_measure(view: View, command: m.SetMeasure, context: Context) -> Decision:
+    events: Events = []
+    stocked: list[m.Level] = []
+    for product_id in dict.fromkeys(command.product_ids):
+        key = item_key(context, product_id)
+        item = view.get(key) or _PLAIN
+        if item.location_ids:
+            places = everywhere(view, context, product_id)
+            stocked += [level(place, view.get(place), item) for place in places]
+        elif item.decimals != command.decimals:
+            events.append((key, m.MeasureSet(command.decimals)))
+    if stocked:
+        return Decision(m.Levels(tuple(stocked)))
+    return Decision(m.Levels(()), events, tuple(key for key, _ in events))
+
+
+def _parents_keys(
+    command: m.BecomeParents | m.SetMeasure, context: Context, view: View
+) -> Iterator[Key]:
     for product_id in command.product_ids:
         yield item_key(context, product_id)
         yield from everywhere(view, context, product_id)
@@ -50,6 +69,7 @@ def _parents_keys(command: m.BecomeParents, context: Context, view: View) -> Ite
 
 COMMANDS: dict[type, Rule] = {
     m.BecomeParents: Rule(_parents_keys, _become_parents),
+    m.SetMeasure: Rule(_parents_keys, _set_measure),
     m.BecomeSimple: about(
         m.ITEM,
         key=lambda command, context: item_key(context, command.product_id),

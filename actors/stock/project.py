@@ -18,6 +18,7 @@ from actors.stock import model as m
 from actors.stock.events import Level, StockLow, StockOversold, StockUpdated
 from actors.stock.levels import location_of
 from actors.stock.rows import ItemRow
+from core.events import UNSET
 
 L = TypeVar("L", bound=Level)
 
@@ -130,6 +131,7 @@ def item(change: Change, rows: Rows) -> None:
             sequence=terms.sequence,
             updated_at=change.context.now_ms,
             parent=terms.parent,
+            quantity_decimals=terms.decimals,
         )
     )
 
@@ -172,4 +174,5 @@ def _level(change: Change, event: type[L]) -> L:
         stock.incoming,
         stock.low_stock_threshold,
         stock.sequence,
+        stock.decimals or UNSET,
     )

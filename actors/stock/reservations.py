@@ -17,11 +17,13 @@ from actors.stock.levels import (
     joined,
     level,
     line_keys,
+    measure_changed,
     moves,
     parent,
     shortages,
     slots,
     stock_key,
+    unfit,
 )
 
 
@@ -80,10 +82,10 @@ def close(view: View, context: Context, reservation_id: UUID, kind: str) -> Clos
 
 
 def reserve(view: View, command: m.Reserve, context: Context) -> Decision:
-    """Refused: choose_variant, product_discontinued, insufficient_stock."""
+    """Refused: choose_variant, measure_changed, product_discontinued, insufficient_stock."""
     lines = joined(command.lines)
-    chosen = slots(view, context, command.location_id, lines)
-    if refused := parent(chosen):
+    chosen = slots(view, context, command.location_id, lines, command.measures)
+    if refused := unfit(chosen):
         return Decision(refused, refused=True)
     if discontinued(chosen):
         return refuse("product_discontinued")
@@ -150,6 +152,9 @@ def _freed(held: m.Reservation, status: m.Status, at: At) -> Events:
 def _release_oldest(view: View, command: m.ReleaseOldest, context: Context) -> Decision:
     """Refused: no_open_hold."""
     product, location = command.product_id, command.location_id
+    (slot,) = slots(view, context, location, (m.Line(product, command.quantity),), command.measures)
+    if not slot.item.takes(slot.decimals):
+        return Decision(measure_changed(product, slot.item), refused=True)
     left, used = command.quantity, []
     events: Events = []
     for reservation_id in view.get(open_holds_key(context, product, location)) or ():
@@ -175,9 +180,9 @@ def _release_oldest(view: View, command: m.ReleaseOldest, context: Context) -> D
         used.append(key)
         left -= freed
     if left:
-        short = m.Shortage(product, command.quantity, command.quantity - left)
+        found = command.quantity - left
+        short = m.Shortage(product, command.quantity, found, slot.item.decimals or slot.decimals)
         return refuse("no_open_hold", (short,))
-    (slot,) = slots(view, context, location, (m.Line(product, command.quantity),))
     freed_ids = tuple(key.id for key in used)
 
     def read(after: View) -> m.Freed:

@@ -15,6 +15,7 @@ class ItemRow(NamedTuple):
     sequence: int
     updated_at: int
     parent: bool
+    quantity_decimals: int | None
 
 
 class ItemRead(NamedTuple):
@@ -24,6 +25,7 @@ class ItemRead(NamedTuple):
     backorder_limit: int
     sequence: int
     parent: bool
+    quantity_decimals: int | None
     location_ids: list[UUID]
 
 
@@ -43,6 +45,8 @@ class LevelRow(NamedTuple):
 
 
 class LevelRead(NamedTuple):
+    """`quantity_decimals` are the item's; null where nothing was said of them."""
+
     on_hand: int
     reserved: int
     incoming: int
@@ -51,6 +55,7 @@ class LevelRead(NamedTuple):
     floor: int
     counted_at: int | None
     sequence: int
+    quantity_decimals: int | None
 
 
 class MovementRow(NamedTuple):

@@ -16,17 +16,19 @@ from msgspec.structs import replace
 
 from actors.composite import Rows, Rule
 from actors.messages import Command, Reply
-from actors.rules import At, Events, about, refuse, unchanged
+from actors.rules import At, Events, about, quantity_fact, refuse, unchanged
 from actors.runtime.family import Change, Context, Decision, Key
 from actors.stock import model as m
 from actors.stock.levels import (
+    item_key,
     joined,
     level,
     line_keys,
+    max_on_hand,
     moves,
-    parent,
     shortages,
     slots,
+    unfit,
 )
 from actors.stock.rows import TransferRow
 
@@ -91,6 +93,7 @@ class StartTransfer(Command[TransferReply], frozen=True):
     to_location_id: UUID
     ship: bool = False
     reference: str | None = None
+    measures: m.Measures = ()
 
 
 class ReceiveTransfer(Command[TransferReply], frozen=True):
@@ -134,18 +137,21 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 def _start(_: Transfer | None, command: StartTransfer, at: At) -> Events | Decision:
-    """Refused: same_location, choose_variant, insufficient_stock, stock_limit."""
+    """Refused: same_location, choose_variant, measure_changed, insufficient_stock, stock_limit."""
     if command.from_location_id == command.to_location_id:
         return refuse("same_location")
     lines = joined(command.lines)
-    source = slots(at.view, at.context, command.from_location_id, lines)
-    target = slots(at.view, at.context, command.to_location_id, lines)
-    if refused := parent(source):
+    measures = command.measures
+    source = slots(at.view, at.context, command.from_location_id, lines, measures)
+    target = slots(at.view, at.context, command.to_location_id, lines, measures)
+    if refused := unfit(source):
         return Decision(refused, refused=True)
     if short := shortages(source):
         return refuse("insufficient_stock", short)
     if any(
-        (slot.stock.on_hand if slot.stock else 0) + slot.quantity > m.MAX_ON_HAND for slot in target
+        (slot.stock.on_hand if slot.stock else 0) + slot.quantity
+        > max_on_hand(slot.item, slot.decimals)
+        for slot in target
     ):
         return refuse("stock_limit")
     reference = command.reference or str(command.transfer_id)
@@ -186,7 +192,9 @@ def _receive_lines(known: Transfer, command: ReceiveTransferLines, at: At) -> Ev
         if product_id not in sent:
             return refuse("not_in_transfer", productId=str(product_id))
         if quantity > (left := outstanding.get(product_id, 0)):
-            return refuse("more_than_shipped", productId=str(product_id), outstanding=left)
+            item = at.view.get(item_key(at.context, product_id))
+            fact = quantity_fact("outstanding", left, item.decimals or 0 if item else 0)
+            return refuse("more_than_shipped", productId=str(product_id), **fact)
     return _arrive(known, lines, at)
 
 

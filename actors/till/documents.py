@@ -21,6 +21,7 @@ from actors.till.rows import (
     SaleLineChange,
     SaleRow,
 )
+from core.events import UNSET
 
 _to_json = msgspec.json.Encoder().encode
 
@@ -51,6 +52,8 @@ def sold(change: Change, rows: Rows) -> None:
                 line.total_minor,
                 _to_json(line.parts).decode(),
                 line.card_id,
+                line.decimals,
+                line.unit,
             )
         )
     for number, paid in enumerate(sale.payments):
@@ -137,7 +140,13 @@ def _sale_completed(change: Change, event: m.Sold) -> SaleCompleted:
         discount_minor=sum(line.discount_minor for line in sale.lines),
         tips_minor=sale.tips_minor,
         lines=tuple(
-            SoldLine(line.item_id, line.product_id, line.quantity, line.total_minor)
+            SoldLine(
+                line.item_id,
+                line.product_id,
+                line.quantity,
+                line.total_minor,
+                line.decimals or UNSET,
+            )
             for line in sale.lines
             if line.card_id is None
         ),
@@ -165,6 +174,8 @@ def returned(change: Change, rows: Rows) -> None:
                 discount_minor=line.discount_minor,
                 total_minor=line.total_minor,
                 restocked_as=line.restocked_as,
+                quantity_decimals=line.sold.decimals,
+                unit=line.sold.unit,
             )
         )
     for number, refund in enumerate(record.refunds):
@@ -239,6 +250,7 @@ def _sale_returned(change: Change, record: m.ReturnMade) -> SaleReturned:
                 quantity=line.quantity,
                 restock=line.restock,
                 total_minor=line.total_minor,
+                quantity_decimals=line.sold.decimals or UNSET,
             )
             for line in record.lines
         ),

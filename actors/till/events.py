@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from core.events import Event, Part
+from core.events import UNSET, Event, Part, Unset
 
 
 class Document(Event):
@@ -19,12 +19,14 @@ class Document(Event):
 
 
 class SoldLine(Part):
-    """A line of a sale, less discounts, tax included."""
+    """A line of a sale, less discounts, tax included; `quantity` in steps of 10^-quantityDecimals
+    units."""
 
     item_id: UUID
     product_id: UUID
     quantity: int
     total_minor: int
+    quantity_decimals: int | Unset = UNSET
 
 
 class SaleCompleted(Document, kind="pos.sale.completed.v1"):
@@ -43,12 +45,14 @@ class SaleCompleted(Document, kind="pos.sale.completed.v1"):
 
 
 class ReturnedLine(Part):
-    """What came back of a line; `restock` says whether it went back onto the shelf."""
+    """What came back of a line, in steps of 10^-quantityDecimals units; `restock` says whether it
+    went back onto the shelf."""
 
     item_id: UUID
     quantity: int
     restock: bool
     total_minor: int
+    quantity_decimals: int | Unset = UNSET
 
 
 class SaleReturned(Document, kind="pos.sale.returned.v1"):

@@ -10,7 +10,17 @@ from actors.messages import Refused
 from actors.rules import At, Events, about, refuse
 from actors.runtime.family import Context, Decision, Key, View
 from actors.stock import model as stock
-from actors.stock.levels import joined, line_keys, moves, parent, shortages, slots
+from actors.stock.levels import (
+    joined,
+    line_keys,
+    max_on_hand,
+    moves,
+    otherwise,
+    parent,
+    shortages,
+    slots,
+    unfit,
+)
 from actors.stock.reservations import close, held_goods, hold_keys, reservation_key
 from actors.till import messages as t
 from actors.till import model as m
@@ -37,6 +47,17 @@ def shelved(lines: Iterable[m.ReturnedLine]) -> Lines:
     )
 
 
+def sold_measures(lines: Iterable[m.ReturnedLine]) -> stock.Measures:
+    """How that is measured, as it was when it was sold; without the parts of bundles, which their
+    owner knows."""
+    return tuple(
+        stock.Measure(part.item_id, line.sold.decimals)
+        for line in lines
+        if line.sold.decimals
+        for part in line.parts
+    )
+
+
 def keys(
     view: View, context: Context, location_id: UUID, lines: Lines, reservation_id: UUID | None
 ) -> Iterator[Key]:
@@ -47,19 +68,16 @@ def keys(
 
 
 def take(
-    view: View,
-    context: Context,
-    location_id: UUID,
-    lines: Lines,
-    reservation_id: UUID | None,
-    reference: str,
+    view: View, context: Context, sale: t.Sell, lines: Lines, reference: str
 ) -> Events | Refused:
     """The events by which sold goods leave: first those of the hold, which must all be among them,
-    the rest from what is available. Refused: insufficient_stock, reservation_not_found,
-    wrong_location, reservation_differs."""
+    the rest from what is available. Refused: measure_changed, insufficient_stock,
+    reservation_not_found, wrong_location, reservation_differs."""
+    location_id, reservation_id = sale.location_id, sale.reservation_id
+    wanted = slots(view, context, location_id, lines, sale.measures)
     if reservation_id is None:
-        chosen = slots(view, context, location_id, lines)
-        if refused := parent(chosen):
+        chosen = wanted
+        if refused := unfit(chosen):
             return refused
         if short := shortages(chosen):
             return Refused("insufficient_stock", tuple(short))
@@ -68,6 +86,8 @@ def take(
     held: stock.Reservation | None = view.get(reservation_key(context, reservation_id))
     if held is None:
         return Refused("reservation_not_found", facts=named)
+    if refused := otherwise(wanted):
+        return refused
     if (held.location_id or context.tenant_id) != location_id:
         return Refused("wrong_location", facts=named)
     left = dict(lines)
@@ -93,26 +113,35 @@ def take(
 
 
 def give_back(
-    view: View, context: Context, location_id: UUID, lines: Lines, reference: str
+    view: View,
+    context: Context,
+    location_id: UUID,
+    lines: Lines,
+    reference: str,
+    measures: stock.Measures,
+    *,
+    was_sold: bool,
 ) -> Events | Refused:
     """The events by which goods are on the shelf again. Those of a product that has variants by now
-    must come back as one of them, which the caller names. Refused: stock_limit."""
-    chosen = slots(view, context, location_id, lines)
-    if refused := parent(chosen):
+    must come back as one of them, which the caller names. What `was_sold` is measured as it was
+    then; of other goods the sender may be wrong. Refused: stock_limit."""
+    chosen = slots(view, context, location_id, lines, measures)
+    if refused := parent(chosen) if was_sold else unfit(chosen):
         return refused
     for slot in chosen:
-        if (slot.stock.on_hand if slot.stock else 0) + slot.quantity > stock.MAX_ON_HAND:
+        limit = max_on_hand(slot.item, slot.decimals)
+        if (slot.stock.on_hand if slot.stock else 0) + slot.quantity > limit:
             return Refused("stock_limit", facts={"productId": str(slot.key.id)})
     return moves(chosen, "returned", 1, reference=reference)
 
 
 def record_gone(
-    view: View, context: Context, location_id: UUID, lines: Lines, reference: str, at_ms: int
+    view: View, context: Context, sale: t.Sell, lines: Lines, reference: str, at_ms: int
 ) -> Events | Refused:
     """The events by which goods have left at a moment in the past. No stock is asked for: they
     are gone, whatever the level says, and only what was counted since knows that already."""
-    chosen = slots(view, context, location_id, lines)
-    if refused := parent(chosen):
+    chosen = slots(view, context, sale.location_id, lines, sale.measures)
+    if refused := unfit(chosen):
         return refused
     return moves(chosen, "sold", -1, reference=reference, occurred_at_ms=at_ms, may_oversell=True)
 

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from actors.messages import Command, Reply
+from actors.stock.model import Measures
 from actors.till import model as m
 from core.cash import NO_ROUNDING
 
@@ -158,6 +159,8 @@ class Sell(Command[SaleMade | SaleKnown], frozen=True):
     # Why the customer pays no tax; None: they do.
     tax_exemption: str | None = None
     rounding_minor: int = 0
+    # How the quantities of the parts are meant.
+    measures: Measures = ()
 
 
 class HoldSale(Command[SaleHeld], frozen=True):
@@ -174,12 +177,14 @@ class HoldSale(Command[SaleHeld], frozen=True):
 
 class ReturnLine(msgspec.Struct, frozen=True, array_like=True):
     """Units of a line that come back; `restock` puts them on the shelf again, `restock_as` onto
-    that of a variant which what was sold has by now."""
+    that of a variant which what was sold has by now. `quantity` is meant in steps of
+    10^-decimals."""
 
     number: int
     quantity: int
     restock: bool = True
     restock_as: UUID | None = None
+    decimals: int = 0
 
 
 class Return(Command[ReturnDone], frozen=True):
@@ -215,6 +220,7 @@ class ReturnUnreceipted(Command[ReturnDone], frozen=True):
     new_card: NewCard | None = None
     reason: str | None = None
     by_manager: bool = False
+    measures: Measures = ()
 
 
 class DisableCard(Command[CardState], frozen=True):

@@ -1,5 +1,5 @@
 """States and events of the till. Money is in minor units of the business's currency, quantities
-are whole units, times are in ms since the epoch, UTC.
+are whole steps (`core.quantities`), times are in ms since the epoch, UTC.
 
 A register has at most one open shift, and gives its receipts numbers without gaps: the number is
 taken in the commit that makes the sale or the return true. expected cash = opening float + cash
@@ -15,6 +15,8 @@ from uuid import UUID
 import msgspec
 
 from core.cash import NO_ROUNDING
+from core.money import line_minor
+from core.quantities import PIECE
 
 MAX_SALE_LINES = 500
 MAX_PAYMENTS = 20
@@ -36,7 +38,7 @@ class Method(StrEnum):
 
 
 class Part(NamedTuple):
-    """What leaves the shelf for each unit of a line: the item itself, or a bundle's parts."""
+    """What leaves the shelf for each step of a line: the item itself, or a bundle's parts."""
 
     item_id: UUID
     quantity: int
@@ -45,7 +47,8 @@ class Part(NamedTuple):
 class SaleLine(msgspec.Struct, frozen=True, array_like=True):
     """A line as it was sold. `total_minor` is what is paid for it: all units, less discounts,
     tax included; `tax_minor` is the tax in it. A line with a `card_id` sells a gift card, which
-    has no parts and no tax."""
+    has no parts and no tax, a service no parts. `quantity` and `returned` are steps of
+    10^-decimals of `unit`, whose price is `unit_price_minor`."""
 
     item_id: UUID
     product_id: UUID
@@ -60,6 +63,18 @@ class SaleLine(msgspec.Struct, frozen=True, array_like=True):
     parts: tuple[Part, ...] = ()
     card_id: UUID | None = None
     returned: int = 0
+    decimals: int = 0
+    unit: str = PIECE
+
+    @property
+    def measured_by(self) -> str | None:
+        """The unit of what is not sold by the piece."""
+        return None if self.unit == PIECE else self.unit
+
+    @property
+    def listed_minor(self) -> int:
+        """What it costs without discounts."""
+        return line_minor(self.unit_price_minor, self.quantity, self.decimals)
 
     def share(self, amount_minor: int, units: int) -> int:
         """What of an amount of the whole line belongs to its first `units`. Shares of parts that

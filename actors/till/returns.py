@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from actors.messages import Refused
-from actors.rules import Events, refuse
+from actors.rules import Events, quantity_fact, refuse
 from actors.runtime.family import Context, Decision, Key, View
 from actors.stock import model as stock
 from actors.stock.levels import joined
@@ -136,24 +136,29 @@ def _not_voidable(sale: m.Sale, till: _Till, command: t.Return) -> Decision | No
 
 def _lines(sale: m.Sale, command: t.Return) -> tuple[m.ReturnedLine, ...] | Decision:
     """What comes back of each line, with its part of the money. Two entries may name the same line:
-    some of it goes back on the shelf, some does not. Refused: line_not_found, more_than_sold,
-    restock_unclear."""
+    some of it goes back on the shelf, some does not. Refused: line_not_found, measure_changed,
+    more_than_sold, restock_unclear."""
     wanted = command.lines
     if command.void:
-        wanted = tuple(t.ReturnLine(n, line.quantity) for n, line in enumerate(sale.lines))
+        wanted = tuple(
+            t.ReturnLine(number, line.quantity, decimals=line.decimals)
+            for number, line in enumerate(sale.lines)
+        )
     returned: dict[int, int] = {}
     found = []
     for back in wanted:
         if back.number >= len(sale.lines):
             return refuse("line_not_found", line=back.number)
         line = sale.lines[back.number]
+        if back.decimals != line.decimals:
+            return refuse("measure_changed", line=back.number, quantityDecimals=line.decimals)
         if back.restock_as is not None and len(line.parts) != 1:
             return refuse("restock_unclear", line=back.number)
         before = returned.get(back.number, line.returned)
         after = returned[back.number] = before + back.quantity
         if after > line.quantity:
-            left = line.quantity - line.returned
-            return refuse("more_than_sold", line=back.number, left=left)
+            left = quantity_fact("left", line.quantity - line.returned, line.decimals)
+            return refuse("more_than_sold", line=back.number, **left)
         total, tax, discount = (
             line.share(amount, after) - line.share(amount, before)
             for amount in (line.total_minor, line.tax_minor, line.discount_minor)
@@ -235,6 +240,8 @@ def _decide(
         till.register.location_id,
         goods.shelved(record.lines),
         f"return {command.return_id}",
+        goods.sold_measures(record.lines) if isinstance(command, t.Return) else command.measures,
+        was_sold=isinstance(command, t.Return),
     )
     if isinstance(shelved, Refused):
         return Decision(shelved, refused=True)

@@ -166,6 +166,8 @@ class SaleLineRow(NamedTuple):
     total_minor: int
     parts: str
     card_id: UUID | None
+    quantity_decimals: int
+    unit: str
 
 
 class SaleLineChange(NamedTuple):
@@ -223,6 +225,8 @@ class ReturnLineRow(NamedTuple):
     discount_minor: int
     total_minor: int
     restocked_as: UUID | None = None
+    quantity_decimals: int = 0
+    unit: str = "piece"
 
 
 class RefundRow(NamedTuple):

@@ -101,11 +101,9 @@ def _again(view: View, command: t.Sell, context: Context) -> Decision | None:
 def _take(view: View, command: t.Sell, context: Context) -> Events | Refused:
     lines, reference = goods.needs(command.lines), f"sale {command.sale_id}"
     if command.offline is None:
-        return goods.take(
-            view, context, command.location_id, lines, command.reservation_id, reference
-        )
+        return goods.take(view, context, command, lines, reference)
     at_ms = min(command.offline.occurred_at_ms, context.now_ms)
-    return goods.record_gone(view, context, command.location_id, lines, reference, at_ms)
+    return goods.record_gone(view, context, command, lines, reference, at_ms)
 
 
 def _sold(
@@ -163,6 +161,7 @@ def hold(view: View, command: t.HoldSale, context: Context) -> Decision:
         command.ttl_ms,
         command.reference,
         sale.location_id,
+        sale.measures,
     )
     decision = reserve(view, wanted, context)
     if decision.refused:
@@ -202,9 +201,7 @@ def _not_here(register: m.Register, command: t.Sell, context: Context) -> Decisi
     limit = register.discount_limit_percent
     given = sum(line.discount_minor for line in command.lines)
     # A gift card is not discounted, so it earns no discount for the rest.
-    listed = sum(
-        line.quantity * line.unit_price_minor for line in command.lines if line.card_id is None
-    )
+    listed = sum(line.listed_minor for line in command.lines if line.card_id is None)
     # To the next whole unit, so that rounding never needs a manager.
     if not command.by_manager and given > -(-listed * limit // 100):
         return refuse("discount_limit", limitPercent=limit)

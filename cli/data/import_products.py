@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -125,7 +126,7 @@ async def _open_stock(
     """Gives opening stock to the products that never had any; returns to how many."""
     turns = asyncio.Semaphore(_STOCK_CALLS_AT_ONCE)
 
-    async def give(product_id: str, units: int, created: bool) -> bool:
+    async def give(product_id: str, units: int | Decimal, created: bool) -> bool:
         async with turns:
             if not created and await _has_moved(client, product_id):
                 return False

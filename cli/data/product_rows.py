@@ -55,7 +55,7 @@ class ProductRow:
 
     line: int
     fields: Mapping[str, Any]
-    stock: int | None = None
+    stock: int | Decimal | None = None
     source: tuple[str, ...] = ()
 
 

@@ -1,6 +1,6 @@
 """The clients' own books: everything that was acknowledged to them, and nothing else. Pure.
 
-Units are whole, money is in minor units. A document that is acknowledged twice, or with another
+Units are exact, money is in minor units. A document that is acknowledged twice, or with another
 content than the first time, is a fault at once; the rest is for `cli.demo.proof` to find.
 """
 
@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cli.demo.documents import Report, Return, Sale, Taxes
+from cli.demo.documents import Report, Return, Sale, Taxes, Units
 
 
 @dataclass(slots=True)
@@ -18,21 +18,21 @@ class Account:
     """What the clients know of one product, in units. What was sold, confirmed or taken back is
     by what the ledger calls it."""
 
-    opening: int = 0
-    taken: dict[str, int] = field(default_factory=dict)
-    returned: dict[str, int] = field(default_factory=dict)
-    adjusted: int = 0
+    opening: Units = 0
+    taken: dict[str, Units] = field(default_factory=dict)
+    returned: dict[str, Units] = field(default_factory=dict)
+    adjusted: Units = 0
 
     @property
-    def sold(self) -> int:
+    def sold(self) -> Units:
         return sum(self.taken.values())
 
     @property
-    def came_back(self) -> int:
+    def came_back(self) -> Units:
         return sum(self.returned.values()) + self.adjusted
 
     @property
-    def expected(self) -> int:
+    def expected(self) -> Units:
         return self.opening - self.sold + self.came_back
 
 
@@ -107,12 +107,12 @@ class Books:
     card_payments: dict[str, str | None] = field(default_factory=dict)
     sales: dict[str, Sale] = field(default_factory=dict)
     returns: dict[str, Return] = field(default_factory=dict)
-    units_back: Counter[tuple[str, int]] = field(default_factory=Counter)
+    units_back: dict[tuple[str, int], Units] = field(default_factory=dict)
     reports: dict[str, Report] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     _paid_by: dict[str, str] = field(default_factory=dict)
 
-    def opened(self, product_id: str, units: int) -> None:
+    def opened(self, product_id: str, units: Units) -> None:
         self.accounts[product_id] = Account(opening=units)
 
     def sold(self, sale: Sale, gift_card: str | None = None) -> None:
@@ -155,7 +155,7 @@ class Books:
             shelf[f"return {back.id}"] = shelf.get(f"return {back.id}", 0) + line.quantity
             till.net[of.rate_ppm] -= line.total_minor - line.tax_minor
             till.tax[of.rate_ppm] -= line.tax_minor
-            before = self.units_back[sale.id, line.number]
+            before = self.units_back.get((sale.id, line.number), 0)
             after = self.units_back[sale.id, line.number] = before + line.quantity
             till.discounts_minor += of.share(of.discount_minor, before)
             till.discounts_minor -= of.share(of.discount_minor, after)
@@ -166,7 +166,7 @@ class Books:
             if refund.method == "gift_card":
                 self.gift_cards[self._paid_by[sale.id]].refunded_minor += refund.amount_minor
 
-    def confirmed(self, reservation_id: str, units: Mapping[str, int]) -> None:
+    def confirmed(self, reservation_id: str, units: Mapping[str, Units]) -> None:
         """An acknowledged confirmation of a hold, units by product id."""
         for product_id, quantity in units.items():
             taken = self.accounts[product_id].taken
@@ -174,7 +174,7 @@ class Books:
                 self.faults.append(f"reservation {reservation_id} was given to two sales")
             taken[reservation_id] = quantity
 
-    def adjusted(self, units: Mapping[str, int]) -> None:
+    def adjusted(self, units: Mapping[str, Units]) -> None:
         """Goods that came back without a sale, units by product id."""
         for product_id, quantity in units.items():
             self.accounts[product_id].adjusted += quantity

@@ -14,6 +14,8 @@ from core import percents
 
 PPM = 1_000_000
 Json = Mapping[str, Any]
+# Pieces, or kilograms of what is weighed.
+Units = int | Decimal
 Taxes = dict[int, tuple[int, int]]
 
 
@@ -21,16 +23,16 @@ class SoldLine(NamedTuple):
     """`total_minor` is what is paid for all units: discount off, tax included."""
 
     product_id: str
-    quantity: int
+    quantity: Units
     unit_price_minor: int
     discount_minor: int
     rate_ppm: int
     tax_minor: int
     total_minor: int
 
-    def share(self, amount_minor: int, units: int) -> int:
+    def share(self, amount_minor: int, units: Units) -> int:
         """What of an amount of the line goes back with its first units, in all returns together."""
-        return amount_minor * units // self.quantity
+        return int(amount_minor * units // self.quantity)
 
 
 class Paid(NamedTuple):
@@ -70,7 +72,7 @@ class ReturnedLine(NamedTuple):
     """Units of line `number` of the sale, counted from 1."""
 
     number: int
-    quantity: int
+    quantity: Units
     tax_minor: int
     total_minor: int
 

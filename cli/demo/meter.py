@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from cli.data.product_rows import Reject
+from cli.demo.documents import Units
 from cli.demo.proof import Proof
 
 
@@ -37,7 +38,7 @@ class Phase:
     name: str
     sales: int
     returns: int
-    units: int
+    units: Units
     seconds: float
     sales_per_second: float
     p50_ms: float
@@ -60,7 +61,7 @@ class Meter:
     name: str
     latencies: list[float] = field(default_factory=list)
     sales: int = 0
-    units: int = 0
+    units: Units = 0
     returns: int = 0
     refused: int = 0
     declined: int = 0
@@ -70,7 +71,7 @@ class Meter:
     began: float = field(default_factory=time.monotonic)
     _last: float = 0.0
 
-    def sold(self, units: int) -> None:
+    def sold(self, units: Units) -> None:
         """A sale is acknowledged, however long it took."""
         self.sales += 1
         self.units += units

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from cli.demo.documents import Units
+
 MAX_FAULTS_KEPT = 100
 
 
@@ -20,11 +22,11 @@ class StockTotals:
 
     products: int = 0
     movements: int = 0
-    opening: int = 0
-    sold: int = 0
-    returned: int = 0
-    adjusted: int = 0
-    stock: int = 0
+    opening: Units = 0
+    sold: Units = 0
+    returned: Units = 0
+    adjusted: Units = 0
+    stock: Units = 0
 
 
 @dataclass(slots=True)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from cli.demo.books import Account
+from cli.demo.documents import Units
 from cli.demo.proof import Proof
 
 
 class Level(NamedTuple):
     """A product's level as the API gives it, in units; `quantity` is what is available."""
 
-    quantity: int
-    on_hand: int
-    reserved: int
+    quantity: Units
+    on_hand: Units
+    reserved: Units
 
 
 class Movement(NamedTuple):
@@ -23,10 +24,10 @@ class Movement(NamedTuple):
 
     sequence: int
     kind: str
-    on_hand_delta: int
-    reserved_delta: int
-    on_hand_after: int
-    reserved_after: int
+    on_hand_delta: Units
+    reserved_delta: Units
+    on_hand_after: Units
+    reserved_after: Units
     reason: str | None
     reference: str | None
     reservation_id: str | None
@@ -66,7 +67,9 @@ def _level_faults(account: Account, level: Level) -> Iterable[str]:
 
 def _sum_faults(level: Level, ledger: Sequence[Movement]) -> Iterable[str]:
     """The ledger adds up to the level, line by line, and never went below nothing."""
-    on_hand = reserved = sequence = 0
+    on_hand: Units = 0
+    reserved: Units = 0
+    sequence = 0
     for line in ledger:
         on_hand += line.on_hand_delta
         reserved += line.reserved_delta
@@ -91,9 +94,10 @@ def _sum_faults(level: Level, ledger: Sequence[Movement]) -> Iterable[str]:
 def _told_faults(account: Account, ledger: Sequence[Movement]) -> Iterable[str]:
     """The ledger tells what the clients were told: each sale, confirmation and return once, and
     nothing else."""
-    taken: Counter[str] = Counter()
-    returned: Counter[str] = Counter()
-    received = adjusted = 0
+    taken: defaultdict[str, Units] = defaultdict(int)
+    returned: defaultdict[str, Units] = defaultdict(int)
+    received: Units = 0
+    adjusted: Units = 0
     for line in ledger:
         match line.kind:
             case "received":
@@ -116,7 +120,9 @@ def _told_faults(account: Account, ledger: Sequence[Movement]) -> Iterable[str]:
     yield from _differences(account.returned, returned, "brought back")
 
 
-def _differences(told: Mapping[str, int], written: Mapping[str, int], did: str) -> Iterable[str]:
+def _differences(
+    told: Mapping[str, Units], written: Mapping[str, Units], did: str
+) -> Iterable[str]:
     for source in sorted(told.keys() | written.keys()):
         if told.get(source, 0) != written.get(source, 0):
             yield (f"{source} {did} {told.get(source, 0)}; the ledger has {written.get(source, 0)}")

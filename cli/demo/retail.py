@@ -12,14 +12,18 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from typing import Any
+from zlib import crc32
 
 from actors.stock.model import MAX_QUANTITY
 from cli.data.product_rows import FileUnreadable, ProductFile, ProductRow, Reject, Repeat, Row
-from cli.demo.documents import minor
+from cli.demo.documents import Units, minor
 
 MAPPING = {"sku": "StockCode", "name": "Description", "price": "UnitPrice"}
 BEST_SELLERS = 10
 # What a till sells at once.
+# No whole number of anything, so that amounts have to be rounded.
+PORTION_KG = Decimal("0.355")
 MAX_SALE_LINES = 500
 MAX_LINE_QUANTITY = 100_000
 MAX_REFERENCE_LENGTH = 40
@@ -96,8 +100,14 @@ class Retail:
                 rows.append(Repeat(line.number))
                 continue
             seen.add(line.sku)
-            fields = {"sku": line.sku, "name": line.description, "price": line.price}
-            stock = opening.get(line.sku)
+            fields: dict[str, Any] = {
+                "sku": line.sku,
+                "name": line.description,
+                "price": line.price,
+            }
+            if is_weighed(line.sku):
+                fields |= {"unit": "kg", "quantityDecimals": 3}
+            stock = in_units(line.sku, opening.get(line.sku, 0))
             rows.append(ProductRow(line.number, fields, stock or None, line.source))
         rows.sort(key=lambda row: row.line)
         yield from rows
@@ -115,6 +125,16 @@ class Retail:
         for line in self.lines:
             names.setdefault(line.sku, {})[line.description] = None
         return {sku: list(several) for sku, several in names.items() if len(several) > 1}
+
+
+def is_weighed(sku: str) -> bool:
+    """One of eight goods is sold by the kilogram."""
+    return crc32(sku.encode()) % 8 == 0
+
+
+def in_units(sku: str, count: int) -> Units:
+    """What the file counts, as the shop sells it: pieces, or portions of what is weighed."""
+    return count * PORTION_KG if is_weighed(sku) else count
 
 
 def units_sold(invoices: Iterable[Invoice]) -> Counter[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from cli.api.client import ApiError
 from cli.demo.books import Books, TillBook
 from cli.demo.day import DrawerMove, PlannedReturn
-from cli.demo.documents import Report, Sale, major, report_of, return_of, sale_of
+from cli.demo.documents import Report, Sale, Units, major, report_of, return_of, sale_of
 from cli.demo.meter import Meter
 from cli.demo.sending import Manner, Refused, Sender, checked, code_of
 from cli.demo.tenders import Bill, Tender, denominations, gift_card_for, in_notes, payments_for
@@ -106,7 +106,7 @@ class Till:
         self,
         back: PlannedReturn,
         sale: Sale,
-        units: Mapping[str, int],
+        units: Mapping[str, Units],
         meter: Meter,
         manner: Manner,
     ) -> None:
@@ -156,7 +156,7 @@ class Page:
         self._books = books
 
     async def sell(
-        self, units: Mapping[str, int], reference: str, meter: Meter, manner: Manner
+        self, units: Mapping[str, Units], reference: str, meter: Meter, manner: Manner
     ) -> Refused | None:
         """Reserves all of `units`, by product id, and confirms. None if it was sold."""
         body = {

@@ -18,6 +18,7 @@ import httpx2
 
 from cli.api.client import ApiError, Client, Reply
 from cli.demo.books import Books
+from cli.demo.documents import Units
 from cli.demo.meter import Meter
 
 SENT_TWICE_SHARE = 0.10
@@ -38,7 +39,7 @@ class Manner(Enum):
 class Refused:
     """There was not enough. `available` is what there was, by product id, where it fell short."""
 
-    available: dict[str, int]
+    available: dict[str, Units]
 
     @classmethod
     def of(cls, reply: Reply) -> Refused | None:

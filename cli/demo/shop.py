@@ -12,8 +12,10 @@ from uuid import UUID
 
 from cli.api.client import ApiError, Client, open_http
 from cli.demo.books import Books, TillBook
+from cli.demo.documents import Units
 from cli.demo.mailbox import Mailbox, open_mailbox
 from cli.demo.meter import Meter, Phase
+from cli.demo.retail import in_units
 from cli.demo.sellers import Page, Till
 from cli.demo.sending import Answers, Sender
 from cli.demo.tenders import VAT_PERCENT
@@ -43,11 +45,11 @@ class Shop:
     pages: list[Page] = field(default_factory=list)
     _reported: Counter[str] = field(default_factory=Counter)
 
-    def units(self, units: Mapping[str, int]) -> dict[str, int]:
-        """By product id what is given by SKU."""
-        return {self.products[sku]: count for sku, count in units.items()}
+    def units(self, units: Mapping[str, int]) -> dict[str, Units]:
+        """By product id what the file counts by SKU."""
+        return {self.products[sku]: in_units(sku, count) for sku, count in units.items()}
 
-    async def put_back(self, units: Mapping[str, int], reference: str) -> None:
+    async def put_back(self, units: Mapping[str, Units], reference: str) -> None:
         """Goods come back that were never sold, units by product id. The owner's to say."""
         body = {
             "lines": [

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from cli.data.import_products import ImportReport, import_products
 from cli.demo.day import DrawerMove, Job, PlannedReturn, Purchase
-from cli.demo.documents import Sale, major
+from cli.demo.documents import Sale, Units, major
 from cli.demo.meter import Meter, Phase, Show
 from cli.demo.reading import read_level
-from cli.demo.retail import Retail
+from cli.demo.retail import Retail, in_units
 from cli.demo.sellers import Till
 from cli.demo.sending import Refused, crowd
 from cli.demo.shop import Shop
@@ -37,7 +37,7 @@ async def stock_shelves(
     prices = retail.prices_minor(shop.products)
     for sku, product_id in shop.products.items():
         shop.prices_minor[product_id] = prices[sku]
-        shop.books.opened(product_id, opening.get(sku, 0))
+        shop.books.opened(product_id, in_units(sku, opening.get(sku, 0)))
     return report
 
 
@@ -99,12 +99,12 @@ async def flash_sale(shop: Shop, skus: Sequence[str], clients: int, show: Show) 
     they fight over the same shelf."""
     meter = Meter("Flash sale")
     products = [shop.products[sku] for sku in skus]
-    total = 0
+    total: Units = 0
     for product_id in products:
         total += (await read_level(shop.pages[0], product_id)).quantity
 
     def tick() -> None:
-        show(meter.name, meter.units, total, shop.note(meter))
+        show(meter.name, int(meter.units), int(total), shop.note(meter))
 
     await crowd((_fight(shop, number, products, meter) for number in range(clients)), tick)
     return shop.phase(meter)
@@ -118,7 +118,7 @@ async def _fight(shop: Shop, number: int, products: Sequence[str], meter: Meter)
     purchase = 0
     while wanted:
         product_id = random.choice(sorted(wanted))
-        units = random.randint(1, MAX_UNITS_AT_ONCE)
+        units: Units = random.randint(1, MAX_UNITS_AT_ONCE)
         while units:
             purchase += 1
             reference = f"flash-{number}-{purchase}"
@@ -133,7 +133,7 @@ async def _fight(shop: Shop, number: int, products: Sequence[str], meter: Meter)
 
 
 async def _buy_at(
-    till: Till, shop: Shop, product_id: str, units: int, reference: str, meter: Meter
+    till: Till, shop: Shop, product_id: str, units: Units, reference: str, meter: Meter
 ) -> Refused | None:
     bill = bill_of({product_id: units}, shop.prices_minor)
     sold = await till.sell(reference, bill, Tender.CASH, meter, till.sender.manner())

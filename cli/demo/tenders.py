@@ -12,7 +12,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from typing import Any
 
-from cli.demo.documents import PPM, Sale, SoldLine, major
+from cli.demo.documents import PPM, Sale, SoldLine, Units, major
 
 VAT_PERCENT = 20
 VAT_PPM = 200_000
@@ -100,7 +100,7 @@ class Bill:
         return sum(line.total_minor for line in self.lines)
 
     @property
-    def units(self) -> dict[str, int]:
+    def units(self) -> dict[str, Units]:
         return {line.product_id: line.quantity for line in self.lines}
 
     def basket(self) -> list[dict[str, Any]]:
@@ -128,14 +128,14 @@ class Bill:
 
 
 def bill_of(
-    units: Mapping[str, int], prices_minor: Mapping[str, int], discount_percent: int = 0
+    units: Mapping[str, Units], prices_minor: Mapping[str, int], discount_percent: int = 0
 ) -> Bill:
-    """The bill for units by product id, at prices that include VAT. Discount and tax are rounded
-    per line, half up."""
+    """The bill for units by product id, at prices that include VAT. What it costs, discount and
+    tax are rounded per line, half up."""
     lines = []
     for product_id, quantity in units.items():
         price = prices_minor[product_id]
-        listed = price * quantity
+        listed = _rounded(Decimal(price * quantity))
         discount = _rounded(Decimal(listed * discount_percent) / 100)
         total = listed - discount
         tax = _rounded(Decimal(total) * VAT_PPM / (PPM + VAT_PPM))

@@ -7,10 +7,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from actors.stock.model import MAX_QUANTITY
+from gateway.quantities import Quantity, QuantityOut
 from gateway.schemas import CamelModel
 
-Quantity = Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
 Reference = Annotated[
     str | None,
     Field(min_length=1, max_length=200, description="What this belongs to, in your own words"),
@@ -24,4 +23,4 @@ class StockLine(CamelModel):
 
 class StockLineOut(CamelModel):
     product_id: UUID
-    quantity: int
+    quantity: QuantityOut

@@ -17,7 +17,7 @@ from msgspec import UNSET, UnsetType
 from pydantic import AfterValidator, BaseModel, BeforeValidator, StringConstraints
 from pydantic.fields import FieldInfo
 
-from gateway import schemas
+from gateway import quantities, schemas
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -32,7 +32,7 @@ _BOUNDS: dict[type, str] = {
 }
 _COMPARED = {"ge": operator.ge, "gt": operator.gt, "le": operator.le, "lt": operator.lt}
 # They leave text of ASCII as it is.
-_HARMLESS = frozenset({schemas.composed})
+_HARMLESS = frozenset({schemas.composed, quantities.quantity_number})
 
 
 class NotPlain(Exception):
@@ -183,8 +183,11 @@ def _bounds(field: FieldInfo) -> list[Any]:
 
 def _branches(annotation: Any) -> tuple[Any, ...]:
     """What a value may be, one by one, without what is said of it."""
-    parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
-    return tuple(get_args(part)[0] if get_origin(part) is Annotated else part for part in parts)
+    if get_origin(annotation) in (Union, UnionType):
+        return tuple(kind for part in get_args(annotation) for kind in _branches(part))
+    if get_origin(annotation) is Annotated:
+        return _branches(get_args(annotation)[0])
+    return (annotation,)
 
 
 def _said(field: FieldInfo) -> Iterator[Any]:
@@ -224,5 +227,6 @@ def _bounded(name: str, field: FieldInfo) -> Any:
     kinds = [
         Annotated[kind, msgspec.Meta(**meta)] if meta and kind is not NoneType else kind
         for kind in _branches(field.annotation)
+        if kind is not Decimal  # The plain form of a quantity is whole.
     ]
     return functools.reduce(operator.or_, kinds)

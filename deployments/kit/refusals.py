@@ -6,10 +6,11 @@ from typing import Any
 
 import msgspec
 
-from actors.messages import Refused
+from actors.messages import STEPS, Refused
 from core.errors import FieldError, HoldfastError, error_class
 from core.ids import text_of
 from core.money import from_minor
+from core.quantities import shown_steps
 from gateway.errors import MAX_FIELD_ERRORS
 
 # Of refusals that have no amounts in them.
@@ -21,7 +22,7 @@ _INDEXED = frozenset({"stock_changed"})
 
 def error_of(refused: Refused) -> HoldfastError:
     """The error that stands for a refusal, with its facts as the API names them: amounts in whole
-    units of the currency."""
+    units of the currency, quantities in those of their product."""
     kind = error_class(refused.code)
     if kind is None:
         raise LookupError(f"no error stands for the refusal {refused.code!r}")
@@ -32,12 +33,20 @@ def error_of(refused: Refused) -> HoldfastError:
         else value
         for name, value in refused.facts.items()
     }
+    for name in [name for name in extra if name.endswith(STEPS)]:
+        decimals = int(refused.facts["quantityDecimals"])
+        extra[name.removesuffix(STEPS)] = shown_steps(int(extra.pop(name)), decimals)
+        extra.pop("quantityDecimals", None)
     if refused.code not in _INDEXED:
         extra |= {name: int(extra[name]) + 1 for name in _PLACES if name in extra}
     if refused.shortages:
         extra["shortages"] = [
-            {"productId": text_of(product_id), "requested": requested, "available": available}
-            for product_id, requested, available in refused.shortages
+            {
+                "productId": text_of(short.product_id),
+                "requested": shown_steps(short.requested, short.decimals),
+                "available": shown_steps(short.available, short.decimals),
+            }
+            for short in refused.shortages
         ]
     return _made(kind, None, (), extra)
 

@@ -22,6 +22,7 @@ _IMPORTS = frozenset(
         "core.errors",
         "core.events",
         "core.money",
+        "core.quantities",
         "dataclasses",
         "enum",
         "functools",

@@ -30,6 +30,7 @@ from store.kit.schema import PUBLIC, exempt, metadata, of_tenant
 
 MAX_COMPONENTS = 50
 MAX_COMPONENT_QUANTITY = 1_000
+MAX_COMPONENT_STEPS = MAX_COMPONENT_QUANTITY * 10**3
 
 # `component_id` is an item's, of one of two tables, hence no foreign key: a transaction that
 # deletes an item looks here first, under the lock of the catalogue.
@@ -47,39 +48,42 @@ bundle_components = Table(
     Column("tenant_id", Uuid, ForeignKey("businesses.id"), nullable=False),
     Column("quantity", BigInteger, nullable=False),
     Column("position", SmallInteger, nullable=False),
-    CheckConstraint(
-        f"quantity BETWEEN 1 AND {MAX_COMPONENT_QUANTITY}", name="quantity_within_bounds"
-    ),
+    CheckConstraint(f"quantity BETWEEN 1 AND {MAX_COMPONENT_STEPS}", name="quantity_within_bounds"),
     CheckConstraint("bundle_id <> component_id", name="not_itself"),
     Index("ix_bundle_components_component", "component_id"),
     info=of_tenant(app="SELECT, INSERT, DELETE", public=PUBLIC),
 )
 
-# A parent is a product that has variants: it is not stocked or sold itself.
-ItemKind = Literal["simple", "variant", "bundle", "parent"]
+# A parent is a product that has variants: it is not stocked or sold itself. A service is sold and
+# never stocked.
+ItemKind = Literal["simple", "variant", "bundle", "parent", "service"]
 
 
 class Component(NamedTuple):
-    """A part of a bundle: so many of an item in each."""
+    """A part of a bundle: so many steps of an item in each, of 10^-decimals units."""
 
     item_id: UUID
     quantity: int
+    decimals: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ItemFacts:
-    """Whose an item is and what. The tenant never changes, nor whether it is a bundle or a
-    variant; a simple product becomes a parent with its first variant."""
+    """Whose an item is and what. The tenant never changes, nor whether it is a bundle, a service
+    or a variant; a simple product becomes a parent with its first variant. `decimals` of its
+    quantities never change once its stock has moved."""
 
     tenant_id: UUID
     product_id: UUID
     kind: ItemKind
+    decimals: int
 
 
 @dataclass(frozen=True, slots=True)
 class SaleItem:
     """An item as a till or a cart takes it. `name` tells a variant's options too; `price_minor`
-    is in minor units of `currency`; `components` are those of a bundle, in order."""
+    is that of one `unit`, in minor units of `currency`; `components` are those of a bundle, in
+    order."""
 
     item_id: UUID
     product_id: UUID
@@ -92,26 +96,33 @@ class SaleItem:
     tax_class_id: UUID | None
     kind: ItemKind
     components: tuple[Component, ...] = ()
+    decimals: int = 0
+    unit: str = "piece"
 
 
 _KIND = """CASE WHEN EXISTS (SELECT FROM product_variants AS own
   WHERE own.product_id = p.id AND own.deleted_at IS NULL) THEN 'parent' ELSE p.kind END"""
 
 _ITEM_FACTS = text(f"""
-SELECT p.id AS item_id, p.tenant_id, p.id AS product_id, {_KIND} AS kind
+SELECT p.id AS item_id, p.tenant_id, p.id AS product_id, {_KIND} AS kind,
+  p.quantity_decimals AS decimals
 FROM products p WHERE p.id = ANY(:ids) AND p.deleted_at IS NULL
 UNION ALL
-SELECT v.id, v.tenant_id, v.product_id, 'variant'
-FROM product_variants v WHERE v.id = ANY(:ids) AND v.deleted_at IS NULL
+SELECT v.id, v.tenant_id, v.product_id, 'variant', coalesce(p.quantity_decimals, 0)
+FROM product_variants v LEFT JOIN products p ON p.id = v.product_id
+WHERE v.id = ANY(:ids) AND v.deleted_at IS NULL
 """)  # noqa: S608 - our own text
 
 # One that is deleted has its tenant still, and counts as simple: its stock is there all the same.
 _OWNERS = f"""
-SELECT p.id, p.tenant_id, CASE WHEN p.deleted_at IS NULL THEN {_KIND} ELSE 'simple' END
+SELECT p.id, p.tenant_id, CASE WHEN p.deleted_at IS NULL THEN {_KIND} ELSE 'simple' END,
+  p.quantity_decimals
 FROM products p WHERE p.id = ANY($1::uuid[])
 UNION ALL
-SELECT v.id, v.tenant_id, CASE WHEN v.deleted_at IS NULL THEN 'variant' ELSE 'simple' END
-FROM product_variants v WHERE v.id = ANY($1::uuid[])
+SELECT v.id, v.tenant_id, CASE WHEN v.deleted_at IS NULL THEN 'variant' ELSE 'simple' END,
+  coalesce(p.quantity_decimals, 0)
+FROM product_variants v LEFT JOIN products p ON p.id = v.product_id
+WHERE v.id = ANY($1::uuid[])
 """  # noqa: S608 - our own text
 
 # Codes are looked up first, so that each kind of look-up walks its own index.
@@ -123,7 +134,7 @@ WITH wanted AS MATERIALIZED (
 SELECT p.id AS item_id, p.id AS product_id, NULL::uuid AS variant_id, p.name, p.sku, p.barcode,
   coalesce(c.price_minor, p.price_minor) AS price_minor,
   CASE WHEN c.item_id IS NULL THEN p.currency ELSE c.currency END AS currency,
-  p.tax_class_id, {_KIND} AS kind, NULL::jsonb AS options
+  p.tax_class_id, {_KIND} AS kind, NULL::jsonb AS options, p.quantity_decimals AS decimals, p.unit
 FROM wanted w JOIN products p ON p.id = w.id
 LEFT JOIN item_prices c ON c.item_id = p.id AND c.currency = $4::bpchar
 WHERE p.deleted_at IS NULL OR $5
@@ -132,7 +143,7 @@ SELECT v.id, v.product_id, v.id, p.name, v.sku, v.barcode,
   coalesce(c.price_minor, v.price_minor, d.price_minor, p.price_minor),
   CASE WHEN c.item_id IS NOT NULL OR (v.price_minor IS NULL AND d.item_id IS NOT NULL)
     THEN $4::bpchar ELSE p.currency END,
-  coalesce(v.tax_class_id, p.tax_class_id), 'variant', v.options
+  coalesce(v.tax_class_id, p.tax_class_id), 'variant', v.options, p.quantity_decimals, p.unit
 FROM wanted w JOIN product_variants v ON v.id = w.id JOIN products p ON p.id = v.product_id
 LEFT JOIN item_prices c ON c.item_id = v.id AND c.currency = $4::bpchar
 LEFT JOIN item_prices d ON d.item_id = p.id AND d.currency = $4::bpchar
@@ -140,8 +151,10 @@ WHERE (v.deleted_at IS NULL AND p.deleted_at IS NULL) OR $5
 """  # noqa: S608 - our own text
 
 _COMPONENTS = """
-SELECT bundle_id, component_id, quantity FROM bundle_components
-WHERE bundle_id = ANY({}) ORDER BY bundle_id, position"""
+SELECT c.bundle_id, c.component_id, c.quantity, coalesce(p.quantity_decimals, 0)
+FROM bundle_components c LEFT JOIN product_variants v ON v.id = c.component_id
+LEFT JOIN products p ON p.id = coalesce(v.product_id, c.component_id)
+WHERE c.bundle_id = ANY({}) ORDER BY c.bundle_id, c.position"""
 
 
 class ItemOwner(NamedTuple):
@@ -149,19 +162,23 @@ class ItemOwner(NamedTuple):
 
     tenant_id: UUID
     kind: ItemKind
+    decimals: int
 
 
 async def owners_of(lookup: asyncpg.Connection, item_ids: Iterable[UUID]) -> dict[UUID, ItemOwner]:
     """Of the items (products or variants) that this scope shows, by id: a tenant's scope shows it
     its deleted ones too, the public one does not."""
     rows = await lookup.fetch(_OWNERS, list(item_ids))
-    return {item_id: ItemOwner(tenant_id, kind) for item_id, tenant_id, kind in rows}
+    return {item_id: ItemOwner(*owner) for item_id, *owner in rows}
 
 
 async def facts_of(tx: AsyncConnection, item_ids: Iterable[UUID]) -> dict[UUID, ItemFacts]:
     """What this scope shows of items that are not deleted, by id."""
     found = await tx.execute(_ITEM_FACTS, {"ids": list(item_ids)})
-    return {row.item_id: ItemFacts(row.tenant_id, row.product_id, row.kind) for row in found}
+    return {
+        row.item_id: ItemFacts(row.tenant_id, row.product_id, row.kind, row.decimals)
+        for row in found
+    }
 
 
 async def sale_items(
@@ -201,6 +218,8 @@ def _sale_item(row: asyncpg.Record, components: tuple[Component, ...]) -> SaleIt
         tax_class_id=row["tax_class_id"],
         kind=row["kind"],
         components=components,
+        decimals=row["decimals"],
+        unit=row["unit"],
     )
 
 
@@ -219,8 +238,8 @@ async def components_of(
 
 def _by_bundle(rows: Iterable[Any]) -> dict[UUID, tuple[Component, ...]]:
     found: dict[UUID, tuple[Component, ...]] = {}
-    for bundle_id, item_id, quantity in rows:
-        found[bundle_id] = (*found.get(bundle_id, ()), Component(item_id, quantity))
+    for bundle_id, *part in rows:
+        found[bundle_id] = (*found.get(bundle_id, ()), Component(*part))
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -23,6 +23,7 @@ from sqlalchemy import (
     Index,
     Integer,
     RowMapping,
+    SmallInteger,
     String,
     Table,
     Text,
@@ -57,7 +58,6 @@ from store.kit.schema import PUBLIC_LISTED, metadata, of_tenant, used
 __all__ = [
     "Product",
     "add",
-    "backorder_limits",
     "by_skus",
     "get",
     "get_many",
@@ -66,6 +66,7 @@ __all__ = [
     "remove",
     "replace",
     "skus_of",
+    "stock_terms",
     "vendor_of",
     "with_variants",
 ]
@@ -97,6 +98,9 @@ products = Table(
     Column("kind", Text, nullable=False, server_default="simple"),
     Column("tax_class_id", Uuid),
     Column("backorder_limit", BigInteger, nullable=False, server_default=text("0")),
+    # Its quantities, and those of its variants, are steps of 10^-quantity_decimals of the unit.
+    Column("quantity_decimals", SmallInteger, nullable=False, server_default=text("0")),
+    Column("unit", String(10), nullable=False, server_default="piece"),
     Column("version", Integer, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
@@ -109,8 +113,9 @@ products = Table(
     CheckConstraint("char_length(description) <= 10000", name="description_bounded"),
     CheckConstraint("jsonb_array_length(images) <= 20", name="images_bounded"),
     CheckConstraint("sku <> '' AND name <> ''", name="named"),
-    CheckConstraint("kind IN ('simple', 'bundle')", name="kind_known"),
+    CheckConstraint("kind IN ('simple', 'bundle', 'service')", name="kind_known"),
     CheckConstraint("backorder_limit >= 0", name="backorder_limit_not_negative"),
+    CheckConstraint("quantity_decimals BETWEEN 0 AND 3", name="quantity_decimals_known"),
     ForeignKeyConstraint(
         ["tenant_id", "tax_class_id"], ["tax_classes.tenant_id", "tax_classes.id"]
     ),
@@ -142,7 +147,8 @@ products = Table(
 class Product:
     """A product as it is stored. `images` are URLs and `image_alts` texts by URL, `category` is a
     path of names. Money is in minor units: `price_minor` and `cost_minor` of `currency`, `prices`
-    in further currencies. `kind` is simple or bundle."""
+    in further currencies. `kind` is simple, bundle or service. `backorder_limit` is in steps of
+    10^-quantity_decimals of `unit`."""
 
     id: UUID
     tenant_id: UUID
@@ -162,6 +168,8 @@ class Product:
     image_alts: dict[str, str] = field(default_factory=dict)
     tax_class_id: UUID | None = None
     backorder_limit: int = 0
+    quantity_decimals: int = 0
+    unit: str = "piece"
     prices: dict[str, int] = field(default_factory=dict)
     cost_minor: int | None = None
 
@@ -267,16 +275,22 @@ async def with_variants(tx: AsyncConnection, product_ids: Iterable[UUID]) -> lis
     return [*ids, *(await tx.execute(query)).scalars()]
 
 
-async def backorder_limits(tx: AsyncConnection, item_ids: Iterable[UUID]) -> dict[UUID, int]:
-    """The limit of each live item, a variant's being its product's; of a product, those of its
+class StockTerms(NamedTuple):
+    """The limit is in steps of 10^-decimals units."""
+
+    backorder_limit: int
+    decimals: int
+
+
+async def stock_terms(tx: AsyncConnection, item_ids: Iterable[UUID]) -> dict[UUID, StockTerms]:
+    """The terms of each live item, a variant's being its product's; of a product, those of its
     variants too."""
     wanted = literal(list(item_ids), ARRAY(Uuid))
     live = products.c.deleted_at.is_(None)
-    own = select(products.c.id, products.c.backorder_limit).where(
-        products.c.id == func.any(wanted), live
-    )
+    terms = (products.c.backorder_limit, products.c.quantity_decimals)
+    own = select(products.c.id, *terms).where(products.c.id == func.any(wanted), live)
     of_variants = (
-        select(variants.c.id, products.c.backorder_limit)
+        select(variants.c.id, *terms)
         .join(products, products.c.id == variants.c.product_id)
         .where(
             or_(products.c.id == func.any(wanted), variants.c.id == func.any(wanted)),
@@ -285,7 +299,7 @@ async def backorder_limits(tx: AsyncConnection, item_ids: Iterable[UUID]) -> dic
         )
     )
     rows = await tx.execute(union_all(own, of_variants))
-    return {row.id: row.backorder_limit for row in rows}
+    return {item_id: StockTerms(*found) for item_id, *found in rows}
 
 
 async def by_skus(tx: AsyncConnection, tenant_id: UUID, skus: Iterable[str]) -> dict[str, Product]:

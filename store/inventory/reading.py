@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.paging import MAX_COUNTED, Part, Span
@@ -30,7 +32,26 @@ async def low_stock(tx: AsyncConnection, location_id: UUID | None, span: Span) -
         stock_items.c.product_id == low.c.product_id, stock_items.c.discontinued
     )
     order = rising(low.c.available, low.c.product_id, low.c.location_id)
-    return await page(tx, select(low).where(~discontinued.exists()), order, span)
+    query = select(low, _decimals(low.c.product_id)).where(~discontinued.exists())
+    return await page(tx, query, order, span)
+
+
+def _decimals(product_id: ColumnElement[UUID]) -> ColumnElement[Any]:
+    """How many decimals the quantities of an item have."""
+    known = select(stock_items.c.quantity_decimals).where(stock_items.c.product_id == product_id)
+    return func.coalesce(known.scalar_subquery(), 0).label("decimals")
+
+
+def line_decimals(product_ids: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The same for a row that has its items in an array."""
+    wanted = func.unnest(product_ids).table_valued("id", with_ordinality="n").render_derived()
+    found = func.array_agg(
+        aggregate_order_by(func.coalesce(stock_items.c.quantity_decimals, 0), wanted.c.n)
+    )
+    known = select(found).select_from(
+        wanted.outerjoin(stock_items, stock_items.c.product_id == wanted.c.id)
+    )
+    return known.scalar_subquery().label("decimals")
 
 
 async def parent_sequence(tx: AsyncConnection, product_id: UUID) -> int | None:
@@ -52,7 +73,7 @@ async def movements(
     span: Span,
 ) -> Part[Row]:
     """An item's ledger at a location, latest first: as it was recorded, or as things happened."""
-    query = select(stock_movements).where(
+    query = select(stock_movements, _decimals(stock_movements.c.product_id)).where(
         stock_movements.c.product_id == product_id, stock_movements.c.location_id == location_id
     )
     order = falling(stock_movements.c.sequence)
@@ -69,7 +90,7 @@ async def list_reservations(
     span: Span,
 ) -> Part[Row]:
     """The tenant's reservations, latest first."""
-    query = select(reservations)
+    query = select(reservations, line_decimals(reservations.c.product_ids))
     if product_id is not None:
         # Behind a policy no index of arrays would be used; the ledger has a line for each item.
         line = stock_movements.c

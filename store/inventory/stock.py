@@ -13,6 +13,7 @@ from sqlalchemy import (
     DateTime,
     Index,
     Integer,
+    SmallInteger,
     Table,
     Text,
     Uuid,
@@ -90,6 +91,11 @@ stock_items = Table(
         nullable=False,
         server_default=text("false"),
         comment="Has variants: takes in and promises nothing itself",
+    ),
+    Column(
+        "quantity_decimals",
+        SmallInteger,
+        comment="Quantities are steps of 10^-these units; null: of pieces, or not known yet",
     ),
     CheckConstraint("backorder_limit >= 0", name="backorder_limit_not_negative"),
     info=of_tenant(app="SELECT", public=PUBLIC),
@@ -195,20 +201,24 @@ def _moments_at_locations(keys: Sequence[Any]) -> Columns:
 
 
 _LEVELS = reading(
-    columns_of(
-        stock_levels,
-        "l",
-        (
-            "on_hand",
-            "reserved",
-            "incoming",
-            "low_stock_threshold",
-            "low",
-            "floor",
-            "counted_at",
-            "sequence",
+    {
+        **columns_of(
+            stock_levels,
+            "l",
+            (
+                "on_hand",
+                "reserved",
+                "incoming",
+                "low_stock_threshold",
+                "low",
+                "floor",
+                "counted_at",
+                "sequence",
+            ),
         ),
-    ),
+        "quantity_decimals": "(SELECT quantity_decimals FROM stock_items i"
+        " WHERE i.product_id = l.product_id)",
+    },
     """stock_levels l JOIN unnest($1::uuid[], $2::uuid[], $3::uuid[]) WITH ORDINALITY
   AS k(id, tenant, location, n)
 ON l.product_id = k.id AND l.location_id = k.location AND l.tenant_id = k.tenant""",
@@ -218,7 +228,11 @@ ON l.product_id = k.id AND l.location_id = k.location AND l.tenant_id = k.tenant
 # Every level has been preceded by its item; where it has levels is told by the levels.
 _ITEMS = reading(
     {
-        **columns_of(stock_items, "i", ("discontinued", "backorder_limit", "sequence", "parent")),
+        **columns_of(
+            stock_items,
+            "i",
+            ("discontinued", "backorder_limit", "sequence", "parent", "quantity_decimals"),
+        ),
         "location_ids": "ARRAY(SELECT location_id FROM stock_levels l"
         " WHERE l.product_id = i.product_id ORDER BY location_id)",
     },

@@ -24,6 +24,7 @@ from core.paging import Part, Span
 from store.hosts.aggregates import Tables
 from store.hosts.reads import by_id
 from store.hosts.writes import upsert
+from store.inventory.reading import line_decimals
 from store.kit.changes import changed, stamped
 from store.kit.paging import Row, falling, page
 from store.kit.schema import metadata, of_tenant, used
@@ -70,13 +71,17 @@ stock_transfers = Table(
 )
 
 
+# How its quantities are measured stands with the items.
+_SHOWN = (stock_transfers, line_decimals(stock_transfers.c.product_ids))
+
+
 async def list_transfers(
     tx: AsyncConnection, status: str | None, location_id: UUID | None, span: Span
 ) -> Part[Row]:
     """The tenant's transfers, latest first; `location_id` is either end."""
-    query, order = select(stock_transfers), falling(stock_transfers.c.id)
     if span.since is not None:
         return await _changed(tx, status, location_id, span)
+    query, order = select(*_SHOWN), falling(stock_transfers.c.id)
     of_status = [] if status is None else [stock_transfers.c.status == status]
     if location_id is None:
         return await page(tx, query.where(*of_status), order, span)
@@ -94,7 +99,7 @@ async def _changed(
         also.append(c.status == status)
     if location_id is not None:
         also.append(or_(c.from_location_id == location_id, c.to_location_id == location_id))
-    return await changed(tx, select(stock_transfers), c.changed_at, c.id, span, also)
+    return await changed(tx, select(*_SHOWN), c.changed_at, c.id, span, also)
 
 
 TABLES = Tables(

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -31,6 +32,14 @@ from store.kit.schema import HISTORY, exempt, metadata, of_tenant, used
 
 def _money(name: str, **options: Any) -> Column[int]:
     return Column(name, BigInteger, nullable=options.pop("nullable", False), **options)
+
+
+def _measure() -> tuple[Column[Any], ...]:
+    """What a line's quantities mean: steps of 10^-quantity_decimals of the unit."""
+    return (
+        Column("quantity_decimals", SmallInteger, nullable=False, server_default=text("0")),
+        Column("unit", Text, nullable=False, server_default="piece"),
+    )
 
 
 def _moment(name: str, **options: Any) -> Column[Any]:
@@ -242,6 +251,7 @@ pos_sale_lines = Table(
     Column("parts", JSONB, nullable=False, comment="What left the shelf: [[item, quantity], ...]"),
     Column("card_id", Uuid),
     Column("returned", BigInteger, nullable=False, server_default=text("0")),
+    *_measure(),
     CheckConstraint("quantity > 0", name="quantity_positive"),
     CheckConstraint("returned BETWEEN 0 AND quantity", name="returned_within_sold"),
     info=of_tenant(app="SELECT"),
@@ -303,6 +313,7 @@ pos_return_lines = Table(
     _money("discount_minor"),
     _money("total_minor"),
     Column("restocked_as", Uuid, comment="The variant that it went onto the shelf as"),
+    *_measure(),
     CheckConstraint("quantity > 0", name="quantity_positive"),
     info=of_tenant(app="SELECT"),
 )

@@ -1,5 +1,5 @@
 """What a till needs to price a basket: the terms of its location and the items, in one round trip
-(`till_prices` of migration 0038)."""
+(`till_prices` of migration 0059)."""
 
 from __future__ import annotations
 
@@ -51,6 +51,8 @@ class _Item(NamedTuple):
     kind: ItemKind
     options: dict[str, str] | None
     components: tuple[Component, ...] | None
+    decimals: int = 0
+    unit: str = "piece"
 
     @property
     def as_sold(self) -> SaleItem:
@@ -66,6 +68,8 @@ class _Item(NamedTuple):
             tax_class_id=self.tax_class_id,
             kind=self.kind,
             components=self.components or (),
+            decimals=self.decimals,
+            unit=self.unit,
         )
 
 

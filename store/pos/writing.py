@@ -77,7 +77,8 @@ _SALES = reading(
         ),
         "lines": """(SELECT coalesce(jsonb_agg(jsonb_build_array(l.item_id, l.product_id, l.name,
     l.sku, l.quantity, l.unit_price_minor, l.discount_minor, l.tax_rate_ppm, l.tax_minor,
-    l.total_minor, l.parts, l.card_id, l.returned) ORDER BY l.number), '[]')
+    l.total_minor, l.parts, l.card_id, l.returned, l.quantity_decimals, l.unit)
+    ORDER BY l.number), '[]')
   FROM pos_sale_lines l WHERE l.sale_id = s.id)""",
         "payments": """(SELECT coalesce(jsonb_agg(jsonb_build_array(p.method, p.amount_minor,
     p.reference, p.card_id, p.refunded_minor) ORDER BY p.number), '[]')

@@ -70,7 +70,7 @@ def _promises(tables: Tables) -> Iterator[str]:
             incoming[product, transfer["to_location_id"]] += quantity
     for order in tables.of("purchase_orders"):
         if order["status"] in ("ordered", "partly_received"):
-            for item, quantity, _, received, cancelled in msgspec.json.decode(order["lines"]):
+            for item, quantity, _, received, cancelled, *_ in msgspec.json.decode(order["lines"]):
                 place = (UUID(item), order["location_id"])
                 incoming[place] += max(quantity - received - cancelled, 0)
     for place, level in tables["stock_levels"].items():

@@ -36,7 +36,9 @@ def _by_id(table: str) -> Read:
 
 
 def _level(tables: Tables, key: Key) -> Row | None:
-    return tables["stock_levels"].get((key.id, location_of(key)))
+    row = tables["stock_levels"].get((key.id, location_of(key)))
+    item = tables["stock_items"].get((key.id,)) or {"quantity_decimals": None}
+    return row and {**row, "quantity_decimals": item["quantity_decimals"]}
 
 
 def _item(tables: Tables, key: Key) -> Row | None:
@@ -73,7 +75,14 @@ def _sale(tables: Tables, key: Key) -> Row | None:
     if row is None:
         return None
     lines = [
-        _picked(line | {"parts": msgspec.Raw(line["parts"].encode())}, till.SaleLine)
+        _picked(
+            line
+            | {
+                "parts": msgspec.Raw(line["parts"].encode()),
+                "decimals": line["quantity_decimals"],
+            },
+            till.SaleLine,
+        )
         for line in tables.of("pos_sale_lines", sale_id=key.id)
     ]
     payments = [_picked(paid, till.Payment) for paid in tables.of("pos_payments", sale_id=key.id)]

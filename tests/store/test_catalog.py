@@ -140,7 +140,7 @@ async def test_public_sees_only_what_is_not_deleted_and_changes_nothing(db: Data
         await catalog.replace(tx, [replace(kept, name="Taken over")])
     async with db.transaction(Scope(tenant)) as tx:
         assert (await catalog.get_many(tx, [kept.id, gone.id])) == {kept.id: kept}
-    assert await owners(db, PUBLIC, kept.id, gone.id) == {kept.id: (tenant, "simple")}
+    assert await owners(db, PUBLIC, kept.id, gone.id) == {kept.id: (tenant, "simple", 0)}
     assert len(await owners(db, Scope(tenant), kept.id, gone.id)) == 2
     assert await owners(db, Scope(await new_tenant(db)), kept.id, gone.id) == {}
 

@@ -153,14 +153,14 @@ async def test_an_item_as_a_till_takes_it(db: Database) -> None:
         whose = await catalog_bundles.owners_of(lookup, [shirt.id, gift.id, medium.id, pen.id])
     async with db.transaction(Scope(tenant)) as tx:
         lines = [(gift.id, 3), (pen.id, 1)]
-        expanded, sold = await bundles.expanded(tx, lines)
+        expanded, measures = await bundles.expanded(tx, lines, {})
         assert dict(expanded) == {pen.id: 7, large.id: 3}
-        assert sold == {gift.id: parts}
+        assert measures == ()
         with pytest.raises(Conflict, match="has variants"):
-            await bundles.expanded(tx, [(shirt.id, 1)])
+            await bundles.expanded(tx, [(shirt.id, 1)], {})
         assert bundles.available(parts, {pen.id: 9, large.id: 3}) == 3
     kinds = {shirt.id: "parent", gift.id: "bundle", medium.id: "variant", pen.id: "simple"}
-    assert whose == {item: (tenant, kind) for item, kind in kinds.items()}
+    assert whose == {item: (tenant, kind, 0) for item, kind in kinds.items()}
     async with db.lookup(Scope(await new_tenant(db))) as lookup:
         assert await catalog_bundles.sale_items(lookup, [pen.id], ["PEN"], ["77"]) == []
 

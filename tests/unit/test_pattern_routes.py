@@ -22,7 +22,14 @@ from pydantic import Field
 
 from actors.messages import Refused
 from actors.stock.model import Hold, ReleaseOldest
-from core.errors import ChooseVariant, HoldfastError, InsufficientStock, NoOpenHold, NotFound
+from core.errors import (
+    ChooseVariant,
+    HoldfastError,
+    InsufficientStock,
+    MeasureChanged,
+    NoOpenHold,
+    NotFound,
+)
 from core.principal import Principal
 from deployments.kit import desk
 from deployments.kit.receipts import Ordered
@@ -115,7 +122,7 @@ def making(
 
 
 def sending(documented: str, send: str = SENDING) -> str:
-    return SENT.format(documented=documented, send=send)
+    return SENT.format(documented=f"MeasureChanged, {documented}", send=send)
 
 
 def found(lines: Lines, text: str, **more: str) -> list[str]:
@@ -149,7 +156,7 @@ def test_a_refusal_that_is_not_documented(lines: Lines) -> None:
 
 
 def test_of_two_sets_of_responses_the_second_hides_the_first(lines: Lines) -> None:
-    both = "NoOpenHold) | responses(InsufficientStock"
+    both = "NoOpenHold) | responses(MeasureChanged, InsufficientStock"
     [line] = found(lines, sending(both))
     assert "no_open_hold" in line
 

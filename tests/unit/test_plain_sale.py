@@ -39,6 +39,8 @@ def sales(draw: st.DrawFn) -> SaleMade:
             *(draw(ids), draw(ids), draw(texts), draw(texts), draw(st.integers(1, 100_000))),
             *(draw(amounts), draw(amounts), draw(rates), draw(amounts), draw(amounts)),
             returned=draw(st.integers(0, 9)),
+            decimals=(decimals := draw(st.integers(0, 3))),
+            unit=draw(st.sampled_from(["piece", "box"])) if decimals == 0 else "kg",
         )
         for _ in range(draw(st.integers(0, 3)))
     )

@@ -21,6 +21,7 @@ from uuid import UUID
 import msgspec
 
 from core.money import from_minor
+from core.quantities import from_steps
 from store.catalog.bundles import Component
 from store.catalog.products import Product
 from store.catalog.variants import Variant
@@ -44,6 +45,8 @@ COLUMNS = (
     "components",
     "position",
     "backorderLimit",
+    "quantityDecimals",
+    "unit",
 )
 
 # Full-width forms count as the plain ones in spreadsheets of East Asia.
@@ -73,7 +76,10 @@ def product_row(
     tax_classes: Mapping[UUID, str],
 ) -> dict[str, str]:
     """A product's cells by column; `skus` are those of the parts, `tax_classes` the names."""
-    components = [{"sku": skus[part.item_id], "quantity": part.quantity} for part in parts]
+    components = [
+        {"sku": skus[part.item_id], "quantity": from_steps(part.quantity, part.decimals)}
+        for part in parts
+    ]
     return {
         **_shared(product, product.currency, tax_classes),
         "kind": product.kind,
@@ -83,7 +89,9 @@ def product_row(
         "price": str(from_minor(product.price_minor, product.currency)),
         "currency": product.currency,
         "components": _json(components),
-        "backorderLimit": str(product.backorder_limit),
+        "backorderLimit": str(from_steps(product.backorder_limit, product.quantity_decimals)),
+        "quantityDecimals": str(product.quantity_decimals),
+        "unit": product.unit,
     }
 
 
@@ -127,8 +135,12 @@ def import_row(cells: Mapping[str, str]) -> dict[str, Any]:
         "description": text["description"],
         "category": text["category"] or None,
         "price": _decimal(text, "price"),
-        "backorderLimit": _whole(text, "backorderLimit"),
+        "backorderLimit": _decimal(text, "backorderLimit") or 0,
     }
+    if text["quantityDecimals"]:
+        row["quantityDecimals"] = _whole(text, "quantityDecimals")
+    if text["unit"]:
+        row["unit"] = text["unit"]
     if text["currency"]:
         row["currency"] = text["currency"]
     if text["components"]:

@@ -11,12 +11,14 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from core.errors import FieldError, ValidationFailed
+from core.quantities import to_steps
 from deployments.catalog.files.import_schemas import ComponentRow, ProductRow, VariantRow
 from deployments.catalog.products.rules import (
     Author,
     changed,
     changed_variant,
     check_currency_kept,
+    check_measure_kept,
     check_options,
     created,
     created_variant,
@@ -57,7 +59,8 @@ class Outcome:
 class Shelf:
     """What an import finds, and goes on to put there itself: products and variants by SKU, which
     item has each barcode, the variants of each product, the parts of each bundle, the items that
-    are `used` as parts, and those of `new_parents` that are `stocked` themselves."""
+    are `used` as parts, and those of `new_parents` that are `stocked` themselves. `decimals` are
+    those of the quantities of products, and of the products of variants, by id."""
 
     products: dict[str, Product]
     variants: dict[str, Variant] = field(default_factory=dict)
@@ -67,6 +70,7 @@ class Shelf:
     used: set[UUID] = field(default_factory=set)
     stocked: set[UUID] = field(default_factory=set)
     seen: dict[str, int] = field(default_factory=dict)
+    decimals: dict[UUID, int] = field(default_factory=dict)
 
     def new_parents(self, rows: Iterable[Row | Outcome]) -> list[UUID]:
         """Products that are there and would get their first variant. Asked before any row is
@@ -112,6 +116,7 @@ class Shelf:
         if before is None:
             after = created(row, author)
         else:
+            check_measure_kept(before, row)
             after = changed(before, row, author.now)
             check_currency_kept(before, after, self.siblings.get(before.id, ()))
         parts = self._parts_of(row) if row.components else None
@@ -123,6 +128,7 @@ class Shelf:
             self.parts[after.id] = parts
             self.used.update(part.item_id for part in parts)
         self.products[row.sku] = after
+        self.decimals[after.id] = after.quantity_decimals
         self._note_barcode(after)
         return Outcome(row.sku, after, before, parts)
 
@@ -167,21 +173,24 @@ class Shelf:
     def _parts_of(self, row: ProductRow) -> tuple[Component, ...]:
         parts: dict[UUID, Component] = {}
         for index, component in enumerate(row.components):
-            item_id = self._part(component)
-            if item_id is None or item_id in parts:
-                message = "is in the bundle already" if item_id else "is no item that may be a part"
+            found = self._part(component)
+            if found is None or found[0] in parts:
+                message = "is in the bundle already" if found else "is no item that may be a part"
                 raise _wrong(f"components[{index}].sku", message)
-            parts[item_id] = Component(item_id, component.quantity)
+            item_id, decimals = found
+            steps = to_steps(component.quantity, decimals, f"components[{index}].quantity")
+            parts[item_id] = Component(item_id, steps, decimals)
         return tuple(parts.values())
 
-    def _part(self, component: ComponentRow) -> UUID | None:
+    def _part(self, component: ComponentRow) -> tuple[UUID, int] | None:
+        """An item, and how many decimals its quantities have."""
         variant = self.variants.get(component.sku)
         if variant is not None:
-            return variant.id
+            return variant.id, self.decimals[variant.product_id]
         product = self.products.get(component.sku)
         if product is None or product.kind == "bundle" or self.siblings.get(product.id):
             return None
-        return product.id
+        return product.id, product.quantity_decimals
 
 
 class TaxClasses:

@@ -75,8 +75,8 @@ async def import_rows(
     # A repeat's rows, too: so they are read from the answer.
     answer = Envelope[ImportOut].model_validate_json(made.recorded.body).data
     known, new = _limited(body, answer)
-    await terms.set_backorder(shared, principal, key, known)
-    await terms.set_backorder(shared, principal, key, new, new=True)
+    await terms.set_terms(shared, principal, key, known)
+    await terms.set_terms(shared, principal, key, new, new=True)
     return made
 
 
@@ -140,13 +140,17 @@ async def _shelf(tx: Transaction, tenant_id: UUID, rows: Sequence[Row | Outcome]
     products = await catalog.by_skus(tx, tenant_id, skus)
     ids = [product.id for product in products.values()]
     bundles = [product.id for product in products.values() if product.kind == "bundle"]
+    variants = await catalog_variants.by_skus(tx, tenant_id, skus)
+    parents = {*ids, *(variant.product_id for variant in variants.values())}
+    facts = await catalog_bundles.facts_of(tx, parents)
     return Shelf(
         products,
-        await catalog_variants.by_skus(tx, tenant_id, skus),
+        variants,
         await items.code_owners(tx, tenant_id, "barcode", barcodes),
         await catalog_variants.of_products(tx, ids),
         await catalog_bundles.components_of(tx, bundles),
         set(await catalog_bundles.bundles_with(tx, ids)),
+        decimals={item_id: fact.decimals for item_id, fact in facts.items()},
     )
 
 

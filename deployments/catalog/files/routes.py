@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
-from core.errors import NotFound
+from core.errors import MeasureChanged, NotFound
 from deployments.catalog.access import Writer
 from deployments.catalog.files import exports, imports
 from deployments.catalog.files.exports import NEXT_HEADER, ExportQuery
@@ -50,7 +50,7 @@ async def export_products(
     return CsvResponse(part.text.encode(), headers=headers)
 
 
-@router.post("/import", summary="Import products", responses=responses(NotFound))
+@router.post("/import", summary="Import products", responses=responses(NotFound, MeasureChanged))
 async def import_products(
     principal: Writer, shared: Shared, key: Key, body: ProductImport
 ) -> Made[ImportOut]:

@@ -9,8 +9,10 @@ from uuid import UUID
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from core.money import MAX_AMOUNT_MINOR
+from core.quantities import MAX_DECIMALS
 from deployments.catalog.categories.rules import MAX_NAME, tidy_path
 from gateway.fields import Currency, Url, name_of, no_blank_ends, not_blank, visible
+from gateway.quantities import Number, SomeQuantity, number_schema
 from gateway.schemas import MAX_ITEM_CODE, Amount, composed
 from store.catalog.bundles import MAX_COMPONENT_QUANTITY
 from store.catalog.categories import MAX_DEPTH, SEPARATOR
@@ -19,7 +21,6 @@ MAX_IMAGES = 20
 MAX_PATH = 512
 MAX_PRICES = 20
 MAX_OPTIONS = 5
-MAX_BACKORDER = 1_000_000
 MAX_POSITION = 10_000
 
 Description = Annotated[str, StringConstraints(max_length=10_000)]
@@ -81,9 +82,26 @@ Cost = Annotated[
     Amount | None,
     Field(description="What one costs the business, in the product's currency; management's alone"),
 ]
-BackorderLimit = Annotated[
+QuantityDecimals = Annotated[
     int,
-    Field(ge=0, le=MAX_BACKORDER, description="How far below none it may be sold; 0 for not"),
+    Field(
+        ge=0,
+        le=MAX_DECIMALS,
+        description="How many decimals its quantities have, variants' too: 3 for kilograms that are"
+        " weighed to the gram. Permanent",
+    ),
+]
+Unit = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=10, pattern=r"^\S+( \S+)*$"),
+    BeforeValidator(no_blank_ends),
+    AfterValidator(name_of(10)),
+    Field(
+        description="What the price is of: `piece`, `kg`, `g`, `l`, `m`, `h` and so on. Permanent"
+    ),
+]
+BackorderLimit = Annotated[
+    SomeQuantity, Field(description="How far below none it may be sold; 0 for not")
 ]
 TaxClassId = Annotated[UUID | None, Field(description="A tax class of the business")]
 OptionText = Annotated[
@@ -117,7 +135,11 @@ OptionsPart = Annotated[
     ),
 ]
 Position = Annotated[int, Field(ge=0, le=MAX_POSITION, description="Order among its siblings")]
-PartQuantity = Annotated[int, Field(ge=1, le=MAX_COMPONENT_QUANTITY)]
+PartQuantity = Annotated[
+    Number,
+    Field(gt=0, le=MAX_COMPONENT_QUANTITY),
+    number_schema(exclusiveMinimum=0, maximum=MAX_COMPONENT_QUANTITY),
+]
 PriceBound = Annotated[
     Decimal,
     Field(ge=0, le=MAX_AMOUNT_MINOR),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Query
 
-from core.errors import Conflict, NotFound, UsedInBundle
+from core.errors import Conflict, MeasureChanged, NotFound, UsedInBundle
 from deployments.catalog.access import ProductId, Writer, WriterOrAdmin
 from deployments.catalog.products import service
 from deployments.catalog.products.schemas import (
@@ -57,7 +57,10 @@ async def get_product(
 
 
 @router.post(
-    "", summary="Create a product", status_code=201, responses=responses(NotFound, Conflict)
+    "",
+    summary="Create a product",
+    status_code=201,
+    responses=responses(NotFound, Conflict, MeasureChanged),
 )
 async def create_product(
     principal: Writer, shared: Shared, key: Key, body: NewProduct
@@ -67,7 +70,11 @@ async def create_product(
     return await service.create(shared, principal, key, body)
 
 
-@router.put("/{productId}", summary="Change a product", responses=responses(NotFound, Conflict))
+@router.put(
+    "/{productId}",
+    summary="Change a product",
+    responses=responses(NotFound, Conflict, MeasureChanged),
+)
 async def change_product(
     principal: WriterOrAdmin,
     shared: Shared,
@@ -81,7 +88,9 @@ async def change_product(
 
 
 @router.delete(
-    "/{productId}", summary="Delete a product", responses=responses(NotFound, UsedInBundle)
+    "/{productId}",
+    summary="Delete a product",
+    responses=responses(NotFound, UsedInBundle, MeasureChanged),
 )
 async def delete_product(
     principal: WriterOrAdmin, shared: Shared, key: Key, product_id: ProductId

@@ -13,6 +13,7 @@ from uuid import UUID
 from core.errors import FieldError, ValidationFailed
 from core.ids import uuid7
 from core.money import check_in_use, to_minor
+from core.quantities import PIECE, to_steps
 from deployments.catalog.files.import_schemas import ProductRow, VariantRow
 from deployments.catalog.products.fields import MAX_OPTIONS, MAX_PRICES
 from deployments.catalog.products.schemas import (
@@ -58,6 +59,7 @@ def created(body: NewProduct | ProductRow, author: Author) -> Product:
     if currency != author.currency:
         check_in_use(currency)
     product_id = uuid7()
+    decimals, unit = _measure(body)
     product = Product(
         id=product_id,
         tenant_id=author.tenant_id,
@@ -76,11 +78,32 @@ def created(body: NewProduct | ProductRow, author: Author) -> Product:
         kind=body.kind or "simple",
         image_alts=body.image_alts,
         tax_class_id=body.tax_class_id,
-        backorder_limit=body.backorder_limit or 0,
+        backorder_limit=to_steps(body.backorder_limit or 0, decimals, "backorderLimit"),
+        quantity_decimals=decimals,
+        unit=unit,
         prices=minor_prices(body.prices, currency),
         cost_minor=_minor(body.cost, currency, "cost"),
     )
     return _checked(product, body.model_fields_set)
+
+
+def _measure(body: NewProduct | ProductRow) -> tuple[int, str]:
+    """How many decimals quantities of a new product have, of which unit. Raises ValidationFailed
+    where something that is not weighed or measured has decimals."""
+    decimals, unit = body.quantity_decimals or 0, body.unit or PIECE
+    if decimals and unit == PIECE:
+        raise ValidationFailed([FieldError("unit", "must be given: a piece has no decimals")])
+    if body.kind == "bundle" and unit != PIECE:
+        raise ValidationFailed([FieldError("unit", "of a bundle is a piece")])
+    return decimals, unit
+
+
+def check_measure_kept(product: Product, body: ProductRow) -> None:
+    """Raises ValidationFailed on what would count a product's quantities otherwise."""
+    for name, field in (("quantity_decimals", "quantityDecimals"), ("unit", "unit")):
+        had = getattr(product, name)
+        if name in body.model_fields_set and getattr(body, name) != had:
+            raise ValidationFailed([FieldError(field, f"stays what it is, {had}")])
 
 
 def changed(product: Product, body: ProductChanges | ProductRow, now: datetime) -> Product:
@@ -88,6 +111,9 @@ def changed(product: Product, body: ProductChanges | ProductRow, now: datetime) 
     differs. Raises ValidationFailed on what is wrong about its money or images."""
     given = body.model_fields_set
     values: dict[str, Any] = {name: _emptied(body, name) for name in given & _PLAIN}
+    if "backorder_limit" in given:
+        limit = body.backorder_limit or 0
+        values["backorder_limit"] = to_steps(limit, product.quantity_decimals, "backorderLimit")
     currency = body.currency or product.currency
     if currency != product.currency:
         check_in_use(currency)

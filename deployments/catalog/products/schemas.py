@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from core.money import from_minor
+from core.quantities import from_steps
 from deployments.catalog.products.fields import (
     BackorderLimit,
     Category,
@@ -32,10 +33,13 @@ from deployments.catalog.products.fields import (
     PriceBound,
     Prices,
     PricesPart,
+    QuantityDecimals,
     TaxClassId,
+    Unit,
 )
 from gateway.changes import Changes, Emptied
 from gateway.fields import Currency, Name, absent
+from gateway.quantities import QuantityOut
 from gateway.schemas import (
     Amount,
     CamelModel,
@@ -72,6 +76,8 @@ class ProductFields(_ItemFields):
     description: Description = absent()
     category: Category | None = None
     currency: Currency = absent("ISO 4217; by default the business' own")
+    quantity_decimals: QuantityDecimals = absent()
+    unit: Unit = absent("`piece` by default; others are said")
     backorder_limit: BackorderLimit = absent()
 
 
@@ -91,7 +97,7 @@ class NewComponent(CamelModel):
 
 class ComponentOut(CamelModel):
     product_id: UUID
-    quantity: int
+    quantity: QuantityOut
 
 
 Components = Annotated[
@@ -190,6 +196,8 @@ class VariantOut(_ItemOut):
     options: dict[str, str]
     has_own_price: bool
     position: int
+    quantity_decimals: int
+    unit: str
 
     @classmethod
     def of(cls, variant: Variant, product: Product, currency: str | None = None) -> VariantOut:
@@ -201,6 +209,8 @@ class VariantOut(_ItemOut):
             cost=_cost(variant.cost_minor, product.currency),
             parent_id=variant.product_id,
             has_own_price=variant.price_minor is not None,
+            quantity_decimals=product.quantity_decimals,
+            unit=product.unit,
             **{name: getattr(variant, name) for name in _SHOWN_OF_VARIANT},
         )
 
@@ -214,7 +224,9 @@ class ProductOut(_ItemOut):
     description: str
     category: str | None
     kind: Kind
-    backorder_limit: int
+    quantity_decimals: int
+    unit: str
+    backorder_limit: QuantityOut
     variant_count: int
     deleted_at: DeletedAt = None
 
@@ -242,7 +254,10 @@ class ProductDetailOut(ProductOut):
         return cls(
             variants=[VariantOut.of(variant, product, currency) for variant in variants],
             components=[
-                ComponentOut(product_id=part.item_id, quantity=part.quantity) for part in components
+                ComponentOut(
+                    product_id=part.item_id, quantity=from_steps(part.quantity, part.decimals)
+                )
+                for part in components
             ],
             **_shown(product, len(variants), currency),
         )
@@ -258,9 +273,11 @@ _MADE = {
     "has_own_price",
     "parent_id",
     "deleted_at",
+    "backorder_limit",
 }
+_OF_PARENT = {"quantity_decimals", "unit"}
 _SHOWN = tuple(set(ProductOut.model_fields) - _MADE)
-_SHOWN_OF_VARIANT = tuple(set(VariantOut.model_fields) - _MADE)
+_SHOWN_OF_VARIANT = tuple(set(VariantOut.model_fields) - _MADE - _OF_PARENT)
 
 
 def product_price(product: Product, currency: str | None) -> tuple[int, str]:
@@ -290,6 +307,7 @@ def _shown(product: Product, variant_count: int, currency: str | None) -> dict[s
         "prices": _amounts(product.prices),
         "cost": _cost(product.cost_minor, product.currency),
         "variant_count": variant_count,
+        "backorder_limit": from_steps(product.backorder_limit, product.quantity_decimals),
         **{name: getattr(product, name) for name in _SHOWN},
     }
 

@@ -14,6 +14,7 @@ from pydantic.alias_generators import to_camel
 from core.errors import FieldError, Forbidden, UsedInBundle, ValidationFailed
 from core.paging import Part
 from core.principal import Principal
+from core.quantities import from_steps, to_steps
 from core.request import RequestKey
 from deployments.catalog.access import owner_of, sees_costs
 from deployments.catalog.authors import author_of, found, now
@@ -158,10 +159,10 @@ async def create(
         return Made.of(ProductDetailOut.whole(product, variants, parts), 201)
 
     made = await change(shared, principal, key, work)
-    if body.backorder_limit:
+    if body.backorder_limit or body.quantity_decimals:
         # A repeat's, too: so it is read from the answer.
         product_id = UUID(json.loads(made.recorded.body)["data"]["id"])
-        await terms.set_backorder(shared, principal, key, [product_id])
+        await terms.set_terms(shared, principal, key, [product_id])
     return made
 
 
@@ -196,7 +197,7 @@ async def change_product(
 
     made = await change(shared, principal, key, work, Scope(tenant))
     if "backorder_limit" in body.model_fields_set:
-        await terms.set_backorder(shared, principal, key, [product_id])
+        await terms.set_terms(shared, principal, key, [product_id])
     return made
 
 
@@ -277,7 +278,7 @@ async def _note(
 
 
 def _counted(parts: Sequence[Component]) -> list[str]:
-    return [f"{part.quantity} x {part.item_id}" for part in parts]
+    return [f"{from_steps(part.quantity, part.decimals)} x {part.item_id}" for part in parts]
 
 
 async def _old_and_new_parts(
@@ -328,6 +329,7 @@ async def _parts(
         await catalog_bundles.facts_of(tx, [body.product_id for body in bodies]) if bodies else {}
     )
     seen: set[UUID] = set()
+    parts: list[Component] = []
     for index, body in enumerate(bodies):
         fact = facts.get(body.product_id)
         message = None
@@ -339,10 +341,12 @@ async def _parts(
             message = "is a bundle itself"
         elif fact.kind == "parent":
             message = "has variants: name one of them"
-        if message is not None:
-            raise ValidationFailed([FieldError(f"components[{index}].productId", message)])
+        if message is not None or fact is None:
+            raise ValidationFailed([FieldError(f"components[{index}].productId", message or "")])
         seen.add(body.product_id)
-    return tuple(Component(body.product_id, body.quantity) for body in bodies)
+        steps = to_steps(body.quantity, fact.decimals, f"components[{index}].quantity")
+        parts.append(Component(body.product_id, steps, fact.decimals))
+    return tuple(parts)
 
 
 def _filters(query: ProductFilters) -> Filters:

@@ -1,14 +1,15 @@
-"""What the owner of the stock must hear of the catalogue: what is gone, and how far below none
-something may be sold. It is sent after the catalogue's own commit, and again at each repeat of the
-request, since a first try may have ended between the two."""
+"""What the owner of the stock must hear of the catalogue: what is gone, how quantities are
+measured, and how far below none something may be sold. It is sent after the catalogue's own
+commit, and again at each repeat of the request: a first try may have ended between the two."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from actors.stock.model import SetItemTerms
+from actors.stock.model import SetItemTerms, SetMeasure
 from core.principal import Principal
 from core.request import RequestKey
 from deployments.business.owners import OWNERS
@@ -33,7 +34,7 @@ async def discontinue(
     await _send(shared, principal, key, tenant_id, commands)
 
 
-async def set_backorder(
+async def set_terms(
     shared: Resources,
     principal: Principal,
     key: RequestKey,
@@ -41,16 +42,24 @@ async def set_backorder(
     *,
     new: bool = False,
 ) -> None:
-    """Passes the limits of one business' products on, to their variants too. What is `new` has
-    none unless the catalogue says so."""
+    """Passes the limits of one business' products on, to their variants too, and how quantities are
+    measured that are not of pieces. What is `new` has no limit unless the catalogue says so."""
     if not item_ids:
         return
     tenant_id = await owner_of(shared, principal, item_ids[0])
     async with shared.db.transaction(Scope(tenant_id)) as tx:
-        limits = await products.backorder_limits(tx, item_ids)
+        found = await products.stock_terms(tx, item_ids)
+    measured: dict[int, list[UUID]] = defaultdict(list)
+    for item, (_, decimals) in found.items():
+        if decimals:
+            measured[decimals].append(item)
+    for decimals, items in measured.items():
+        # A command of its own: a host that knows nothing of measures must not pass over it.
+        step = key.step(f"measure {decimals}")
+        await desk.send(shared, principal, step, SetMeasure(tuple(items), decimals), tenant_id)
     commands = {
-        item: SetItemTerms(item, backorder_limit=limit)
-        for item, limit in limits.items()
+        item: SetItemTerms(item, backorder_limit=limit, decimals=decimals)
+        for item, (limit, decimals) in found.items()
         if limit or not new
     }
     await _send(shared, principal, key, tenant_id, commands)

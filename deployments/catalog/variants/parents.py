@@ -22,6 +22,7 @@ from actors.stock.model import BecomeParents, BecomeSimple, Level
 from core.errors import Conflict, Unavailable
 from core.ids import uuid7
 from core.principal import Principal
+from core.quantities import shown_steps
 from core.request import RequestKey
 from deployments.kit import desk
 from deployments.kit.desk import Asked
@@ -133,9 +134,9 @@ async def check_stockless(tx: Transaction, announcement: Announcement, product_i
                 "levels": [
                     {
                         "locationId": str(level.location_id),
-                        "onHand": level.on_hand,
-                        "reserved": level.reserved,
-                        "incoming": level.incoming,
+                        "onHand": shown_steps(level.on_hand, level.decimals),
+                        "reserved": shown_steps(level.reserved, level.decimals),
+                        "incoming": shown_steps(level.incoming, level.decimals),
                     }
                     for level in levels[:50]
                 ]

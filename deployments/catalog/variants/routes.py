@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Query
 
-from core.errors import Conflict, NotFound, UsedInBundle
+from core.errors import Conflict, MeasureChanged, NotFound, UsedInBundle
 from deployments.catalog.access import ProductId, VariantId, WriterOrAdmin
 from deployments.catalog.products.schemas import (
     CurrencyQuery,
@@ -54,7 +54,7 @@ async def get_variant(
     summary="Create a variant",
     status_code=201,
     made_at="/api/products/variants/{id}",
-    responses=responses(NotFound, Conflict, UsedInBundle, ProductHasStock),
+    responses=responses(NotFound, Conflict, UsedInBundle, ProductHasStock, MeasureChanged),
 )
 async def create_variant(
     principal: WriterOrAdmin, shared: Shared, key: Key, product_id: ProductId, body: NewVariant
@@ -76,7 +76,9 @@ async def change_variant(
 
 
 @router.delete(
-    "/variants/{productId}", summary="Delete a variant", responses=responses(NotFound, UsedInBundle)
+    "/variants/{productId}",
+    summary="Delete a variant",
+    responses=responses(NotFound, UsedInBundle, MeasureChanged),
 )
 async def delete_variant(
     principal: WriterOrAdmin, shared: Shared, key: Key, variant_id: VariantId

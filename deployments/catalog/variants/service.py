@@ -113,7 +113,7 @@ async def create(
         return await change(shared, principal, key, work, Scope(tenant))
 
     made = await announced(shared, principal, key, tenant, attempt)
-    await terms.set_backorder(shared, principal, key, [product_id], new=True)
+    await terms.set_terms(shared, principal, key, [product_id], new=True)
     return made
 
 

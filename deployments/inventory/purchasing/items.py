@@ -23,6 +23,7 @@ from gateway.errors import responses
 from gateway.fields import no_blank_ends, visible
 from gateway.schemas import MAX_ITEM_CODE, Amount, CamelModel, Envelope, Sum, composed
 from store.catalog import bundles
+from store.catalog.bundles import ItemFacts
 from store.inventory import suppliers
 from store.inventory.suppliers import MAX_SUPPLIED_ITEMS, SuppliedItem, Supplier
 from store.kit import audit
@@ -135,9 +136,11 @@ async def found_supplier(tx: Transaction, supplier_id: UUID, *, lock: bool = Fal
     return supplier
 
 
-async def check_items(tx: Transaction, field: str, item_ids: Sequence[UUID]) -> None:
-    """That each is an item which has stock of its own. Raises NotFound, and ValidationFailed on
-    `field[n].productId`."""
+async def check_items(
+    tx: Transaction, field: str, item_ids: Sequence[UUID]
+) -> dict[UUID, ItemFacts]:
+    """That each is an item which has stock of its own; what they are. Raises NotFound, and
+    ValidationFailed on `field[n].productId`."""
     facts = await bundles.facts_of(tx, item_ids)
     for index, item_id in enumerate(item_ids):
         fact = facts.get(item_id)
@@ -147,7 +150,10 @@ async def check_items(tx: Transaction, field: str, item_ids: Sequence[UUID]) -> 
             message = f"is a {fact.kind}: name what is in it"
             if fact.kind == "parent":
                 message = "has variants: name one of them"
+            elif fact.kind == "service":
+                message = "is a service, which has no stock"
             raise ValidationFailed([FieldError(f"{field}[{index}].productId", message)])
+    return facts
 
 
 async def _shown(tx: Transaction, supplier: Supplier) -> list[SuppliedItemOut]:

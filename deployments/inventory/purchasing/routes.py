@@ -21,6 +21,7 @@ from core import moments
 from core.errors import (
     ChooseVariant,
     Conflict,
+    MeasureChanged,
     MoreThanOrdered,
     NotFound,
     PurchaseChanged,
@@ -111,7 +112,7 @@ async def change_purchase_order(
 @router.post(
     "/purchase-orders/{purchaseOrderId}/order",
     summary="Order what a purchase order says",
-    responses=responses(NotFound, ChooseVariant, PurchaseNotDraft),
+    responses=responses(NotFound, ChooseVariant, MeasureChanged, PurchaseNotDraft),
 )
 async def place_purchase_order(
     shared: Shared,
@@ -128,7 +129,13 @@ async def place_purchase_order(
     "/purchase-orders/{purchaseOrderId}/receive",
     summary="Receive goods of a purchase order",
     responses=responses(
-        NotFound, ChooseVariant, PurchaseNotOpen, MoreThanOrdered, StockLimitReached, Conflict
+        NotFound,
+        ChooseVariant,
+        MeasureChanged,
+        PurchaseNotOpen,
+        MoreThanOrdered,
+        StockLimitReached,
+        Conflict,
     ),
 )
 async def receive_purchase_order(

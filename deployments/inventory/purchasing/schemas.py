@@ -12,9 +12,11 @@ from pydantic import AfterValidator, Field, field_validator
 from actors.purchasing.model import MAX_LINES, PurchaseReply, PurchaseStatus
 from core import moments
 from core.money import from_minor
-from deployments.inventory.fields import Quantity, Reference
+from core.quantities import from_steps
+from deployments.inventory.fields import Reference
 from gateway.changes import Partial
 from gateway.fields import absent
+from gateway.quantities import Quantity, QuantityOut
 from gateway.schemas import Amount, CamelModel, Moment, Sum, SyncQuery
 
 
@@ -108,10 +110,10 @@ class PurchaseLineOut(CamelModel):
     """`outstanding` is what is still to come. `cost`, of one, is management's alone."""
 
     product_id: UUID
-    quantity: int
-    received: int
-    cancelled: int
-    outstanding: int
+    quantity: QuantityOut
+    received: QuantityOut
+    cancelled: QuantityOut
+    outstanding: QuantityOut
     cost: Sum | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
@@ -136,7 +138,7 @@ class PurchaseOut(CamelModel):
     @classmethod
     def of(cls, order: PurchaseReply, *, with_costs: bool) -> PurchaseOut:
         terms, currency = order.terms, order.terms.currency
-        total = sum(line.cost_minor * line.quantity for line in order.lines)
+        total = sum(line.total_minor for line in order.lines)
         return cls(
             id=order.purchase_id,
             supplier_id=terms.supplier_id,
@@ -148,10 +150,10 @@ class PurchaseOut(CamelModel):
             lines=[
                 PurchaseLineOut(
                     product_id=line.item_id,
-                    quantity=line.quantity,
-                    received=line.received,
-                    cancelled=line.cancelled,
-                    outstanding=line.outstanding,
+                    quantity=from_steps(line.quantity, line.decimals),
+                    received=from_steps(line.received, line.decimals),
+                    cancelled=from_steps(line.cancelled, line.decimals),
+                    outstanding=from_steps(line.outstanding, line.decimals),
                     cost=from_minor(line.cost_minor, currency) if with_costs else None,
                 )
                 for line in order.lines

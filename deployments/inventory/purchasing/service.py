@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import starmap
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -18,11 +19,13 @@ from actors.purchasing.model import (
     Terms,
     WantedLine,
 )
+from actors.stock.model import Measure, Measures
 from core import moments
 from core.errors import FieldError, ValidationFailed
 from core.ids import uuid7
-from core.money import MAX_AMOUNT_MINOR, to_minor
+from core.money import MAX_AMOUNT_MINOR, line_minor, to_minor
 from core.principal import Principal
+from core.quantities import to_steps
 from core.request import RequestKey
 from deployments.business.places import PLACES
 from deployments.inventory.purchasing.items import check_items, found_supplier
@@ -58,7 +61,7 @@ class Purchasing:
             location = await PLACES.of(self._shared).check(self._tenant, body.location_id)
             async with self._shared.db.transaction(self._scope) as tx:
                 supplier = await found_supplier(tx, body.supplier_id)
-                lines = await _lines(tx, body.lines, supplier, supplier.currency)
+                lines, measures = await _lines(tx, body.lines, supplier, supplier.currency)
             lead_ms = timedelta(days=supplier.lead_time_days) // timedelta(milliseconds=1)
             expected_ms = (
                 key.arrived_ms + lead_ms
@@ -66,7 +69,7 @@ class Purchasing:
                 else moments.to_ms(body.expected_at)
             )
             terms = Terms(supplier.id, location, supplier.currency, body.reference, expected_ms)
-            return PutPurchase(uuid7(), terms, lines, True)
+            return PutPurchase(uuid7(), terms, lines, True, measures=measures)
 
         return await self.decided(key, draft)
 
@@ -79,7 +82,7 @@ class Purchasing:
 
         async def draft() -> PutPurchase:
             order = await self.order(purchase_id)
-            terms = order.terms
+            terms, measures = order.terms, _measures(order)
             lines = tuple(
                 WantedLine(line.item_id, line.quantity, line.cost_minor) for line in order.lines
             )
@@ -93,7 +96,7 @@ class Purchasing:
                     if "supplier_id" in given:
                         terms = replace(terms, supplier_id=supplier.id, currency=supplier.currency)
                     if "lines" in given:
-                        lines = await _lines(tx, body.lines, supplier, terms.currency)
+                        lines, measures = await _lines(tx, body.lines, supplier, terms.currency)
                     elif terms.currency != order.terms.currency:
                         message = "must be given with a supplier of another currency"
                         raise ValidationFailed([FieldError("lines", message)])
@@ -103,7 +106,7 @@ class Purchasing:
                 at = body.expected_at
                 terms = replace(terms, expected_at_ms=None if at is None else moments.to_ms(at))
             keep = tuple(field for field, name in _KEPT.items() if name not in given)
-            return PutPurchase(purchase_id, terms, lines, False, keep)
+            return PutPurchase(purchase_id, terms, lines, False, keep, measures)
 
         return await self.decided(key, draft)
 
@@ -114,16 +117,28 @@ class Purchasing:
         item that is not in the order."""
 
         async def draft() -> ReceivePurchase:
+            order = await self.order(purchase_id)
             if body.lines is None:
-                order = await self.order(purchase_id)
                 lines = tuple(
                     Delivered(line.item_id, line.outstanding)
                     for line in order.lines
                     if line.outstanding
                 )
             else:
-                lines = tuple(Delivered(line.product_id, line.quantity) for line in body.lines)
-            return ReceivePurchase(purchase_id, lines, body.allow_excess)
+                # One that is placed is measured as its goods are, permanently.
+                decimals = {line.item_id: line.decimals for line in order.lines}
+                lines = tuple(
+                    Delivered(
+                        line.product_id,
+                        to_steps(
+                            line.quantity,
+                            decimals.get(line.product_id, 0),
+                            f"lines[{number}].quantity",
+                        ),
+                    )
+                    for number, line in enumerate(body.lines)
+                )
+            return ReceivePurchase(purchase_id, lines, body.allow_excess, _measures(order))
 
         return await self.decided(key, draft)
 
@@ -141,6 +156,7 @@ class Purchasing:
 def _wanted(
     index: int,
     line: NewPurchaseLine,
+    decimals: int,
     currency: str,
     costs: dict[UUID, int | None],
 ) -> WantedLine:
@@ -150,10 +166,11 @@ def _wanted(
         minor = costs.get(line.product_id) or 0
     else:
         minor = to_minor(line.cost, currency, field)
-    if minor * line.quantity > MAX_AMOUNT_MINOR:
+    steps = to_steps(line.quantity, decimals, f"lines[{index}].quantity")
+    if line_minor(minor, steps, decimals) > MAX_AMOUNT_MINOR:
         message = f"is too large for {line.quantity} of it"
         raise ValidationFailed([FieldError(field, message)])
-    return WantedLine(line.product_id, line.quantity, minor)
+    return WantedLine(line.product_id, steps, minor)
 
 
 # What an order says, by the field of a body that changes it.
@@ -169,12 +186,21 @@ _KEPT = {
 
 async def _lines(
     tx: Transaction, lines: Sequence[NewPurchaseLine], supplier: Supplier, currency: str
-) -> tuple[WantedLine, ...]:
-    """What is asked of a supplier, by default for what it takes. Raises NotFound, ValidationFailed
-    on what is wrong about a line."""
-    await check_items(tx, "lines", [line.product_id for line in lines])
+) -> tuple[tuple[WantedLine, ...], Measures]:
+    """What is asked of a supplier, by default for what it takes, and how it is measured. Raises
+    NotFound, ValidationFailed on what is wrong about a line."""
+    facts = await check_items(tx, "lines", [line.product_id for line in lines])
     costs: dict[UUID, int | None] = {}
     if supplier.currency == currency:
         supplied = await suppliers.supplied_items(tx, supplier.id)
         costs = {item.item_id: item.cost_minor for item in supplied}
-    return tuple(_wanted(index, line, currency, costs) for index, line in enumerate(lines))
+    wanted = tuple(
+        _wanted(index, line, facts[line.product_id].decimals, currency, costs)
+        for index, line in enumerate(lines)
+    )
+    measures = ((item_id, fact.decimals) for item_id, fact in facts.items() if fact.decimals)
+    return wanted, tuple(starmap(Measure, measures))
+
+
+def _measures(order: PurchaseReply) -> Measures:
+    return tuple(Measure(line.item_id, line.decimals) for line in order.lines if line.decimals)

@@ -11,7 +11,9 @@ from core.errors import (
     ChooseVariant,
     Conflict,
     InsufficientStock,
+    MeasureChanged,
     NotFound,
+    ServiceHasNoStock,
     StockChanged,
     StockLimitReached,
 )
@@ -39,6 +41,8 @@ Repairer = Annotated[Principal, Depends(require(MANAGEMENT | {Role.ADMIN}, tenan
 _REFUSALS = responses(
     NotFound,
     ChooseVariant,
+    MeasureChanged,
+    ServiceHasNoStock,
     BundleHasNoStock,
     InsufficientStock,
     StockLimitReached,
@@ -67,7 +71,14 @@ async def batch(
 @router.post(
     "/counts",
     summary="Record physical counts",
-    responses=responses(NotFound, ChooseVariant, BundleHasNoStock, StockLimitReached),
+    responses=responses(
+        NotFound,
+        ChooseVariant,
+        MeasureChanged,
+        ServiceHasNoStock,
+        BundleHasNoStock,
+        StockLimitReached,
+    ),
 )
 async def count(
     shared: Shared, principal: Manager, key: Key, body: NewStockCounts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from actors.stock.model import (
@@ -19,8 +20,9 @@ from actors.stock.model import (
 from core.errors import FieldError, ValidationFailed
 from core.moments import to_ms
 from core.principal import Principal, Role
+from core.quantities import from_steps
 from core.request import RequestKey
-from deployments.business.owners import OWNERS
+from deployments.business.owners import OWNERS, Goods
 from deployments.inventory.stock.schemas import (
     MAX_AGE_DAYS,
     NewAdjustment,
@@ -51,13 +53,14 @@ async def add(
     """Goods come in. Raises what `check` raises, and StockLimitReached."""
 
     async def draft() -> AddStock:
-        await check(shared, principal, [body.product_id], [body.location_id])
+        goods = await check(shared, principal, [body.product_id], [body.location_id])
         return AddStock(
             body.product_id,
-            body.quantity,
-            body.low_stock_threshold,
+            goods.steps(body.product_id, body.quantity),
+            _steps(goods, body.product_id, body.low_stock_threshold, "lowStockThreshold"),
             body.reference,
             body.location_id,
+            goods.measures,
         )
 
     added = await desk.send(shared, principal, key, draft)
@@ -69,17 +72,18 @@ async def adjust(
 ) -> Ordered[list[PlaceLevelOut]]:
     """Signed corrections: all of them, or none."""
 
-    def lines() -> Iterator[Adjustment]:
+    def lines(goods: Goods) -> Iterator[Adjustment]:
         for number, line in enumerate(body.lines):
+            item, path = line.product_id, f"lines[{number}]"
             yield Adjustment(
-                line.product_id,
-                line.delta,
+                item,
+                goods.steps(item, line.delta, f"{path}.delta"),
                 line.location_id,
                 "adjust",
                 line.expected_sequence,
-                line.expected_on_hand,
+                _steps(goods, item, line.expected_on_hand, f"{path}.expectedOnHand"),
                 None,
-                occurred_ms(key, line.occurred_at, f"lines[{number}].occurredAt"),
+                occurred_ms(key, line.occurred_at, f"{path}.occurredAt"),
             )
 
     return await _adjusted(shared, principal, key, lines, body)
@@ -90,17 +94,18 @@ async def adjust_many(
 ) -> Ordered[list[PlaceLevelOut]]:
     """Sets, adds and adjusts: all of it, or nothing."""
 
-    def lines() -> Iterator[Adjustment]:
+    def lines(goods: Goods) -> Iterator[Adjustment]:
         for number, line in enumerate(body.lines):
+            item, path = line.product_id, f"lines[{number}]"
             yield Adjustment(
-                line.product_id,
-                line.quantity,
+                item,
+                goods.steps(item, line.quantity, f"{path}.quantity"),
                 line.location_id,
                 line.action.value,
                 line.expected_sequence,
-                line.expected_on_hand,
-                line.low_stock_threshold,
-                occurred_ms(key, line.occurred_at, f"lines[{number}].occurredAt"),
+                _steps(goods, item, line.expected_on_hand, f"{path}.expectedOnHand"),
+                _steps(goods, item, line.low_stock_threshold, f"{path}.lowStockThreshold"),
+                occurred_ms(key, line.occurred_at, f"{path}.occurredAt"),
             )
 
     return await _adjusted(shared, principal, key, lines, body)
@@ -110,24 +115,24 @@ async def _adjusted(
     shared: Resources,
     principal: Principal,
     key: RequestKey,
-    lines: Callable[[], Iterable[Adjustment]],
+    lines: Callable[[Goods], Iterable[Adjustment]],
     body: NewAdjustment | NewBatch,
 ) -> Ordered[list[PlaceLevelOut]]:
     async def draft() -> Adjust:
-        wanted = tuple(lines())
-        tenant_id = await check(
+        goods = await check(
             shared,
             principal,
-            (line.product_id for line in wanted),
-            (line.location_id for line in wanted),
+            [line.product_id for line in body.lines],
+            (line.location_id for line in body.lines),
         )
+        wanted = tuple(lines(goods))
         dated = (line for line in wanted if line.occurred_at_ms is not None)
         _check_each_once(
-            tenant_id,
+            tenant_of(principal),
             ((line.product_id, line.location_id) for line in dated),
             "a level may be given one movement with `occurredAt` at a time",
         )
-        return Adjust(wanted, body.reason.value, body.reference)
+        return Adjust(wanted, body.reason.value, body.reference, goods.measures)
 
     return _places(principal, await desk.send(shared, principal, key, draft))
 
@@ -138,23 +143,24 @@ async def count(
     """Levels become what was counted, plus what moved since: all of them, or none."""
 
     async def draft() -> Count:
+        goods = await check(
+            shared,
+            principal,
+            [line.product_id for line in body.lines],
+            (line.location_id for line in body.lines),
+        )
         lines = []
         for number, line in enumerate(body.lines):
             at_ms = occurred_ms(key, line.counted_at, f"lines[{number}].countedAt")
             at_ms = key.arrived_ms if at_ms is None else at_ms
-            lines.append(CountLine(line.product_id, line.counted, at_ms, line.location_id))
-        tenant_id = await check(
-            shared,
-            principal,
-            (line.product_id for line in lines),
-            (line.location_id for line in lines),
-        )
+            counted = goods.steps(line.product_id, line.counted, f"lines[{number}].counted")
+            lines.append(CountLine(line.product_id, counted, at_ms, line.location_id))
         _check_each_once(
-            tenant_id,
+            tenant_of(principal),
             ((line.product_id, line.location_id) for line in lines),
             "a level may be counted once at a time",
         )
-        return Count(tuple(lines), body.reference)
+        return Count(tuple(lines), body.reference, goods.measures)
 
     return _places(principal, await desk.send(shared, principal, key, draft))
 
@@ -196,13 +202,24 @@ async def set_terms(
     """What holds for an item at all locations. Raises what `check` raises."""
 
     async def draft() -> SetItemTerms:
-        await check(shared, principal, [product_id])
-        return SetItemTerms(product_id, backorder_limit=body.backorder_limit)
+        goods = await check(shared, principal, [product_id])
+        limit = _steps(goods, product_id, body.backorder_limit, "backorderLimit")
+        decimals = goods.decimals.get(product_id, 0)
+        return SetItemTerms(product_id, backorder_limit=limit, decimals=decimals)
 
     terms = await desk.send(shared, principal, key, draft)
     return terms.to(
-        lambda reply: TermsOut(product_id=product_id, backorder_limit=reply.backorder_limit)
+        lambda reply: TermsOut(
+            product_id=product_id,
+            backorder_limit=from_steps(reply.backorder_limit, reply.decimals),
+        )
     )
+
+
+def _steps(
+    goods: Goods, product_id: UUID, quantity: int | Decimal | None, field: str
+) -> int | None:
+    return None if quantity is None else goods.steps(product_id, quantity, field)
 
 
 def occurred_ms(

@@ -7,6 +7,7 @@ from typing import Any
 
 from actors.stock.model import Hold
 from core.principal import STAFF, Principal
+from core.quantities import shown_steps
 from deployments.inventory.stock.schemas import HeldLineOut, NewReservation, ReservationOut
 from deployments.inventory.stock.service import hold
 from deployments.inventory.stock.shapes import reservation_out
@@ -14,7 +15,12 @@ from deployments.kit.lean import lean_route
 from deployments.kit.plain import Plain, plain_out
 from gateway.access import require, tenant_of
 
-_out = partial(reservation_out, out=plain_out(ReservationOut), line=plain_out(HeldLineOut))
+_out = partial(
+    reservation_out,
+    out=plain_out(ReservationOut),
+    line=plain_out(HeldLineOut),
+    units=shown_steps,
+)
 
 
 def _has_one_item(body: NewReservation) -> bool:

@@ -12,11 +12,13 @@ from core.errors import (
     BundleHasNoStock,
     ChooseVariant,
     InsufficientStock,
+    MeasureChanged,
     NoOpenHold,
     NotFound,
     ProductDiscontinued,
     ReservationExpired,
     ReservationNotOpen,
+    ServiceHasNoStock,
     StockLimitReached,
 )
 from deployments.business.owners import OWNERS
@@ -72,7 +74,14 @@ async def low_stock(
 @router.post(
     "/add",
     summary="Add stock",
-    responses=responses(NotFound, ChooseVariant, StockLimitReached, BundleHasNoStock),
+    responses=responses(
+        NotFound,
+        ChooseVariant,
+        MeasureChanged,
+        ServiceHasNoStock,
+        StockLimitReached,
+        BundleHasNoStock,
+    ),
 )
 async def add(
     shared: Shared, principal: Manager, key: Key, body: NewStock
@@ -84,7 +93,14 @@ async def add(
 @router.post(
     "/reserve",
     summary="Reserve stock",
-    responses=responses(NotFound, ChooseVariant, InsufficientStock, ProductDiscontinued),
+    responses=responses(
+        NotFound,
+        ChooseVariant,
+        MeasureChanged,
+        ServiceHasNoStock,
+        InsufficientStock,
+        ProductDiscontinued,
+    ),
 )
 async def reserve(
     shared: Shared, principal: Staff, key: Key, body: NewReservation
@@ -96,7 +112,9 @@ async def reserve(
 @router.post(
     "/release",
     summary="Release held stock",
-    responses=responses(NotFound, ChooseVariant, NoOpenHold, BundleHasNoStock),
+    responses=responses(
+        NotFound, ChooseVariant, MeasureChanged, ServiceHasNoStock, NoOpenHold, BundleHasNoStock
+    ),
 )
 async def release_oldest(
     shared: Shared, principal: Staff, key: Key, body: NewRelease
@@ -174,7 +192,7 @@ async def release(
 @router.get(
     "/{productId}",
     summary="Get the level of a product",
-    responses=responses(NotFound, ChooseVariant),
+    responses=responses(NotFound, ChooseVariant, ServiceHasNoStock),
 )
 async def level(
     shared: Shared,
@@ -189,7 +207,9 @@ async def level(
 @router.put(
     "/{productId}/terms",
     summary="Set the terms of a product",
-    responses=responses(NotFound, ChooseVariant, BundleHasNoStock),
+    responses=responses(
+        NotFound, ChooseVariant, MeasureChanged, ServiceHasNoStock, BundleHasNoStock
+    ),
 )
 async def terms(
     shared: Shared, principal: Manager, key: Key, product_id: ProductId, body: TermsChanges

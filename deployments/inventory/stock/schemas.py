@@ -1,5 +1,5 @@
-"""Bodies, queries and answers about stock. Quantities are whole units; where no location is named
-the main one is meant."""
+"""Bodies, queries and answers about stock. Quantities are of the product's unit, with the decimals
+that it has; where no location is named the main one is meant."""
 
 from __future__ import annotations
 
@@ -10,10 +10,19 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from actors.stock.model import MAX_LINES, MAX_ON_HAND, MAX_QUANTITY, Status
-from deployments.inventory.fields import Quantity, Reference, StockLine, StockLineOut
+from actors.stock.model import MAX_LINES, Status
+from deployments.inventory.fields import Reference, StockLine, StockLineOut
 from gateway.changes import Partial
 from gateway.fields import LocationId, absent
+from gateway.quantities import (
+    MAX_QUANTITY,
+    OnHand,
+    Quantity,
+    QuantityOut,
+    SignedOnHand,
+    SignedQuantity,
+    SomeQuantity,
+)
 from gateway.schemas import CamelModel, Moment, PageQuery, QueryModel
 
 MAX_TTL_SECONDS = 7 * 86_400
@@ -47,8 +56,8 @@ class Reason(StrEnum):
 
 class NewStock(CamelModel):
     product_id: UUID
-    quantity: Annotated[int, Field(ge=0, le=MAX_QUANTITY)]
-    low_stock_threshold: Annotated[int | None, Field(ge=0, le=MAX_QUANTITY)] = None
+    quantity: SomeQuantity
+    low_stock_threshold: SomeQuantity | None = None
     reference: Reference = None
     location_id: LocationId = None
 
@@ -90,12 +99,12 @@ class Expectation(CamelModel):
         int | None,
         Field(ge=0, le=2**63 - 1, description="The level's `sequence`; 0: there is no level yet"),
     ] = None
-    expected_on_hand: Annotated[int | None, Field(ge=-MAX_ON_HAND, le=MAX_ON_HAND)] = None
+    expected_on_hand: SignedOnHand | None = None
 
 
 class NewAdjustmentLine(Expectation):
     product_id: UUID
-    delta: Annotated[int, Field(ge=-MAX_QUANTITY, le=MAX_QUANTITY, description="Not 0")]
+    delta: Annotated[SignedQuantity, Field(description="Not 0")]
     location_id: LocationId = None
     occurred_at: Occurred = None
 
@@ -126,18 +135,16 @@ class Action(StrEnum):
 class NewBatchLine(Expectation):
     action: Action
     product_id: UUID
-    quantity: Annotated[
-        int, Field(ge=-MAX_QUANTITY, le=MAX_ON_HAND, description="Signed for `adjust` alone")
-    ]
+    quantity: Annotated[SignedOnHand, Field(description="Signed for `adjust` alone")]
     location_id: LocationId = None
-    low_stock_threshold: Annotated[int | None, Field(ge=0, le=MAX_QUANTITY)] = None
+    low_stock_threshold: SomeQuantity | None = None
     occurred_at: Occurred = None
 
     @model_validator(mode="after")
     def _fits_its_action(self) -> NewBatchLine:
         if self.action is not Action.ADJUST and self.quantity < 0:
             raise ValueError("quantity must not be negative here")
-        if self.action is not Action.SET and self.quantity > MAX_QUANTITY:
+        if self.action is not Action.SET and not (-MAX_QUANTITY <= self.quantity <= MAX_QUANTITY):
             raise ValueError(f"quantity must not be more than {MAX_QUANTITY} here")
         if self.action is Action.SET and self.occurred_at is not None:
             raise ValueError("what was on hand at another time is a count: send it as one")
@@ -154,7 +161,7 @@ class NewBatch(CamelModel):
 
 class NewStockCount(CamelModel):
     product_id: UUID
-    counted: Annotated[int, Field(ge=0, le=MAX_ON_HAND)]
+    counted: OnHand
     location_id: LocationId = None
     counted_at: Annotated[
         Moment | None,
@@ -170,12 +177,8 @@ class NewStockCounts(CamelModel):
 
 
 BackorderLimit = Annotated[
-    int,
-    Field(
-        ge=0,
-        le=MAX_QUANTITY,
-        description="How many may be promised beyond what is there, at each location",
-    ),
+    SomeQuantity,
+    Field(description="How many may be promised beyond what is there, at each location"),
 ]
 
 
@@ -212,11 +215,11 @@ class PlaceLevelOut(CamelModel):
 
     product_id: UUID
     location_id: UUID
-    quantity: int
-    on_hand: int
-    reserved: int
-    incoming: int = Field(description="Ordered or on its way, and not there yet")
-    low_stock_threshold: int
+    quantity: QuantityOut
+    on_hand: QuantityOut
+    reserved: QuantityOut
+    incoming: QuantityOut = Field(description="Ordered or on its way, and not there yet")
+    low_stock_threshold: QuantityOut
     is_low_stock: bool
     sequence: int | None = Field(
         default=None,
@@ -232,19 +235,19 @@ class LevelOut(CamelModel):
     is there."""
 
     product_id: UUID
-    quantity: int
-    on_hand: int
-    reserved: int
-    incoming: int
-    low_stock_threshold: int
+    quantity: QuantityOut
+    on_hand: QuantityOut
+    reserved: QuantityOut
+    incoming: QuantityOut
+    low_stock_threshold: QuantityOut
     is_low_stock: bool
-    backorder_limit: int
+    backorder_limit: QuantityOut
     locations: list[PlaceLevelOut]
 
 
 class TermsOut(CamelModel):
     product_id: UUID
-    backorder_limit: int
+    backorder_limit: QuantityOut
 
 
 class RepairOut(CamelModel):
@@ -258,14 +261,14 @@ class RepairOut(CamelModel):
 class LowStockOut(CamelModel):
     product_id: UUID
     location_id: UUID
-    quantity: int
-    low_stock_threshold: int
+    quantity: QuantityOut
+    low_stock_threshold: QuantityOut
 
 
 class HeldLineOut(CamelModel):
     product_id: UUID
-    quantity: int
-    available: int = Field(description="What is left for others, after this")
+    quantity: QuantityOut
+    available: QuantityOut = Field(description="What is left for others, after this")
 
 
 class ReservationOut(CamelModel):
@@ -279,8 +282,8 @@ class ReservationOut(CamelModel):
     reference: str | None
     lines: list[HeldLineOut]
     product_id: UUID | None = Field(default=None, exclude_if=lambda value: value is None)
-    quantity: int | None = Field(default=None, exclude_if=lambda value: value is None)
-    available: int | None = Field(default=None, exclude_if=lambda value: value is None)
+    quantity: QuantityOut | None = Field(default=None, exclude_if=lambda value: value is None)
+    available: QuantityOut | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class ReservationRow(CamelModel):
@@ -296,8 +299,8 @@ class ReservationRow(CamelModel):
 
 class ReleasedOut(CamelModel):
     product_id: UUID
-    released: int
-    quantity: int = Field(description="What is available now")
+    released: QuantityOut
+    quantity: QuantityOut = Field(description="What is available now")
     reservation_ids: list[UUID]
 
 
@@ -308,12 +311,12 @@ class MovementOut(CamelModel):
     sequence: int
     location_id: UUID
     kind: str
-    on_hand_delta: int
-    reserved_delta: int
-    incoming_delta: int
-    on_hand_after: int
-    reserved_after: int
-    incoming_after: int
+    on_hand_delta: QuantityOut
+    reserved_delta: QuantityOut
+    incoming_delta: QuantityOut
+    on_hand_after: QuantityOut
+    reserved_after: QuantityOut
+    incoming_after: QuantityOut
     reason: str | None
     reference: str | None
     reservation_id: UUID | None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from functools import partial
+from typing import NamedTuple
 from uuid import UUID
 
 from actors.messages import Command
@@ -11,8 +13,9 @@ from actors.stock.model import GetLevels, GetReservation, Hold, Line, ReleaseOld
 from core.errors import BundleHasNoStock, NotFound
 from core.ids import uuid7
 from core.principal import Principal
+from core.quantities import from_steps
 from core.request import RequestKey
-from deployments.business.owners import OWNERS
+from deployments.business.owners import OWNERS, Goods
 from deployments.business.places import PLACES
 from deployments.inventory.stock.bundles import expanded
 from deployments.inventory.stock.schemas import (
@@ -37,15 +40,16 @@ async def check(
     principal: Principal,
     product_ids: Iterable[UUID],
     location_ids: Iterable[UUID | None] = (),
-) -> UUID:
-    """The caller's business, whose own all of these are, and the items such as have stock. Raises
-    NotFound, ChooseVariant or BundleHasNoStock."""
+) -> Goods:
+    """That all of these are the business's own, and the items such as have stock; what they are.
+    Raises NotFound, ChooseVariant, ServiceHasNoStock or BundleHasNoStock."""
     tenant_id = tenant_of(principal)
-    if bundles := await OWNERS.of(shared).bundles(tenant_id, product_ids):
-        raise BundleHasNoStock(extra={"productId": str(min(bundles))})
+    goods = await OWNERS.of(shared).goods(tenant_id, product_ids)
+    if goods.bundles:
+        raise BundleHasNoStock(extra={"productId": str(min(goods.bundles))})
     for location_id in set(location_ids):
         await PLACES.of(shared).check(tenant_id, location_id)
-    return tenant_id
+    return goods
 
 
 async def reserve(
@@ -63,24 +67,38 @@ async def hold(
     tenant_id = tenant_of(principal)
 
     async def draft() -> Reserve:
-        lines = _wanted_lines(body)
+        wanted = _wanted_lines(body)
         if body.location_id is not None:
             await PLACES.of(shared).check(tenant_id, body.location_id)
-        if await OWNERS.of(shared).bundles(tenant_id, [line.product_id for line in lines]):
+        goods = await OWNERS.of(shared).goods(tenant_id, [line.product_id for line in wanted])
+        lines = tuple([Line(item, goods.steps(item, number, at)) for item, number, at in wanted])
+        measures = goods.measures
+        if goods.bundles:
             async with shared.db.transaction(Scope(tenant_id=tenant_id)) as tx:
-                parts, _ = await expanded(tx, lines)
+                parts, measures = await expanded(tx, lines, goods.decimals)
             lines = tuple(Line(*part) for part in parts)
         ttl_ms = body.ttl_seconds * 1000
-        return Reserve(uuid7(), lines, ttl_ms, body.reference, body.location_id)
+        return Reserve(uuid7(), lines, ttl_ms, body.reference, body.location_id, measures)
 
     return await desk.send(shared, principal, key, draft)
 
 
-def _wanted_lines(body: NewReservation) -> tuple[Line, ...]:
+class _Wanted(NamedTuple):
+    """So many units of a product, as the field says."""
+
+    product_id: UUID
+    quantity: int | Decimal
+    field: str
+
+
+def _wanted_lines(body: NewReservation) -> list[_Wanted]:
     if body.lines is not None:
-        return tuple(Line(line.product_id, line.quantity) for line in body.lines)
+        return [
+            _Wanted(line.product_id, line.quantity, f"lines[{number}].quantity")
+            for number, line in enumerate(body.lines)
+        ]
     if body.product_id is not None and body.quantity is not None:
-        return (Line(body.product_id, body.quantity),)
+        return [_Wanted(body.product_id, body.quantity, "quantity")]
     raise ValueError("a NewReservation has one of two forms")
 
 
@@ -98,15 +116,16 @@ async def release_oldest(
     """Frees the caller's own oldest open holds of a product."""
 
     async def draft() -> ReleaseOldest:
-        await check(shared, principal, [body.product_id], [body.location_id])
-        return ReleaseOldest(body.product_id, body.quantity, body.location_id)
+        goods = await check(shared, principal, [body.product_id], [body.location_id])
+        quantity = goods.steps(body.product_id, body.quantity)
+        return ReleaseOldest(body.product_id, quantity, body.location_id, goods.measures)
 
     freed = await desk.send(shared, principal, key, draft)
     return freed.to(
         lambda reply: ReleasedOut(
             product_id=body.product_id,
-            released=reply.quantity,
-            quantity=max(reply.level.available, 0),
+            released=from_steps(reply.quantity, reply.level.decimals),
+            quantity=from_steps(max(reply.level.available, 0), reply.level.decimals),
             reservation_ids=list(reply.reservation_ids),
         )
     )
@@ -119,7 +138,7 @@ async def level(
     tenant_id = await OWNERS.of(shared).of(product_id)
     if location_id is not None:
         await PLACES.of(shared).check(tenant_id, location_id)
-    if await OWNERS.of(shared).bundles(tenant_id, [product_id]):
+    if (await OWNERS.of(shared).goods(tenant_id, [product_id])).bundles:
         async with shared.db.transaction(Scope(tenant_id=tenant_id)) as tx:
             parts = (await catalog_bundles.components_of(tx, [product_id])).get(product_id, ())
         items = [product_id, *(part.item_id for part in parts)]

@@ -3,11 +3,14 @@ rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from actors.stock.model import Hold, Level, Status
 from core.moments import of_ms
+from core.quantities import from_steps
 from deployments.inventory.fields import StockLineOut
 from deployments.inventory.stock.bundles import available
 from deployments.inventory.stock.schemas import (
@@ -22,22 +25,31 @@ from deployments.inventory.stock.schemas import (
 from store.catalog.bundles import Component
 from store.kit.paging import Row
 
+_MOVED = tuple(
+    f"{what}_{side}" for what in ("on_hand", "reserved", "incoming") for side in ("delta", "after")
+)
+
 
 def level_out(tenant_id: UUID, levels: Sequence[Level]) -> LevelOut:
     """Levels of one item at some locations, and their sums."""
-    places = [place_level(tenant_id, level) for level in levels]
-    quantity = sum(place.quantity for place in places)
-    threshold = sum(place.low_stock_threshold for place in places)
+    # One that has no level yet knows of no decimals, and is nothing.
+    decimals = max(level.decimals for level in levels)
+
+    def units(steps: Iterable[int]) -> int | Decimal:
+        return from_steps(sum(steps), decimals)
+
+    quantity = units(max(level.available, 0) for level in levels)
+    threshold = units(level.low_stock_threshold for level in levels)
     return LevelOut(
         product_id=levels[0].product_id,
         quantity=quantity,
-        on_hand=sum(place.on_hand for place in places),
-        reserved=sum(place.reserved for place in places),
-        incoming=sum(place.incoming for place in places),
+        on_hand=units(level.on_hand for level in levels),
+        reserved=units(level.reserved for level in levels),
+        incoming=units(level.incoming for level in levels),
         low_stock_threshold=threshold,
         is_low_stock=quantity < threshold,
-        backorder_limit=levels[0].backorder_limit,
-        locations=places,
+        backorder_limit=from_steps(levels[0].backorder_limit, decimals),
+        locations=[place_level(tenant_id, level) for level in levels],
     )
 
 
@@ -57,15 +69,16 @@ def bundle_level(
 
 
 def place_level(tenant_id: UUID, level: Level) -> PlaceLevelOut:
+    decimals = level.decimals
     return PlaceLevelOut(
         product_id=level.product_id,
         location_id=level.location_id or tenant_id,
         # What is owed at one location takes nothing from what is free at others.
-        quantity=max(level.available, 0),
-        on_hand=level.on_hand,
-        reserved=level.reserved,
-        incoming=level.incoming,
-        low_stock_threshold=level.low_stock_threshold,
+        quantity=from_steps(max(level.available, 0), decimals),
+        on_hand=from_steps(level.on_hand, decimals),
+        reserved=from_steps(level.reserved, decimals),
+        incoming=from_steps(level.incoming, decimals),
+        low_stock_threshold=from_steps(level.low_stock_threshold, decimals),
         is_low_stock=level.is_low,
         sequence=level.sequence,
     )
@@ -76,10 +89,15 @@ def reservation_out(
     hold: Hold,
     out: type[ReservationOut] = ReservationOut,
     line: type[HeldLineOut] = HeldLineOut,
+    units: Callable[[int, int], Any] = from_steps,
 ) -> ReservationOut:
-    """A hold as it is answered, in the models given."""
+    """A hold as it is answered, in the models given; `units` makes their quantities of steps."""
     lines = [
-        line(product_id=product_id, quantity=quantity, available=max(level.available, 0))
+        line(
+            product_id=product_id,
+            quantity=units(quantity, level.decimals),
+            available=units(max(level.available, 0), level.decimals),
+        )
         for (product_id, quantity), level in zip(hold.lines, hold.levels, strict=True)
     ]
     made = out(
@@ -112,10 +130,12 @@ def reservation_row(row: Row) -> ReservationRow:
 
 
 def lines_of(row: Row) -> list[StockLineOut]:
-    """Of a row that has its items in one array and their quantities in another."""
+    """Of a row that has its items in one array, their quantities in another, and how many decimals
+    these have in a third."""
+    columns = (row["product_ids"], row["quantities"], row["decimals"])
     return [
-        StockLineOut(product_id=product_id, quantity=quantity)
-        for product_id, quantity in zip(row["product_ids"], row["quantities"], strict=True)
+        StockLineOut(product_id=product_id, quantity=from_steps(steps, decimals))
+        for product_id, steps, decimals in zip(*columns, strict=True)
     ]
 
 
@@ -123,10 +143,12 @@ def low_stock_out(row: Row) -> LowStockOut:
     return LowStockOut(
         product_id=row["product_id"],
         location_id=row["location_id"],
-        quantity=max(row["available"], 0),
-        low_stock_threshold=row["low_stock_threshold"],
+        quantity=from_steps(max(row["available"], 0), row["decimals"]),
+        low_stock_threshold=from_steps(row["low_stock_threshold"], row["decimals"]),
     )
 
 
 def movement_out(row: Row) -> MovementOut:
-    return MovementOut(**{name: row[name] for name in MovementOut.model_fields})
+    shown = {name: row[name] for name in MovementOut.model_fields}
+    moved = {name: from_steps(row[name], row["decimals"]) for name in _MOVED}
+    return MovementOut(**shown | moved)

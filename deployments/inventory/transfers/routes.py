@@ -13,8 +13,10 @@ from core.errors import (
     ChooseVariant,
     Conflict,
     InsufficientStock,
+    MeasureChanged,
     MoreThanShipped,
     NotFound,
+    ServiceHasNoStock,
     StockLimitReached,
     TransferClosed,
 )
@@ -39,7 +41,13 @@ TransferId = Annotated[UUID, Path(alias="transferId")]
     summary="Start a transfer",
     status_code=201,
     responses=responses(
-        NotFound, ChooseVariant, BundleHasNoStock, InsufficientStock, StockLimitReached
+        NotFound,
+        ChooseVariant,
+        MeasureChanged,
+        ServiceHasNoStock,
+        BundleHasNoStock,
+        InsufficientStock,
+        StockLimitReached,
     ),
 )
 async def start(

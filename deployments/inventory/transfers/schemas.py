@@ -12,6 +12,7 @@ from actors.stock.model import MAX_LINES
 from actors.stock.transfers import TransferStatus
 from deployments.inventory.fields import Reference, StockLine, StockLineOut
 from gateway.fields import LocationId
+from gateway.quantities import QuantityOut
 from gateway.schemas import CamelModel, SyncQuery
 
 
@@ -36,8 +37,8 @@ class Arrival(CamelModel):
 class TransferLineOut(StockLineOut):
     """`outstanding` is what is still on its way."""
 
-    received: int
-    outstanding: int
+    received: QuantityOut
+    outstanding: QuantityOut
 
 
 class TransferQuery(SyncQuery):

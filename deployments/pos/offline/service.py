@@ -15,7 +15,7 @@ from actors.till.model import MAX_AMOUNT_MINOR, Method, Offline, SaleLine
 from core import percents
 from core.cash import custom_step_minor
 from core.errors import FieldError, HoldfastError, NotFound, ValidationFailed
-from core.money import to_minor
+from core.money import line_minor, to_minor
 from core.principal import MANAGEMENT, Principal
 from core.request import RequestKey
 from deployments.inventory.stock.changes import occurred_ms
@@ -208,7 +208,8 @@ class Upload:
         occurred_at_ms = occurred_ms(self.key, entry.occurred_at, "occurredAt", MAX_CLOCK_AHEAD_MS)
         if occurred_at_ms is None:
             raise ValueError("an offline sale says when it happened")
-        lines = charged(pricing.chosen(entry.lines, there.items), currency, entry)
+        wanted = pricing.chosen(entry.lines, there.items)
+        lines = charged(wanted, currency, entry)
         spared = None
         if entry.customer_id is not None:
             sold_to = customers.known(known.buyers, entry.customer_id)
@@ -249,6 +250,7 @@ class Upload:
             ),
             tax_exemption=spared,
             rounding_minor=rounding_minor,
+            measures=pricing.measures_of(line.item for line in wanted),
         )
 
     def _rejected(
@@ -271,18 +273,18 @@ def charged(
 
 
 def _line(wanted: Wanted[NewOfflineLine], currency: str, entry: NewOfflineSale) -> SaleLine:
-    place, said, item = wanted
+    place, said, item, steps = wanted
     path = f"lines[{place}]"
     unit = to_minor(said.unit_price, currency, f"{path}.unitPrice")
     discount = to_minor(said.discount, currency, f"{path}.discount")
     tax = to_minor(said.tax, currency, f"{path}.tax")
     total = to_minor(said.total, currency, f"{path}.total")
     rate_ppm = percents.to_ppm(said.tax_percent)
-    amount = unit * said.quantity - discount
+    amount = line_minor(unit, steps, item.decimals) - discount
     if amount < 0:
         raise _bad(f"{path}.discount", "is more than what it is taken from")
     due = pricing.tax_of(amount, rate_ppm, included=entry.prices_include_tax)
-    if abs(tax - due) > _tax_off_minor(said.quantity):
+    if abs(tax - due) > _tax_off_minor(1 if item.decimals else steps):
         raise _bad(f"{path}.tax", "is not what taxPercent makes of the amount")
     if total != (amount if entry.prices_include_tax else amount + tax):
         raise _bad(f"{path}.total", "is not quantity x unitPrice - discount, with the tax")
@@ -293,13 +295,15 @@ def _line(wanted: Wanted[NewOfflineLine], currency: str, entry: NewOfflineSale) 
         item.product_id,
         item.name,
         item.sku,
-        said.quantity,
+        steps,
         unit,
         discount,
         rate_ppm,
         tax,
         total,
         pricing.parts_of(item),
+        decimals=item.decimals,
+        unit=item.unit,
     )
 
 

@@ -12,9 +12,10 @@ from html import escape
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
-from core.money import exponent
+from core.money import exponent, from_minor, line_minor, to_minor
+from core.quantities import steps_of
 from deployments.pos.receipts.columns import COLUMNS, centred, columns, row, wrapped
-from deployments.pos.returns.schemas import ReturnOut
+from deployments.pos.returns.schemas import ReturnedLineOut, ReturnOut
 from deployments.pos.sales.schemas import SaleLineOut, SaleOut
 from store.business.profile import TillTerms
 
@@ -95,7 +96,7 @@ def return_slip(made: ReturnOut, terms: TillTerms) -> Slip:
     def money(amount: Decimal) -> str:
         return _money(amount, made.currency)
 
-    rows = [(f"{line.quantity} x {line.name}", f"-{money(line.total)}") for line in made.lines]
+    rows = [(_came_back(line), f"-{money(line.total)}") for line in made.lines]
     rows.append(("", ""))
     if made.tips:
         rows.append(("Tips", f"-{money(made.tips)}"))
@@ -199,12 +200,31 @@ def _foot(terms: TillTerms, number: str) -> list[str]:
 def _line_rows(lines: Iterable[SaleLineOut], currency: str) -> list[tuple[str, str]]:
     rows = []
     for line in lines:
-        listed = _money(line.unit_price * line.quantity, currency)
-        each = f" at {_money(line.unit_price, currency)}" if line.quantity > 1 else ""
-        rows.append((f"{line.quantity} x {line.name}{each}", listed))
+        price = _money(line.unit_price, currency)
+        if line.unit is None:
+            listed = _money(line.unit_price * line.quantity, currency)
+            each = f" at {price}" if line.quantity > 1 else ""
+            rows.append((f"{line.quantity} x {line.name}{each}", listed))
+        else:
+            listed = _money(listed_of(line, currency), currency)
+            rows.append((line.name, ""))
+            rows.append((f"  {line.quantity} {line.unit} x {price} / {line.unit}", listed))
         if line.discount:
             rows.append(("  discount", f"-{_money(line.discount, currency)}"))
     return rows
+
+
+def _came_back(line: ReturnedLineOut) -> str:
+    if line.unit is None:
+        return f"{line.quantity} x {line.name}"
+    return f"{line.quantity} {line.unit} {line.name}"
+
+
+def listed_of(line: SaleLineOut, currency: str) -> Decimal:
+    """What a measured line costs without discounts: rounded once, as it was when it was sold."""
+    steps, decimals = steps_of(line.quantity)
+    price_minor = to_minor(line.unit_price, currency)
+    return from_minor(line_minor(price_minor, steps, decimals), currency)
 
 
 def _money(amount: Decimal, currency: str) -> str:

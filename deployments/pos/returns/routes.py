@@ -6,7 +6,14 @@ from typing import Annotated
 
 from fastapi import Query
 
-from core.errors import ChooseVariant, Forbidden, HoldfastError, NotFound, StockLimitReached
+from core.errors import (
+    ChooseVariant,
+    Forbidden,
+    HoldfastError,
+    MeasureChanged,
+    NotFound,
+    StockLimitReached,
+)
 from deployments.kit.receipts import Ordered
 from deployments.kit.resources import Shared
 from deployments.kit.router import Router
@@ -62,6 +69,7 @@ RETURNING: tuple[type[HoldfastError], ...] = (
     RefundToReturnedCard,
     RestockUnclear,
     ChooseVariant,
+    MeasureChanged,
     StockLimitReached,
 )
 

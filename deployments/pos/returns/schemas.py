@@ -12,8 +12,9 @@ from pydantic import Field, model_validator
 from actors.till.model import MAX_SALE_LINES, Method
 from deployments.pos.fields import Code, Reason
 from deployments.pos.gift_cards.schemas import CreditOut
-from deployments.pos.sales.schemas import MAX_LINE_QUANTITY, NewLine
+from deployments.pos.sales.schemas import NewLine
 from gateway.fields import LocationId
+from gateway.quantities import LineQuantity, QuantityOut
 from gateway.schemas import CamelModel, Sum
 
 
@@ -21,7 +22,7 @@ class NewReturnLine(CamelModel):
     """Units of a line of the sale; `restock` puts them back on the shelf."""
 
     number: Annotated[int, Field(ge=1, le=MAX_SALE_LINES, description="As the sale counts lines")]
-    quantity: Annotated[int, Field(ge=1, le=MAX_LINE_QUANTITY)]
+    quantity: LineQuantity
     restock: bool = True
     restock_as: Annotated[
         UUID | None,
@@ -90,11 +91,16 @@ class ReturnedLineOut(CamelModel):
     product_id: UUID
     name: str
     sku: str
-    quantity: int
+    quantity: QuantityOut
     restock: bool
     restocked_as: UUID | None
     tax: Sum
     total: Sum
+    unit: str | None = Field(
+        default=None,
+        description="What is not sold by the piece is sold by",
+        exclude_if=lambda value: value is None,
+    )
 
 
 class RefundOut(CamelModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from actors.till.messages import NewCard, Return, ReturnDone, ReturnLine, ReturnUnreceipted
@@ -12,6 +12,7 @@ from core.ids import uuid7
 from core.moments import of_ms
 from core.money import from_minor
 from core.principal import MANAGEMENT, Principal
+from core.quantities import to_steps
 from core.request import RequestKey
 from deployments.kit import desk
 from deployments.kit.desk import Draft
@@ -45,43 +46,54 @@ async def return_goods(
     card_id = None
     if body.gift_card_code is not None:
         card_id = codes.card_id(tenant_of(principal), body.gift_card_code)
-    wanted = Return(
-        uuid7(),
-        sale_id,
-        body.register_id,
-        tuple(
-            ReturnLine(line.number - 1, line.quantity, line.restock, line.restock_as)
-            for line in body.lines
-        ),
-        body.refund_to.method,
-        card_id,
-        _credit(shared, principal, key, body.refund_to),
-        body.reason,
-        by_manager=principal.role in MANAGEMENT,
-        own_only=principal.role not in MANAGEMENT,
-    )
 
     async def draft() -> Return:
-        await _check_variants(shared, principal, sale_id, body.lines)
-        return wanted
+        return Return(
+            uuid7(),
+            sale_id,
+            body.register_id,
+            await _lines(shared, principal, sale_id, body.lines),
+            body.refund_to.method,
+            card_id,
+            _credit(shared, principal, key, body.refund_to),
+            body.reason,
+            by_manager=principal.role in MANAGEMENT,
+            own_only=principal.role not in MANAGEMENT,
+        )
 
     return await _returned(shared, principal, key, draft)
 
 
-async def _check_variants(
+async def _lines(
     shared: Resources, principal: Principal, sale_id: UUID, lines: Sequence[NewReturnLine]
-) -> None:
-    """Raises ValidationFailed where a line would be restocked as what is no variant of it. The
-    owner of the sale says what is wrong with the line itself."""
-    named = {line.restock_as for line in lines if line.restock_as is not None}
-    if not named:
-        return
+) -> tuple[ReturnLine, ...]:
+    """As they were sold: measured so, too. Raises ValidationFailed for a part of a piece, and what
+    `_check_variants` raises."""
     scope = Scope(tenant_of(principal))
     async with shared.db.transaction(scope) as tx:
         found = await reading.sale(tx, sale_id)
+    sold = {line["number"] + 1: line for line in found[1]} if found else {}
+    await _check_variants(
+        shared, scope, {number: line["item_id"] for number, line in sold.items()}, lines
+    )
+    wanted = []
+    for place, line in enumerate(lines):
+        decimals = sold[line.number]["quantity_decimals"] if line.number in sold else 0
+        steps = to_steps(line.quantity, decimals, f"lines[{place}].quantity")
+        wanted.append(ReturnLine(line.number - 1, steps, line.restock, line.restock_as, decimals))
+    return tuple(wanted)
+
+
+async def _check_variants(
+    shared: Resources, scope: Scope, sold: Mapping[int, UUID], lines: Sequence[NewReturnLine]
+) -> None:
+    """Raises ValidationFailed where a line would be restocked as what is no variant of what was
+    `sold` by that number. The owner of the sale says what is wrong with the line itself."""
+    named = {line.restock_as for line in lines if line.restock_as is not None}
+    if not named:
+        return
     async with shared.db.lookup(scope) as lookup:
         items = {item.item_id: item for item in await bundles.sale_items(lookup, list(named))}
-    sold = {line["number"] + 1: line["item_id"] for line in found[1]} if found else {}
     faults = [
         FieldError(f"lines[{place}].restockAs", "is no variant of what was sold")
         for place, line in enumerate(lines)
@@ -134,6 +146,7 @@ async def return_without_receipt(
             _credit(shared, principal, key, body.refund_to),
             body.reason,
             by_manager=True,
+            measures=goods.measures,
         )
 
     return await _returned(shared, principal, key, draft)

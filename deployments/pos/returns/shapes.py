@@ -11,6 +11,7 @@ from actors.till.model import (
     ReturnMade,
 )
 from core.money import from_minor
+from core.quantities import PIECE, from_steps
 from deployments.pos.fields import Row
 from deployments.pos.gift_cards.schemas import CreditOut
 from deployments.pos.returns.schemas import RefundOut, ReturnedLineOut, ReturnOut
@@ -34,11 +35,12 @@ def return_out(
                 product_id=line.sold.item_id,
                 name=line.sold.name,
                 sku=line.sold.sku,
-                quantity=line.quantity,
+                quantity=from_steps(line.quantity, line.sold.decimals),
                 restock=line.restock,
                 restocked_as=line.restocked_as,
                 tax=from_minor(line.tax_minor, currency),
                 total=from_minor(line.total_minor, currency),
+                unit=line.sold.measured_by,
             )
             for line in record.lines
         ],
@@ -74,11 +76,12 @@ def return_of(row: Row, lines: Sequence[Row], refunds: Sequence[Row]) -> ReturnO
                 product_id=line["item_id"],
                 name=line["name"],
                 sku=line["sku"],
-                quantity=line["quantity"],
+                quantity=from_steps(line["quantity"], line["quantity_decimals"]),
                 restock=line["restock"],
                 restocked_as=line["restocked_as"],
                 tax=from_minor(line["tax_minor"], currency),
                 total=from_minor(line["total_minor"], currency),
+                unit=None if line["unit"] == PIECE else line["unit"],
             )
             for line in lines
         ],

@@ -59,6 +59,7 @@ async def draft_sale(
         tuple(card.new for card in cards.values()),
         by_manager=principal.role in MANAGEMENT,
         tax_exemption=priced_now.tax_exemption,
+        measures=priced_now.measures,
     )
 
 

@@ -15,6 +15,7 @@ from actors.till.model import SaleLine
 from core import percents
 from core.moments import of_ms
 from core.money import exponent
+from core.quantities import shown_steps
 from deployments.kit.plain import Plain, plain_out
 from deployments.pos.fields import TaxOut
 from deployments.pos.payments import NewPayment
@@ -107,11 +108,12 @@ def _line_out(number: int, line: SaleLine, unit: int) -> Any:
         parent_of(line),
         line.name,
         line.sku,
-        line.quantity,
+        shown_steps(line.quantity, line.decimals),
         line.unit_price_minor / unit,
         line.discount_minor / unit,
         percents.from_ppm(line.tax_rate_ppm),
         line.tax_minor / unit,
         line.total_minor / unit,
-        line.returned,
+        shown_steps(line.returned, line.decimals),
+        line.measured_by,
     )

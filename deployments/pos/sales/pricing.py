@@ -1,22 +1,27 @@
 """What a basket costs. Pure; amounts are in minor units of the location's currency.
 
-Tax is rounded per line, half away from zero. Prices that include tax: tax = total * rate /
-(1 + rate), and the total stays what it was. Prices without tax: tax = amount * rate, added on
-top. A discount on the whole sale is spread over the lines by what each costs after its own
-discount, to the cent by largest remainder, before tax is worked out.
+What a line costs is rounded once (`core.money.line_minor`), and so is its tax, half away from
+zero. Prices that include tax: tax = total * rate / (1 + rate), and the total stays what it was.
+Prices without tax: tax = amount * rate, added on top. A discount on the whole sale is spread over
+the lines by what each costs after its own discount, to the cent by largest remainder, before tax
+is worked out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import starmap
 from typing import Generic, NamedTuple, TypeVar
+from uuid import UUID
 
+from actors.stock.model import Measure, Measures
 from actors.till.model import MAX_AMOUNT_MINOR, PPM, Part, SaleLine
 from core.cash import NO_ROUNDING
 from core.errors import ChooseVariant, FieldError, NotFound, ValidationFailed
-from core.money import to_minor
+from core.money import line_minor, to_minor
+from core.quantities import to_steps
 from deployments.pos.errors import CurrencyMismatch
 from deployments.pos.sales.price_book import Name
 from deployments.pos.sales.schemas import NewDiscount, NewLine, Units
@@ -31,11 +36,12 @@ B = TypeVar("B", bound=Units)
 
 
 class Wanted(NamedTuple, Generic[B]):
-    """A line of the request, its place, and the item that it names."""
+    """A line of the request, its place, the item that it names, and how many steps of it."""
 
     place: int
     body: B
     item: SaleItem
+    steps: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,7 @@ class Ticket:
     tips_minor: int
     tax_exemption: str | None = None
     cash_step_minor: int = NO_ROUNDING
+    measures: Measures = ()
 
     @property
     def due_minor(self) -> int:
@@ -69,14 +76,14 @@ def priced(
     wanted = chosen(bodies, items, gift_cards)
     currency = terms.currency
     listed, own = [], []
-    for place, body, item in wanted:
+    for place, _, item, steps in wanted:
         if item.currency != currency:
             raise CurrencyMismatch(extra={"productId": str(item.product_id), "currency": currency})
-        amount = item.price_minor * body.quantity
+        amount = line_minor(item.price_minor, steps, item.decimals)
         if amount > MAX_AMOUNT_MINOR:
             raise _bad(f"lines[{place}].quantity", "makes the line too expensive")
         listed.append(amount)
-        own.append(_discount(body.discount, amount, currency, f"lines[{place}].discount"))
+        own.append(_discount(bodies[place].discount, amount, currency, f"lines[{place}].discount"))
     left = [amount - less for amount, less in zip(listed, own, strict=True)]
     off = _discount(discount, sum(left), currency, "discount")
     shares = spread(off, left)
@@ -86,6 +93,7 @@ def priced(
     }
     in_order = tuple(lines[place] for place in range(len(bodies)))
     tips_minor = to_minor(tips, currency, "tips")
+    measures = measures_of(item for _, _, item, _ in wanted)
     ticket = Ticket(
         currency,
         terms.prices_include_tax,
@@ -93,6 +101,7 @@ def priced(
         tips_minor,
         tax_exemption,
         terms.cash_step_minor,
+        measures,
     )
     if ticket.due_minor > MAX_AMOUNT_MINOR:
         raise _bad("lines", "cost too much together")
@@ -104,19 +113,34 @@ def chosen(
 ) -> list[Wanted[B]]:
     """The items that lines name, `but` those at some places. Raises NotFound or ValidationFailed,
     naming the field; ChooseVariant."""
-    wanted = [
-        Wanted(place, body, _found(body, place, items))
-        for place, body in enumerate(bodies)
-        if place not in but
-    ]
+    wanted = []
+    for place, body in enumerate(bodies):
+        if place not in but:
+            item = _found(body, place, items)
+            steps = to_steps(body.quantity, item.decimals, f"lines[{place}].quantity")
+            wanted.append(Wanted(place, body, item, steps))
     _check_parts(wanted)
     return wanted
 
 
 def parts_of(item: SaleItem) -> tuple[Part, ...]:
-    """What leaves the shelf for each unit."""
+    """What leaves the shelf for each step: of a service nothing."""
+    if item.kind == "service":
+        return ()
     parts = tuple(Part(part.item_id, part.quantity) for part in item.components)
     return parts or (Part(item.item_id, 1),)
+
+
+def measures_of(items: Iterable[SaleItem]) -> Measures:
+    """How what leaves the shelf for them is measured; nothing is said of pieces."""
+    measured: dict[UUID, int] = {}
+    for item in items:
+        for part in item.components:
+            if part.decimals:
+                measured[part.item_id] = part.decimals
+        if item.decimals and item.kind != "service":
+            measured[item.item_id] = item.decimals
+    return tuple(starmap(Measure, measured.items()))
 
 
 def spread(amount: int, over: Sequence[int]) -> list[int]:
@@ -145,10 +169,10 @@ def _line(
     wanted: Wanted[NewLine], discount_minor: int, terms: TillTerms, *, taxed: bool
 ) -> SaleLine:
     """Where prices include tax, one that is not taxed costs its price without it."""
-    _, body, item = wanted
+    _, _, item, steps = wanted
     rate = terms.rate(item.tax_class_id)
     rate_ppm = rate.rate_ppm if rate else 0
-    amount = item.price_minor * body.quantity - discount_minor
+    amount = line_minor(item.price_minor, steps, item.decimals) - discount_minor
     tax = tax_of(amount, rate_ppm, included=terms.prices_include_tax)
     if not taxed:
         amount -= tax if terms.prices_include_tax else 0
@@ -158,13 +182,15 @@ def _line(
         item.product_id,
         item.name,
         item.sku,
-        body.quantity,
+        steps,
         item.price_minor,
         discount_minor,
         rate_ppm,
         tax,
         amount if terms.prices_include_tax else amount + tax,
         parts_of(item),
+        decimals=item.decimals,
+        unit=item.unit,
     )
 
 
@@ -182,10 +208,11 @@ def _found(body: Units, place: int, items: Mapping[Name, SaleItem]) -> SaleItem:
 def _check_parts(wanted: Sequence[Wanted[B]]) -> None:
     """No more of one item than one command may move."""
     total: dict[object, int] = {}
-    for place, body, item in wanted:
+    for place, _, item, steps in wanted:
+        decimals = {part.item_id: part.decimals for part in item.components}
         for part_id, each in parts_of(item):
-            total[part_id] = total.get(part_id, 0) + each * body.quantity
-            if total[part_id] > MAX_TAKEN:
+            total[part_id] = total.get(part_id, 0) + each * steps
+            if total[part_id] > MAX_TAKEN * 10 ** decimals.get(part_id, item.decimals):
                 raise _bad(f"lines[{place}].quantity", f"comes to more than {MAX_TAKEN} units")
 
 

@@ -9,6 +9,7 @@ from fastapi import Query, Response
 from core.errors import (
     ChooseVariant,
     InsufficientStock,
+    MeasureChanged,
     NotFound,
     ProductDiscontinued,
     ReservationExpired,
@@ -75,6 +76,7 @@ SELLING = _PENDING | responses(
     InsufficientStock,
     ProductDiscontinued,
     ChooseVariant,
+    MeasureChanged,
     NoShift,
     WrongLocation,
     CurrencyMismatch,

@@ -1,4 +1,4 @@
-"""Baskets, quotes and sales. Money is in major units, exact; quantities are whole units."""
+"""Baskets, quotes and sales. Money is in major units, quantities in units; both are exact."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from deployments.pos.fields import TaxOut
 from deployments.pos.gift_cards.schemas import CreditOut, NewGiftCard, SoldGiftCardOut
 from deployments.pos.payments import Payments
 from gateway.fields import LocationId
+from gateway.quantities import LineQuantity, QuantityOut
 from gateway.schemas import Amount, CamelModel, ItemCode, QueryModel, Sum, SyncQuery
 
-MAX_LINE_QUANTITY = 100_000
 ROUNDING = "per line, half away from zero"
 
 
@@ -39,7 +39,7 @@ class Units(CamelModel):
     sku: ItemCode | None = None
     barcode: ItemCode | None = None
     product_id: UUID | None = None
-    quantity: Annotated[int, Field(ge=1, le=MAX_LINE_QUANTITY)] = 1
+    quantity: LineQuantity = 1
 
     @model_validator(mode="after")
     def _sellable(self) -> Self:
@@ -143,13 +143,18 @@ class SaleLineOut(CamelModel):
     parent_id: UUID | None
     name: str
     sku: str
-    quantity: int
+    quantity: QuantityOut
     unit_price: Sum
     discount: Sum
     tax_percent: float
     tax: Sum
     total: Sum = Field(description="What is paid for all units: discounts off, tax included")
-    returned: int
+    returned: QuantityOut
+    unit: str | None = Field(
+        default=None,
+        description="What is not sold by the piece is sold by",
+        exclude_if=lambda value: value is None,
+    )
 
 
 TaxExemptionText = Annotated[
@@ -160,8 +165,8 @@ TaxExemptionText = Annotated[
 
 class ShortageOut(CamelModel):
     product_id: UUID
-    requested: int
-    available: int
+    requested: QuantityOut
+    available: QuantityOut
 
 
 class QuoteOut(CamelModel):

@@ -20,6 +20,7 @@ from core import percents
 from core.cash import payable
 from core.moments import of_ms
 from core.money import from_minor
+from core.quantities import from_steps
 from deployments.pos.fields import Row, TaxOut
 from deployments.pos.sales.pricing import Ticket
 from deployments.pos.sales.schemas import (
@@ -166,13 +167,14 @@ def lines_out(lines: Iterable[SaleLine], currency: str) -> list[SaleLineOut]:
             parent_id=parent_of(line),
             name=line.name,
             sku=line.sku,
-            quantity=line.quantity,
+            quantity=from_steps(line.quantity, line.decimals),
             unit_price=from_minor(line.unit_price_minor, currency),
             discount=from_minor(line.discount_minor, currency),
             tax_percent=percents.from_ppm(line.tax_rate_ppm),
             tax=from_minor(line.tax_minor, currency),
             total=from_minor(line.total_minor, currency),
-            returned=line.returned,
+            returned=from_steps(line.returned, line.decimals),
+            unit=line.measured_by,
         )
         for number, line in enumerate(lines, 1)
     ]
@@ -230,4 +232,6 @@ def _line(line: Row) -> SaleLine:
         line["total_minor"],
         card_id=line["card_id"],
         returned=line["returned"],
+        decimals=line["quantity_decimals"],
+        unit=line["unit"],
     )

@@ -12,6 +12,7 @@ from actors.till.goods import needs
 from actors.till.model import SaleLine
 from core.errors import NotFound
 from core.principal import Principal
+from core.quantities import from_steps
 from deployments.kit import desk
 from deployments.kit.resources import Resources
 from deployments.pos.customers import buyer, exemption
@@ -118,8 +119,8 @@ async def _shortages(
     return [
         ShortageOut(
             product_id=level.product_id,
-            requested=wanted[level.product_id],
-            available=max(level.available + level.backorder_limit, 0),
+            requested=from_steps(wanted[level.product_id], level.decimals),
+            available=from_steps(max(level.available + level.backorder_limit, 0), level.decimals),
         )
         for level in found.levels
         if level.available + level.backorder_limit < wanted[level.product_id]

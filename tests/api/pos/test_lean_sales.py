@@ -37,6 +37,8 @@ PLAIN = [
     '{"registerId":"%r","lines":[{"productId":"%p"}],"expectedTotal":1,' + CASH + "}",
     '{"registerId":"%r","lines":[{"productId":"%p","quantity":99}],' + CASH + "}",
     '{"registerId":"%r","lines":[{"productId":"%p"}],"payments":[]}',
+    '{"registerId":"%r","lines":[{"productId":"%p","quantity":1.0}],' + CASH + "}",
+    '{"registerId":"%r","lines":[{"productId":"%p","quantity":1.5}],' + CASH + "}",
     '{"registerId":"%r","lines":[{"productId":"%p"}],"discount":{"percent":50},' + CASH + "}",
     '{"registerId":"%r","lines":[{"productId":"%p"}],"tips":0.001,' + CASH + "}",
     '{"registerId":"%p","lines":[{"productId":"%p"}],' + CASH + "}",
@@ -50,7 +52,6 @@ LEFT = [
     '{"registerId":"%r","lines":[{"productId":"%p"}],"payments":[{"method":"card","amount":2.5,'
     '"token":"tok_visa"}]}',
     '{"registerId":"%r","lines":[],' + CASH + "}",
-    '{"registerId":"%r","lines":[{"productId":"%p","quantity":1.0}],' + CASH + "}",
     '{"registerId":"%r","lines":[{"productId":"%p","quantity":"1"}],' + CASH + "}",
     '{"registerId":"%r","lines":[{"productId":"%p","sku":"%s"}],' + CASH + "}",
     '{"registerId":"%r","lines":[{"productId":"%p"}],"unknown":1,' + CASH + "}",

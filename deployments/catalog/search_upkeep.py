@@ -27,6 +27,7 @@ async def round_of_upkeep(db: Database) -> int:
         async with db.transaction(Scope(tenant_id)) as tx:
             await lock_catalog(tx, tenant_id)
             await words.refresh(tx, product_ids)
+            await words.drop_strays(tx, product_ids)
     return sum(map(len, found.values()))
 
 

@@ -66,6 +66,10 @@ LEFT JOIN LATERAL (
   FROM product_variants f WHERE f.product_id = p.id AND f.deleted_at IS NULL) AS v ON true
 WHERE p.id = ANY (:ids) AND p.deleted_at IS NULL AND w.is_due
 """).bindparams(bindparam("ids", type_=ARRAY(Uuid)))
+_DROP_STRAYS = text("""
+DELETE FROM product_words w WHERE w.product_id = ANY (:ids) AND w.is_due
+  AND NOT EXISTS (SELECT FROM products p WHERE p.id = w.product_id AND p.deleted_at IS NULL)
+""").bindparams(bindparam("ids", type_=ARRAY(Uuid)))
 _DUE = text("SELECT * FROM due_product_words(:most)")
 
 
@@ -79,6 +83,12 @@ async def refresh(tx: AsyncConnection, product_ids: Iterable[UUID]) -> None:
     rows = [{"_id": row.id, **entry_of(_described(row))._asdict()} for row in found]
     if rows:
         await tx.execute(_WRITE, rows)
+
+
+async def drop_strays(tx: AsyncConnection, product_ids: Iterable[UUID]) -> None:
+    """Removes those of the rows, all of one tenant, whose products are gone. Triggers do so too;
+    but a row that nobody can make anew would stay due, and keep others from their turn."""
+    await tx.execute(_DROP_STRAYS, {"ids": list(product_ids)})
 
 
 async def due(tx: AsyncConnection, most: int) -> dict[UUID, list[UUID]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -210,6 +211,26 @@ async def test_names_are_listed_as_people_sort_them(db: Database) -> None:
             found += [item.name for item in part.items]
             span = Span(1, 2, part.next_cursor) if part.next_cursor else None
         assert found == expected
+
+
+async def test_a_row_without_a_product_is_not_due_permanently(
+    db: Database, embedded: Settings
+) -> None:
+    tenant = await shop_with(db, "Quaint lantern")
+    owner = Database(embedded.owner_database_url, pool_size=1)
+    async with owner.transaction(Scope(tenant)) as tx:
+        await tx.execute(
+            text(
+                "INSERT INTO product_words (product_id, tenant_id, sort_key)"
+                " VALUES (:id, :tenant, 'x')"
+            ),
+            {"id": uuid7(), "tenant": tenant},
+        )
+    await owner.close()
+    async with asyncio.timeout(60):
+        while await round_of_upkeep(db):
+            pass
+    assert await names_of(db, tenant, "lantern") == ["Quaint lantern"]
 
 
 async def test_what_an_earlier_build_wrote_is_found_before_its_words_are_made(

@@ -66,6 +66,8 @@ def value(column: Column[Any], which: str) -> Any:
             return upper
         case types.BigInteger():
             return 2**63 - 1 if upper else -(2**63)
+        case types.SmallInteger():
+            return 2**15 - 1 if upper else -(2**15)
         case types.Integer():
             return 2**31 - 1 if upper else -(2**31)
         case types.LargeBinary():

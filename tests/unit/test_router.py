@@ -78,25 +78,25 @@ def test_what_no_owner_decides_documents_none() -> None:
 
 async def test_receipts_are_set() -> None:
     sent = Response()
-    answer = await added(ordered).endpoint(sent_response=sent)
+    answer = await added(ordered, 200).endpoint(sent_response=sent)
     assert answer == Envelope(data=ThingOut(name="tea"))
     assert sent.headers[RECEIPT_HEADER] == HEADER
 
 
 async def test_what_is_written_down_is_sent_with_receipts() -> None:
-    answer = await added(written_down).endpoint(sent_response=Response())
+    answer = await added(written_down, 200).endpoint(sent_response=Response())
     assert answer.body == b'{"success":true,"data":{"name":"tea"}}'
     assert answer.headers[RECEIPT_HEADER] == HEADER
 
 
 async def test_there_is_no_header_where_nothing_was_decided() -> None:
     sent = Response()
-    await added(nothing_decided).endpoint(sent_response=sent)
+    await added(nothing_decided, 200).endpoint(sent_response=sent)
     assert RECEIPT_HEADER not in sent.headers
 
 
 async def test_a_response_of_its_own_is_sent_as_it_is() -> None:
     sent = Response()
-    answer = await added(not_known_yet).endpoint(sent_response=sent)
+    answer = await added(not_known_yet, 200).endpoint(sent_response=sent)
     assert answer.status_code == 202
     assert RECEIPT_HEADER not in answer.headers
